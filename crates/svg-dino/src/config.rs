@@ -1,0 +1,232 @@
+//! Sizes and options of the family.
+
+use burn::prelude::*;
+
+use crate::Dino;
+
+/// Which feed-forward layer the blocks have.
+#[derive(Config, Debug, Copy, PartialEq, Eq)]
+pub enum FeedForwardKind {
+    /// Two projections around an exact GELU.
+    Mlp,
+    /// Three projections, one of them gating another through SiLU.
+    SwiGlu,
+}
+
+/// How the periods of the rotary position embedding are rounded.
+///
+/// Both are right: features differ by 1e-3 at most, 1e-4 on average. Meta's own code loads the periods
+/// that the official files store in bfloat16; Hugging Face's and timm's code computes them exactly.
+#[derive(Config, Debug, Copy, PartialEq, Eq)]
+pub enum RopePeriods {
+    /// `base^(i / n)` in f32, as in Hugging Face transformers and timm.
+    Exact,
+    /// The same, rounded to bfloat16, as in the official files and therefore in SVG.
+    Bf16Rounded,
+}
+
+/// Per-channel mean and standard deviation of pixels in `[0, 1]`, red, green and blue.
+#[derive(Config, Debug, Copy, PartialEq)]
+pub struct PixelStatistics {
+    /// Mean of each channel.
+    pub mean: [f64; 3],
+    /// Standard deviation of each channel.
+    pub std: [f64; 3],
+}
+
+impl PixelStatistics {
+    /// ImageNet, which the models trained on web images (LVD-1689M) expect.
+    pub const IMAGENET: Self = Self {
+        mean: [0.485, 0.456, 0.406],
+        std: [0.229, 0.224, 0.225],
+    };
+    /// The satellite images (SAT-493M) of the two satellite models.
+    pub const SATELLITE: Self = Self {
+        mean: [0.430, 0.411, 0.296],
+        std: [0.213, 0.156, 0.143],
+    };
+}
+
+/// Configuration of [`Dino`]. The released sizes are the functions [`DinoConfig::vits16`] to
+/// [`DinoConfig::vit7b16`].
+///
+/// ```
+/// use svg_dino::DinoConfig;
+///
+/// let small_plus = DinoConfig::vits16plus();
+/// assert_eq!((small_plus.d_model, small_plus.n_layers), (384, 12));
+/// ```
+#[derive(Config, Debug, PartialEq)]
+pub struct DinoConfig {
+    /// Number of channels of a token.
+    pub d_model: usize,
+    /// Number of blocks.
+    pub n_layers: usize,
+    /// Number of attention heads; divides `d_model` into heads of a multiple of four channels.
+    pub n_heads: usize,
+    /// Number of hidden channels of the feed-forward layers, after any rounding.
+    pub d_ff: usize,
+    /// Which feed-forward layer. Default: `Mlp`
+    #[config(default = "FeedForwardKind::Mlp")]
+    pub feed_forward: FeedForwardKind,
+    /// Side of a square patch in pixels. Default: 16
+    #[config(default = 16)]
+    pub patch_size: usize,
+    /// Number of register tokens ("storage tokens") between class token and patches. Default: 4
+    #[config(default = 4)]
+    pub n_registers: usize,
+    /// Whether the fused projection has a bias; the third of the keys is always zero. Default: true
+    #[config(default = true)]
+    pub qkv_bias: bool,
+    /// Longest period of the rotary position embedding. Default: 100
+    #[config(default = 100.0)]
+    pub rope_base: f64,
+    /// Rounding of the periods. Default: `Exact`
+    #[config(default = "RopePeriods::Exact")]
+    pub rope_periods: RopePeriods,
+    /// Epsilon of every norm. Default: 1e-5
+    #[config(default = 1e-5)]
+    pub norm_eps: f64,
+    /// LayerScale at initialisation; loaded weights replace it. Default: 1e-5
+    #[config(default = 1e-5)]
+    pub layer_scale: f64,
+    /// Statistics that pixels are normalised with. Default: ImageNet
+    #[config(default = "PixelStatistics::IMAGENET")]
+    pub pixels: PixelStatistics,
+}
+
+/// The released models by name, smallest first.
+const PRESETS: [(&str, fn() -> DinoConfig); 9] = [
+    ("vits16", DinoConfig::vits16),
+    ("vits16plus", DinoConfig::vits16plus),
+    ("vitb16", DinoConfig::vitb16),
+    ("vitl16", DinoConfig::vitl16),
+    ("vitl16plus", DinoConfig::vitl16plus),
+    ("vith16plus", DinoConfig::vith16plus),
+    ("vit7b16", DinoConfig::vit7b16),
+    ("vitl16-sat493m", || DinoConfig::vitl16().satellite()),
+    ("vit7b16-sat493m", || DinoConfig::vit7b16().satellite()),
+];
+
+impl DinoConfig {
+    /// ViT-S/16: 21.6 M parameters.
+    pub fn vits16() -> Self {
+        Self::new(384, 12, 6, 1536)
+    }
+
+    /// ViT-S+/16: 28.7 M parameters, the encoder of SVG.
+    pub fn vits16plus() -> Self {
+        Self::new(384, 12, 6, 1536).with_feed_forward(FeedForwardKind::SwiGlu)
+    }
+
+    /// ViT-B/16: 85.7 M parameters.
+    pub fn vitb16() -> Self {
+        Self::new(768, 12, 12, 3072)
+    }
+
+    /// ViT-L/16: 303 M parameters.
+    pub fn vitl16() -> Self {
+        Self::new(1024, 24, 16, 4096)
+    }
+
+    /// ViT-L+/16: 404 M parameters; known architecture without public weights.
+    pub fn vitl16plus() -> Self {
+        Self::new(1024, 24, 16, 4096).with_feed_forward(FeedForwardKind::SwiGlu)
+    }
+
+    /// ViT-H+/16: 841 M parameters.
+    pub fn vith16plus() -> Self {
+        Self::new(1280, 32, 20, 5120).with_feed_forward(FeedForwardKind::SwiGlu)
+    }
+
+    /// ViT-7B/16: 6.7 G parameters, heads of 128 channels, no bias on the fused projection.
+    pub fn vit7b16() -> Self {
+        Self::new(4096, 40, 32, 8192)
+            .with_feed_forward(FeedForwardKind::SwiGlu)
+            .with_qkv_bias(false)
+    }
+
+    /// The same network with the pixel statistics of the satellite models.
+    pub fn satellite(self) -> Self {
+        self.with_pixels(PixelStatistics::SATELLITE)
+    }
+
+    /// A released model by its name; see [`DinoConfig::preset_names`].
+    pub fn preset(name: &str) -> Option<Self> {
+        let (_, config) = PRESETS.iter().find(|(known, _)| *known == name)?;
+        Some(config())
+    }
+
+    /// The names of the released models, smallest first.
+    pub fn preset_names() -> impl Iterator<Item = &'static str> {
+        PRESETS.iter().map(|(name, _)| *name)
+    }
+
+    /// The released model that has this network, whatever its period rounding; `None` for other sizes.
+    pub fn name(&self) -> Option<&'static str> {
+        let comparable = |config: &Self| {
+            config
+                .clone()
+                .with_rope_periods(RopePeriods::Exact)
+                .with_layer_scale(1e-5)
+        };
+        PRESETS
+            .iter()
+            .find(|(_, preset)| comparable(&preset()) == comparable(self))
+            .map(|(name, _)| *name)
+    }
+
+    /// Number of tokens before the patches: the class token and the registers.
+    pub fn n_prefix(&self) -> usize {
+        1 + self.n_registers
+    }
+
+    /// Number of channels of one head.
+    pub fn head_dim(&self) -> usize {
+        self.d_model / self.n_heads
+    }
+
+    /// Initialises a network for training from scratch.
+    ///
+    /// # Panics
+    ///
+    /// If `n_heads` does not divide `d_model` into heads of a multiple of four channels.
+    pub fn init(&self, device: &Device) -> Dino {
+        Dino::new(self, device)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::module::Module;
+
+    #[test]
+    fn parameter_counts_are_those_of_the_official_models() {
+        let counts = [
+            ("vits16", 21_601_152),
+            ("vits16plus", 28_697_472),
+            ("vitb16", 85_669_632),
+            ("vitl16", 303_154_176),
+            ("vitl16plus", 403_915_776),
+            ("vith16plus", 840_633_600),
+            // Less the norm of local crops, which inference does not have.
+            ("vit7b16", 6_716_043_264 - 2 * 4096),
+        ];
+        for (name, expected) in counts {
+            // Parameters are drawn at first use, so counting those of the 7B model costs nothing.
+            let dino = DinoConfig::preset(name).unwrap().init(&Default::default());
+            assert_eq!(dino.num_params(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_config_knows_its_name() {
+        for name in DinoConfig::preset_names() {
+            assert_eq!(DinoConfig::preset(name).unwrap().name(), Some(name));
+        }
+        let rounded = DinoConfig::vitb16().with_rope_periods(RopePeriods::Bf16Rounded);
+        assert_eq!(rounded.name(), Some("vitb16"));
+        assert_eq!(DinoConfig::new(32, 2, 2, 64).name(), None);
+    }
+}

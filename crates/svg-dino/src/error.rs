@@ -1,0 +1,44 @@
+//! What can go wrong with DINOv3 files.
+
+use std::path::PathBuf;
+
+use svg_nn::LoadError;
+
+/// Why a file could not become a [`Dino`](crate::Dino), or the other way round.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DinoError {
+    /// The file cannot be read or written, or its tensors are not those of the network.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The file holds tensors, but no DINOv3.
+    #[error(
+        "{} holds no DINOv3 weights: none of its {tensors} tensors is called storage_tokens \
+         (official), embeddings.register_tokens (Hugging Face) or reg_token (timm). First names: {}",
+        path.display(), examples.join(", ")
+    )]
+    NotDino {
+        /// The file.
+        path: PathBuf,
+        /// How many tensors it holds.
+        tensors: usize,
+        /// A few of their names.
+        examples: Vec<String>,
+    },
+    /// The architecture cannot be told from the tensors, or the file's periods are unknown.
+    #[error("{}: {reason}", path.display())]
+    Architecture {
+        /// The file.
+        path: PathBuf,
+        /// What is contradictory or undecidable, and what to do.
+        reason: String,
+    },
+    /// `config.json` or `preprocessor_config.json` beside the weights cannot be used.
+    #[error("{}: {reason}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+}

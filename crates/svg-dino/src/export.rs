@@ -1,0 +1,86 @@
+//! The names of the network to any public layout.
+
+use std::collections::BTreeMap;
+
+use burn::store::bridge;
+use burn::tensor::{TensorData, bf16};
+use svg_nn::StoredTensor;
+
+use crate::layout::Layout;
+use crate::{DinoConfig, FeedForwardKind, RopePeriods, rope_periods, rows};
+
+/// The parameters as the public files of `layout` hold them, sorted by name, in their own types.
+pub(crate) fn export(
+    tensors: &BTreeMap<String, StoredTensor>,
+    config: &DinoConfig,
+    layout: Layout,
+) -> Vec<StoredTensor> {
+    let gated = config.feed_forward == FeedForwardKind::SwiGlu;
+    let mut out = Vec::new();
+    for (path, tensor) in tensors {
+        match layout {
+            Layout::HuggingFace if path.contains(".attn.qkv.") => {
+                out.extend(hf_thirds(path, tensor));
+            }
+            Layout::Timm if path.ends_with(".attn.qkv.bias") => {
+                let stem = path.trim_end_matches("qkv.bias");
+                let parts = [("q_bias", 0), ("v_bias", 2)];
+                out.extend(parts.map(|(name, i)| rows::third(tensor, format!("{stem}{name}"), i)));
+            }
+            Layout::Timm if path == "mask_token" => {}
+            Layout::Official if path == "mask_token" => {
+                let width = config.d_model;
+                out.push(rows::renamed(tensor.clone(), path.clone(), vec![1, width]));
+            }
+            _ => {
+                let name = layout.name_of(path, gated).unwrap_or_else(|| path.clone());
+                out.push(rows::renamed(tensor.clone(), name, tensor.shape.to_vec()));
+            }
+        }
+    }
+    if layout == Layout::Official {
+        out.extend(official_buffers(config));
+    }
+    out.sort_by(|a, b| a.name.cmp(&b.name));
+    out
+}
+
+/// `blocks.3.attn.qkv.weight` to three projections; the keys have no bias there.
+fn hf_thirds(path: &str, tensor: &StoredTensor) -> Vec<StoredTensor> {
+    let (stem, leaf) = path.split_once(".attn.qkv.").unwrap_or((path, ""));
+    let stem = stem.replacen("blocks.", "layer.", 1);
+    let parts = ["q", "k", "v"].iter().enumerate();
+    parts
+        .filter(|(_, part)| !(**part == "k" && leaf == "bias"))
+        .map(|(i, part)| {
+            let name = format!("{stem}.attention.{part}_proj.{leaf}");
+            rows::third(tensor, name, i)
+        })
+        .collect()
+}
+
+/// What only official files store: periods in bfloat16, and a mask for every fused bias.
+fn official_buffers(config: &DinoConfig) -> Vec<StoredTensor> {
+    let periods = rope_periods(
+        config.head_dim(),
+        config.rope_base,
+        RopePeriods::Bf16Rounded,
+    );
+    let periods: Vec<bf16> = periods.into_iter().map(bf16::from_f32).collect();
+    let shape = [periods.len()];
+    let mut out = vec![bridge::from_data(
+        TensorData::new(periods, shape),
+        "rope_embed.periods".to_string(),
+        None,
+    )];
+    if config.qkv_bias {
+        let width = config.d_model;
+        let mask = [1.0f32, 0.0, 1.0].map(|value| vec![value; width]).concat();
+        let data = TensorData::new(mask, [3 * width]);
+        out.extend((0..config.n_layers).map(|block| {
+            let name = format!("blocks.{block}.attn.qkv.bias_mask");
+            bridge::from_data(data.clone(), name, None)
+        }));
+    }
+    out
+}

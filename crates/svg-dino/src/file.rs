@@ -1,0 +1,369 @@
+//! DINOv3 weights in a file: recognised, checked, loaded, rewritten.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use burn::prelude::*;
+use svg_nn::{Container, LoadError, StoredTensor, TensorFile, load_exact, save_tensors};
+
+use crate::export::export;
+use crate::hub::{HubConfig, pixel_statistics};
+use crate::import::import;
+use crate::layout::Layout;
+use crate::{Dino, DinoConfig, DinoError, FeedForwardKind, RopePeriods, rope_periods};
+
+/// A weight file of a DINOv3 in any public layout, opened but not read.
+///
+/// ```no_run
+/// use burn::prelude::*;
+/// use svg_dino::DinoFile;
+///
+/// let file = DinoFile::open("dinov3-vits16plus/model.safetensors")?;
+/// println!("{:?} with {} layers", file.layout(), file.config().n_layers);
+/// let dino = file.load(&Device::default())?;
+/// # Ok::<(), svg_dino::DinoError>(())
+/// ```
+#[derive(Debug)]
+pub struct DinoFile {
+    path: PathBuf,
+    container: Container,
+    config: DinoConfig,
+    layout: Layout,
+    tensors: BTreeMap<String, StoredTensor>,
+    dropped: Vec<(String, String)>,
+    notes: Vec<String>,
+}
+
+impl DinoFile {
+    /// Opens a safetensors file, a shard index, a PyTorch file, or a folder with one of them, in
+    /// official, Hugging Face or timm names, and works out the architecture.
+    ///
+    /// An encoder inside a larger file (a training checkpoint, an SVG autoencoder) is found there. A
+    /// `config.json` and a `preprocessor_config.json` beside the file are taken into account.
+    ///
+    /// # Errors
+    ///
+    /// [`DinoError::NotDino`] if no layout is recognised, [`DinoError::Load`] if the file is damaged or
+    /// holds tensors that the layout does not know, [`DinoError::Architecture`] if the architecture
+    /// cannot be told, [`DinoError::Config`] if a JSON file beside it is unusable.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, DinoError> {
+        let (mut file, periods) = Self::recognise(path.as_ref())?;
+        let hub = HubConfig::read(&file.path.with_file_name("config.json"))?;
+        let heads = hub.as_ref().map(|config| config.n_heads);
+        let inferred = infer(&file.tensors, heads, periods.as_deref());
+        let mut config = inferred.map_err(|reason| file.architecture(reason))?;
+        if let Some(hub) = hub {
+            config = config
+                .with_norm_eps(hub.norm_eps)
+                .with_rope_base(hub.rope_base);
+            if config != hub {
+                let reason = format!("config.json beside it says {hub}, its tensors {config}");
+                return Err(file.architecture(reason));
+            }
+        }
+        match pixel_statistics(&file.path.with_file_name("preprocessor_config.json"))? {
+            Some(statistics) => config = config.with_pixels(statistics),
+            None if file.path.to_string_lossy().contains("sat493m") => {
+                let note = "sat493m in its name: using satellite pixel statistics";
+                file.notes.push(note.to_string());
+                config = config.satellite();
+            }
+            None => {}
+        }
+        file.configured(config, periods)
+    }
+
+    /// As [`open`](Self::open), for an architecture that is known: nothing beside the file is read.
+    /// Stored periods still decide their rounding.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open). Whether the tensors fit the architecture is for [`check`](Self::check)
+    /// and [`load`](Self::load).
+    pub fn open_as(path: impl AsRef<Path>, config: DinoConfig) -> Result<Self, DinoError> {
+        let (file, periods) = Self::recognise(path.as_ref())?;
+        file.configured(config, periods)
+    }
+
+    /// Names translated, architecture open; and the stored periods.
+    fn recognise(path: &Path) -> Result<(Self, Option<Vec<f32>>), DinoError> {
+        let file = TensorFile::open(path)?;
+        let (path, container) = (file.path().to_path_buf(), file.container());
+        let names = file.tensors().iter().map(|t| t.name.clone());
+        let (examples, count) = (names.take(4).collect(), file.tensors().len());
+        let Some(imported) = import(file.into_tensors(), &path.display().to_string()) else {
+            return Err(DinoError::NotDino {
+                path,
+                tensors: count,
+                examples,
+            });
+        };
+        let imported = imported.map_err(LoadError::from)?;
+        let file = Self {
+            path,
+            container,
+            config: DinoConfig::vits16(),
+            layout: imported.layout,
+            tensors: imported.tensors,
+            dropped: imported.dropped,
+            notes: imported.notes,
+        };
+        Ok((file, imported.periods))
+    }
+
+    fn configured(
+        mut self,
+        config: DinoConfig,
+        periods: Option<Vec<f32>>,
+    ) -> Result<Self, DinoError> {
+        self.config = match periods {
+            None => config,
+            Some(periods) => {
+                let rounding = recognise_periods(&periods, &config);
+                config.with_rope_periods(rounding.map_err(|reason| self.architecture(reason))?)
+            }
+        };
+        Ok(self)
+    }
+
+    fn architecture(&self, reason: String) -> DinoError {
+        DinoError::Architecture {
+            path: self.path.clone(),
+            reason,
+        }
+    }
+
+    /// The file that was opened.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The format of the file.
+    pub fn container(&self) -> Container {
+        self.container
+    }
+
+    /// The naming scheme that was recognised.
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// The architecture, with the periods that the file stores, or exact ones if it stores none.
+    pub fn config(&self) -> &DinoConfig {
+        &self.config
+    }
+
+    /// Replaces the configuration: other periods, other pixel statistics. Loading still checks that
+    /// every tensor fits.
+    pub fn with_config(self, config: DinoConfig) -> Self {
+        Self { config, ..self }
+    }
+
+    /// The parameters under the network's own names.
+    pub fn tensors(&self) -> impl Iterator<Item = &StoredTensor> {
+        self.tensors.values()
+    }
+
+    /// Tensors of the file that the network does not need, with the reason.
+    pub fn dropped(&self) -> &[(String, String)] {
+        &self.dropped
+    }
+
+    /// What a user should know about the file, such as repaired masks.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Loads the network for inference, in f32.
+    ///
+    /// # Errors
+    ///
+    /// [`DinoError::Load`] with everything that is missing, left over or of a wrong shape, in the names
+    /// of the file.
+    pub fn load(&self, device: &Device) -> Result<Dino, DinoError> {
+        let tensors = self.tensors.values().cloned().collect();
+        let source = self.path.display().to_string();
+        let dino = load_exact(self.config.init(device), tensors, &source);
+        Ok(dino.map_err(|error| self.in_their_names(error))?)
+    }
+
+    /// Writes the weights in another layout, in the number types that they have.
+    ///
+    /// To a name that ends in `.safetensors` the file alone; otherwise to a folder, as the hub keeps
+    /// it: `model.safetensors`, and for [`Layout::HuggingFace`] a `config.json`.
+    ///
+    /// # Errors
+    ///
+    /// [`DinoError::Load`] if a tensor cannot be read or the file cannot be written.
+    pub fn save(&self, layout: Layout, path: &Path) -> Result<PathBuf, DinoError> {
+        // Loading checks shapes; writing must not make a broken file from a broken one either.
+        self.check()?;
+        let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
+        let tensors = export(&self.tensors, &self.config, layout);
+        if path.extension().is_some_and(|e| e == "safetensors") {
+            save_tensors(path, &tensors, metadata)?;
+            return Ok(path.to_path_buf());
+        }
+        let write = |source| LoadError::Write {
+            path: path.to_path_buf(),
+            source,
+        };
+        std::fs::create_dir_all(path).map_err(write)?;
+        let file = path.join("model.safetensors");
+        save_tensors(&file, &tensors, metadata)?;
+        if layout == Layout::HuggingFace {
+            let json = HubConfig::to_json(&self.config);
+            std::fs::write(path.join("config.json"), json).map_err(write)?;
+        }
+        Ok(file)
+    }
+
+    /// Whether names and shapes are those of the architecture, without reading a number.
+    ///
+    /// # Errors
+    ///
+    /// [`DinoError::Load`] with everything that is missing, left over or of a wrong shape.
+    pub fn check(&self) -> Result<(), DinoError> {
+        let expected = crate::shapes::parameter_shapes(&self.config);
+        let mut mismatch = svg_nn::Mismatch {
+            source: self.path.display().to_string(),
+            ..Default::default()
+        };
+        for (path, shape) in &expected {
+            match self.tensors.get(path) {
+                None => mismatch.missing.push(path.clone()),
+                Some(tensor) if tensor.shape.as_slice() != shape.as_slice() => {
+                    let found = tensor.shape.to_vec();
+                    let reason = format!("{path}: expected shape {shape:?}, found {found:?}");
+                    mismatch.unusable.push(reason);
+                }
+                Some(_) => {}
+            }
+        }
+        let unknown = self
+            .tensors
+            .keys()
+            .filter(|path| !expected.contains_key(*path));
+        mismatch.unexpected.extend(unknown.cloned());
+        match mismatch.is_empty() {
+            true => Ok(()),
+            false => Err(self.in_their_names(mismatch.into()).into()),
+        }
+    }
+
+    /// Users look for the names that their file has.
+    fn in_their_names(&self, error: LoadError) -> LoadError {
+        let LoadError::Mismatch(mut mismatch) = error else {
+            return error;
+        };
+        let gated = self.config.feed_forward == FeedForwardKind::SwiGlu;
+        let translate = |path: &String| {
+            let plain = path.replace(".gamma", ".weight").replace(".beta", ".bias");
+            let candidates = [path, &plain];
+            let found = candidates
+                .iter()
+                .find_map(|p| self.layout.name_of(p, gated));
+            found.unwrap_or_else(|| path.clone())
+        };
+        mismatch.missing = mismatch.missing.iter().map(translate).collect();
+        mismatch.into()
+    }
+}
+
+impl Dino {
+    /// Loads weights of any public layout for inference, in f32: [`DinoFile::open`] and
+    /// [`DinoFile::load`] in one.
+    ///
+    /// # Errors
+    ///
+    /// As those two.
+    pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<Self, DinoError> {
+        DinoFile::open(path)?.load(device)
+    }
+}
+
+/// The architecture from shapes alone, as far as they say it.
+fn infer(
+    tensors: &BTreeMap<String, StoredTensor>,
+    heads: Option<usize>,
+    periods: Option<&[f32]>,
+) -> Result<DinoConfig, String> {
+    let shape = |path: &str| -> Result<Vec<usize>, String> {
+        let tensor = tensors.get(path);
+        let tensor = tensor.ok_or_else(|| format!("{path} is missing"))?;
+        Ok(tensor.shape.to_vec())
+    };
+    let block = |path: &String| {
+        path.strip_prefix("blocks.")?
+            .split('.')
+            .next()?
+            .parse()
+            .ok()
+    };
+    let n_layers = tensors
+        .keys()
+        .filter_map(block)
+        .max()
+        .map_or(0, |last: usize| last + 1);
+    let patch = shape("patch_embed.proj.weight")?;
+    let &[d_model, 3, patch_size, _] = patch.as_slice() else {
+        return Err(format!(
+            "patch_embed.proj.weight has shape {patch:?}, expected [d, 3, p, p]"
+        ));
+    };
+    let gated = tensors.contains_key("blocks.0.mlp.gate.weight");
+    let hidden = if gated { "gate" } else { "fc1" };
+    let d_ff = shape(&format!("blocks.0.mlp.{hidden}.weight"))?;
+    let registers = shape("register_tokens")?;
+    let &[_, n_registers, _] = registers.as_slice() else {
+        return Err(format!(
+            "register tokens have shape {registers:?}, expected [1, r, d]"
+        ));
+    };
+    let head_dim = match (heads, periods) {
+        (_, Some(periods)) => 4 * periods.len(),
+        (Some(heads), None) if heads > 0 => d_model / heads,
+        _ if d_model == 4096 => 128,
+        _ if d_model % 64 == 0 => 64,
+        _ => {
+            return Err(format!(
+                "the number of heads cannot be told from {d_model} channels; put the model's \
+                 config.json beside the file"
+            ));
+        }
+    };
+    if head_dim == 0 || d_model % head_dim != 0 || head_dim % 4 != 0 || d_ff.len() != 2 {
+        return Err(format!(
+            "heads of {head_dim} channels do not divide {d_model}"
+        ));
+    }
+    Ok(
+        DinoConfig::new(d_model, n_layers, d_model / head_dim, d_ff[0])
+            .with_feed_forward(match gated {
+                true => FeedForwardKind::SwiGlu,
+                false => FeedForwardKind::Mlp,
+            })
+            .with_patch_size(patch_size)
+            .with_n_registers(n_registers)
+            .with_qkv_bias(tensors.contains_key("blocks.0.attn.qkv.bias")),
+    )
+}
+
+/// Stored periods are one of the two known roundings, or another model's.
+fn recognise_periods(stored: &[f32], config: &DinoConfig) -> Result<RopePeriods, String> {
+    let close = |rounding| {
+        let expected = rope_periods(config.head_dim(), config.rope_base, rounding);
+        let pairs = stored.iter().zip(&expected);
+        stored.len() == expected.len() && pairs.into_iter().all(|(a, b)| (a / b - 1.0).abs() < 1e-5)
+    };
+    // Bf16 first: with few periods both may be the same numbers, and official files store bf16.
+    [RopePeriods::Bf16Rounded, RopePeriods::Exact]
+        .into_iter()
+        .find(|rounding| close(*rounding))
+        .ok_or_else(|| {
+            format!(
+                "its rope_embed.periods are not those of base {}: {stored:?}",
+                config.rope_base
+            )
+        })
+}

@@ -1,0 +1,242 @@
+//! Any public layout to the names of the network.
+
+use std::collections::BTreeMap;
+
+use burn::store::bridge;
+use burn::tensor::DType;
+use svg_nn::{Mismatch, StoredTensor};
+
+use crate::layout::{Layout, Role};
+use crate::rows;
+
+/// The tensors of a file under the network's own names.
+#[derive(Debug)]
+pub(crate) struct Imported {
+    /// Which layout the file had.
+    pub layout: Layout,
+    /// Parameters by path, fused, with the bias of the keys zero.
+    pub tensors: BTreeMap<String, StoredTensor>,
+    /// The stored RoPE periods, if the layout stores them.
+    pub periods: Option<Vec<f32>>,
+    /// What was left out on purpose, with the reason.
+    pub dropped: Vec<(String, String)>,
+    /// What the user should know: repaired masks and the like.
+    pub notes: Vec<String>,
+}
+
+/// Wrappers that training frameworks leave in names.
+const RESIDUE: [&str; 3] = [
+    "_orig_mod.",
+    "_fsdp_wrapped_module.",
+    "_checkpoint_wrapped_module.",
+];
+
+/// `None` if there is no DINOv3 among the tensors.
+pub(crate) fn import(
+    tensors: Vec<StoredTensor>,
+    source: &str,
+) -> Option<Result<Imported, Mismatch>> {
+    let named: Vec<(String, StoredTensor)> = tensors
+        .into_iter()
+        .map(|tensor| {
+            let clean = RESIDUE
+                .iter()
+                .fold(tensor.name.clone(), |n, r| n.replace(r, ""));
+            (clean, tensor)
+        })
+        .collect();
+    let (root, layout) = find_root(named.iter().map(|(name, _)| name.as_str()))?;
+    let gated = named.iter().any(|(name, _)| {
+        [".mlp.w1.", ".mlp.gate_proj.", ".mlp.fc1_g."]
+            .iter()
+            .any(|mark| name.contains(mark))
+    });
+
+    let mut mismatch = Mismatch {
+        source: source.to_string(),
+        ..Mismatch::default()
+    };
+    let mut out = Imported {
+        layout,
+        tensors: BTreeMap::new(),
+        periods: None,
+        dropped: Vec::new(),
+        notes: Vec::new(),
+    };
+    let mut thirds: BTreeMap<String, [Option<StoredTensor>; 3]> = BTreeMap::new();
+    let mut masks = BTreeMap::new();
+    for (name, tensor) in named {
+        let original = tensor.name.clone();
+        let Some(name) = name.strip_prefix(&root) else {
+            let reason = "outside the encoder".to_string();
+            out.dropped.push((original, reason));
+            continue;
+        };
+        match layout.role(name, gated) {
+            Role::Parameter(path) => {
+                out.tensors.insert(path.clone(), parameter(tensor, path));
+            }
+            Role::Third(path, third) => thirds.entry(path).or_default()[third] = Some(tensor),
+            Role::BiasMask(path) => {
+                masks.insert(path, tensor);
+            }
+            Role::Periods => match bridge::into_data(tensor) {
+                Ok(data) => out.periods = data.convert::<f32>().try_to_vec().ok(),
+                Err(error) => mismatch.unusable.push(format!("{original}: {error}")),
+            },
+            Role::Unneeded(reason) => out.dropped.push((original, reason.to_string())),
+            Role::Unknown => mismatch.unexpected.push(original),
+        }
+    }
+    for (path, parts) in thirds {
+        match fuse(parts, &path) {
+            Ok(tensor) => {
+                out.tensors.insert(path, tensor);
+            }
+            Err(reason) => mismatch.unusable.push(format!("{path}: {reason}")),
+        }
+    }
+    for (path, mask) in masks {
+        let Some(bias) = out.tensors.remove(&path) else {
+            mismatch.missing.push(path);
+            continue;
+        };
+        match masked(&bias, &mask, &mut out.notes) {
+            Ok(bias) => {
+                out.tensors.insert(path, bias);
+            }
+            Err(reason) => mismatch.unusable.push(format!("{path}: {reason}")),
+        }
+    }
+    if layout == Layout::Timm
+        && let Some(cls) = out.tensors.get("cls_token")
+    {
+        // timm drops it: nothing is masked at inference.
+        let mask_token = rows::zeros_like(cls, "mask_token".to_string());
+        out.tensors.insert("mask_token".to_string(), mask_token);
+    }
+    Some(match mismatch.is_empty() {
+        true => Ok(out),
+        false => Err(mismatch),
+    })
+}
+
+/// The prefix of all names of the encoder, and its layout.
+///
+/// An encoder may lie inside a larger file: `state_dict.encoder.` in an SVG autoencoder,
+/// `teacher.backbone.` in a training checkpoint. Where there are several, the teacher's average is the
+/// released model.
+fn find_root<'a>(names: impl Iterator<Item = &'a str>) -> Option<(String, Layout)> {
+    let mut found = Vec::new();
+    for name in names {
+        for layout in Layout::ALL {
+            if let Some(root) = name.strip_suffix(layout.token())
+                && (root.is_empty() || root.ends_with('.'))
+                && Layout::of_token(&name[root.len()..]) == Some(layout)
+            {
+                found.push((root.to_string(), layout));
+            }
+        }
+    }
+    found.sort_by_key(|(root, _)| (!root.contains("teacher"), root.len()));
+    found.into_iter().next()
+}
+
+/// Official files store the mask token as `[1, d]`.
+fn parameter(tensor: StoredTensor, path: String) -> StoredTensor {
+    let shape = match (path.as_str(), tensor.shape.as_slice()) {
+        ("mask_token", &[one, width]) => vec![one, 1, width],
+        (_, shape) => shape.to_vec(),
+    };
+    rows::renamed(tensor, path, shape)
+}
+
+/// Queries, keys and values in one tensor. Keys have no bias in any layout, which is a bias of zero.
+fn fuse(parts: [Option<StoredTensor>; 3], path: &str) -> Result<StoredTensor, String> {
+    let [Some(q), k, Some(v)] = parts else {
+        return Err("queries or values are missing".to_string());
+    };
+    let k = match k {
+        Some(k) => k,
+        None if path.ends_with(".bias") => rows::zeros_like(&q, String::new()),
+        None => return Err("keys are missing".to_string()),
+    };
+    let kinds = [&q, &k, &v].map(|t| (t.dtype, t.shape.to_vec()));
+    if kinds[0] != kinds[1] || kinds[0] != kinds[2] || kinds[0].1.is_empty() {
+        return Err(format!("queries, keys and values differ: {kinds:?}"));
+    }
+    Ok(rows::stack([q, k, v], path.to_string()))
+}
+
+/// The bias that the official code would use: multiplied by its mask, whose third of keys is zero.
+///
+/// Models constructed before September 2025 kept masks of NaN; those stand for 1, 0, 1.
+fn masked(
+    bias: &StoredTensor,
+    mask: &StoredTensor,
+    notes: &mut Vec<String>,
+) -> Result<StoredTensor, String> {
+    let read = |tensor: &StoredTensor| -> Result<Vec<f32>, String> {
+        let data = bridge::to_data(tensor).map_err(|error| error.to_string())?;
+        data.convert::<f32>()
+            .try_to_vec()
+            .map_err(|error| format!("{error:?}"))
+    };
+    let mut factors = read(mask)?;
+    if mask.shape != bias.shape || !factors.len().is_multiple_of(3) {
+        return Err(format!(
+            "the bias has shape {:?}, its mask {:?}",
+            bias.shape, mask.shape
+        ));
+    }
+    let width = factors.len() / 3;
+    if factors.iter().any(|factor| factor.is_nan()) {
+        notes.push(format!("{} holds NaN; used 1, 0, 1 instead", mask.name));
+        factors.fill(1.0);
+        factors[width..2 * width].fill(0.0);
+    }
+    let plain = |range: std::ops::Range<usize>, value: f32| {
+        factors[range].iter().all(|factor| *factor == value)
+    };
+    let name = bias.name.clone();
+    if plain(0..width, 1.0) && plain(width..2 * width, 0.0) && plain(2 * width..3 * width, 1.0) {
+        let [q, k, v] = [0, 1, 2].map(|i| rows::third(bias, String::new(), i));
+        let zero = rows::zeros_like(&k, String::new());
+        return Ok(rows::stack([q, zero, v], name));
+    }
+    // Another mask: do the product. 0 * NaN is NaN, so a zero wins by itself.
+    let product = read(bias)?
+        .into_iter()
+        .zip(&factors)
+        .map(|(b, f)| if *f == 0.0 { 0.0 } else { b * f })
+        .collect();
+    let data = burn::tensor::TensorData::new::<f32, _>(product, bias.shape.clone());
+    debug_assert_eq!(data.dtype(), DType::F32);
+    Ok(bridge::from_data(data, name, None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_encoder_is_found_inside_larger_files() {
+        let root = |names: &[&str]| find_root(names.iter().copied()).map(|(root, _)| root);
+        assert_eq!(root(&["storage_tokens"]).unwrap(), "");
+        assert_eq!(
+            root(&[
+                "state_dict.decoder.conv_in.weight",
+                "state_dict.encoder.storage_tokens"
+            ]),
+            Some("state_dict.encoder.".to_string())
+        );
+        assert_eq!(
+            root(&[
+                "student.backbone.storage_tokens",
+                "teacher.backbone.storage_tokens"
+            ]),
+            Some("teacher.backbone.".to_string())
+        );
+        assert_eq!(root(&["conv1.weight", "my_storage_tokens"]), None);
+    }
+}

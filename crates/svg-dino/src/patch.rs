@@ -1,0 +1,31 @@
+//! Pixels to patch tokens.
+
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::prelude::*;
+
+/// One linear map per patch: a convolution whose stride is its size, flattened row by row.
+#[derive(Module, Debug)]
+pub struct PatchEmbed {
+    /// From 3 to `d_model` channels.
+    pub proj: Conv2d,
+}
+
+impl PatchEmbed {
+    pub(crate) fn new(patch_size: usize, d_model: usize, device: &Device) -> Self {
+        let size = [patch_size, patch_size];
+        Self {
+            proj: Conv2dConfig::new([3, d_model], size)
+                .with_stride(size)
+                .init(device),
+        }
+    }
+
+    /// # Shapes
+    ///
+    /// - pixels: `[batch, 3, rows * patch_size, columns * patch_size]`
+    /// - output: `[batch, rows * columns, d_model]`
+    pub fn forward(&self, pixels: Tensor<4>) -> Tensor<3> {
+        let patches = self.proj.forward(pixels); // [batch, d_model, rows, columns]
+        patches.flatten::<3>(2, 3).swap_dims(1, 2) // [batch, patches, d_model]
+    }
+}

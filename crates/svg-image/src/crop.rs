@@ -1,0 +1,93 @@
+//! The centre crop of ADM, which SVG, DiT and most ImageNet diffusion models train on.
+
+use std::borrow::Cow;
+
+use image::RgbImage;
+
+use crate::resample::{Filter, Window, resize, resize_window};
+
+/// The centre square of a picture, `size` x `size` pixels.
+///
+/// While the short side is at least twice too long, the picture is halved with
+/// [`Filter::Box`]; then it is brought to `size` at its short side with [`Filter::Bicubic`], and
+/// the middle of the long side is kept. Equal, pixel for pixel, to `center_crop_arr` of
+/// [ADM](https://github.com/openai/guided-diffusion/blob/22e0df8183507e13a7813f8d38d51b072ca1e67c/guided_diffusion/image_datasets.py#L126)
+/// under Pillow.
+///
+/// A picture of any shape costs memory of the order of its own size and the crop's: what the crop
+/// throws away is not computed.
+///
+/// # Panics
+///
+/// If `size` is 0 or the picture has no pixels.
+pub fn adm_crop(image: &RgbImage, size: u32) -> RgbImage {
+    assert!(size > 0, "a crop needs a size of at least one pixel");
+    assert!(
+        image.width() > 0 && image.height() > 0,
+        "a picture without pixels has no crop"
+    );
+
+    let mut image = Cow::Borrowed(image);
+    while u64::from(image.width().min(image.height())) >= 2 * u64::from(size) {
+        let (width, height) = image.dimensions();
+        image = Cow::Owned(resize(&image, width / 2, height / 2, Filter::Box));
+    }
+    let (width, height) = image.dimensions();
+    let scale = f64::from(size) / f64::from(width.min(height));
+    let middle = |side: u32| {
+        // Python's `round`: halves go to the even neighbour.
+        let scaled = (f64::from(side) * scale).round_ties_even() as u64;
+        Window {
+            size: scaled,
+            first: (scaled - u64::from(size)) / 2,
+            count: size,
+        }
+    };
+    resize_window(&image, middle(width), middle(height), Filter::Bicubic)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_of_the_right_size_is_its_own_crop() {
+        let image = RgbImage::from_fn(6, 6, |x, y| image::Rgb([x as u8, y as u8, 9]));
+        assert_eq!(adm_crop(&image, 6), image);
+    }
+
+    #[test]
+    fn only_the_middle_of_the_long_side_is_kept() {
+        let middle = image::Rgb([10, 200, 30]);
+        let image = RgbImage::from_fn(60, 8, |x, _| {
+            if (26..34).contains(&x) {
+                middle
+            } else {
+                image::Rgb([0; 3])
+            }
+        });
+        assert_eq!(adm_crop(&image, 8), RgbImage::from_pixel(8, 8, middle));
+    }
+
+    #[test]
+    fn a_thread_of_pixels_is_cropped_without_being_woven_whole() {
+        // Enlarged whole, this would be 256 x 16 776 960 pixels.
+        let image = RgbImage::from_pixel(1, 65_535, image::Rgb([1, 2, 3]));
+        assert_eq!(
+            adm_crop(&image, 256),
+            RgbImage::from_pixel(256, 256, image::Rgb([1, 2, 3]))
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "a size of at least one pixel")]
+    fn a_crop_to_nothing_is_a_mistake_of_the_caller() {
+        adm_crop(&RgbImage::new(2, 2), 0);
+    }
+
+    #[test]
+    #[should_panic(expected = "a picture without pixels")]
+    fn a_crop_of_nothing_is_a_mistake_of_the_caller() {
+        adm_crop(&RgbImage::new(0, 2), 4);
+    }
+}

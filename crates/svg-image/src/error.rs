@@ -1,0 +1,113 @@
+//! What can go wrong between a path and pixels, and what to do about it.
+//!
+//! Each message is complete in one line, cause included, because a broken picture among a million
+//! ends up as one line of a log.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::source::EXTENSIONS;
+
+/// Why bytes are not a picture.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The first bytes belong to none of the formats this crate reads.
+    #[error(
+        "the bytes are no picture in a format that is read here (JPEG, PNG, BMP, GIF, WebP, TIFF, \
+         PNM); convert it to PNG, or check that the download is complete"
+    )]
+    UnknownFormat,
+
+    /// The header announces more pixels than [`DecodeOptions::max_pixels`] allows. Nothing was
+    /// allocated.
+    ///
+    /// [`DecodeOptions::max_pixels`]: crate::DecodeOptions::max_pixels
+    #[error(
+        "the picture announces {width} x {height} pixels, more than the limit of {limit}; if it \
+         is to be trusted, raise `DecodeOptions::max_pixels`, else leave it out"
+    )]
+    TooLarge {
+        /// Announced columns.
+        width: u32,
+        /// Announced rows.
+        height: u32,
+        /// Largest accepted number of pixels.
+        limit: u64,
+    },
+
+    /// The header announces a picture without pixels.
+    #[error("the picture announces {width} x {height} pixels, that is none; leave it out")]
+    Empty {
+        /// Announced columns.
+        width: u32,
+        /// Announced rows.
+        height: u32,
+    },
+
+    /// The samples have no agreed meaning as 8-bit colours.
+    #[error("samples of type {0} have no fixed black and white; convert the picture to 8 bits")]
+    Samples(String),
+
+    /// A JPEG is cut off or damaged, or uses a feature outside the common profiles.
+    #[error("the JPEG cannot be decoded: {0}; fetch the file again or leave it out")]
+    Jpeg(String),
+
+    /// A picture of another format is cut off or damaged, or uses an unusual feature.
+    #[error("the picture cannot be decoded: {0}; fetch the file again or leave it out")]
+    Other(String),
+}
+
+/// Why a picture could not be read from, or written to, where it was expected.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImageError {
+    /// A file or folder could not be read.
+    #[error("cannot read {path}: {cause}; check the path and its permissions")]
+    Read {
+        /// The file or folder, or the entry of an archive.
+        path: String,
+        /// What the operating system answered.
+        cause: io::Error,
+    },
+
+    /// A file was read but is not a picture.
+    #[error("{name}: {cause}")]
+    Decode {
+        /// The picture, as [`ImageSet::name`](crate::ImageSet::name) gives it.
+        name: String,
+        /// What is wrong with its bytes.
+        cause: DecodeError,
+    },
+
+    /// An archive is damaged or no archive.
+    #[error(
+        "{path} is no readable tar archive: {cause}; fetch it again, or unpack it and give the \
+         folder"
+    )]
+    Archive {
+        /// The archive.
+        path: PathBuf,
+        /// What the archive reader answered.
+        cause: io::Error,
+    },
+
+    /// A folder or archive holds no picture.
+    #[error(
+        "{path} holds no pictures; looked in it and below for names ending in {}",
+        EXTENSIONS.join(", ")
+    )]
+    NoImages {
+        /// The folder or archive.
+        path: PathBuf,
+    },
+
+    /// A file could not be written. Nothing is left under its name but what was there before.
+    #[error("cannot write {path}: {cause}; check that the folder exists and the disk has room")]
+    Write {
+        /// The file that was to be written.
+        path: PathBuf,
+        /// What the operating system or the encoder answered.
+        cause: io::Error,
+    },
+}

@@ -1,0 +1,120 @@
+//! JPEGs, bit for bit as Pillow's libjpeg-turbo decodes them.
+//!
+//! The decoder behind the `image` crate differs from libjpeg-turbo by up to 8 levels a sample, so
+//! JPEGs go through a port of libjpeg-turbo itself.
+
+use image::RgbImage;
+use image::metadata::Orientation as Transform;
+use libjpeg_turbo_rs::{ColorSpace, ComponentInfo, DecodeLimits, Decoder, PixelFormat};
+
+use crate::error::DecodeError;
+use crate::read::{DecodeOptions, Orientation, check_size, transformed};
+use crate::samples::four_to_three;
+
+/// Whether the first bytes are those of a JPEG.
+pub(crate) fn is_jpeg(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0xff, 0xd8, 0xff])
+}
+
+/// Columns and rows, from the frame header.
+pub(crate) fn dimensions(bytes: &[u8]) -> Result<(u32, u32), DecodeError> {
+    let info = libjpeg_turbo_rs::probe(bytes).map_err(jpeg_error)?;
+    Ok((info.width as u32, info.height as u32))
+}
+
+/// Decodes a JPEG to RGB.
+pub(crate) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<RgbImage, DecodeError> {
+    let limits = DecodeLimits {
+        max_pixels: options.max_pixels,
+        ..DecodeLimits::default()
+    };
+    let mut decoder = Decoder::new_with_limits(bytes, limits).map_err(jpeg_error)?;
+    let (width, height) = (
+        decoder.header().width.into(),
+        decoder.header().height.into(),
+    );
+    check_size((width, height), options.max_pixels)?;
+    let transform = match options.orientation {
+        Orientation::AsStored => None,
+        Orientation::Exif => decoder.exif_data().and_then(Transform::from_exif_chunk),
+    };
+    let four_inks = matches!(
+        decoder.jpeg_color_space(),
+        ColorSpace::Cmyk | ColorSpace::Ycck
+    );
+    if four_inks {
+        check_inks(&decoder.header().components)?;
+    }
+    decoder.set_output_format(if four_inks {
+        PixelFormat::Cmyk
+    } else {
+        PixelFormat::Rgb
+    });
+    let mut samples = decoder.decode_image().map_err(jpeg_error)?.data;
+    if four_inks {
+        four_to_three(&mut samples, cmyk_to_rgb);
+    }
+    let image = RgbImage::from_raw(width, height, samples)
+        .ok_or_else(|| DecodeError::Jpeg("its data do not fill its size".into()))?;
+    Ok(transformed(image, transform))
+}
+
+/// Refuses four inks stored at sizes that no program writes and on which the decoder panics. Usual
+/// are four full planes, or two halved ones between full ones.
+fn check_inks(inks: &[ComponentInfo]) -> Result<(), DecodeError> {
+    let usual = |sampling: fn(&ComponentInfo) -> u8| {
+        let full = inks.iter().map(sampling).max().unwrap_or(0);
+        inks.iter().enumerate().all(|(number, ink)| {
+            let halved = (1..=2).contains(&number) && sampling(ink) * 2 == full;
+            sampling(ink) == full || halved
+        })
+    };
+    if usual(|ink| ink.horizontal_sampling) && usual(|ink| ink.vertical_sampling) {
+        return Ok(());
+    }
+    Err(DecodeError::Jpeg("its four inks have unusual sizes".into()))
+}
+
+fn jpeg_error(error: libjpeg_turbo_rs::JpegError) -> DecodeError {
+    DecodeError::Jpeg(error.to_string())
+}
+
+/// Pillow's conversion of four inks. A JPEG holds them inverted (`255 - ink`), by Adobe's habit;
+/// Pillow takes that for granted, marked or not.
+fn cmyk_to_rgb(stored: &[u8]) -> [u8; 3] {
+    let paper = i32::from(stored[3]);
+    [stored[0], stored[1], stored[2]].map(|stored| {
+        let product = (255 - i32::from(stored)) * paper + 128;
+        (paper - (((product >> 8) + product) >> 8)).clamp(0, 255) as u8
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_ink_is_white_and_black_ink_hides_the_others() {
+        assert_eq!(cmyk_to_rgb(&[255, 255, 255, 255]), [255; 3]);
+        assert_eq!(cmyk_to_rgb(&[0, 128, 255, 0]), [0; 3]);
+        assert_eq!(cmyk_to_rgb(&[0, 255, 255, 255]), [0, 255, 255]);
+    }
+
+    #[test]
+    fn inks_of_unusual_sizes_are_refused() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/files/cmyk.jpg");
+        let good = std::fs::read(path).unwrap();
+        let frame = good
+            .windows(2)
+            .position(|marker| marker == [0xff, 0xc0])
+            .unwrap();
+        // The sampling factors of ink k, in the frame header.
+        let place = |ink: usize| frame + 11 + 3 * ink;
+        for (ink, sampling) in [(0, 0x13), (1, 0x22), (2, 0x31), (3, 0x23)] {
+            let mut bytes = good.clone();
+            bytes[place(ink)] = sampling;
+            let error = decode(&bytes, &DecodeOptions::default()).unwrap_err();
+            assert!(error.to_string().contains("inks"), "{error}");
+        }
+    }
+}

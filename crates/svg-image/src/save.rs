@@ -1,0 +1,185 @@
+//! Files that are either complete or not there.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use image::RgbImage;
+
+use crate::error::ImageError;
+
+/// Writes a file so that its name never shows half of it.
+///
+/// `write` fills a temporary file in the same folder, which is flushed to the disk and then renamed
+/// to `path`, in place of what was there. If anything fails, the temporary file is removed and
+/// `path` is as it was.
+///
+/// # Errors
+///
+/// [`ImageError::Write`], if the folder does not exist or cannot be written to, or if `write` or
+/// the disk fails.
+///
+/// ```
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("steps.txt");
+/// svg_image::write_atomically(&path, |file| writeln!(file, "100 steps"))?;
+/// assert_eq!(std::fs::read_to_string(&path).unwrap(), "100 steps\n");
+/// # Ok::<(), svg_image::ImageError>(())
+/// ```
+pub fn write_atomically(
+    path: impl AsRef<Path>,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), ImageError> {
+    let path = path.as_ref();
+    attempt(path, write).map_err(|cause| ImageError::Write {
+        path: path.into(),
+        cause,
+    })
+}
+
+fn attempt(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        // Temporary files are private by default; this one becomes an ordinary file. The umask
+        // still applies.
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    let mut temporary = builder.tempfile_in(folder)?;
+    let mut buffered = BufWriter::new(temporary.as_file_mut());
+    write(&mut buffered)?;
+    buffered.flush()?;
+    drop(buffered);
+    // Without this, a crash of the machine may keep the rename and lose the content.
+    File::sync_all(temporary.as_file())?;
+    temporary.persist(path)?;
+    Ok(())
+}
+
+/// Saves a picture as PNG, atomically, with notes such as the command that made it.
+///
+/// Each note is a keyword of 1 to 79 Latin-1 characters and a text. Texts in Latin-1 become `tEXt`
+/// chunks, others `iTXt`.
+///
+/// # Errors
+///
+/// [`ImageError::Write`], as for [`write_atomically`], and for a keyword PNG does not allow or a
+/// picture without pixels.
+pub fn save_png(
+    image: &RgbImage,
+    path: impl AsRef<Path>,
+    text: &[(&str, &str)],
+) -> Result<(), ImageError> {
+    write_atomically(path, |file| {
+        let mut encoder = png::Encoder::new(file, image.width(), image.height());
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.set_depth(png::BitDepth::Eight);
+        for (keyword, text) in text {
+            let latin1 = text.chars().all(|character| u32::from(character) < 256);
+            let (keyword, text) = (keyword.to_string(), text.to_string());
+            if latin1 {
+                encoder.add_text_chunk(keyword, text)?;
+            } else {
+                encoder.add_itxt_chunk(keyword, text)?;
+            }
+        }
+        let mut writer = encoder.write_header()?;
+        writer.write_image_data(image.as_raw())?;
+        Ok(writer.finish()?)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read::{DecodeOptions, decode};
+
+    fn picture() -> RgbImage {
+        RgbImage::from_fn(5, 3, |x, y| image::Rgb([x as u8 * 50, y as u8 * 80, 7]))
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(folder).unwrap();
+        entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn a_saved_picture_is_read_back_with_its_notes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("picture.png");
+        let notes = [
+            ("Software", "svg 0.1"),
+            ("Comment", "guidance 1.5, \u{3b1} = 0"),
+        ];
+        save_png(&picture(), &path, &notes).unwrap();
+
+        let bytes = std::fs::read(&path).unwrap();
+        assert_eq!(
+            decode(&bytes, &DecodeOptions::default()).unwrap(),
+            picture()
+        );
+        let reader = png::Decoder::new(io::Cursor::new(&bytes))
+            .read_info()
+            .unwrap();
+        let info = reader.info();
+        assert_eq!(info.uncompressed_latin1_text[0].text, "svg 0.1");
+        assert_eq!(
+            info.utf8_text[0].get_text().unwrap(),
+            "guidance 1.5, \u{3b1} = 0"
+        );
+        assert_eq!(names(folder.path()), ["picture.png"]);
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("picture.png");
+        std::fs::write(&path, "old").unwrap();
+        let result = write_atomically(&path, |file| {
+            file.write_all(b"half of the new")?;
+            Err(io::Error::other("the disk is full"))
+        });
+        assert!(result.unwrap_err().to_string().contains("the disk is full"));
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(names(folder.path()), ["picture.png"]);
+    }
+
+    #[test]
+    fn a_refused_note_or_an_empty_picture_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("picture.png");
+        assert!(save_png(&picture(), &path, &[("", "no keyword")]).is_err());
+        assert!(save_png(&RgbImage::new(0, 3), &path, &[]).is_err());
+        assert_eq!(names(folder.path()), [""; 0]);
+    }
+
+    #[test]
+    fn a_name_that_is_a_folder_and_a_folder_that_is_missing_are_errors() {
+        let folder = tempfile::tempdir().unwrap();
+        let taken = folder.path().join("taken");
+        std::fs::create_dir(&taken).unwrap();
+        assert!(save_png(&picture(), &taken, &[]).is_err());
+        assert_eq!(names(folder.path()), ["taken"]);
+        let error = save_png(&picture(), folder.path().join("none/picture.png"), &[]).unwrap_err();
+        assert!(error.to_string().contains("none/picture.png"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_written_file_is_an_ordinary_file() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let (ours, ordinary) = (folder.path().join("ours"), folder.path().join("ordinary"));
+        write_atomically(&ours, |file| file.write_all(b"x")).unwrap();
+        std::fs::write(&ordinary, "x").unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&ours), mode(&ordinary));
+    }
+}

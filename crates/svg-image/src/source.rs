@@ -1,0 +1,295 @@
+//! Where pictures come from: files, folders and archives, as one numbered list.
+
+use std::path::{Path, PathBuf};
+
+use walkdir::WalkDir;
+
+use crate::archive::{Archive, is_archive};
+use crate::error::ImageError;
+
+/// Endings by which pictures are found in folders and archives, in any case of letters.
+pub const EXTENSIONS: [&str; 12] = [
+    "bmp", "gif", "jpeg", "jpg", "pbm", "pgm", "png", "pnm", "ppm", "tif", "tiff", "webp",
+];
+
+/// Whether a file found in a folder or archive is taken for a picture. Hidden files are not: they
+/// are what systems leave beside pictures, under the same endings.
+pub(crate) fn is_picture(path: &Path) -> bool {
+    let hidden = path
+        .file_name()
+        .is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
+    let ending = path
+        .extension()
+        .and_then(|ending| ending.to_str())
+        .unwrap_or_default();
+    !hidden
+        && EXTENSIONS
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(ending))
+}
+
+/// A numbered list of pictures that are not yet read; threads may share it.
+///
+/// ```
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let class = folder.path().join("n01440764");
+/// # std::fs::create_dir(&class).unwrap();
+/// # let picture = svg_image::RgbImage::new(2, 2);
+/// # svg_image::save_png(&picture, class.join("tench.png"), &[]).unwrap();
+/// # let folder = folder.path().to_path_buf();
+/// use svg_image::{DecodeOptions, ImageSet, decode};
+///
+/// let set = ImageSet::open(&[folder])?;
+/// assert_eq!(set.class_name(0), Some("n01440764"));
+/// let image = decode(&set.read(0)?, &DecodeOptions::default()).unwrap();
+/// # Ok::<(), svg_image::ImageError>(())
+/// ```
+#[derive(Debug)]
+pub struct ImageSet {
+    entries: Vec<Entry>,
+    archives: Vec<Archive>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    name: String,
+    /// Bytes of `name` before the part that names classes: an archive's own path.
+    prefix: usize,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    File(PathBuf),
+    /// In the archive of that number.
+    Archive {
+        archive: usize,
+        offset: u64,
+        size: u64,
+    },
+}
+
+impl ImageSet {
+    /// Lists the pictures of each path, in the order given.
+    ///
+    /// - A folder: the files in it and below that end in one of [`EXTENSIONS`], sorted by path.
+    ///   Links are followed.
+    /// - An archive (`.tar`, `.tar.gz`, `.tgz`): the same of its entries. A compressed one is
+    ///   unpacked once, to a temporary file without a name.
+    /// - Any other file: itself, whatever its ending.
+    ///
+    /// # Errors
+    ///
+    /// If a path does not exist or cannot be read, an archive is damaged, or a folder or archive
+    /// holds no picture.
+    pub fn open(paths: &[PathBuf]) -> Result<Self, ImageError> {
+        let mut set = Self {
+            entries: Vec::new(),
+            archives: Vec::new(),
+        };
+        for path in paths {
+            let before = set.entries.len();
+            let metadata = std::fs::metadata(path).map_err(|cause| ImageError::Read {
+                path: path.display().to_string(),
+                cause,
+            })?;
+            if metadata.is_dir() {
+                set.add_folder(path)?;
+            } else if is_archive(path) {
+                set.add_archive(path)?;
+            } else {
+                set.add_file(path.clone());
+            }
+            if set.entries.len() == before {
+                return Err(ImageError::NoImages { path: path.clone() });
+            }
+        }
+        Ok(set)
+    }
+
+    fn add_file(&mut self, path: PathBuf) {
+        let name = path.display().to_string();
+        self.entries.push(Entry {
+            name,
+            prefix: 0,
+            place: Place::File(path),
+        });
+    }
+
+    fn add_folder(&mut self, folder: &Path) -> Result<(), ImageError> {
+        for found in WalkDir::new(folder).follow_links(true).sort_by_file_name() {
+            let found = found.map_err(|error| ImageError::Read {
+                path: error.path().unwrap_or(folder).display().to_string(),
+                cause: error.into(),
+            })?;
+            if found.file_type().is_file() && is_picture(found.path()) {
+                self.add_file(found.into_path());
+            }
+        }
+        Ok(())
+    }
+
+    fn add_archive(&mut self, path: &Path) -> Result<(), ImageError> {
+        let (archive, pictures) = Archive::open(path)?;
+        let outer = path.display().to_string();
+        self.entries
+            .extend(pictures.into_iter().map(|picture| Entry {
+                name: format!("{outer}/{}", picture.name),
+                prefix: outer.len() + 1,
+                place: Place::Archive {
+                    archive: self.archives.len(),
+                    offset: picture.offset,
+                    size: picture.size,
+                },
+            }));
+        self.archives.push(archive);
+        Ok(())
+    }
+
+    /// Number of pictures.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are no pictures, which takes an empty list of paths.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The path of picture `index`, and within an archive `archive.tar/inner/name.jpg`.
+    ///
+    /// # Panics
+    ///
+    /// If `index` is not below [`len`](Self::len).
+    pub fn name(&self, index: usize) -> &str {
+        &self.entries[index].name
+    }
+
+    /// The name of the folder that picture `index` lies in, which in data sets of classes is the
+    /// class. `None` for a file given without its folder and for the top of an archive.
+    ///
+    /// # Panics
+    ///
+    /// If `index` is not below [`len`](Self::len).
+    pub fn class_name(&self, index: usize) -> Option<&str> {
+        let entry = &self.entries[index];
+        Path::new(&entry.name[entry.prefix..])
+            .parent()?
+            .file_name()?
+            .to_str()
+    }
+
+    /// The bytes of picture `index`.
+    ///
+    /// # Errors
+    ///
+    /// [`ImageError::Read`], if the file has gone or cannot be read.
+    ///
+    /// # Panics
+    ///
+    /// If `index` is not below [`len`](Self::len).
+    pub fn read(&self, index: usize) -> Result<Vec<u8>, ImageError> {
+        let entry = &self.entries[index];
+        match &entry.place {
+            Place::File(path) => std::fs::read(path),
+            Place::Archive {
+                archive,
+                offset,
+                size,
+            } => self.archives[*archive].read(*offset, *size),
+        }
+        .map_err(|cause| ImageError::Read {
+            path: entry.name.clone(),
+            cause,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder with two classes, as training data comes.
+    fn folder() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let files = [
+            "b/2.jpg",
+            "b/1.PNG",
+            "b-side.JpEg",
+            "a/x/3.webp",
+            "a/notes.txt",
+            "a/.4.png",
+        ];
+        for file in files {
+            let path = folder.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, file).unwrap();
+        }
+        folder
+    }
+
+    /// The set's names without the path before them.
+    fn names(set: &ImageSet, base: &Path) -> Vec<String> {
+        let base = format!("{}/", base.display());
+        (0..set.len())
+            .map(|i| set.name(i).strip_prefix(&base).unwrap().to_string())
+            .collect()
+    }
+
+    #[test]
+    fn a_folder_and_its_archive_are_the_same_list() {
+        let folder = folder();
+        let set = ImageSet::open(&[folder.path().into()]).unwrap();
+        let expected = ["a/x/3.webp", "b/1.PNG", "b/2.jpg", "b-side.JpEg"];
+        assert_eq!(names(&set, folder.path()), expected);
+
+        let outside = tempfile::tempdir().unwrap();
+        let path = outside.path().join("set.tar");
+        let mut builder = tar::Builder::new(std::fs::File::create(&path).unwrap());
+        builder.append_dir_all(".", folder.path()).unwrap();
+        builder.into_inner().unwrap();
+        let packed = ImageSet::open(std::slice::from_ref(&path)).unwrap();
+        assert_eq!(names(&packed, &path), expected);
+
+        for (index, name) in expected.iter().enumerate() {
+            assert_eq!(set.read(index).unwrap(), name.as_bytes());
+            assert_eq!(packed.read(index).unwrap(), name.as_bytes());
+        }
+        let classes: Vec<_> = (0..4).map(|index| packed.class_name(index)).collect();
+        assert_eq!(classes, [Some("x"), Some("b"), Some("b"), None]);
+        assert_eq!(set.class_name(0), Some("x"));
+    }
+
+    #[test]
+    fn a_file_given_by_name_is_taken_whatever_its_ending() {
+        let folder = folder();
+        let path = folder.path().join("a/notes.txt");
+        let set = ImageSet::open(&[path.clone(), path]).unwrap();
+        assert_eq!((set.len(), set.class_name(1)), (2, Some("a")));
+    }
+
+    #[test]
+    fn a_place_without_pictures_is_named_with_what_was_looked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = ImageSet::open(&[folder.path().into()]).unwrap_err();
+        assert!(matches!(error, ImageError::NoImages { .. }));
+        let message = error.to_string();
+        assert!(
+            message.contains(&folder.path().display().to_string()),
+            "{message}"
+        );
+        assert!(message.contains("jpeg, jpg"), "{message}");
+    }
+
+    #[test]
+    fn a_path_that_does_not_exist_is_named() {
+        let error = ImageSet::open(&["no/such/place".into()]).unwrap_err();
+        assert!(error.to_string().contains("no/such/place"), "{error}");
+    }
+
+    #[test]
+    fn threads_can_share_a_set() {
+        fn shared<T: Send + Sync>() {}
+        shared::<ImageSet>();
+    }
+}

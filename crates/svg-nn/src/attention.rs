@@ -1,0 +1,197 @@
+//! Self-attention with one fused projection.
+
+use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::prelude::*;
+use burn::tensor::DType;
+use burn::tensor::module::attention;
+use burn::tensor::ops::AttentionModuleOptions;
+
+use crate::Rotation;
+use crate::precision::linear;
+
+/// Configuration of [`SelfAttention`].
+#[derive(Config, Debug)]
+pub struct SelfAttentionConfig {
+    /// Number of input and output channels.
+    pub d_model: usize,
+    /// Number of heads; divides `d_model`.
+    pub n_heads: usize,
+    /// Whether the fused projection has a bias. Default: true
+    #[config(default = true)]
+    pub qkv_bias: bool,
+    /// Whether queries and keys are normalised per head before the product (LayerNorm with affine
+    /// parameters, epsilon 1e-5). Default: false
+    #[config(default = false)]
+    pub qk_norm: bool,
+}
+
+/// `proj(softmax(q k^T / sqrt(head_dim)) v)` over all tokens, without mask.
+///
+/// `qkv` is laid out as in DINO, DiT and timm: `[3, n_heads, head_dim]`. burn-nn's
+/// `MultiHeadAttention` has three projections and computes the softmax by hand; this calls burn's fused
+/// attention, which picks flash kernels on GPUs and is decomposed under autodiff.
+#[derive(Module, Debug)]
+pub struct SelfAttention {
+    /// Queries, keys and values, from `d_model` to `3 d_model`.
+    pub qkv: Linear,
+    /// Norm of the queries of one head.
+    pub q_norm: Option<LayerNorm>,
+    /// Norm of the keys of one head.
+    pub k_norm: Option<LayerNorm>,
+    /// Output projection.
+    pub proj: Linear,
+    n_heads: usize,
+}
+
+impl SelfAttentionConfig {
+    /// Initialises the layer.
+    ///
+    /// # Panics
+    ///
+    /// If `n_heads` does not divide `d_model`.
+    pub fn init(&self, device: &Device) -> SelfAttention {
+        let Self {
+            d_model, n_heads, ..
+        } = *self;
+        assert!(
+            n_heads > 0 && d_model % n_heads == 0,
+            "{n_heads} heads do not divide {d_model} channels"
+        );
+        let norm = || {
+            let config = LayerNormConfig::new(d_model / n_heads).with_epsilon(1e-5);
+            self.qk_norm.then(|| config.init(device))
+        };
+        SelfAttention {
+            qkv: LinearConfig::new(d_model, 3 * d_model)
+                .with_bias(self.qkv_bias)
+                .init(device),
+            q_norm: norm(),
+            k_norm: norm(),
+            proj: LinearConfig::new(d_model, d_model).init(device),
+            n_heads,
+        }
+    }
+}
+
+impl SelfAttention {
+    /// Every token attends to every token.
+    ///
+    /// # Shapes
+    ///
+    /// - input and output: `[batch, tokens, d_model]`
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        self.attend(x, |queries_and_keys| queries_and_keys)
+    }
+
+    /// As [`forward`](Self::forward), with queries and keys turned by the token's position.
+    ///
+    /// # Shapes
+    ///
+    /// - input and output: `[batch, tokens, d_model]`
+    ///
+    /// # Panics
+    ///
+    /// If `rotation` is for another number of tokens or another head size.
+    pub fn forward_rotated(&self, x: Tensor<3>, rotation: &Rotation) -> Tensor<3> {
+        self.attend(x, |queries_and_keys| rotation.rotate(queries_and_keys))
+    }
+
+    fn attend(&self, x: Tensor<3>, place: impl Fn(Tensor<5>) -> Tensor<5>) -> Tensor<3> {
+        let [batch, tokens, width] = x.dims();
+        let head_dim = width / self.n_heads;
+        let qkv = linear(&self.qkv, x); // [batch, tokens, 3 d]
+        let qkv = qkv.reshape([batch, tokens, 3, self.n_heads, head_dim]);
+        let queries_and_keys = place(self.normalise(qkv.clone().narrow(2, 0, 2)));
+        let part = |of: Tensor<5>, i| of.narrow(2, i, 1).squeeze_dim::<4>(2).swap_dims(1, 2);
+        let out = attention(
+            part(queries_and_keys.clone(), 0), // [batch, heads, tokens, head_dim]
+            part(queries_and_keys, 1),
+            part(qkv, 2),
+            None,
+            None,
+            AttentionModuleOptions::default(),
+        );
+        let out = out.swap_dims(1, 2).reshape([batch, tokens, width]);
+        linear(&self.proj, out)
+    }
+
+    /// queries_and_keys: `[batch, tokens, 2, heads, head_dim]`
+    fn normalise(&self, queries_and_keys: Tensor<5>) -> Tensor<5> {
+        let (Some(q_norm), Some(k_norm)) = (&self.q_norm, &self.k_norm) else {
+            return queries_and_keys;
+        };
+        let dtype = queries_and_keys.dtype();
+        let wide = queries_and_keys.cast(DType::F32);
+        let queries = q_norm.forward(wide.clone().narrow(2, 0, 1));
+        let keys = k_norm.forward(wide.narrow(2, 1, 1));
+        Tensor::cat(vec![queries, keys], 2).cast(dtype)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{Distribution, Tolerance};
+
+    fn tokens(device: &Device) -> Tensor<3> {
+        Tensor::random([2, 5, 12], Distribution::Normal(0.0, 1.0), device)
+    }
+
+    /// The textbook formula, one head at a time.
+    fn by_hand(layer: &SelfAttention, x: Tensor<3>) -> Tensor<3> {
+        let qkv = layer.qkv.forward(x);
+        let heads = (0..3).map(|head| {
+            let part = |i: usize| {
+                let part = qkv.clone().narrow(2, i * 12 + head * 4, 4);
+                match (i, &layer.q_norm, &layer.k_norm) {
+                    (0, Some(norm), _) | (1, _, Some(norm)) => norm.forward(part),
+                    _ => part,
+                }
+            };
+            let scores = part(0).matmul(part(1).swap_dims(1, 2)) / 2.0;
+            burn::tensor::activation::softmax(scores, 2).matmul(part(2))
+        });
+        layer.proj.forward(Tensor::cat(heads.collect(), 2))
+    }
+
+    #[test]
+    fn attention_is_the_textbook_formula_with_and_without_norm() {
+        let device = Default::default();
+        for qk_norm in [false, true] {
+            let config = SelfAttentionConfig::new(12, 3).with_qk_norm(qk_norm);
+            let layer = config.init(&device);
+            let x = tokens(&device);
+            let expected = by_hand(&layer, x.clone()).into_data();
+            let out = layer.forward(x).into_data();
+            out.assert_approx_eq::<f32>(&expected, Tolerance::absolute(1e-5));
+        }
+    }
+
+    #[test]
+    fn permuting_the_tokens_permutes_the_output() {
+        let device = Default::default();
+        let layer = SelfAttentionConfig::new(12, 3).init(&device);
+        let x = tokens(&device);
+        let expected = layer.forward(x.clone()).flip([1]).into_data();
+        let out = layer.forward(x.flip([1])).into_data();
+        out.assert_approx_eq::<f32>(&expected, Tolerance::absolute(1e-5));
+    }
+
+    #[test]
+    fn a_common_turn_of_all_tokens_changes_nothing() {
+        // Scores depend on differences of positions only.
+        let device = Default::default();
+        let layer = SelfAttentionConfig::new(12, 3).init(&device);
+        let x = tokens(&device);
+        let turn = Rotation::from_angles(&[0.7; 10], 4, 0, &device);
+        let expected = layer.forward(x.clone()).into_data();
+        let out = layer.forward_rotated(x, &turn).into_data();
+        out.assert_approx_eq::<f32>(&expected, Tolerance::absolute(1e-5));
+    }
+
+    #[test]
+    #[should_panic(expected = "5 heads do not divide 12 channels")]
+    fn heads_must_divide_the_channels() {
+        SelfAttentionConfig::new(12, 5).init(&Default::default());
+    }
+}

@@ -1,0 +1,93 @@
+//! What can go wrong between a file and a module.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// Why weights could not be read, matched or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The operating system could not open, map or read a file.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The bytes are not a weight file, or a damaged one.
+    #[error("{} is not a readable weight file: {reason}. Expected safetensors or a PyTorch file; if \
+             it was downloaded, compare its size and hash with the source", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        reason: String,
+    },
+    /// The folder holds no weight file, or several.
+    #[error("{} holds {found}; name the weight file itself", path.display())]
+    Ambiguous {
+        /// The folder.
+        path: PathBuf,
+        /// What was found instead of one weight file.
+        found: String,
+    },
+    /// The tensors are readable, but are not those of the module.
+    #[error(transparent)]
+    Mismatch(#[from] Mismatch),
+    /// The file could not be written; nothing is left under its final name.
+    #[error("cannot write {}: {source}. Nothing was left there; check that the folder exists, is \
+             writable and has space", path.display())]
+    Write {
+        /// The final name.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+}
+
+/// Every difference between the tensors of a file and those of a module.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Mismatch {
+    /// Where the tensors came from.
+    pub source: String,
+    /// What the module needs and the file lacks.
+    pub missing: Vec<String>,
+    /// What the file has and the module does not know.
+    pub unexpected: Vec<String>,
+    /// Tensors of a wrong shape or type, or unreadable ones, with the reason.
+    pub unusable: Vec<String>,
+}
+
+impl Mismatch {
+    /// Whether there is no difference.
+    pub fn is_empty(&self) -> bool {
+        self.missing.is_empty() && self.unexpected.is_empty() && self.unusable.is_empty()
+    }
+}
+
+impl std::error::Error for Mismatch {}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the weights of {} do not fit the network", self.source)?;
+        let groups = [
+            ("missing", &self.missing),
+            ("unexpected", &self.unexpected),
+            ("unusable", &self.unusable),
+        ];
+        for (title, names) in groups {
+            if names.is_empty() {
+                continue;
+            }
+            write!(f, "\n  {title} ({}):", names.len())?;
+            for name in names.iter().take(8) {
+                write!(f, "\n    {name}")?;
+            }
+            if names.len() > 8 {
+                write!(f, "\n    ... and {} more", names.len() - 8)?;
+            }
+        }
+        Ok(())
+    }
+}

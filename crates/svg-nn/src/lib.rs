@@ -1,0 +1,62 @@
+//! The layers that vision transformers need and burn-nn lacks, once, and a loader that is exact.
+//!
+//! Three networks of this workspace are vision transformers: the frozen DINOv3 encoder, the residual
+//! encoder and the velocity network. They share one attention, whose queries, keys and values come
+//! from a single fused projection as in every public checkpoint, and which may normalise or rotate
+//! queries and keys. The rule of admission is that *burn-nn could have it*: no word of images,
+//! diffusion or DINO appears in here, and what burn-nn gains one day is deleted here the same day.
+//!
+//! The one design decision: **loading is exact or it fails.** A tensor that is missing, left over, of
+//! another shape or unreadable is an error that lists all of them, never a warning followed by random
+//! weights. [`TensorFile`] opens a safetensors file, a sharded folder or a PyTorch file without
+//! reading the tensors; [`load_exact`] moves them into a module.
+//!
+//! ```
+//! use burn::prelude::*;
+//! use svg_nn::{Rotation, SelfAttentionConfig};
+//!
+//! let device = Device::default();
+//! let attention = SelfAttentionConfig::new(32, 2).init(&device);
+//! let tokens = Tensor::<3>::ones([1, 5, 32], &device);
+//!
+//! // One turn per token, from angles: here the identity, since every angle is zero.
+//! let still = Rotation::from_angles(&[0.0; 5 * 8], 16, 0, &device);
+//! let plain = attention.forward(tokens.clone());
+//! let rotated = attention.forward_rotated(tokens, &still);
+//! assert!((plain - rotated).abs().max().into_scalar::<f32>() < 1e-6);
+//! ```
+//!
+//! - [`SelfAttention`]: fused projection, optional query and key normalisation, optional [`Rotation`]
+//! - [`Mlp`] and [`SwiGluMlp`]: the two feed-forward layers of vision transformers
+//! - [`LayerScale`]: a learned factor per channel
+//! - [`Frozen`]: a module that travels with its owner but is never trained or saved
+//! - [`TensorFile`], [`load_exact`], [`save_tensors`]: bytes to parameters and back
+//! - [`Precision`]: matrix products in a smaller type, everything fragile in f32
+
+mod attention;
+mod error;
+mod frozen;
+mod kernel;
+mod layer_scale;
+mod load;
+mod mlp;
+mod precision;
+mod rotation;
+mod save;
+mod swiglu;
+mod tensor_file;
+
+pub use attention::{SelfAttention, SelfAttentionConfig};
+pub use error::{LoadError, Mismatch};
+pub use frozen::Frozen;
+pub use layer_scale::{LayerScale, LayerScaleConfig};
+pub use load::load_exact;
+pub use mlp::{Mlp, MlpConfig};
+pub use precision::Precision;
+pub use rotation::Rotation;
+pub use save::save_tensors;
+pub use swiglu::{SwiGluMlp, SwiGluMlpConfig};
+pub use tensor_file::{Container, TensorFile};
+
+/// A named tensor whose bytes are read when they are asked for: burn's own transport type.
+pub use burn::store::burn_pack::Tensor as StoredTensor;

@@ -1,0 +1,132 @@
+//! Tensors into a module, exactly.
+
+use burn::module::Module;
+use burn::store::{ApplyError, ModuleSnapshot, PyTorchToBurnAdapter, bridge};
+use burn::tensor::DType;
+
+use crate::{LoadError, Mismatch, StoredTensor};
+
+/// Fills every parameter of `module` from `tensors`, or fails and says everything that does not fit.
+///
+/// Tensors are named by the module's own paths, in PyTorch's layout: linear weights `[out, in]`, norm
+/// parameters `weight` and `bias`. Whatever float type they are stored in, they arrive as f32; see
+/// [`Precision`](crate::Precision) for a smaller type afterwards. `source` is named in errors.
+///
+/// # Errors
+///
+/// [`LoadError::Mismatch`] if a parameter has no tensor, a tensor has no parameter, a shape or kind
+/// differs, or a tensor's bytes cannot be read.
+pub fn load_exact<M: Module>(
+    mut module: M,
+    tensors: Vec<StoredTensor>,
+    source: &str,
+) -> Result<M, LoadError> {
+    let tensors = tensors.into_iter().map(widen).collect();
+    let report = module.apply(tensors, None, Some(Box::new(PyTorchToBurnAdapter)), true);
+    let mismatch = Mismatch {
+        source: source.to_string(),
+        missing: report.missing.into_iter().map(|(path, _)| path).collect(),
+        unexpected: report.unused,
+        unusable: report.errors.iter().map(describe).collect(),
+    };
+    match mismatch.is_empty() {
+        true => Ok(module),
+        false => Err(mismatch.into()),
+    }
+}
+
+/// Burn would keep a parameter in the type of its file; the network chooses its own.
+fn widen(tensor: StoredTensor) -> StoredTensor {
+    match tensor.dtype {
+        DType::F16 | DType::BF16 | DType::F64 => {
+            let (name, shape) = (tensor.name.clone(), tensor.shape.clone());
+            bridge::map_data(tensor, name, DType::F32, shape, |data| {
+                data.convert::<f32>()
+            })
+        }
+        _ => tensor,
+    }
+}
+
+fn describe(error: &ApplyError) -> String {
+    match error {
+        ApplyError::ShapeMismatch {
+            path,
+            expected,
+            found,
+        } => {
+            format!("{path}: expected shape {expected:?}, found {found:?}")
+        }
+        ApplyError::DTypeMismatch { path, found, .. } => {
+            format!("{path}: expected floats, found {found:?}")
+        }
+        ApplyError::AdapterError { path, message } | ApplyError::LoadError { path, message } => {
+            format!("{path}: {message}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::nn::{Linear, LinearConfig};
+    use burn::tensor::{Device, TensorData};
+
+    fn tensor(name: &str, data: TensorData) -> StoredTensor {
+        bridge::from_data(data, name.to_string(), None)
+    }
+
+    fn linear() -> Linear {
+        LinearConfig::new(3, 2).init(&Device::default())
+    }
+
+    fn weight() -> TensorData {
+        TensorData::from([[1.0f32, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    }
+
+    fn mismatch(tensors: Vec<StoredTensor>) -> Mismatch {
+        match load_exact(linear(), tensors, "test") {
+            Err(LoadError::Mismatch(mismatch)) => mismatch,
+            other => panic!("expected a mismatch, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn weights_arrive_transposed_and_widened() {
+        let bias = TensorData::from([0.5f32, -0.5]).convert::<burn::tensor::bf16>();
+        let tensors = vec![tensor("weight", weight()), tensor("bias", bias)];
+        let loaded = load_exact(linear(), tensors, "test").unwrap();
+        let expected = TensorData::from([[1.0f32, 4.0], [2.0, 5.0], [3.0, 6.0]]);
+        loaded.weight.val().into_data().assert_eq(&expected, true);
+        let bias = loaded.bias.unwrap().val().into_data();
+        bias.assert_eq(&TensorData::from([0.5f32, -0.5]), true);
+    }
+
+    #[test]
+    fn a_missing_tensor_is_an_error() {
+        let found = mismatch(vec![tensor("weight", weight())]);
+        assert_eq!(found.missing, ["bias"]);
+    }
+
+    #[test]
+    fn a_left_over_tensor_is_an_error() {
+        let bias = TensorData::from([0.5f32, -0.5]);
+        let tensors = ["bias", "extra"].map(|name| tensor(name, bias.clone()));
+        let found = mismatch(
+            [tensor("weight", weight())]
+                .into_iter()
+                .chain(tensors)
+                .collect(),
+        );
+        assert_eq!(found.unexpected, ["extra"]);
+    }
+
+    #[test]
+    fn a_wrong_shape_or_kind_is_an_error() {
+        let found = mismatch(vec![
+            tensor("weight", TensorData::from([[1.0f32, 2.0], [3.0, 4.0]])),
+            tensor("bias", TensorData::from([1i32, 2])),
+        ]);
+        assert_eq!(found.unusable.len(), 2, "{found}");
+    }
+}

@@ -1,0 +1,338 @@
+//! Weight files, opened without reading their tensors.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use burn::store::{bridge, burn_pack::Bytes, pytorch::PytorchReader};
+use burn::tensor::{BoolStore, DType};
+use memmap2::Mmap;
+use safetensors::{Dtype, SafeTensors};
+
+use crate::{LoadError, StoredTensor};
+
+/// The format of a weight file, recognised by its first bytes and not by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Container {
+    /// One safetensors file, memory-mapped.
+    Safetensors,
+    /// Several safetensors files and an index, as the Hugging Face hub stores large models.
+    ShardedSafetensors,
+    /// A file of `torch.save`: `.pth`, `.pt`, `.ckpt`.
+    Pytorch,
+}
+
+/// The tensors of a weight file, sorted by name, whose bytes are read when they are asked for.
+///
+/// A mapped file must not be changed by another program while this is alive.
+#[derive(Debug)]
+pub struct TensorFile {
+    path: PathBuf,
+    container: Container,
+    tensors: Vec<StoredTensor>,
+    metadata: HashMap<String, String>,
+}
+
+impl TensorFile {
+    /// Opens a safetensors file, a shard index, a PyTorch file, or a folder that holds one of them.
+    ///
+    /// Nested dictionaries of a PyTorch file are flattened, their keys joined by dots.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError::Read`] if the system cannot read it, [`LoadError::Malformed`] if it is no weight
+    /// file or damaged, [`LoadError::Ambiguous`] if a folder does not hold exactly one.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, LoadError> {
+        let path = match path.as_ref() {
+            folder if folder.is_dir() => &weight_file_in(folder)?,
+            file => file,
+        };
+        let mut start = Vec::new();
+        let mut file = File::open(path).map_err(|source| read_error(path, source))?;
+        (&mut file)
+            .take(16)
+            .read_to_end(&mut start)
+            .map_err(|source| read_error(path, source))?;
+        match start.as_slice() {
+            [b'{', ..] => Self::open_shards(path),
+            // A safetensors file is a length, whose upper bytes are zero, and a JSON object.
+            [_, _, _, _, 0, 0, 0, 0, b'{', ..] => Self::open_safetensors(path),
+            _ => Self::open_pytorch(path),
+        }
+    }
+
+    /// The file that was opened; inside the folder if a folder was given.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The format that was recognised.
+    pub fn container(&self) -> Container {
+        self.container
+    }
+
+    /// The tensors, sorted by name.
+    pub fn tensors(&self) -> &[StoredTensor] {
+        &self.tensors
+    }
+
+    /// The tensors, by value.
+    pub fn into_tensors(self) -> Vec<StoredTensor> {
+        self.tensors
+    }
+
+    /// The free-text metadata of a safetensors header; empty for other formats.
+    pub fn metadata(&self) -> &HashMap<String, String> {
+        &self.metadata
+    }
+
+    fn open_safetensors(path: &Path) -> Result<Self, LoadError> {
+        let file = File::open(path).map_err(|source| read_error(path, source))?;
+        // SAFETY: the mapping is read-only, and the type's documentation asks that nobody changes the
+        // file meanwhile. Every range is checked against the length below by safetensors.
+        let map = unsafe { Mmap::map(&file) }.map_err(|source| read_error(path, source))?;
+        let map = Arc::new(map);
+        let malformed = |reason: String| malformed(path, reason);
+        let (header, parsed) =
+            SafeTensors::read_metadata(&map).map_err(|error| malformed(error.to_string()))?;
+        let data_start = 8 + header;
+        let mut tensors = Vec::new();
+        for (name, info) in parsed.tensors() {
+            let dtype = burn_dtype(info.dtype)
+                .ok_or_else(|| malformed(format!("{name} is of type {:?}", info.dtype)))?;
+            let (begin, end) = info.data_offsets;
+            let range = data_start + begin..data_start + end;
+            let len = range.len();
+            if map.get(range.clone()).is_none() {
+                return Err(malformed(format!("{name} ends beyond the file")));
+            }
+            let map = map.clone();
+            tensors.push(StoredTensor::deferred(
+                name,
+                dtype,
+                info.shape.clone(),
+                None,
+                len,
+                move || Ok(Bytes::from_bytes_vec(map[range.clone()].to_vec())),
+            ));
+        }
+        tensors.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(Self {
+            path: path.to_path_buf(),
+            container: Container::Safetensors,
+            tensors,
+            metadata: parsed.metadata().clone().unwrap_or_default(),
+        })
+    }
+
+    fn open_shards(path: &Path) -> Result<Self, LoadError> {
+        #[derive(serde::Deserialize)]
+        struct Index {
+            weight_map: BTreeMap<String, String>,
+        }
+        let text = std::fs::read(path).map_err(|source| read_error(path, source))?;
+        let index: Index = serde_json::from_slice(&text)
+            .map_err(|error| malformed(path, format!("as a shard index: {error}")))?;
+        let mut shards = BTreeMap::new();
+        for shard in index.weight_map.values() {
+            if shards.contains_key(shard) {
+                continue;
+            }
+            if Path::new(shard).file_name() != Some(shard.as_ref()) {
+                let reason = format!("shard {shard:?} lies outside its folder");
+                return Err(malformed(path, reason));
+            }
+            let file = Self::open_safetensors(&path.with_file_name(shard))?;
+            let by_name = file.tensors.into_iter().map(|t| (t.name.clone(), t));
+            shards.insert(shard, by_name.collect::<BTreeMap<_, _>>());
+        }
+        let mut tensors = Vec::new();
+        for (name, shard) in &index.weight_map {
+            let tensor = shards.get_mut(shard).and_then(|shard| shard.remove(name));
+            let tensor = tensor
+                .ok_or_else(|| malformed(path, format!("{name} is not in its shard {shard}")))?;
+            tensors.push(tensor);
+        }
+        Ok(Self {
+            path: path.to_path_buf(),
+            container: Container::ShardedSafetensors,
+            tensors,
+            metadata: HashMap::new(),
+        })
+    }
+
+    fn open_pytorch(path: &Path) -> Result<Self, LoadError> {
+        let reader =
+            PytorchReader::new(path).map_err(|error| malformed(path, error.to_string()))?;
+        let mut tensors: Vec<_> = reader
+            .into_tensors()
+            .into_values()
+            .map(bridge::from_pytorch)
+            .collect();
+        if tensors.is_empty() {
+            return Err(malformed(path, "it holds no tensor".to_string()));
+        }
+        tensors.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(Self {
+            path: path.to_path_buf(),
+            container: Container::Pytorch,
+            tensors,
+            metadata: HashMap::new(),
+        })
+    }
+}
+
+fn read_error(path: &Path, source: std::io::Error) -> LoadError {
+    LoadError::Read {
+        path: path.to_path_buf(),
+        source,
+    }
+}
+
+fn malformed(path: &Path, reason: String) -> LoadError {
+    LoadError::Malformed {
+        path: path.to_path_buf(),
+        reason,
+    }
+}
+
+/// The hub's names first; otherwise the only file that looks like weights.
+fn weight_file_in(folder: &Path) -> Result<PathBuf, LoadError> {
+    for name in ["model.safetensors.index.json", "model.safetensors"] {
+        let file = folder.join(name);
+        if file.is_file() {
+            return Ok(file);
+        }
+    }
+    let entries = std::fs::read_dir(folder).map_err(|source| read_error(folder, source))?;
+    let mut files: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| {
+            let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
+            ["safetensors", "pth", "pt", "ckpt"].contains(&extension)
+        })
+        .collect();
+    match (files.pop(), files.len()) {
+        (Some(only), 0) => Ok(only),
+        (found, rest) => Err(LoadError::Ambiguous {
+            path: folder.to_path_buf(),
+            found: match found {
+                None => "no weight file (.safetensors, .pth, .pt, .ckpt)".to_string(),
+                Some(_) => format!("{} weight files", rest + 1),
+            },
+        }),
+    }
+}
+
+fn burn_dtype(dtype: Dtype) -> Option<DType> {
+    Some(match dtype {
+        Dtype::F64 => DType::F64,
+        Dtype::F32 => DType::F32,
+        Dtype::F16 => DType::F16,
+        Dtype::BF16 => DType::BF16,
+        Dtype::I64 => DType::I64,
+        Dtype::I32 => DType::I32,
+        Dtype::I16 => DType::I16,
+        Dtype::I8 => DType::I8,
+        Dtype::U64 => DType::U64,
+        Dtype::U32 => DType::U32,
+        Dtype::U16 => DType::U16,
+        Dtype::U8 => DType::U8,
+        Dtype::BOOL => DType::Bool(BoolStore::Native),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::save_tensors;
+    use burn::tensor::TensorData;
+
+    fn tensor(name: &str) -> StoredTensor {
+        bridge::from_data(TensorData::from([1.0f32, 2.0]), name.to_string(), None)
+    }
+
+    fn write(folder: &Path, name: &str, tensors: &[StoredTensor]) -> PathBuf {
+        let path = folder.join(name);
+        save_tensors(&path, tensors, HashMap::new()).unwrap();
+        path
+    }
+
+    fn names(file: &TensorFile) -> Vec<&str> {
+        file.tensors().iter().map(|t| t.name.as_str()).collect()
+    }
+
+    #[test]
+    fn a_folder_of_shards_opens_as_one_file() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), "one.safetensors", &[tensor("a")]);
+        write(folder.path(), "two.safetensors", &[tensor("b")]);
+        let index = r#"{"weight_map": {"b": "two.safetensors", "a": "one.safetensors"}}"#;
+        std::fs::write(folder.path().join("model.safetensors.index.json"), index).unwrap();
+        let file = TensorFile::open(folder.path()).unwrap();
+        assert_eq!(file.container(), Container::ShardedSafetensors);
+        assert_eq!(names(&file), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_shard_outside_its_folder_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let index = folder.path().join("model.safetensors.index.json");
+        std::fs::write(&index, r#"{"weight_map": {"a": "../secret.safetensors"}}"#).unwrap();
+        let error = TensorFile::open(&index).unwrap_err();
+        assert!(error.to_string().contains("outside its folder"), "{error}");
+    }
+
+    #[test]
+    fn every_truncation_of_a_file_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = write(folder.path(), "w.safetensors", &[tensor("a"), tensor("b")]);
+        let whole = std::fs::read(&path).unwrap();
+        for len in 0..whole.len() {
+            std::fs::write(&path, &whole[..len]).unwrap();
+            assert!(
+                TensorFile::open(&path).is_err(),
+                "{len} bytes were accepted"
+            );
+        }
+    }
+
+    #[test]
+    fn a_header_that_lies_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("w.safetensors");
+        let headers = [
+            r#"{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,8]}}"#,
+            r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[8,16]}}"#,
+            r#"{"a":{"dtype":"F32","shape":[18446744073709551615,2],"data_offsets":[0,8]}}"#,
+            r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}"#,
+        ];
+        for header in headers {
+            let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+            bytes.extend(header.as_bytes());
+            bytes.extend([0; 8]);
+            std::fs::write(&path, &bytes).unwrap();
+            assert!(TensorFile::open(&path).is_err(), "{header} was accepted");
+        }
+    }
+
+    #[test]
+    fn a_folder_without_weights_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = TensorFile::open(folder.path()).unwrap_err();
+        assert!(error.to_string().contains("no weight file"), "{error}");
+    }
+
+    #[test]
+    fn something_else_is_not_a_weight_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("photo.jpg");
+        std::fs::write(&path, b"\xff\xd8\xff\xe0 not a pickle at all").unwrap();
+        let error = TensorFile::open(&path).unwrap_err();
+        assert!(error.to_string().contains("photo.jpg"), "{error}");
+    }
+}

@@ -1,0 +1,76 @@
+//! `svg convert`: one layout of weights to another.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
+use svg_dino::{DinoConfig, DinoFile, Layout};
+
+/// Rewrite DINOv3 weights in another layout
+///
+/// Numbers keep their type and value. To a name that ends in .safetensors one file is written; any
+/// other name becomes a folder as the Hugging Face hub has it, with config.json for --to hf.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  svg convert dinov3_vits16plus_pretrain_lvd1689m-4057cbaa.pth vits16plus-hf/ --to hf
+  svg convert dinov3-vits16plus/model.safetensors vits16plus.safetensors --to official")]
+pub struct Convert {
+    /// Weights in any layout
+    #[arg(value_name = "IN")]
+    input: PathBuf,
+    /// What to write: a .safetensors file or a folder
+    #[arg(value_name = "OUT")]
+    output: PathBuf,
+    /// The layout to write
+    #[arg(long, value_enum)]
+    to: Target,
+    /// Architecture, where the file does not say it: vits16, vits16plus, vitb16, ...
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Target {
+    Official,
+    Hf,
+    Timm,
+}
+
+impl Convert {
+    pub fn run(self) -> Result<()> {
+        let extension = self.output.extension().and_then(|e| e.to_str());
+        if let Some(extension @ ("pth" | "pt" | "ckpt" | "bin")) = extension {
+            bail!(
+                "files of torch.save (.{extension}) are read but not written; name a .safetensors \
+                 file, which PyTorch reads with safetensors.torch.load_file"
+            );
+        }
+        let file = match &self.model {
+            None => DinoFile::open(&self.input)?,
+            Some(name) => {
+                let config = DinoConfig::preset(name)
+                    .with_context(|| format!("--model {name} is unknown"))?;
+                DinoFile::open_as(&self.input, config)?
+            }
+        };
+        let same = |a: &PathBuf, b: &PathBuf| matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b);
+        if same(&file.path().to_path_buf(), &self.output) || same(&self.input, &self.output) {
+            bail!("{} would overwrite its own input", self.output.display());
+        }
+        for note in file.notes() {
+            eprintln!("note: {note}");
+        }
+        let layout = match self.to {
+            Target::Official => Layout::Official,
+            Target::Hf => Layout::HuggingFace,
+            Target::Timm => Layout::Timm,
+        };
+        if file.layout() == Layout::Timm && layout != Layout::Timm {
+            eprintln!("note: timm's files have no mask token; it becomes zero");
+        }
+        let written = file.save(layout, &self.output)?;
+        println!("{}: {} layout", written.display(), layout.name());
+        Ok(())
+    }
+}

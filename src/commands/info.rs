@@ -1,0 +1,174 @@
+//! `svg info`: what a weight file holds.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use clap::Args;
+use svg_dino::{DinoError, DinoFile, Layout};
+use svg_nn::{Container, StoredTensor, TensorFile};
+
+/// Say what a weight file or folder holds, and what is wrong with it
+///
+/// Nothing is loaded: sizes come from headers. Ends with a failure if a file has a problem.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  svg info dinov3_vits16plus_pretrain_lvd1689m-4057cbaa.pth
+  svg info --brief dinov3-vit7b16/ svg_autoencoder.ckpt")]
+pub struct Info {
+    /// Weight files, shard indices or folders
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Leave out the table of tensors
+    #[arg(long)]
+    brief: bool,
+}
+
+impl Info {
+    pub fn run(self) -> Result<()> {
+        let mut problems = 0;
+        for (index, path) in self.files.iter().enumerate() {
+            if index > 0 {
+                println!();
+            }
+            if let Err(error) = describe(path, self.brief) {
+                println!("problem: {error:#}");
+                problems += 1;
+            }
+        }
+        match problems {
+            0 => Ok(()),
+            _ => bail!("{problems} of {} files have problems", self.files.len()),
+        }
+    }
+}
+
+fn describe(path: &Path, brief: bool) -> Result<()> {
+    println!("{}", path.display());
+    let file = TensorFile::open(path)?;
+    println!("  container     {}", container(file.container()));
+    println!("  tensors       {}", file.tensors().len());
+    println!("  numbers       {}", grouped(count(file.tensors())));
+    println!("  number types  {}", dtypes(file.tensors()));
+    if !brief {
+        let widest = file
+            .tensors()
+            .iter()
+            .map(|t| t.name.len())
+            .max()
+            .unwrap_or(0);
+        println!("  table");
+        for tensor in file.tensors() {
+            let shape = tensor.shape.to_vec();
+            println!(
+                "    {:widest$}  {:<8} {shape:?}",
+                tensor.name,
+                dtype(tensor)
+            );
+        }
+    }
+    let dino = match DinoFile::open(path) {
+        Err(DinoError::NotDino { .. }) => {
+            println!("  architecture  not recognised; DINOv3 is what this program knows");
+            return Ok(());
+        }
+        other => other?,
+    };
+    let config = dino.config();
+    let parameters = grouped(count(dino.tensors()));
+    println!(
+        "  architecture  DINOv3 {}",
+        config.name().unwrap_or("of an unreleased size")
+    );
+    println!("  layout        {}", layout(dino.layout()));
+    println!("  parameters    {parameters}, with a fused bias for the keys");
+    println!(
+        "  size          {} layers, {} channels, {} heads, {:?} of {}, patches of {}",
+        config.n_layers,
+        config.d_model,
+        config.n_heads,
+        config.feed_forward,
+        config.d_ff,
+        config.patch_size
+    );
+    println!("  periods       {:?}", config.rope_periods);
+    let mut reasons = BTreeMap::new();
+    for (_, reason) in dino.dropped() {
+        *reasons.entry(reason).or_insert(0) += 1;
+    }
+    for (reason, count) in reasons {
+        println!("  not needed    {count} tensors: {reason}");
+    }
+    for note in dino.notes() {
+        println!("  note          {note}");
+    }
+    dino.check()?;
+    println!("  problems      none");
+    Ok(())
+}
+
+fn container(container: Container) -> &'static str {
+    match container {
+        Container::Safetensors => "safetensors",
+        Container::ShardedSafetensors => "sharded safetensors",
+        Container::Pytorch => "PyTorch",
+    }
+}
+
+fn layout(layout: Layout) -> &'static str {
+    match layout {
+        Layout::Official => "official",
+        Layout::HuggingFace => "Hugging Face",
+        Layout::Timm => "timm",
+    }
+}
+
+fn count<'a>(tensors: impl IntoIterator<Item = &'a StoredTensor>) -> usize {
+    let sizes = tensors
+        .into_iter()
+        .map(|t| t.shape.iter().product::<usize>());
+    sizes.sum()
+}
+
+fn dtype(tensor: &StoredTensor) -> String {
+    format!("{:?}", tensor.dtype)
+        .to_lowercase()
+        .replace("bool(native)", "bool")
+}
+
+/// `bf16 (1), f32 (211)`
+fn dtypes(tensors: &[StoredTensor]) -> String {
+    let mut counts = BTreeMap::new();
+    for tensor in tensors {
+        *counts.entry(dtype(tensor)).or_insert(0) += 1;
+    }
+    let parts = counts
+        .iter()
+        .map(|(dtype, count)| format!("{dtype} ({count})"));
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+/// `28,697,472`
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let groups: Vec<_> = digits
+        .as_bytes()
+        .rchunks(3)
+        .rev()
+        .map(String::from_utf8_lossy)
+        .collect();
+    groups.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        assert_eq!(grouped(7), "7");
+        assert_eq!(grouped(1000), "1,000");
+        assert_eq!(grouped(28_697_472), "28,697,472");
+    }
+}

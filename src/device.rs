@@ -1,0 +1,215 @@
+//! Where to compute, from the command line.
+
+use std::fmt;
+use std::str::FromStr;
+
+use anyhow::{Context, Result, anyhow, bail};
+use burn::prelude::*;
+use clap::{Args, ValueEnum};
+use svg_nn::Precision;
+
+/// Options that every command has.
+#[derive(Args, Clone, Debug)]
+pub struct DeviceOptions {
+    /// Where to compute: cpu, wgpu[:n], vulkan[:n] or cuda[:n]
+    ///
+    /// n counts the cards of that kind from 0. Without this option the best backend that was compiled
+    /// in is used, or the one that the environment variable BURN_DEVICE names.
+    #[arg(long, global = true, value_name = "DEVICE", help_heading = "Device")]
+    device: Option<DeviceName>,
+    /// Number type of the matrix products; everything else stays in f32
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        help_heading = "Device"
+    )]
+    dtype: Dtype,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Dtype {
+    #[default]
+    F32,
+    Bf16,
+    F16,
+}
+
+impl From<Dtype> for Precision {
+    fn from(dtype: Dtype) -> Self {
+        match dtype {
+            Dtype::F32 => Self::F32,
+            Dtype::Bf16 => Self::Bf16,
+            Dtype::F16 => Self::F16,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Backend {
+    Cpu,
+    Wgpu,
+    Vulkan,
+    Cuda,
+}
+
+/// `cuda:1`: a backend and, for graphics cards, which one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct DeviceName {
+    backend: Backend,
+    index: Option<usize>,
+}
+
+impl DeviceOptions {
+    /// Opens the device and tries it out.
+    ///
+    /// # Errors
+    ///
+    /// If the backend is not compiled in, there is no such card, its driver does not answer, or it
+    /// cannot compute in the chosen number type.
+    pub fn open(&self) -> Result<(Device, Precision)> {
+        let device = match self.device {
+            Some(name) => name.find()?,
+            None => quietly(Device::default)
+                .context("no device answers. Try --device cpu, or check BURN_DEVICE")?,
+        };
+        let name = self
+            .device
+            .map_or("the default device".to_string(), |name| name.to_string());
+        let probe = device.clone();
+        quietly(move || (Tensor::<1>::ones([1], &probe) + 1.0).into_scalar::<f32>())
+            .with_context(|| format!("{name} does not compute; is its driver installed?"))?;
+        let precision = Precision::from(self.dtype);
+        if !device.supports_dtype(precision.dtype()) {
+            bail!(
+                "{name} does not compute in {:?}; use --dtype f32",
+                precision.dtype()
+            );
+        }
+        Ok((device, precision))
+    }
+}
+
+impl DeviceName {
+    fn find(self) -> Result<Device> {
+        match self.backend {
+            #[cfg(feature = "flex")]
+            Backend::Cpu => Ok(Device::flex()),
+            #[cfg(feature = "wgpu")]
+            Backend::Wgpu => self.card(burn::tensor::DeviceType::Wgpu),
+            #[cfg(feature = "vulkan")]
+            Backend::Vulkan => self.card(burn::tensor::DeviceType::Vulkan),
+            #[cfg(feature = "cuda")]
+            Backend::Cuda => self.card(burn::tensor::DeviceType::Cuda),
+            #[allow(unreachable_patterns)]
+            _ => bail!(
+                "this program was built without {self}; build it with \
+                 `cargo build --release --features {}`",
+                self.feature()
+            ),
+        }
+    }
+
+    /// The card of that number among those that the backend finds.
+    #[cfg(any(feature = "wgpu", feature = "vulkan", feature = "cuda"))]
+    fn card(self, kind: burn::tensor::DeviceType) -> Result<Device> {
+        let found = quietly(move || Device::enumerate(kind).into_vec())
+            .with_context(|| format!("{self} does not answer; is its driver installed?"))?;
+        let count = found.len();
+        let index = self.index.unwrap_or(0);
+        found.into_iter().nth(index).ok_or_else(|| match count {
+            0 => anyhow!("no card for {self} was found; is its driver installed?"),
+            _ => anyhow!("there is no {self}: {count} found, counted from 0"),
+        })
+    }
+
+    fn feature(self) -> &'static str {
+        match self.backend {
+            Backend::Cpu => "flex",
+            Backend::Wgpu => "wgpu",
+            Backend::Vulkan => "vulkan",
+            Backend::Cuda => "cuda",
+        }
+    }
+}
+
+impl FromStr for DeviceName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, index) = match text.split_once(':') {
+            Some((name, index)) => (name, Some(index)),
+            None => (text, None),
+        };
+        let backend = match name {
+            "cpu" => Backend::Cpu,
+            "wgpu" => Backend::Wgpu,
+            "vulkan" => Backend::Vulkan,
+            "cuda" => Backend::Cuda,
+            _ => return Err("expected cpu, wgpu[:n], vulkan[:n] or cuda[:n]".to_string()),
+        };
+        let index = match (backend, index) {
+            (_, None) => None,
+            (Backend::Cpu, Some(_)) => return Err("there is one cpu; write cpu".to_string()),
+            (_, Some(index)) => Some(
+                index
+                    .parse()
+                    .map_err(|_| format!("{index:?} is no card number"))?,
+            ),
+        };
+        Ok(Self { backend, index })
+    }
+}
+
+impl fmt::Display for DeviceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self.backend {
+            Backend::Cpu => "cpu",
+            other => DeviceName {
+                backend: other,
+                index: None,
+            }
+            .feature(),
+        };
+        match self.index {
+            Some(index) => write!(f, "{name}:{index}"),
+            None => f.write_str(name),
+        }
+    }
+}
+
+/// Drivers that are absent make the backends panic; a user should read a sentence instead.
+fn quietly<T>(work: impl FnOnce() -> T + std::panic::UnwindSafe) -> Result<T> {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let result = std::panic::catch_unwind(work);
+    std::panic::set_hook(hook);
+    result.map_err(|payload| {
+        let text = payload.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| payload.downcast_ref::<&str>().map(|s| s.to_string()));
+        anyhow!(text.unwrap_or_else(|| "it gives no reason".to_string()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_and_printed_alike() {
+        for text in ["cpu", "wgpu", "wgpu:0", "vulkan:1", "cuda:7"] {
+            assert_eq!(text.parse::<DeviceName>().unwrap().to_string(), text);
+        }
+        for text in ["gpu", "cuda:", "cuda:x", "cpu:0", "", "cuda:-1"] {
+            assert!(text.parse::<DeviceName>().is_err(), "{text} was accepted");
+        }
+    }
+
+    #[test]
+    #[cfg(not(feature = "cuda"))]
+    fn what_is_not_compiled_in_names_its_feature() {
+        let error = "cuda:0".parse::<DeviceName>().unwrap().find().unwrap_err();
+        assert!(error.to_string().contains("--features cuda"), "{error}");
+    }
+}

@@ -1,0 +1,7 @@
+//! Equality with the PyTorch reference: one suite for every network and every device.
+//!
+//! `BURN_DEVICE=wgpu cargo test --features wgpu --test golden` runs the same comparisons on a GPU.
+
+mod compare;
+mod dinov3;
+mod fill;
