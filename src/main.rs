@@ -4,13 +4,20 @@
 
 mod commands;
 mod device;
+mod encoded;
 mod pca;
 mod progress;
 
 use clap::Parser;
+use mimalloc::MiMalloc;
 
 use crate::commands::Command;
 use crate::device::DeviceOptions;
+
+/// Activations are tens of megabytes that live for microseconds. The system's allocator returns each to
+/// the kernel, which clears it page by page; this one keeps them, and encoding takes half the time.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Latent diffusion on frozen DINOv3 features.
 ///

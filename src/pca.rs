@@ -83,14 +83,13 @@ impl Pca {
             }))
         })
     }
+}
 
-    /// An image and the picture of its features, side by side.
-    pub fn beside(&self, image: &RgbImage, tokens: &[f32], patches: [usize; 2]) -> RgbImage {
-        let small = self.picture(tokens, patches);
-        let (width, height) = image.dimensions();
-        let large = imageops::resize(&small, width, height, FilterType::Nearest);
-        grid(&[image.clone(), large], 2, 4)
-    }
+/// An image and the picture of its features, side by side.
+pub fn beside(image: &RgbImage, small: &RgbImage) -> RgbImage {
+    let (width, height) = image.dimensions();
+    let large = imageops::resize(small, width, height, FilterType::Nearest);
+    grid(&[image.clone(), large], 2, 4)
 }
 
 fn project(token: &[f32], mean: &[f32], direction: &[f32]) -> f32 {

@@ -1,10 +1,12 @@
 //! `svg convert`: one layout of weights to another.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use svg_dino::{DinoConfig, DinoFile, Layout};
+use svg_dino::{Layout, RopePeriods};
+
+use crate::commands::open_weights;
 
 /// Rewrite DINOv3 weights in another layout
 ///
@@ -46,16 +48,13 @@ impl Convert {
                  file, which PyTorch reads with safetensors.torch.load_file"
             );
         }
-        let file = match &self.model {
-            None => DinoFile::open(&self.input)?,
-            Some(name) => {
-                let config = DinoConfig::preset(name)
-                    .with_context(|| format!("--model {name} is unknown"))?;
-                DinoFile::open_as(&self.input, config)?
-            }
+        let file = open_weights(&self.input, self.model.as_deref())?;
+        let same = |a: &Path, b: &Path| match (a.canonicalize(), b.canonicalize()) {
+            (Ok(a), Ok(b)) => a == b,
+            _ => false,
         };
-        let same = |a: &PathBuf, b: &PathBuf| matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b);
-        if same(&file.path().to_path_buf(), &self.output) || same(&self.input, &self.output) {
+        let written = [self.output.clone(), self.output.join("model.safetensors")];
+        if written.iter().any(|output| same(file.path(), output)) {
             bail!("{} would overwrite its own input", self.output.display());
         }
         for note in file.notes() {
@@ -68,6 +67,18 @@ impl Convert {
         };
         if file.layout() == Layout::Timm && layout != Layout::Timm {
             eprintln!("note: timm's files have no mask token; it becomes zero");
+        }
+        let stored = match layout {
+            Layout::Official => RopePeriods::Bf16Rounded,
+            _ => RopePeriods::Exact,
+        };
+        if file.config().rope_periods != stored {
+            eprintln!(
+                "note: position periods are {:?} in the input and {stored:?} in {} files; features \
+                 differ by up to 1e-3 (--rope chooses when encoding)",
+                file.config().rope_periods,
+                layout.name()
+            );
         }
         let written = file.save(layout, &self.output)?;
         println!("{}: {} layout", written.display(), layout.name());

@@ -1,21 +1,17 @@
 //! `svg features`: images to DINOv3 tokens.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use burn::prelude::*;
-use burn::store::burn_pack::Bytes;
-use burn::tensor::DType;
 use clap::{Args, ValueEnum};
-use svg_dino::{Dino, DinoConfig, DinoFile, RopePeriods};
-use svg_image::{DecodeOptions, ImageSet, Images, Loader, Orientation, RgbImage, Signed};
-use svg_image::{adm_crop, save_png};
-use svg_nn::{StoredTensor, save_tensors};
+use svg_dino::{Dino, DinoFile, RopePeriods};
+use svg_image::{DecodeOptions, ImageSet, Loader, Orientation, RgbImage, adm_crop};
 
+use crate::commands::open_weights;
 use crate::device::DeviceOptions;
-use crate::pca::Pca;
+use crate::encoded::Encoded;
 use crate::progress::image_bar;
 
 /// Encode images with a DINOv3 and write their tokens
@@ -103,17 +99,17 @@ impl Features {
         if let Some(block) = self.blocks.iter().find(|block| **block >= depth) {
             bail!("--blocks {block}: this model has blocks 0 to {}", depth - 1);
         }
+        let mut once = self.blocks.clone();
+        once.sort_unstable();
+        once.dedup();
+        if once.len() < self.blocks.len() {
+            bail!("--blocks names a block twice");
+        }
         let set = Arc::new(ImageSet::open(&self.images)?);
         let (device, precision) = device.open()?;
         let dino = file.load(&device)?.with_precision(precision);
         let encoded = self.encode(&dino, set, &device)?;
-        encoded.save(&self.out, &file)?;
-        if let Some(folder) = &self.pca {
-            encoded.save_pictures(folder)?;
-        }
-        let count = encoded.names.len();
-        println!("{}: tokens of {count} images", self.out.display());
-        Ok(())
+        encoded.save(&self.out, &file, self.pca.as_deref())
     }
 
     /// Hours of encoding must not end at a typo in the output's folder.
@@ -136,16 +132,7 @@ impl Features {
     }
 
     fn open_weights(&self) -> Result<DinoFile> {
-        let file = match &self.model {
-            None => DinoFile::open(&self.weights)?,
-            Some(name) => {
-                let config = DinoConfig::preset(name).with_context(|| {
-                    let known: Vec<_> = DinoConfig::preset_names().collect();
-                    format!("--model {name} is unknown; known are {}", known.join(", "))
-                })?;
-                DinoFile::open_as(&self.weights, config)?
-            }
-        };
+        let file = open_weights(&self.weights, self.model.as_deref())?;
         let config = file.config().clone();
         Ok(match self.rope {
             None => file,
@@ -189,136 +176,17 @@ impl Features {
         }
         bar.finish_and_clear();
         let seconds = bar.elapsed().as_secs_f64();
-        if encoded.names.is_empty() {
+        if encoded.len() == 0 {
             bail!("none of the {total} images could be read");
         }
         eprintln!(
             "encoded {} images in {seconds:.1} s, {:.1} images/s",
-            encoded.names.len(),
-            encoded.names.len() as f64 / seconds
+            encoded.len(),
+            encoded.len() as f64 / seconds
         );
         if skipped > 0 {
             eprintln!("warning: skipped {skipped} of {total} images; --strict stops instead");
         }
         Ok(encoded)
     }
-}
-
-/// Everything that a run has gathered, on the host.
-struct Encoded {
-    names: Vec<String>,
-    /// Kept for the pictures only.
-    crops: Option<Vec<RgbImage>>,
-    /// By name: the shape of one image's entry, and the numbers of all.
-    tensors: Vec<(String, Vec<usize>, Vec<f32>)>,
-    blocks: Vec<usize>,
-    grid: [usize; 2],
-}
-
-impl Encoded {
-    fn new(blocks: &[usize], dino: &Dino, keep_crops: bool) -> Self {
-        let mut names = vec!["patch_tokens".to_string(), "cls".to_string()];
-        if dino.config().n_registers > 0 {
-            names.push("registers".to_string());
-        }
-        names.extend(
-            blocks
-                .iter()
-                .map(|block| format!("block_{block}.patch_tokens")),
-        );
-        Self {
-            names: Vec::new(),
-            crops: keep_crops.then(Vec::new),
-            tensors: names
-                .into_iter()
-                .map(|name| (name, Vec::new(), Vec::new()))
-                .collect(),
-            blocks: blocks.to_vec(),
-            grid: [0, 0],
-        }
-    }
-
-    fn push(&mut self, dino: &Dino, batch: Vec<(String, RgbImage)>, device: &Device) -> Result<()> {
-        let (names, crops): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-        let images = Images::<Signed>::from_rgb(&crops, device).into_tensor();
-        // The last block's tokens are the output, so one pass gives everything.
-        let mut wanted = self.blocks.clone();
-        wanted.push(dino.config().n_layers - 1);
-        let mut outputs = dino.forward_blocks(images, &wanted);
-        let last = outputs.pop().context("the network has no blocks")?;
-        self.grid = last.grid;
-        let mut values = vec![numbers(last.patches)?, numbers(last.cls)?];
-        if let Some(registers) = last.registers {
-            values.push(numbers(registers)?);
-        }
-        for output in outputs {
-            values.push(numbers(output.patches)?);
-        }
-        for ((_, shape, all), (one, numbers)) in self.tensors.iter_mut().zip(values) {
-            *shape = one;
-            all.extend(numbers);
-        }
-        self.names.extend(names);
-        if let Some(kept) = &mut self.crops {
-            kept.extend(crops);
-        }
-        Ok(())
-    }
-
-    fn save(&self, path: &Path, weights: &DinoFile) -> Result<()> {
-        let config = weights.config();
-        let metadata = HashMap::from([
-            ("paths".to_string(), serde_json::to_string(&self.names)?),
-            ("grid".to_string(), serde_json::to_string(&self.grid)?),
-            ("weights".to_string(), weights.path().display().to_string()),
-            (
-                "rope_periods".to_string(),
-                format!("{:?}", config.rope_periods),
-            ),
-        ]);
-        let tensors: Vec<_> = self
-            .tensors
-            .iter()
-            .map(|(name, one, numbers)| {
-                let shape: Vec<usize> = [&[self.names.len()], one.as_slice()].concat();
-                let bytes = numbers.iter().flat_map(|v| v.to_le_bytes()).collect();
-                let bytes = Bytes::from_bytes_vec(bytes);
-                StoredTensor::new(name.clone(), DType::F32, shape, None, bytes)
-            })
-            .collect();
-        Ok(save_tensors(path, &tensors, metadata)?)
-    }
-
-    fn save_pictures(&self, folder: &Path) -> Result<()> {
-        let ((_, one, tokens), Some(crops)) = (&self.tensors[0], &self.crops) else {
-            return Ok(());
-        };
-        let pca = Pca::fit(tokens, one[1]);
-        let bar = image_bar(crops.len(), "drawing");
-        for (index, crop) in crops.iter().enumerate() {
-            let len = one.iter().product::<usize>();
-            let tokens = &tokens[index * len..(index + 1) * len];
-            let stem = Path::new(&self.names[index])
-                .file_stem()
-                .unwrap_or_default();
-            let file = format!("{index:05}-{}.png", stem.to_string_lossy());
-            let text = [("Source", self.names[index].as_str())];
-            let picture = pca.beside(crop, tokens, self.grid);
-            save_png(&picture, folder.join(file), &text)?;
-            bar.inc(1);
-        }
-        bar.finish_and_clear();
-        println!("{}: {} pictures of features", folder.display(), crops.len());
-        Ok(())
-    }
-}
-
-/// The shape of one entry of the batch, and all numbers.
-fn numbers<const D: usize>(tensor: Tensor<D>) -> Result<(Vec<usize>, Vec<f32>)> {
-    let shape = tensor.dims()[1..].to_vec();
-    let data = tensor.into_data().convert::<f32>();
-    let values = data
-        .try_into_vec()
-        .map_err(|error| anyhow::anyhow!("{error:?}"))?;
-    Ok((shape, values))
 }

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::Args;
-use svg_dino::{DinoError, DinoFile, Layout};
+use svg_dino::{DinoError, Layout};
 use svg_nn::{Container, StoredTensor, TensorFile};
+
+use crate::commands::open_weights;
 
 /// Say what a weight file or folder holds, and what is wrong with it
 ///
@@ -20,6 +22,9 @@ pub struct Info {
     /// Weight files, shard indices or folders
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Architecture, where the file does not say it: vits16, vits16plus, vitb16, ...
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
     /// Leave out the table of tensors
     #[arg(long)]
     brief: bool,
@@ -32,7 +37,7 @@ impl Info {
             if index > 0 {
                 println!();
             }
-            if let Err(error) = describe(path, self.brief) {
+            if let Err(error) = self.describe(path) {
                 println!("problem: {error:#}");
                 problems += 1;
             }
@@ -42,70 +47,74 @@ impl Info {
             _ => bail!("{problems} of {} files have problems", self.files.len()),
         }
     }
-}
 
-fn describe(path: &Path, brief: bool) -> Result<()> {
-    println!("{}", path.display());
-    let file = TensorFile::open(path)?;
-    println!("  container     {}", container(file.container()));
-    println!("  tensors       {}", file.tensors().len());
-    println!("  numbers       {}", grouped(count(file.tensors())));
-    println!("  number types  {}", dtypes(file.tensors()));
-    if !brief {
-        let widest = file
-            .tensors()
-            .iter()
-            .map(|t| t.name.len())
-            .max()
-            .unwrap_or(0);
-        println!("  table");
-        for tensor in file.tensors() {
-            let shape = tensor.shape.to_vec();
-            println!(
-                "    {:widest$}  {:<8} {shape:?}",
-                tensor.name,
-                dtype(tensor)
-            );
+    fn describe(&self, path: &Path) -> Result<()> {
+        println!("{}", path.display());
+        let file = TensorFile::open(path)?;
+        println!("  container     {}", container(file.container()));
+        println!("  tensors       {}", file.tensors().len());
+        println!("  numbers       {}", grouped(count(file.tensors())));
+        println!("  number types  {}", dtypes(file.tensors()));
+        if !self.brief {
+            let widest = file
+                .tensors()
+                .iter()
+                .map(|t| t.name.len())
+                .max()
+                .unwrap_or(0);
+            println!("  table");
+            for tensor in file.tensors() {
+                let shape = tensor.shape.to_vec();
+                println!(
+                    "    {:widest$}  {:<8} {shape:?}",
+                    tensor.name,
+                    dtype(tensor)
+                );
+            }
         }
-    }
-    let dino = match DinoFile::open(path) {
-        Err(DinoError::NotDino { .. }) => {
-            println!("  architecture  not recognised; DINOv3 is what this program knows");
-            return Ok(());
+        let dino = match open_weights(path, self.model.as_deref()) {
+            Err(error) if matches!(error.downcast_ref(), Some(DinoError::NotDino { .. })) => {
+                println!("  architecture  not recognised; DINOv3 is what this program knows");
+                return Ok(());
+            }
+            other => other?,
+        };
+        let config = dino.config();
+        let parameters = grouped(count(dino.tensors()));
+        println!(
+            "  architecture  DINOv3 {}",
+            config.name().unwrap_or("of an unreleased size")
+        );
+        println!("  layout        {}", layout(dino.layout()));
+        println!("  parameters    {parameters}, with a fused bias for the keys");
+        println!(
+            "  size          {} layers, {} channels, {} heads, {:?} of {}, patches of {}",
+            config.n_layers,
+            config.d_model,
+            config.n_heads,
+            config.feed_forward,
+            config.d_ff,
+            config.patch_size
+        );
+        println!("  periods       {:?}", config.rope_periods);
+        println!(
+            "  pixels        mean {:?}, std {:?}",
+            config.pixels.mean, config.pixels.std
+        );
+        let mut reasons = BTreeMap::new();
+        for (_, reason) in dino.dropped() {
+            *reasons.entry(reason).or_insert(0) += 1;
         }
-        other => other?,
-    };
-    let config = dino.config();
-    let parameters = grouped(count(dino.tensors()));
-    println!(
-        "  architecture  DINOv3 {}",
-        config.name().unwrap_or("of an unreleased size")
-    );
-    println!("  layout        {}", layout(dino.layout()));
-    println!("  parameters    {parameters}, with a fused bias for the keys");
-    println!(
-        "  size          {} layers, {} channels, {} heads, {:?} of {}, patches of {}",
-        config.n_layers,
-        config.d_model,
-        config.n_heads,
-        config.feed_forward,
-        config.d_ff,
-        config.patch_size
-    );
-    println!("  periods       {:?}", config.rope_periods);
-    let mut reasons = BTreeMap::new();
-    for (_, reason) in dino.dropped() {
-        *reasons.entry(reason).or_insert(0) += 1;
+        for (reason, count) in reasons {
+            println!("  not needed    {count} tensors: {reason}");
+        }
+        for note in dino.notes() {
+            println!("  note          {note}");
+        }
+        dino.check()?;
+        println!("  problems      none");
+        Ok(())
     }
-    for (reason, count) in reasons {
-        println!("  not needed    {count} tensors: {reason}");
-    }
-    for note in dino.notes() {
-        println!("  note          {note}");
-    }
-    dino.check()?;
-    println!("  problems      none");
-    Ok(())
 }
 
 fn container(container: Container) -> &'static str {

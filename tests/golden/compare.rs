@@ -14,6 +14,7 @@ pub struct Summary {
     #[serde(default)]
     last4: Vec<f64>,
     max_abs: Option<f64>,
+    sum: Option<f64>,
     // ... the other these.
     #[serde(default)]
     first16: Vec<f64>,
@@ -67,6 +68,9 @@ impl Summary {
             let mean = got.iter().sum::<f64>() / n as f64;
             let variance = got.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n as f64;
             worst = worst.max((variance.sqrt() - std).abs());
+        }
+        if let Some(sum) = self.sum {
+            worst = worst.max((got.iter().sum::<f64>() - sum).abs() / n as f64);
         }
         let abs_sum = got.iter().map(|v| v.abs()).sum::<f64>();
         worst = worst.max((abs_sum - self.abs_sum).abs() / n as f64);

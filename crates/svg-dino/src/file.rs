@@ -7,10 +7,12 @@ use burn::prelude::*;
 use svg_nn::{Container, LoadError, StoredTensor, TensorFile, load_exact, save_tensors};
 
 use crate::export::export;
-use crate::hub::{HubConfig, pixel_statistics};
+use crate::hub::{HubConfig, pixel_statistics, pixel_statistics_json, write_json};
 use crate::import::import;
 use crate::layout::Layout;
-use crate::{Dino, DinoConfig, DinoError, FeedForwardKind, RopePeriods, rope_periods};
+use crate::{
+    Dino, DinoConfig, DinoError, FeedForwardKind, PixelStatistics, RopePeriods, rope_periods,
+};
 
 /// A weight file of a DINOv3 in any public layout, opened but not read.
 ///
@@ -61,9 +63,17 @@ impl DinoFile {
                 return Err(file.architecture(reason));
             }
         }
+        let satellite = file.is_named_satellite();
         match pixel_statistics(&file.path.with_file_name("preprocessor_config.json"))? {
-            Some(statistics) => config = config.with_pixels(statistics),
-            None if file.path.to_string_lossy().contains("sat493m") => {
+            Some(statistics) => {
+                if satellite && statistics != PixelStatistics::SATELLITE {
+                    let note = "a satellite model by its name, but preprocessor_config.json beside it \
+                                has other pixel statistics; the latter are used";
+                    file.notes.push(note.to_string());
+                }
+                config = config.with_pixels(statistics);
+            }
+            None if satellite => {
                 let note = "sat493m in its name: using satellite pixel statistics";
                 file.notes.push(note.to_string());
                 config = config.satellite();
@@ -124,6 +134,15 @@ impl DinoFile {
             }
         };
         Ok(self)
+    }
+
+    /// By the name of the file or, where the hub names files alike, of its folder.
+    fn is_named_satellite(&self) -> bool {
+        let folder = self.path.parent().and_then(Path::file_name);
+        let names = [self.path.file_name(), folder].into_iter().flatten();
+        names
+            .into_iter()
+            .any(|name| name.to_string_lossy().contains("sat493m"))
     }
 
     fn architecture(&self, reason: String) -> DinoError {
@@ -190,7 +209,9 @@ impl DinoFile {
     /// Writes the weights in another layout, in the number types that they have.
     ///
     /// To a name that ends in `.safetensors` the file alone; otherwise to a folder, as the hub keeps
-    /// it: `model.safetensors`, and for [`Layout::HuggingFace`] a `config.json`.
+    /// it: `model.safetensors`, `preprocessor_config.json` with the pixel statistics, and for
+    /// [`Layout::HuggingFace`] a `config.json`. Only official files can say how periods are rounded,
+    /// and those say bfloat16, as all published ones do.
     ///
     /// # Errors
     ///
@@ -209,12 +230,22 @@ impl DinoFile {
             source,
         };
         std::fs::create_dir_all(path).map_err(write)?;
+        let index = path.join("model.safetensors.index.json");
+        if index.exists() {
+            let reason = "the folder holds a sharded model; choose another";
+            return Err(LoadError::Write {
+                path: index,
+                source: std::io::Error::other(reason),
+            }
+            .into());
+        }
         let file = path.join("model.safetensors");
         save_tensors(&file, &tensors, metadata)?;
         if layout == Layout::HuggingFace {
-            let json = HubConfig::to_json(&self.config);
-            std::fs::write(path.join("config.json"), json).map_err(write)?;
+            write_json(&path.join("config.json"), &HubConfig::to_json(&self.config))?;
         }
+        let statistics = pixel_statistics_json(self.config.pixels);
+        write_json(&path.join("preprocessor_config.json"), &statistics)?;
         Ok(file)
     }
 

@@ -1,8 +1,10 @@
 //! The two JSON files that the Hugging Face hub keeps beside weights.
 
+use std::io::Write;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use svg_nn::LoadError;
 
 use crate::{DinoConfig, DinoError, FeedForwardKind, PixelStatistics};
 
@@ -143,7 +145,7 @@ impl HubConfig {
 }
 
 /// `preprocessor_config.json`: the only place where a satellite model says its pixel statistics.
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct Preprocessor {
     image_mean: [f64; 3],
     image_std: [f64; 3],
@@ -157,6 +159,31 @@ pub(crate) fn pixel_statistics(path: &Path) -> Result<Option<PixelStatistics>, D
         mean: p.image_mean,
         std: p.image_std,
     }))
+}
+
+/// The part of `preprocessor_config.json` that this crate reads.
+pub(crate) fn pixel_statistics_json(statistics: PixelStatistics) -> String {
+    let preprocessor = Preprocessor {
+        image_mean: statistics.mean,
+        image_std: statistics.std,
+    };
+    serde_json::to_string_pretty(&preprocessor).expect("plain fields always serialise")
+}
+
+/// Writes a small file whole or not at all.
+pub(crate) fn write_json(path: &Path, json: &str) -> Result<(), LoadError> {
+    let write = || -> std::io::Result<()> {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(json.as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().map_err(|source| LoadError::Write {
+        path: path.to_path_buf(),
+        source,
+    })
 }
 
 fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>, DinoError> {

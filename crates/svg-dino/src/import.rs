@@ -72,6 +72,11 @@ pub(crate) fn import(
             out.dropped.push((original, reason));
             continue;
         };
+        // In the memory of recent transformers, and so in files of torch.save, layers are a level deeper.
+        let name = match layout {
+            Layout::HuggingFace => name.strip_prefix("model.").unwrap_or(name),
+            _ => name,
+        };
         match layout.role(name, gated) {
             Role::Parameter(path) => {
                 out.tensors.insert(path.clone(), parameter(tensor, path));

@@ -3,10 +3,9 @@
 use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::prelude::*;
 use burn::tensor::DType;
-use burn::tensor::module::attention;
-use burn::tensor::ops::AttentionModuleOptions;
 
 use crate::Rotation;
+use crate::kernel::packed_attention;
 use crate::precision::linear;
 
 /// Configuration of [`SelfAttention`].
@@ -80,7 +79,7 @@ impl SelfAttention {
     ///
     /// - input and output: `[batch, tokens, d_model]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        self.attend(x, |queries_and_keys| queries_and_keys)
+        self.attend(x, None)
     }
 
     /// As [`forward`](Self::forward), with queries and keys turned by the token's position.
@@ -93,39 +92,29 @@ impl SelfAttention {
     ///
     /// If `rotation` is for another number of tokens or another head size.
     pub fn forward_rotated(&self, x: Tensor<3>, rotation: &Rotation) -> Tensor<3> {
-        self.attend(x, |queries_and_keys| rotation.rotate(queries_and_keys))
+        let [_, tokens, width] = x.dims();
+        rotation.assert_fits(tokens, width / self.n_heads);
+        self.attend(x, Some(rotation))
     }
 
-    fn attend(&self, x: Tensor<3>, place: impl Fn(Tensor<5>) -> Tensor<5>) -> Tensor<3> {
+    fn attend(&self, x: Tensor<3>, rotation: Option<&Rotation>) -> Tensor<3> {
         let [batch, tokens, width] = x.dims();
-        let head_dim = width / self.n_heads;
         let qkv = linear(&self.qkv, x); // [batch, tokens, 3 d]
-        let qkv = qkv.reshape([batch, tokens, 3, self.n_heads, head_dim]);
-        let queries_and_keys = place(self.normalise(qkv.clone().narrow(2, 0, 2)));
-        let part = |of: Tensor<5>, i| of.narrow(2, i, 1).squeeze_dim::<4>(2).swap_dims(1, 2);
-        let out = attention(
-            part(queries_and_keys.clone(), 0), // [batch, heads, tokens, head_dim]
-            part(queries_and_keys, 1),
-            part(qkv, 2),
-            None,
-            None,
-            AttentionModuleOptions::default(),
-        );
-        let out = out.swap_dims(1, 2).reshape([batch, tokens, width]);
-        linear(&self.proj, out)
-    }
-
-    /// queries_and_keys: `[batch, tokens, 2, heads, head_dim]`
-    fn normalise(&self, queries_and_keys: Tensor<5>) -> Tensor<5> {
-        let (Some(q_norm), Some(k_norm)) = (&self.q_norm, &self.k_norm) else {
-            return queries_and_keys;
+        let qkv = qkv.reshape([batch, tokens, 3, self.n_heads, width / self.n_heads]);
+        let qkv = match (&self.q_norm, &self.k_norm) {
+            (Some(q_norm), Some(k_norm)) => normalise(qkv, q_norm, k_norm),
+            _ => qkv,
         };
-        let dtype = queries_and_keys.dtype();
-        let wide = queries_and_keys.cast(DType::F32);
-        let queries = q_norm.forward(wide.clone().narrow(2, 0, 1));
-        let keys = k_norm.forward(wide.narrow(2, 1, 1));
-        Tensor::cat(vec![queries, keys], 2).cast(dtype)
+        linear(&self.proj, packed_attention(qkv, rotation))
     }
+}
+
+/// Norms of queries and keys in f32, values as they are. qkv: `[batch, tokens, 3, heads, head_dim]`
+fn normalise(qkv: Tensor<5>, q_norm: &LayerNorm, k_norm: &LayerNorm) -> Tensor<5> {
+    let dtype = qkv.dtype();
+    let part = |i| qkv.clone().narrow(2, i, 1);
+    let normed = |norm: &LayerNorm, i| norm.forward(part(i).cast(DType::F32)).cast(dtype);
+    Tensor::cat(vec![normed(q_norm, 0), normed(k_norm, 1), part(2)], 2)
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ pub enum LoadError {
     #[error(transparent)]
     Mismatch(#[from] Mismatch),
     /// The file could not be written; nothing is left under its final name.
-    #[error("cannot write {}: {source}. Nothing was left there; check that the folder exists, is \
+    #[error("cannot write {}: {source}. No half-written file was left; check that the folder exists, is \
              writable and has space", path.display())]
     Write {
         /// The final name.

@@ -3,8 +3,6 @@
 use burn::prelude::*;
 use burn::tensor::{DType, TensorData};
 
-use crate::kernel;
-
 /// Turns of queries and keys, one per token, shared by batch elements, heads and layers.
 ///
 /// Channels are paired half-split ("NeoX" style): channel `j` turns together with channel
@@ -73,9 +71,29 @@ impl Rotation {
     ///
     /// If the number of tokens or channels is not that of the table.
     pub fn rotate(&self, u: Tensor<5>) -> Tensor<5> {
-        let [_, tokens, _, _, head_dim] = self.cos.dims();
-        assert_shape!(u, [_, tokens, _, _, head_dim]);
-        kernel::rotate(u, self.cos.clone(), self.sin.clone())
+        let [_, tokens, _, _, head_dim] = u.dims();
+        self.assert_fits(tokens, head_dim);
+        let dtype = u.dtype();
+        let u = u.cast(DType::F32);
+        let left = u.clone().narrow(4, 0, head_dim / 2);
+        let right = u.clone().narrow(4, head_dim / 2, head_dim / 2);
+        let swapped = Tensor::cat(vec![right, left], 4);
+        (u * self.cos.clone() + swapped * self.sin.clone()).cast(dtype)
+    }
+
+    /// Panics if the table is for other tokens or heads.
+    pub(crate) fn assert_fits(&self, tokens: usize, head_dim: usize) {
+        let [_, table_tokens, _, _, table_dim] = self.cos.dims();
+        assert!(
+            (tokens, head_dim) == (table_tokens, table_dim),
+            "the rotation is for {table_tokens} tokens of {table_dim} channels per head, \
+             got {tokens} of {head_dim}"
+        );
+    }
+
+    /// Cosines and signed sines, `[tokens, head_dim]` numbers each.
+    pub(crate) fn table(&self) -> (TensorData, TensorData) {
+        (self.cos.to_data(), self.sin.to_data())
     }
 }
 
@@ -125,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "axis 1 expected 3, got 2")]
+    #[should_panic(expected = "for 3 tokens of 4 channels per head, got 2 of 4")]
     fn another_number_of_tokens_panics() {
         table(&[0.0; 6], 0).rotate(tokens());
     }

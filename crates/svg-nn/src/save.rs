@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
 
@@ -26,6 +26,7 @@ pub fn save_tensors(
 ) -> Result<(), LoadError> {
     let failure = RefCell::new(None);
     let write = || -> io::Result<()> {
+        refuse_duplicates(tensors)?;
         let views = tensors.iter().map(|tensor| Stored::new(tensor, &failure));
         let file = temporary(path)?;
         safetensors::serialize_to_file(
@@ -43,6 +44,15 @@ pub fn save_tensors(
         path: path.to_path_buf(),
         source,
     })
+}
+
+/// The format has one place for each name.
+fn refuse_duplicates(tensors: &[StoredTensor]) -> io::Result<()> {
+    let mut seen = HashSet::new();
+    match tensors.iter().find(|tensor| !seen.insert(&tensor.name)) {
+        Some(twice) => Err(io::Error::other(format!("{} is there twice", twice.name))),
+        None => Ok(()),
+    }
 }
 
 /// In the same folder, because a rename does not cross file systems.
@@ -138,7 +148,7 @@ impl View for Stored<'_> {
 
     fn data(&self) -> Cow<'_, [u8]> {
         match self.tensor.to_bytes() {
-            Ok(bytes) => Cow::Owned(bytes.to_vec()),
+            Ok(bytes) => Cow::Owned(bytes.try_into_vec().unwrap_or_else(|bytes| bytes.to_vec())),
             Err(error) => {
                 *self.failure.borrow_mut() = Some(format!("{}: {error}", self.tensor.name));
                 Cow::Owned(vec![0; self.data_len()])
@@ -194,6 +204,14 @@ mod tests {
         assert!(error.to_string().contains("broken"), "{error}");
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_name_given_twice_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("w.safetensors");
+        let error = save_tensors(&path, &[tensor("a"), tensor("a")], HashMap::new()).unwrap_err();
+        assert!(error.to_string().contains("a is there twice"), "{error}");
     }
 
     #[test]

@@ -1,0 +1,124 @@
+//! Steps of a transformer block that are worth a single pass over memory.
+//!
+//! Each has a form composed of burn's operations, which runs and differentiates everywhere, and a form
+//! for burn's CPU backend, which is used where nothing has to be differentiated: there, a tensor's
+//! numbers are ordinary memory that can be taken and given back without a copy. On two cores with
+//! AVX-512, the CPU forms take a ViT-S+/16 block's gate from 31 to 3 ms and its attention from 45 to
+//! 11 ms (8 images of 256 x 256); burn 0.22 computes the exponentials there one by one.
+
+mod exp;
+mod host;
+
+use burn::prelude::*;
+use burn::tensor::DType;
+use burn::tensor::activation::silu;
+use burn::tensor::module::attention;
+use burn::tensor::ops::AttentionModuleOptions;
+
+use crate::Rotation;
+
+/// `silu(gate) * up`.
+pub(crate) fn silu_product(gate: Tensor<3>, up: Tensor<3>) -> Tensor<3> {
+    match on_host(&gate) && on_host(&up) {
+        true => host::silu_product(gate, up),
+        false => silu(gate) * up,
+    }
+}
+
+/// Attention of all tokens to all tokens from a packed projection, queries and keys turned first.
+///
+/// # Shapes
+///
+/// - qkv: `[batch, tokens, 3, heads, head_dim]`
+/// - output: `[batch, tokens, heads * head_dim]`
+pub(crate) fn packed_attention(qkv: Tensor<5>, rotation: Option<&Rotation>) -> Tensor<3> {
+    if on_host(&qkv) {
+        return host::packed_attention(qkv, rotation);
+    }
+    let [batch, tokens, _, heads, head_dim] = qkv.dims();
+    let mut queries_and_keys = qkv.clone().narrow(2, 0, 2);
+    if let Some(rotation) = rotation {
+        queries_and_keys = rotation.rotate(queries_and_keys);
+    }
+    let part = |of: Tensor<5>, i| of.narrow(2, i, 1).squeeze_dim::<4>(2).swap_dims(1, 2);
+    let out = attention(
+        part(queries_and_keys.clone(), 0), // [batch, heads, tokens, head_dim]
+        part(queries_and_keys, 1),
+        part(qkv, 2),
+        None,
+        None,
+        AttentionModuleOptions::default(),
+    );
+    out.swap_dims(1, 2)
+        .reshape([batch, tokens, heads * head_dim])
+}
+
+/// Whether the tensor lives on burn's CPU backend, in f32, outside any autodiff graph.
+///
+/// Libraries compile no backend, so the backend's type cannot be named here; its printed name can. A
+/// name that changes costs speed, never correctness.
+fn on_host<const D: usize>(tensor: &Tensor<D>) -> bool {
+    tensor.dtype() == DType::F32 && format!("{:?}", tensor.device()).starts_with("Device<Flex(")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{Distribution, Tolerance};
+
+    fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
+        let device = Device::default();
+        Tensor::random(shape, Distribution::Normal(0.0, 2.0), &device)
+    }
+
+    #[test]
+    fn the_host_form_is_taken_outside_autodiff_only() {
+        let device = Device::default();
+        assert!(on_host(&Tensor::<1>::zeros([1], &device)));
+        assert!(!on_host(&Tensor::<1>::zeros(
+            [1],
+            &device.clone().autodiff()
+        )));
+        let half = Tensor::<1>::zeros([1], &device).cast(DType::F16);
+        assert!(!on_host(&half));
+    }
+
+    #[test]
+    fn both_forms_of_the_gate_agree() {
+        // More than one chunk of work, and no multiple of a vector.
+        let (gate, up) = (random([3, 41, 1001]), random([3, 41, 1001]));
+        let expected = (silu(gate.clone()) * up.clone()).into_data();
+        let out = silu_product(gate, up).into_data();
+        out.assert_approx_eq::<f32>(&expected, Tolerance::relative(1e-6).set_absolute(1e-6));
+    }
+
+    #[test]
+    fn both_forms_of_attention_agree() {
+        let device = Device::default().autodiff();
+        for (tokens, heads, head_dim) in [(37, 3, 16), (5, 1, 8), (70, 2, 64)] {
+            let qkv = random([2, tokens, 3, heads, head_dim]);
+            let angles: Vec<f64> = (0..(tokens - 3) * head_dim / 2).map(|i| i as f64).collect();
+            let plain = Rotation::from_angles(&angles, head_dim, 3, &Device::default());
+            let tracked = Rotation::from_angles(&angles, head_dim, 3, &device);
+            for rotated in [false, true] {
+                let graph = Tensor::from_inner(qkv.clone());
+                let expected = packed_attention(graph, rotated.then_some(&tracked)).into_data();
+                let out = packed_attention(qkv.clone(), rotated.then_some(&plain)).into_data();
+                out.assert_approx_eq::<f32>(&expected, Tolerance::absolute(1e-5));
+            }
+        }
+    }
+
+    #[test]
+    fn a_tensor_that_someone_else_holds_is_left_alone() {
+        let (gate, up) = (random([1, 2, 5]), random([1, 2, 5]));
+        let before = gate.to_data();
+        silu_product(gate.clone(), up);
+        gate.into_data().assert_eq(&before, true);
+        let qkv = random([1, 4, 3, 1, 8]);
+        let before = qkv.to_data();
+        let turn = Rotation::from_angles(&[1.0; 16], 8, 0, &Device::default());
+        packed_attention(qkv.clone(), Some(&turn));
+        qkv.into_data().assert_eq(&before, true);
+    }
+}
