@@ -11,9 +11,9 @@ use svg_nn::Precision;
 /// Options that every command has.
 #[derive(Args, Clone, Debug)]
 pub struct DeviceOptions {
-    /// Where to compute: cpu, wgpu[:n], vulkan[:n] or cuda[:n]
+    /// Where to compute: cpu, wgpu, vulkan or cuda; a number picks a card, as in cuda:1
     ///
-    /// n counts the cards of that kind from 0. Without this option the best backend that was compiled
+    /// Cards of a kind count from 0. Without this option the best backend that was compiled
     /// in is used, or the one that the environment variable BURN_DEVICE names.
     #[arg(long, global = true, value_name = "DEVICE", help_heading = "Device")]
     device: Option<DeviceName>,

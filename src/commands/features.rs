@@ -39,10 +39,10 @@ pub struct Features {
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Side of the square that images are cropped to, in pixels
-    #[arg(long, default_value_t = 256)]
+    #[arg(long, default_value_t = 256, value_name = "PIXELS")]
     size: u32,
     /// Images that are encoded at once
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, default_value_t = 8, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     batch: u16,
     /// Rounding of the position periods; the default is what the weight file stores
     ///
@@ -64,6 +64,12 @@ pub struct Features {
     /// statistics were made with.
     #[arg(long, value_enum, default_value_t)]
     orientation: Turn,
+    /// Largest image that is decoded, in pixels; larger ones are refused by their header
+    ///
+    /// The default is Pillow's limit. Decoding needs about five bytes for each pixel, and images above
+    /// 16 million pixels are decoded one at a time.
+    #[arg(long, value_name = "N", default_value_t = DecodeOptions::default().max_pixels)]
+    max_pixels: u64,
     /// Stop at the first image that cannot be read, instead of skipping it
     #[arg(long)]
     strict: bool,
@@ -149,7 +155,7 @@ impl Features {
                 Turn::Stored => Orientation::AsStored,
                 Turn::Exif => Orientation::Exif,
             },
-            ..DecodeOptions::default()
+            max_pixels: self.max_pixels,
         };
         let (total, size) = (set.len(), self.size);
         let bar = image_bar(total, "encoding");

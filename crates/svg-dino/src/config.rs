@@ -95,8 +95,11 @@ pub struct DinoConfig {
     pub pixels: PixelStatistics,
 }
 
-/// The released models by name, smallest first.
-const PRESETS: [(&str, fn() -> DinoConfig); 9] = [
+/// A released model: its name and how to make its configuration.
+type Preset = (&'static str, fn() -> DinoConfig);
+
+/// The released models, smallest first.
+const PRESETS: [Preset; 9] = [
     ("vits16", DinoConfig::vits16),
     ("vits16plus", DinoConfig::vits16plus),
     ("vitb16", DinoConfig::vitb16),

@@ -382,10 +382,17 @@ fn infer(
 
 /// Stored periods are one of the two known roundings, or another model's.
 fn recognise_periods(stored: &[f32], config: &DinoConfig) -> Result<RopePeriods, String> {
+    if 4 * stored.len() != config.head_dim() {
+        return Err(format!(
+            "its rope_embed.periods are for heads of {} channels, those of this architecture have {}",
+            4 * stored.len(),
+            config.head_dim()
+        ));
+    }
     let close = |rounding| {
         let expected = rope_periods(config.head_dim(), config.rope_base, rounding);
-        let pairs = stored.iter().zip(&expected);
-        stored.len() == expected.len() && pairs.into_iter().all(|(a, b)| (a / b - 1.0).abs() < 1e-5)
+        let mut pairs = stored.iter().zip(&expected);
+        pairs.all(|(a, b)| (a / b - 1.0).abs() < 1e-5)
     };
     // Bf16 first: with few periods both may be the same numbers, and official files store bf16.
     [RopePeriods::Bf16Rounded, RopePeriods::Exact]

@@ -48,8 +48,8 @@ impl Dino {
     pub(crate) fn new(config: &DinoConfig, device: &Device) -> Self {
         assert!(
             config.n_heads > 0
-                && config.d_model % config.n_heads == 0
-                && config.head_dim() % 4 == 0,
+                && config.d_model.is_multiple_of(config.n_heads)
+                && config.head_dim().is_multiple_of(4),
             "{} heads do not divide {} channels into heads of a multiple of four",
             config.n_heads,
             config.d_model

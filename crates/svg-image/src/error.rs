@@ -25,7 +25,7 @@ pub enum DecodeError {
     /// [`DecodeOptions::max_pixels`]: crate::DecodeOptions::max_pixels
     #[error(
         "the picture announces {width} x {height} pixels, more than the limit of {limit}; if it \
-         is to be trusted, raise `DecodeOptions::max_pixels`, else leave it out"
+         is to be trusted, raise the limit (max_pixels), else leave it out"
     )]
     TooLarge {
         /// Announced columns.

@@ -35,7 +35,7 @@ impl Rotation {
     pub fn from_angles(angles: &[f64], head_dim: usize, prefix: usize, device: &Device) -> Self {
         let half = head_dim / 2;
         assert!(
-            head_dim % 2 == 0 && angles.len() % half == 0,
+            head_dim.is_multiple_of(2) && angles.len().is_multiple_of(half),
             "{} angles are not rows of {half}, half of {head_dim} channels",
             angles.len()
         );
