@@ -244,7 +244,7 @@ fn bad_input_ends_in_a_sentence_and_leaves_nothing() {
         good,
         &tokens,
         &["--size", "16", "--model", "vits16"],
-        "do not fit",
+        "heads of 16 channels",
     );
     run(TINY, good, &tokens, &["--batch", "0"], "--batch");
     run(
