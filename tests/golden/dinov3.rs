@@ -383,6 +383,22 @@ fn assert_same_tensors(written: &Path, published: &Path, what: &str) {
     }
 }
 
+/// What `torch.save` writes is the same model as its safetensors twin.
+#[test]
+fn a_file_of_torch_save_is_read_like_any_other() {
+    let device = Device::default();
+    let config = cases()["tiny_swiglu"].config.config();
+    let pixels = Io::read("tiny_swiglu").pixels(&device);
+    let patches = |name: &str| {
+        let file = DinoFile::open_as(golden(name), config.clone()).unwrap();
+        assert_eq!(file.config().rope_periods, RopePeriods::Bf16Rounded);
+        let dino = file.load(&device).unwrap();
+        dino.forward_normalized(pixels.clone()).patches.into_data()
+    };
+    let twin = patches("tiny_swiglu/official.safetensors");
+    patches("tiny_swiglu/official.pth").assert_eq(&twin, true);
+}
+
 #[test]
 fn a_mask_of_nan_stands_for_one_zero_one() {
     let device = Device::default();
