@@ -1,6 +1,8 @@
 //! `svg info`: what a weight file holds.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
@@ -34,13 +36,12 @@ impl Info {
     pub fn run(self) -> Result<()> {
         let mut problems = 0;
         for (index, path) in self.files.iter().enumerate() {
-            if index > 0 {
-                println!();
-            }
-            if let Err(error) = self.describe(path) {
-                println!("problem: {error:#}");
+            let mut text = String::from(if index > 0 { "\n" } else { "" });
+            if let Err(error) = self.describe(path, &mut text) {
+                writeln!(text, "problem: {error:#}")?;
                 problems += 1;
             }
+            print(&text)?;
         }
         match problems {
             0 => Ok(()),
@@ -48,13 +49,13 @@ impl Info {
         }
     }
 
-    fn describe(&self, path: &Path) -> Result<()> {
-        println!("{}", path.display());
+    fn describe(&self, path: &Path, out: &mut String) -> Result<()> {
+        writeln!(out, "{}", path.display())?;
         let file = TensorFile::open(path)?;
-        println!("  container     {}", container(file.container()));
-        println!("  tensors       {}", file.tensors().len());
-        println!("  numbers       {}", grouped(count(file.tensors())));
-        println!("  number types  {}", dtypes(file.tensors()));
+        writeln!(out, "  container     {}", container(file.container()))?;
+        writeln!(out, "  tensors       {}", file.tensors().len())?;
+        writeln!(out, "  numbers       {}", grouped(count(file.tensors())))?;
+        writeln!(out, "  number types  {}", dtypes(file.tensors()))?;
         if !self.brief {
             let widest = file
                 .tensors()
@@ -62,32 +63,41 @@ impl Info {
                 .map(|t| t.name.len())
                 .max()
                 .unwrap_or(0);
-            println!("  table");
+            writeln!(out, "  table")?;
             for tensor in file.tensors() {
                 let shape = tensor.shape.to_vec();
-                println!(
+                writeln!(
+                    out,
                     "    {:widest$}  {:<8} {shape:?}",
                     tensor.name,
                     dtype(tensor)
-                );
+                )?;
             }
         }
         let dino = match open_weights(path, self.model.as_deref()) {
             Err(error) if matches!(error.downcast_ref(), Some(DinoError::NotDino { .. })) => {
-                println!("  architecture  not recognised; DINOv3 is what this program knows");
+                writeln!(
+                    out,
+                    "  architecture  not recognised; DINOv3 is what this program knows"
+                )?;
                 return Ok(());
             }
             other => other?,
         };
         let config = dino.config();
         let parameters = grouped(count(dino.tensors()));
-        println!(
+        writeln!(
+            out,
             "  architecture  DINOv3 {}",
             config.name().unwrap_or("of an unreleased size")
-        );
-        println!("  layout        {}", layout(dino.layout()));
-        println!("  parameters    {parameters}, with a fused bias for the keys");
-        println!(
+        )?;
+        writeln!(out, "  layout        {}", layout(dino.layout()))?;
+        writeln!(
+            out,
+            "  parameters    {parameters}, with a fused bias for the keys"
+        )?;
+        writeln!(
+            out,
             "  size          {} layers, {} channels, {} heads, {:?} of {}, patches of {}",
             config.n_layers,
             config.d_model,
@@ -95,25 +105,34 @@ impl Info {
             config.feed_forward,
             config.d_ff,
             config.patch_size
-        );
-        println!("  periods       {:?}", config.rope_periods);
-        println!(
+        )?;
+        writeln!(out, "  periods       {:?}", config.rope_periods)?;
+        writeln!(
+            out,
             "  pixels        mean {:?}, std {:?}",
             config.pixels.mean, config.pixels.std
-        );
+        )?;
         let mut reasons = BTreeMap::new();
         for (_, reason) in dino.dropped() {
             *reasons.entry(reason).or_insert(0) += 1;
         }
         for (reason, count) in reasons {
-            println!("  not needed    {count} tensors: {reason}");
+            writeln!(out, "  not needed    {count} tensors: {reason}")?;
         }
         for note in dino.notes() {
-            println!("  note          {note}");
+            writeln!(out, "  note          {note}")?;
         }
         dino.check()?;
-        println!("  problems      none");
+        writeln!(out, "  problems      none")?;
         Ok(())
+    }
+}
+
+/// A reader that has seen enough, such as `head`, is no error.
+fn print(text: &str) -> Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
     }
 }
 
