@@ -3,8 +3,9 @@
 //! Each has a form composed of burn's operations, which runs and differentiates everywhere, and a form
 //! for burn's CPU backend, which is used where nothing has to be differentiated: there, a tensor's
 //! numbers are ordinary memory that can be taken and given back without a copy. On two cores with
-//! AVX-512, the CPU forms take a ViT-S+/16 block's gate from 31 to 3 ms and its attention from 45 to
-//! 11 ms (8 images of 256 x 256); burn 0.22 computes the exponentials there one by one.
+//! AVX-512, the CPU forms take a ViT-S+/16 block's gating from 32 to 12 ms and its attention from 31 to
+//! 15 ms (8 images of 256 x 256, the bench `layers`); burn 0.22 computes the exponentials there one by
+//! one.
 
 mod exp;
 mod host;
