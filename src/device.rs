@@ -91,6 +91,16 @@ impl DeviceOptions {
     }
 }
 
+impl DeviceOptions {
+    /// As [`open`](Self::open), for commands that compute in f32 throughout.
+    pub fn open_f32(&self) -> Result<Device> {
+        match self.open()? {
+            (device, Precision::F32) => Ok(device),
+            _ => bail!("this command computes in f32; leave out --dtype"),
+        }
+    }
+}
+
 impl DeviceName {
     fn find(self) -> Result<Device> {
         match self.backend {

@@ -22,6 +22,7 @@ const MAY_USE: [(&str, &[&str]); 10] = [
     (
         "svg-model",
         &[
+            "svg-nn",
             "svg-image",
             "svg-dino",
             "svg-residual",
@@ -30,9 +31,20 @@ const MAY_USE: [(&str, &[&str]); 10] = [
             "svg-flow",
         ],
     ),
-    ("svg-train", &["svg-image", "svg-model"]),
-    // Images in, numbers out: no generator, no trainer.
+    // Images in, numbers out: no generator, no trainer. LPIPS is a metric first and a loss second.
     ("svg-eval", &["svg-nn", "svg-image"]),
+    (
+        "svg-train",
+        &[
+            "svg-nn",
+            "svg-image",
+            "svg-dino",
+            "svg-residual",
+            "svg-decoder",
+            "svg-eval",
+            "svg-model",
+        ],
+    ),
 ];
 
 /// Features of burn that choose where to compute, or how a card is used.

@@ -1,10 +1,21 @@
 //! One file for each command: words to configurations, then one call.
 
+mod align_stats;
+mod bundle;
 mod convert;
+mod decode;
+mod encode;
+mod export;
 mod features;
+mod import;
 mod info;
+mod init;
+mod pictures;
+mod reconstruct;
+mod train;
 
 use std::path::Path;
+use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Subcommand;
@@ -14,18 +25,35 @@ use crate::device::DeviceOptions;
 
 #[derive(Subcommand)]
 pub enum Command {
+    Train(train::Train),
+    Reconstruct(reconstruct::Reconstruct),
+    Encode(encode::Encode),
+    Decode(decode::Decode),
+    AlignStats(align_stats::AlignStats),
+    Import(import::Import),
+    Export(export::Export),
     Features(features::Features),
     Info(info::Info),
     Convert(convert::Convert),
+    Init(init::Init),
 }
 
 impl Command {
-    pub fn run(self, device: &DeviceOptions) -> Result<()> {
+    pub fn run(self, device: &DeviceOptions) -> Result<ExitCode> {
         match self {
+            Self::Train(command) => return command.run(device),
+            Self::Reconstruct(command) => command.run(device),
+            Self::Encode(command) => command.run(device),
+            Self::Decode(command) => command.run(device),
+            Self::AlignStats(command) => command.run(device),
+            Self::Import(command) => command.run(device),
+            Self::Export(command) => command.run(device),
             Self::Features(command) => command.run(device),
             Self::Info(command) => command.run(),
             Self::Convert(command) => command.run(),
-        }
+            Self::Init(command) => command.run(device),
+        }?;
+        Ok(ExitCode::SUCCESS)
     }
 }
 

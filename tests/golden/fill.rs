@@ -3,6 +3,7 @@
 //! Two rules are in use, one for each generator of reference outputs. Both derive a tensor's numbers
 //! from its name, so that any implementation can make the same ones.
 
+use burn::prelude::*;
 use burn::store::bridge;
 use burn::tensor::TensorData;
 use svg_nn::StoredTensor;
@@ -45,13 +46,21 @@ pub fn lcg_units(name: &str, count: usize) -> Vec<f32> {
 /// Parameters and buffers of the official layout by the rule of `formula.json`. Matrices get the
 /// variance `1 / fan_in`.
 pub fn murmur_fill(tensors: &[Named], prefix: &str) -> Vec<StoredTensor> {
+    murmur_fill_with_gain(tensors, prefix, 1.0)
+}
+
+/// The same with matrices of the variance `gain^2 / fan_in`.
+pub fn murmur_fill_with_gain(tensors: &[Named], prefix: &str, gain: f64) -> Vec<StoredTensor> {
     let fill = |(name, shape): &Named| {
         let count = shape.iter().product();
         let units = murmur_units(&format!("{prefix}{name}"), count);
         let leaf = name.rsplit('.').next().unwrap_or(name);
-        let scale = (3.0 * shape[0] as f64 / count as f64).sqrt() as f32;
+        let fan_in_inverse = shape
+            .first()
+            .map_or(1.0, |rows| *rows as f64 / count as f64);
+        let scale = (gain * (3.0 * fan_in_inverse).sqrt()) as f32;
         let value = |u: f32| match (leaf, shape.len()) {
-            ("weight", 2..) => u * scale,
+            ("weight" | "in_proj_weight", 2..) => u * scale,
             ("weight", _) => u * 0.1 + 1.0,
             ("gamma", _) => u * 0.1 + 0.5,
             _ => u * 0.1,
@@ -99,6 +108,24 @@ fn bias_masks(tensors: &[Named]) -> impl Iterator<Item = StoredTensor> {
         let mask = [1.0, 0.0, 1.0].map(|value| vec![value; width]).concat();
         stored(&format!("{name}_mask"), shape, mask)
     })
+}
+
+/// Names and shapes of a module's tensors, in PyTorch's layout.
+pub fn named(tensors: &[StoredTensor]) -> Vec<Named> {
+    let named = |tensor: &StoredTensor| (tensor.name.clone(), tensor.shape.to_vec());
+    tensors.iter().map(named).collect()
+}
+
+/// An input by the rule of `formula.json`: `scale` times the numbers of that name.
+pub fn murmur_tensor<const D: usize>(
+    name: &str,
+    shape: [usize; D],
+    scale: f32,
+    device: &Device,
+) -> Tensor<D> {
+    let mut values = murmur_units(name, shape.iter().product());
+    values.iter_mut().for_each(|value| *value *= scale);
+    Tensor::from_data(TensorData::new(values, shape), device)
 }
 
 pub fn stored(name: &str, shape: &[usize], values: Vec<f32>) -> StoredTensor {

@@ -2,6 +2,11 @@
 //!
 //! `BURN_DEVICE=wgpu cargo test --features wgpu --test golden` runs the same comparisons on a GPU.
 
+mod alignment;
 mod compare;
+mod decoder;
 mod dinov3;
 mod fill;
+mod perceptual;
+mod residual;
+mod stage1;

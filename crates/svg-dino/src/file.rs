@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use burn::prelude::*;
-use svg_nn::{Container, LoadError, StoredTensor, TensorFile, load_exact, save_tensors};
+use svg_nn::{
+    Container, LoadError, StoredTensor, TensorFile, load_exact, module_tensors, save_tensors,
+};
 
 use crate::export::export;
 use crate::hub::{HubConfig, pixel_statistics, pixel_statistics_json, write_json};
@@ -152,6 +154,24 @@ impl DinoFile {
         }
     }
 
+    /// A network in memory, as if it had been opened: for writing it in any layout. Its path is empty.
+    ///
+    /// Key biases are not written by any layout: official files mask them, the others leave them out.
+    pub fn of(dino: &Dino) -> Self {
+        let tensors = module_tensors(dino).into_iter();
+        Self {
+            path: PathBuf::new(),
+            container: Container::Safetensors,
+            config: dino.config().clone(),
+            layout: Layout::Official,
+            tensors: tensors
+                .map(|tensor| (tensor.name.clone(), tensor))
+                .collect(),
+            dropped: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
     /// The file that was opened.
     pub fn path(&self) -> &Path {
         &self.path
@@ -220,7 +240,7 @@ impl DinoFile {
         // Loading checks shapes; writing must not make a broken file from a broken one either.
         self.check()?;
         let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
-        let tensors = export(&self.tensors, &self.config, layout);
+        let tensors = self.tensors_in(layout);
         if path.extension().is_some_and(|e| e == "safetensors") {
             save_tensors(path, &tensors, metadata)?;
             return Ok(path.to_path_buf());
@@ -247,6 +267,11 @@ impl DinoFile {
         let statistics = pixel_statistics_json(self.config.pixels);
         write_json(&path.join("preprocessor_config.json"), &statistics)?;
         Ok(file)
+    }
+
+    /// The weights under the names of another layout, sorted by name, in the number types that they have.
+    pub fn tensors_in(&self, layout: Layout) -> Vec<StoredTensor> {
+        export(&self.tensors, &self.config, layout)
     }
 
     /// Whether names and shapes are those of the architecture, without reading a number.

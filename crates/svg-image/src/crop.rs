@@ -1,4 +1,5 @@
-//! The centre crop of ADM, which SVG, DiT and most ImageNet diffusion models train on.
+//! The centre crop of ADM, which SVG, DiT and most ImageNet diffusion models train on, and its
+//! mirror image.
 
 use std::borrow::Cow;
 
@@ -46,9 +47,22 @@ pub fn adm_crop(image: &RgbImage, size: u32) -> RgbImage {
     resize_window(&image, middle(width), middle(height), Filter::Bicubic)
 }
 
+/// The picture with left and right exchanged.
+pub fn mirrored(image: &RgbImage) -> RgbImage {
+    image::imageops::flip_horizontal(image)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mirror_exchanges_left_and_right_and_nothing_else() {
+        let image = RgbImage::from_fn(3, 2, |x, y| image::Rgb([x as u8, y as u8, 9]));
+        let mirror = mirrored(&image);
+        assert_eq!(mirror.get_pixel(0, 1).0, [2, 1, 9]);
+        assert_eq!(mirrored(&mirror), image);
+    }
 
     #[test]
     fn a_picture_of_the_right_size_is_its_own_crop() {

@@ -92,13 +92,29 @@ pub enum ImageError {
         cause: io::Error,
     },
 
-    /// A folder or archive holds no picture.
+    /// A list names a file that is not there.
+    #[error(
+        "{}, line {line}: cannot read {}: {cause}; paths in a list are relative to its folder",
+        list.display(), path.display()
+    )]
+    Listed {
+        /// The list.
+        list: PathBuf,
+        /// The line, counted from one.
+        line: usize,
+        /// The file that was looked for.
+        path: PathBuf,
+        /// What the operating system answered.
+        cause: io::Error,
+    },
+
+    /// A folder, archive or list holds no picture.
     #[error(
         "{path} holds no pictures; looked in it and below for names ending in {}",
         EXTENSIONS.join(", ")
     )]
     NoImages {
-        /// The folder or archive.
+        /// The folder, archive or list.
         path: PathBuf,
     },
 

@@ -1,7 +1,7 @@
 //! Pictures in and out: bytes to typed pixels and back.
 //!
 //! Training, sampling and evaluation meet pictures at the same two doors. On the way in, files,
-//! folders and archives become 8-bit RGB ([`ImageSet`], [`decode`], [`Loader`]), a square
+//! folders, archives and lists become 8-bit RGB ([`ImageSet`], [`decode`], [`Loader`]), a square
 //! ([`adm_crop`]) and a tensor ([`Images`]); on the way out a tensor becomes pictures, sheets
 //! ([`grid`]) and files that are complete or absent ([`save_png`]).
 //!
@@ -28,20 +28,24 @@
 //!
 //! - [`decode`], [`DecodeOptions`], [`read_image`]: any common format to RGB, as Pillow reads it
 //! - [`resize`], [`Filter`], [`adm_crop`]: Pillow's resampling, and the crop made of it
+//! - [`resize_bilinear_plain`], [`plain_crop`]: OpenCV's bilinear, which does not smooth, and its crop
+//! - [`mirrored`]: left and right exchanged
 //! - [`Images`], [`PixelRange`], [`Signed`], [`Unit`]: tensors that know their black and white
 //! - [`ImageSet`], [`Loader`]: lists of pictures, and their decoding on many threads
-//! - [`save_png`], [`write_atomically`], [`grid`]: results
+//! - [`save_png`], [`encode_png`], [`write_atomically`], [`grid`]: results
 //! - [`ImageError`], [`DecodeError`]: what went wrong, with which file, and what to do
 //!
 //! Not here: normalisation to a network's statistics (each network's own business), and
-//! augmentation (training's, as the `prepare` of a [`Loader`]).
+//! the choice of augmentations (training's, as the `prepare` of a [`Loader`]).
 
 mod archive;
 mod crop;
 mod error;
 mod grid;
 mod jpeg;
+mod list;
 mod load;
+mod plain;
 mod range;
 mod read;
 mod resample;
@@ -49,13 +53,14 @@ mod samples;
 mod save;
 mod source;
 
-pub use crop::adm_crop;
+pub use crop::{adm_crop, mirrored};
 pub use error::{DecodeError, ImageError};
 pub use grid::grid;
 pub use image::{Rgb, RgbImage};
 pub use load::{Loaded, Loader};
+pub use plain::{plain_crop, resize_bilinear_plain};
 pub use range::{Images, PixelRange, Signed, Unit};
 pub use read::{DecodeOptions, Orientation, decode, dimensions, read_image};
 pub use resample::{Filter, resize};
-pub use save::{save_png, write_atomically};
+pub use save::{encode_png, save_png, write_atomically};
 pub use source::{EXTENSIONS, ImageSet};

@@ -1,11 +1,13 @@
 //! Decoding ahead, on many threads, in order.
 //!
-//! With `n` workers, worker `k` decodes the pictures `k`, `k + n`, `k + 2 n`, … into a short queue
-//! of its own, and the reader takes from the queues in turn. The order is kept without sorting, a
-//! full queue is what bounds the read-ahead, and a reader that leaves closes the queues, which ends
-//! the workers.
+//! With `n` workers, worker `k` is given the pictures `k`, `k + n`, `k + 2 n`, … in a queue of its
+//! own, answers in another, and the reader takes from the answers in turn. The order is kept without
+//! sorting. A worker gets its next picture when the reader takes one from it, which bounds the
+//! read-ahead and lets the order be endless. A reader that leaves closes the queues, which ends the
+//! workers.
 
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::fmt;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -15,7 +17,7 @@ use crate::error::ImageError;
 use crate::read::{DecodeOptions, decode, dimensions};
 use crate::source::ImageSet;
 
-/// Finished pictures that a worker may hold before the reader takes one.
+/// Pictures that a worker may have in hand, finished or not, before the reader takes one.
 const AHEAD: usize = 4;
 
 /// Above this many pixels, one picture at a time is decoded: a worker for each would need
@@ -29,6 +31,8 @@ pub struct Loaded {
     pub index: usize,
     /// Its name there.
     pub name: String,
+    /// Its columns and rows as decoded, before it was prepared; `None` if it is broken.
+    pub decoded: Option<(u32, u32)>,
     /// The picture, prepared; or why there is none. The pictures after it come all the same:
     /// whether to skip or to stop is the reader's choice.
     pub image: Result<RgbImage, ImageError>,
@@ -51,15 +55,21 @@ pub struct Loaded {
 /// }
 /// # Ok::<(), svg_image::ImageError>(())
 /// ```
-#[derive(Debug)]
 pub struct Loader {
+    tasks: Box<dyn Iterator<Item = Task> + Send>,
     lanes: Vec<Lane>,
-    next: usize,
-    total: usize,
+    /// The lane of the next picture.
+    lane: usize,
+    /// Pictures given to workers and not yet taken.
+    under_way: usize,
 }
+
+/// A picture's number in its set, and what is to be done with it.
+type Task = (usize, Box<dyn FnOnce(RgbImage) -> RgbImage + Send>);
 
 #[derive(Debug)]
 struct Lane {
+    tasks: Sender<Task>,
     pictures: Receiver<Loaded>,
     worker: JoinHandle<()>,
 }
@@ -94,51 +104,94 @@ impl Loader {
         prepare: impl Fn(RgbImage) -> RgbImage + Send + Sync + 'static,
         workers: usize,
     ) -> Self {
-        let available = || std::thread::available_parallelism().map_or(1, usize::from);
-        let workers = if workers == 0 { available() } else { workers }.min(order.len());
-        let out_of_range = order.iter().find(|&&index| index >= set.len());
-        assert_eq!(
-            out_of_range,
-            None,
-            "a set of {} pictures has no such number",
-            set.len()
-        );
+        for &index in &order {
+            assert_known(&set, index);
+        }
+        let jobs = order.into_iter().map(|index| (index, ()));
+        Self::augmented(set, jobs, options, move |image, ()| prepare(image), workers)
+    }
 
-        let total = order.len();
-        let job = Arc::new(Job {
-            set,
-            order,
+    /// The pictures numbered by `jobs`, each passed through `prepare` together with the value that
+    /// stands beside its number, such as where to crop it.
+    ///
+    /// The jobs may be endless: they are drawn, on the reader's thread, as pictures are taken.
+    ///
+    /// # Panics
+    ///
+    /// As [`new`](Self::new), and, here or in [`next`](Iterator::next), if a number is not below
+    /// the length of the set.
+    pub fn augmented<J: Send + 'static>(
+        set: Arc<ImageSet>,
+        jobs: impl Iterator<Item = (usize, J)> + Send + 'static,
+        options: DecodeOptions,
+        prepare: impl Fn(RgbImage, J) -> RgbImage + Send + Sync + 'static,
+        workers: usize,
+    ) -> Self {
+        let available = || std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = if workers == 0 { available() } else { workers };
+        let workers = workers.min(jobs.size_hint().1.unwrap_or(usize::MAX));
+
+        let decoder = Arc::new(Decoder {
+            set: set.clone(),
             options,
-            prepare,
             large: Mutex::new(()),
         });
-        let lanes = (0..workers)
-            .map(|worker| Lane::start(job.clone(), worker, workers))
-            .collect();
-        Self {
-            lanes,
-            next: 0,
-            total,
+        let prepare = Arc::new(prepare);
+        let tasks = jobs.map(move |(index, job)| -> Task {
+            assert_known(&set, index);
+            let prepare = prepare.clone();
+            (index, Box::new(move |image| prepare(image, job)))
+        });
+        let mut loader = Self {
+            tasks: Box::new(tasks),
+            lanes: (0..workers).map(|_| Lane::start(decoder.clone())).collect(),
+            lane: 0,
+            under_way: 0,
+        };
+        for _ in 0..AHEAD {
+            for lane in 0..workers {
+                loader.give(lane);
+            }
+        }
+        loader
+    }
+
+    /// Gives the next picture to a worker.
+    fn give(&mut self, lane: usize) {
+        if let Some(task) = self.tasks.next() {
+            // A worker that has panicked takes no more; that shows when its picture is due.
+            let _ = self.lanes[lane].tasks.send(task);
+            self.under_way += 1;
         }
     }
+}
+
+fn assert_known(set: &ImageSet, index: usize) {
+    assert!(
+        index < set.len(),
+        "a set of {} pictures has no number {index}",
+        set.len()
+    );
 }
 
 impl Iterator for Loader {
     type Item = Loaded;
 
     fn next(&mut self) -> Option<Loaded> {
-        if self.next == self.total {
+        if self.under_way == 0 {
             return None;
         }
-        let lane = self.next % self.lanes.len();
+        let lane = self.lane;
         match self.lanes[lane].pictures.recv() {
             Ok(loaded) => {
-                self.next += 1;
+                self.under_way -= 1;
+                self.give(lane);
+                self.lane = (lane + 1) % self.lanes.len();
                 Some(loaded)
             }
             // A queue closes early only if its worker panicked, in `prepare`.
             Err(_) => {
-                self.total = self.next;
+                self.under_way = 0;
                 let lane = self.lanes.swap_remove(lane);
                 self.lanes.clear();
                 match lane.worker.join() {
@@ -150,61 +203,79 @@ impl Iterator for Loader {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.total - self.next;
-        (left, Some(left))
+        let (least, most) = self.tasks.size_hint();
+        let most = most.and_then(|most| most.checked_add(self.under_way));
+        (least.saturating_add(self.under_way), most)
     }
 }
 
-impl ExactSizeIterator for Loader {}
+impl fmt::Debug for Loader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loader")
+            .field("workers", &self.lanes.len())
+            .field("under_way", &self.under_way)
+            .finish_non_exhaustive()
+    }
+}
 
 impl Lane {
-    fn start<P>(job: Arc<Job<P>>, first: usize, step: usize) -> Self
-    where
-        P: Fn(RgbImage) -> RgbImage + Send + Sync + 'static,
-    {
-        let (sender, pictures) = sync_channel(AHEAD);
+    fn start(decoder: Arc<Decoder>) -> Self {
+        let (tasks, given) = channel::<Task>();
+        let (sender, pictures) = channel();
         let worker = std::thread::spawn(move || {
-            for &index in job.order.iter().skip(first).step_by(step) {
+            for (index, prepare) in given {
                 // The reader has left.
-                if sender.send(job.load(index)).is_err() {
+                if sender.send(decoder.load(index, prepare)).is_err() {
                     break;
                 }
             }
         });
-        Self { pictures, worker }
+        Self {
+            tasks,
+            pictures,
+            worker,
+        }
     }
 }
 
 /// What the workers share.
-struct Job<P> {
+struct Decoder {
     set: Arc<ImageSet>,
-    order: Vec<usize>,
     options: DecodeOptions,
-    prepare: P,
     /// Held by the worker that decodes a picture of more than [`LARGE`] pixels.
     large: Mutex<()>,
 }
 
-impl<P: Fn(RgbImage) -> RgbImage> Job<P> {
-    fn load(&self, index: usize) -> Loaded {
+impl Decoder {
+    fn load(&self, index: usize, prepare: impl FnOnce(RgbImage) -> RgbImage) -> Loaded {
         let name = self.set.name(index).to_string();
+        let mut decoded = None;
         let image = self.set.read(index).and_then(|bytes| {
             let large = dimensions(&bytes)
                 .is_ok_and(|(width, height)| u64::from(width) * u64::from(height) > LARGE);
             let _turn = large.then(|| self.large.lock().unwrap_or_else(PoisonError::into_inner));
             decode(&bytes, &self.options)
-                .map(&self.prepare)
+                .map(|image| {
+                    decoded = Some(image.dimensions());
+                    prepare(image)
+                })
                 .map_err(|cause| ImageError::Decode {
                     name: name.clone(),
                     cause,
                 })
         });
-        Loaded { index, name, image }
+        Loaded {
+            index,
+            name,
+            decoded,
+            image,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
 
     use super::*;
@@ -249,7 +320,7 @@ mod tests {
                 slow_at_times,
                 workers,
             );
-            assert_eq!(loader.len(), 40);
+            assert_eq!(loader.size_hint(), (40, Some(40)));
             let levels: Vec<_> = loader.map(|loaded| level(&loaded)).collect();
             assert_eq!(levels, (0..40).map(Some).collect::<Vec<_>>());
         }
@@ -267,6 +338,37 @@ mod tests {
             Loader::in_order(set, vec![], options, |image| image, 2).count(),
             0
         );
+    }
+
+    #[test]
+    fn endless_jobs_are_drawn_as_pictures_are_taken() {
+        let (_folder, set) = set(5, &[]);
+        let drawn = Arc::new(AtomicUsize::new(0));
+        let counter = drawn.clone();
+        let jobs = (0..).map(move |number: usize| {
+            counter.fetch_add(1, Ordering::Relaxed);
+            (number * 2 % 5, number as u8)
+        });
+        let marked = |image: RgbImage, mark: u8| {
+            RgbImage::from_pixel(1, 1, image::Rgb([image.get_pixel(0, 0).0[0], mark, 0]))
+        };
+        let workers = 3;
+        let loader = Loader::augmented(set, jobs, DecodeOptions::default(), marked, workers);
+        for (number, loaded) in loader.take(30).enumerate() {
+            let level = (number * 2 % 5) as u8;
+            assert_eq!(loaded.decoded, Some((u32::from(level) + 1, 2)));
+            let pixel = loaded.image.unwrap().get_pixel(0, 0).0;
+            assert_eq!(pixel, [level, number as u8, 0]);
+        }
+        assert_eq!(drawn.load(Ordering::Relaxed), 30 + workers * AHEAD);
+    }
+
+    #[test]
+    #[should_panic(expected = "a set of 2 pictures has no number 2")]
+    fn a_number_beyond_the_set_is_a_mistake_of_the_caller() {
+        let (_folder, set) = set(2, &[]);
+        let options = DecodeOptions::default();
+        Loader::augmented(set, (0..).map(|n| (n, ())), options, |image, ()| image, 1);
     }
 
     #[test]

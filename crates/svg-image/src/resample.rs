@@ -88,7 +88,7 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    fn whole(size: u32) -> Self {
+    pub(crate) fn whole(size: u32) -> Self {
         Self {
             size: u64::from(size),
             first: 0,

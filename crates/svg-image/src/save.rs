@@ -75,23 +75,38 @@ pub fn save_png(
     path: impl AsRef<Path>,
     text: &[(&str, &str)],
 ) -> Result<(), ImageError> {
-    write_atomically(path, |file| {
-        let mut encoder = png::Encoder::new(file, image.width(), image.height());
-        encoder.set_color(png::ColorType::Rgb);
-        encoder.set_depth(png::BitDepth::Eight);
-        for (keyword, text) in text {
-            let latin1 = text.chars().all(|character| u32::from(character) < 256);
-            let (keyword, text) = (keyword.to_string(), text.to_string());
-            if latin1 {
-                encoder.add_text_chunk(keyword, text)?;
-            } else {
-                encoder.add_itxt_chunk(keyword, text)?;
-            }
+    write_atomically(path, |file| write_png(image, file, text))
+}
+
+/// The bytes that [`save_png`] would save, for files that hold pictures among other things.
+///
+/// # Panics
+///
+/// If the picture has no pixels, or a keyword is one that PNG does not allow.
+pub fn encode_png(image: &RgbImage, text: &[(&str, &str)]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if let Err(error) = write_png(image, &mut bytes, text) {
+        panic!("the picture cannot be a PNG: {error}");
+    }
+    bytes
+}
+
+fn write_png(image: &RgbImage, out: impl Write, text: &[(&str, &str)]) -> io::Result<()> {
+    let mut encoder = png::Encoder::new(out, image.width(), image.height());
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    for (keyword, text) in text {
+        let latin1 = text.chars().all(|character| u32::from(character) < 256);
+        let (keyword, text) = (keyword.to_string(), text.to_string());
+        if latin1 {
+            encoder.add_text_chunk(keyword, text)?;
+        } else {
+            encoder.add_itxt_chunk(keyword, text)?;
         }
-        let mut writer = encoder.write_header()?;
-        writer.write_image_data(image.as_raw())?;
-        Ok(writer.finish()?)
-    })
+    }
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(image.as_raw())?;
+    Ok(writer.finish()?)
 }
 
 #[cfg(test)]
@@ -121,6 +136,7 @@ mod tests {
         save_png(&picture(), &path, &notes).unwrap();
 
         let bytes = std::fs::read(&path).unwrap();
+        assert_eq!(bytes, encode_png(&picture(), &notes));
         assert_eq!(
             decode(&bytes, &DecodeOptions::default()).unwrap(),
             picture()
@@ -158,6 +174,12 @@ mod tests {
         assert!(save_png(&picture(), &path, &[("", "no keyword")]).is_err());
         assert!(save_png(&RgbImage::new(0, 3), &path, &[]).is_err());
         assert_eq!(names(folder.path()), [""; 0]);
+    }
+
+    #[test]
+    #[should_panic(expected = "cannot be a PNG")]
+    fn a_picture_without_pixels_has_no_bytes() {
+        encode_png(&RgbImage::new(0, 3), &[]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Where pictures come from: files, folders and archives, as one numbered list.
+//! Where pictures come from: files, folders, archives and lists, as one numbered list.
 
 use std::path::{Path, PathBuf};
 
@@ -6,6 +6,7 @@ use walkdir::WalkDir;
 
 use crate::archive::{Archive, is_archive};
 use crate::error::ImageError;
+use crate::list::{is_list, read_list};
 
 /// Endings by which pictures are found in folders and archives, in any case of letters.
 pub const EXTENSIONS: [&str; 12] = [
@@ -53,8 +54,8 @@ pub struct ImageSet {
 #[derive(Debug)]
 struct Entry {
     name: String,
-    /// Bytes of `name` before the part that names classes: an archive's own path.
-    prefix: usize,
+    /// Bytes of `name` before the part that [`ImageSet::inner_name`] gives.
+    base: usize,
     place: Place,
 }
 
@@ -76,12 +77,14 @@ impl ImageSet {
     ///   Links are followed.
     /// - An archive (`.tar`, `.tar.gz`, `.tgz`): the same of its entries. A compressed one is
     ///   unpacked once, to a temporary file without a name.
+    /// - A list (`.txt`): the files that its lines name, relative to its folder, in its order and
+    ///   whatever their endings. Empty lines and those beginning with `#` are passed over.
     /// - Any other file: itself, whatever its ending.
     ///
     /// # Errors
     ///
-    /// If a path does not exist or cannot be read, an archive is damaged, or a folder or archive
-    /// holds no picture.
+    /// If a path does not exist or cannot be read, an archive is damaged, a list names a file that
+    /// is not there, or a folder, archive or list holds no picture.
     pub fn open(paths: &[PathBuf]) -> Result<Self, ImageError> {
         let mut set = Self {
             entries: Vec::new(),
@@ -97,8 +100,11 @@ impl ImageSet {
                 set.add_folder(path)?;
             } else if is_archive(path) {
                 set.add_archive(path)?;
+            } else if is_list(path) {
+                set.add_list(path)?;
             } else {
-                set.add_file(path.clone());
+                let folder = path.parent().unwrap_or(Path::new(""));
+                set.add_file(path.clone(), folder);
             }
             if set.entries.len() == before {
                 return Err(ImageError::NoImages { path: path.clone() });
@@ -107,13 +113,26 @@ impl ImageSet {
         Ok(set)
     }
 
-    fn add_file(&mut self, path: PathBuf) {
+    fn add_file(&mut self, path: PathBuf, folder: &Path) {
         let name = path.display().to_string();
+        let inner = path.strip_prefix(folder).unwrap_or(&path);
         self.entries.push(Entry {
+            base: name.len() - inner.display().to_string().len(),
             name,
-            prefix: 0,
             place: Place::File(path),
         });
+    }
+
+    fn add_list(&mut self, list: &Path) -> Result<(), ImageError> {
+        for listed in read_list(list)? {
+            let name = listed.path.display().to_string();
+            self.entries.push(Entry {
+                base: name.len() - listed.text.len(),
+                name,
+                place: Place::File(listed.path),
+            });
+        }
+        Ok(())
     }
 
     fn add_folder(&mut self, folder: &Path) -> Result<(), ImageError> {
@@ -123,7 +142,7 @@ impl ImageSet {
                 cause: error.into(),
             })?;
             if found.file_type().is_file() && is_picture(found.path()) {
-                self.add_file(found.into_path());
+                self.add_file(found.into_path(), folder);
             }
         }
         Ok(())
@@ -135,7 +154,7 @@ impl ImageSet {
         self.entries
             .extend(pictures.into_iter().map(|picture| Entry {
                 name: format!("{outer}/{}", picture.name),
-                prefix: outer.len() + 1,
+                base: outer.len() + 1,
                 place: Place::Archive {
                     archive: self.archives.len(),
                     offset: picture.offset,
@@ -165,6 +184,18 @@ impl ImageSet {
         &self.entries[index].name
     }
 
+    /// The part of [`name`](Self::name) below the path that the picture was found by: below the
+    /// folder or within the archive, the line of a list, the file's name for a single file. It
+    /// stays when data are moved or packed.
+    ///
+    /// # Panics
+    ///
+    /// If `index` is not below [`len`](Self::len).
+    pub fn inner_name(&self, index: usize) -> &str {
+        let entry = &self.entries[index];
+        &entry.name[entry.base..]
+    }
+
     /// The name of the folder that picture `index` lies in, which in data sets of classes is the
     /// class. `None` for a file given without its folder and for the top of an archive.
     ///
@@ -172,11 +203,32 @@ impl ImageSet {
     ///
     /// If `index` is not below [`len`](Self::len).
     pub fn class_name(&self, index: usize) -> Option<&str> {
+        let path = match self.entries[index].place {
+            Place::File(_) => self.name(index),
+            Place::Archive { .. } => self.inner_name(index),
+        };
+        Path::new(path).parent()?.file_name()?.to_str()
+    }
+
+    /// The size in bytes of picture `index` as it is stored; nothing is read.
+    ///
+    /// # Errors
+    ///
+    /// [`ImageError::Read`], if the file has gone.
+    ///
+    /// # Panics
+    ///
+    /// If `index` is not below [`len`](Self::len).
+    pub fn size(&self, index: usize) -> Result<u64, ImageError> {
         let entry = &self.entries[index];
-        Path::new(&entry.name[entry.prefix..])
-            .parent()?
-            .file_name()?
-            .to_str()
+        match &entry.place {
+            Place::File(path) => std::fs::metadata(path).map(|metadata| metadata.len()),
+            Place::Archive { size, .. } => Ok(*size),
+        }
+        .map_err(|cause| ImageError::Read {
+            path: entry.name.clone(),
+            cause,
+        })
     }
 
     /// The bytes of picture `index`.
@@ -254,6 +306,10 @@ mod tests {
         for (index, name) in expected.iter().enumerate() {
             assert_eq!(set.read(index).unwrap(), name.as_bytes());
             assert_eq!(packed.read(index).unwrap(), name.as_bytes());
+            for set in [&set, &packed] {
+                assert_eq!(set.inner_name(index), *name);
+                assert_eq!(set.size(index).unwrap(), name.len() as u64);
+            }
         }
         let classes: Vec<_> = (0..4).map(|index| packed.class_name(index)).collect();
         assert_eq!(classes, [Some("x"), Some("b"), Some("b"), None]);
@@ -263,9 +319,28 @@ mod tests {
     #[test]
     fn a_file_given_by_name_is_taken_whatever_its_ending() {
         let folder = folder();
-        let path = folder.path().join("a/notes.txt");
+        let path = folder.path().join("a/picture.dat");
+        std::fs::write(&path, "a picture").unwrap();
         let set = ImageSet::open(&[path.clone(), path]).unwrap();
         assert_eq!((set.len(), set.class_name(1)), (2, Some("a")));
+        assert_eq!(set.inner_name(0), "picture.dat");
+    }
+
+    #[test]
+    fn a_list_is_followed_in_its_order_and_an_empty_one_is_refused() {
+        let folder = folder();
+        let list = folder.path().join("list.txt");
+        std::fs::write(&list, "b/2.jpg\na/notes.txt\n").unwrap();
+        let set = ImageSet::open(std::slice::from_ref(&list)).unwrap();
+        let expected = ["b/2.jpg", "a/notes.txt"];
+        assert_eq!(names(&set, folder.path()), expected);
+        assert_eq!(set.inner_name(1), expected[1]);
+        assert_eq!(set.class_name(0), Some("b"));
+        assert_eq!(set.read(0).unwrap(), b"b/2.jpg");
+
+        std::fs::write(&list, "# nothing\n").unwrap();
+        let error = ImageSet::open(&[list]).unwrap_err();
+        assert!(matches!(error, ImageError::NoImages { .. }));
     }
 
     #[test]

@@ -30,10 +30,11 @@
 //! - [`Mlp`] and [`SwiGluMlp`]: the two feed-forward layers of vision transformers
 //! - [`LayerScale`]: a learned factor per channel
 //! - [`Frozen`]: a module that travels with its owner but is never trained or saved
-//! - [`TensorFile`], [`load_exact`], [`save_tensors`]: bytes to parameters and back
+//! - [`TensorFile`], [`load_exact`], [`module_tensors`], [`save_tensors`]: bytes to parameters and back
 //! - [`Precision`]: matrix products in a smaller type, everything fragile in f32
 
 mod attention;
+mod collect;
 mod error;
 mod frozen;
 mod kernel;
@@ -47,6 +48,7 @@ mod swiglu;
 mod tensor_file;
 
 pub use attention::{SelfAttention, SelfAttentionConfig};
+pub use collect::module_tensors;
 pub use error::{LoadError, Mismatch};
 pub use frozen::Frozen;
 pub use layer_scale::{LayerScale, LayerScaleConfig};

@@ -1,0 +1,41 @@
+//! The norm of the decoder, and the activation that nearly always follows it.
+
+use burn::nn::{GroupNorm, GroupNormConfig};
+use burn::prelude::*;
+use burn::tensor::activation::silu;
+
+/// A norm over `groups` of channels and all positions. Burn's default epsilon is ten times this one.
+pub(crate) fn group_norm(groups: usize, channels: usize, device: &Device) -> GroupNorm {
+    GroupNormConfig::new(groups, channels)
+        .with_epsilon(1e-6)
+        .init(device)
+}
+
+/// `swish(norm(x))` with `swish(y) = y sigmoid(y)`.
+///
+/// # Shapes
+///
+/// - input and output: `[batch, channels, height, width]`
+pub(crate) fn norm_swish(norm: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
+    silu(norm.forward(x))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{Distribution, Tolerance};
+
+    #[test]
+    fn groups_are_normed_over_their_channels_and_all_positions() {
+        let device = Device::default();
+        // Small numbers, which show the epsilon.
+        let x = Tensor::<4>::random([2, 4, 3, 5], Distribution::Normal(1e-3, 1e-3), &device);
+        let groups = x.clone().reshape([4, 30]);
+        let centred = groups.clone() - groups.mean_dim(1);
+        let variance = centred.clone().square().mean_dim(1);
+        let normed = (centred / (variance + 1e-6).sqrt()).reshape([2, 4, 3, 5]);
+        let want = normed.clone() / (normed.neg().exp() + 1.0);
+        let got = norm_swish(&group_norm(2, 4, &device), x).into_data();
+        got.assert_approx_eq::<f32>(&want.into_data(), Tolerance::absolute(1e-5));
+    }
+}

@@ -1,0 +1,41 @@
+//! How good a reconstruction is: PSNR, SSIM and LPIPS with the published definitions.
+//!
+//! Images in, numbers out. The crate knows no generator and no trainer; LPIPS is a metric first, and
+//! training borrows it as a loss.
+//!
+//! The one design decision: **a metric is a function of two images and has no modes.** LPIPS as it is
+//! usually copied carries a dropout that an innocent `train()` turns on, and its root has no gradient
+//! where the features vanish; PSNR depends on whether pixels were rounded before. Here there is no
+//! dropout to turn on, the root is guarded, and the function for rounded pixels takes another type
+//! than the one for unrounded ones. What cannot be computed exactly is not computed: [`Lpips`] exists
+//! only with all its weights.
+//!
+//! ```
+//! use burn::prelude::*;
+//! use svg_eval::{psnr_batch, ssim};
+//!
+//! let device = Device::default();
+//! let reference = Tensor::<4>::zeros([1, 3, 16, 16], &device);
+//! let images = reference.clone() + 0.2; // A tenth of the range from black to white.
+//!
+//! assert!((psnr_batch(images.clone(), reference.clone())[0] - 20.0).abs() < 1e-4);
+//! assert!((ssim(reference.clone(), reference)[0] - 1.0).abs() < 1e-6);
+//! ```
+//!
+//! - [`psnr`] and [`psnr_batch`]: decibels, of stored pixels and of unrounded ones
+//! - [`ssim`]: structural similarity, as torchmetrics computes it
+//! - [`Lpips`]: perceptual distance v0.1 on the features of VGG16, differentiable in its first input
+//! - [`EvalError`]: what is wrong with a file of VGG16 weights, and where to get one
+
+mod error;
+mod import;
+mod lpips;
+mod psnr;
+mod ssim;
+mod vgg;
+
+pub use error::EvalError;
+pub use lpips::Lpips;
+pub use psnr::{psnr, psnr_batch};
+pub use ssim::ssim;
+pub use vgg::Vgg16;

@@ -1,0 +1,96 @@
+//! Lists of pictures as text: one path to a line.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::error::ImageError;
+
+/// Whether a path is named like a list.
+pub(crate) fn is_list(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|ending| ending.eq_ignore_ascii_case("txt"))
+}
+
+/// A picture of a list.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Listed {
+    /// The line, without the blanks around it.
+    pub text: String,
+    /// Where the file is: the line taken relative to the list's folder.
+    pub path: PathBuf,
+}
+
+/// The pictures of a list, in its order. Empty lines and those beginning with `#` are passed over.
+pub(crate) fn read_list(list: &Path) -> Result<Vec<Listed>, ImageError> {
+    let text = std::fs::read_to_string(list).map_err(|cause| ImageError::Read {
+        path: list.display().to_string(),
+        cause,
+    })?;
+    let folder = list.parent().unwrap_or(Path::new(""));
+    let mut listed = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let path = folder.join(line);
+        let exists = std::fs::metadata(&path).and_then(|metadata| {
+            if metadata.is_file() {
+                Ok(())
+            } else {
+                Err(io::Error::other("it is no file"))
+            }
+        });
+        exists.map_err(|cause| ImageError::Listed {
+            list: list.into(),
+            line: number + 1,
+            path: path.clone(),
+            cause,
+        })?;
+        listed.push(Listed {
+            text: line.into(),
+            path,
+        });
+    }
+    Ok(listed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(text: &str) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("b")).unwrap();
+        for name in ["a.png", "b/c d.jpg"] {
+            std::fs::write(folder.path().join(name), name).unwrap();
+        }
+        let path = folder.path().join("list.txt");
+        std::fs::write(&path, text).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn lines_are_paths_from_the_folder_of_the_list_in_its_order() {
+        let (folder, path) = list("# two pictures\r\n\n  b/c d.jpg \r\na.png\nb/../a.png");
+        let listed = read_list(&path).unwrap();
+        let texts: Vec<_> = listed.iter().map(|listed| listed.text.as_str()).collect();
+        assert_eq!(texts, ["b/c d.jpg", "a.png", "b/../a.png"]);
+        assert_eq!(listed[0].path, folder.path().join("b/c d.jpg"));
+    }
+
+    #[test]
+    fn a_missing_file_is_named_with_its_line() {
+        let (_folder, path) = list("a.png\n\nb/none.png\n");
+        let message = read_list(&path).unwrap_err().to_string();
+        assert!(message.contains("list.txt, line 3"), "{message}");
+        assert!(message.contains("b/none.png"), "{message}");
+    }
+
+    #[test]
+    fn a_folder_in_a_list_is_refused() {
+        let (_folder, path) = list("b\n");
+        let message = read_list(&path).unwrap_err().to_string();
+        assert!(message.contains("line 1") && message.contains("no file"));
+    }
+}

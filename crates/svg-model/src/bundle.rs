@@ -1,0 +1,396 @@
+//! The folder that keeps a model.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use burn::prelude::*;
+use svg_decoder::Decoder;
+use svg_dino::{Dino, DinoConfig, DinoFile};
+use svg_nn::{StoredTensor, TensorFile, save_tensors};
+use svg_residual::ResidualEncoder;
+
+use crate::manifest::{EncoderReference, FORMAT, FileEntry, Manifest, Provenance};
+use crate::{
+    AutoencoderConfig, ModelError, StoredStatistics, SvgAutoencoder, encoder_fingerprint,
+    file_sha256, load_autoencoder,
+};
+
+/// The residual encoder and the decoder, under the names of a published checkpoint.
+pub const AUTOENCODER_FILE: &str = "autoencoder.safetensors";
+/// The encoder's weights, where they are our own and lie in the bundle.
+pub const ENCODER_FILE: &str = "encoder.safetensors";
+/// What a checkpoint holds beside the model.
+const REST_FILE: &str = "training.safetensors";
+/// The start of the name of the statistics, which goes on with their hash, so that a new file never
+/// takes the place of the one that the manifest still names.
+const STATISTICS: &str = "statistics-";
+
+/// A model on disk: a manifest, safetensors, and a reference to the encoder.
+#[derive(Debug)]
+pub struct Bundle {
+    folder: PathBuf,
+    manifest: Manifest,
+}
+
+/// What a new bundle is made of.
+pub struct BundleContents<'a> {
+    /// Residual encoder, decoder and alignment.
+    pub config: AutoencoderConfig,
+    /// Their weights, under the names of a published checkpoint.
+    pub tensors: &'a [StoredTensor],
+    /// Alignment statistics, if there are any.
+    pub statistics: Option<StoredStatistics>,
+    /// What a checkpoint holds beside the model, under its names there.
+    pub rest: &'a [StoredTensor],
+    /// The encoder, loaded.
+    pub encoder: &'a Dino,
+    /// The file that the encoder was loaded from.
+    pub encoder_path: &'a Path,
+    /// Whether the encoder's weights are ours, so that they may be copied into the bundle.
+    pub copy_encoder: bool,
+    /// How it came about.
+    pub provenance: Provenance,
+}
+
+impl Bundle {
+    /// Writes a bundle. It appears under its name when it is whole.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Taken`] if the folder exists, is not empty and is not to be replaced, and whatever
+    /// writing brings.
+    pub fn create(
+        folder: &Path,
+        contents: BundleContents,
+        replace: bool,
+    ) -> Result<Self, ModelError> {
+        let occupied = std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
+        if occupied && !(replace && Manifest::path(folder).is_file()) {
+            let path = folder.to_path_buf();
+            return Err(ModelError::Taken { path });
+        }
+        let parent = match folder.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        std::fs::create_dir_all(parent).map_err(ModelError::system(parent))?;
+        let aside = tempfile::Builder::new()
+            .prefix(".writing-")
+            .tempdir_in(parent)
+            .map_err(ModelError::system(parent))?;
+        contents.write(aside.path())?;
+        readable(aside.path()).map_err(ModelError::system(aside.path()))?;
+        // The old bundle goes when the new one has its place.
+        let old = parent.join(format!(".replaced-{}", std::process::id()));
+        if folder.exists() {
+            std::fs::rename(folder, &old).map_err(ModelError::system(folder))?;
+        }
+        std::fs::rename(aside.keep(), folder).map_err(ModelError::system(folder))?;
+        let _ = std::fs::remove_dir_all(old);
+        sync(parent);
+        Self::open(folder)
+    }
+
+    /// Opens a bundle and checks every file against the manifest.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::NotABundle`] and [`ModelError::Manifest`] if the manifest is missing or unusable,
+    /// [`ModelError::Changed`] if a file is missing or not the one that was written.
+    pub fn open(folder: &Path) -> Result<Self, ModelError> {
+        let manifest = Manifest::read(folder)?;
+        for (name, entry) in &manifest.files {
+            entry.check(&folder.join(name))?;
+        }
+        if !manifest.files.contains_key(AUTOENCODER_FILE) {
+            return Err(ModelError::Manifest {
+                path: Manifest::path(folder),
+                reason: format!("it does not list {AUTOENCODER_FILE}"),
+            });
+        }
+        Ok(Self {
+            folder: folder.to_path_buf(),
+            manifest,
+        })
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What the folder says of itself.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The alignment statistics, if there are any.
+    ///
+    /// # Errors
+    ///
+    /// As [`StoredStatistics::load`].
+    pub fn statistics(&self) -> Result<Option<StoredStatistics>, ModelError> {
+        let name = self.statistics_file();
+        name.map(|name| StoredStatistics::load(&self.folder.join(name)))
+            .transpose()
+    }
+
+    /// The residual encoder, if there is one, and the decoder.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Load`] if the weights do not fit the configuration.
+    pub fn networks(
+        &self,
+        device: &Device,
+    ) -> Result<(Option<ResidualEncoder>, Decoder), ModelError> {
+        let file = TensorFile::open(self.folder.join(AUTOENCODER_FILE))?;
+        let source = file.path().display().to_string();
+        let config = &self.manifest.autoencoder;
+        load_autoencoder(config, file.into_tensors(), &source, device)
+    }
+
+    /// The encoder, from where the manifest says or from a file that is named instead.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::EncoderMissing`] if there is no file, [`ModelError::OtherEncoder`] if it holds other
+    /// weights than those trained with, [`ModelError::Encoder`] if it cannot be read.
+    pub fn encoder(&self, instead: Option<&Path>, device: &Device) -> Result<Dino, ModelError> {
+        let EncoderReference {
+            name,
+            config,
+            fingerprint,
+            ..
+        } = &self.manifest.encoder;
+        let path = instead.map_or_else(|| self.encoder_path(), Path::to_path_buf);
+        if !path.exists() {
+            return Err(ModelError::EncoderMissing {
+                path,
+                name: name.clone(),
+                fingerprint: fingerprint.clone(),
+            });
+        }
+        let file = DinoFile::open(&path)?;
+        let other = |reason: String| ModelError::OtherEncoder {
+            path: path.clone(),
+            reason,
+        };
+        if sizes(file.config()) != sizes(config) {
+            return Err(other(format!(
+                "it was trained with {name}, this is {}",
+                described(file.config())
+            )));
+        }
+        // The rounding of periods is the model's, where the file's layout does not store it.
+        let dino = file.with_config(config.clone()).load(device)?;
+        let found = encoder_fingerprint(&dino)?;
+        if found != *fingerprint {
+            return Err(other(format!(
+                "the architecture is the same, the weights are not (fingerprint {}..., expected {}...)",
+                &found[..12],
+                fingerprint.get(..12).unwrap_or(fingerprint)
+            )));
+        }
+        Ok(dino)
+    }
+
+    /// The whole model for inference, with its own alignment.
+    ///
+    /// # Errors
+    ///
+    /// As [`encoder`](Self::encoder), [`networks`](Self::networks) and [`statistics`](Self::statistics).
+    pub fn load(
+        &self,
+        encoder: Option<&Path>,
+        device: &Device,
+    ) -> Result<SvgAutoencoder<Dino>, ModelError> {
+        let encoder = self.encoder(encoder, device)?;
+        let config = &self.manifest.autoencoder;
+        let misfit = config.misfit(encoder.config().d_model, encoder.config().patch_size);
+        if let Some(reason) = misfit {
+            let path = Manifest::path(&self.folder);
+            return Err(ModelError::Manifest { path, reason });
+        }
+        let (residual, decoder) = self.networks(device)?;
+        let statistics = self.statistics()?.map(|stored| stored.statistics);
+        Ok(config.join(encoder, residual, decoder, statistics))
+    }
+
+    /// What the model's checkpoint held beside the model, under its names there.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Load`] if the file cannot be read.
+    pub fn rest(&self) -> Result<Vec<StoredTensor>, ModelError> {
+        match self.manifest.files.contains_key(REST_FILE) {
+            true => Ok(TensorFile::open(self.folder.join(REST_FILE))?.into_tensors()),
+            false => Ok(vec![]),
+        }
+    }
+
+    /// Where the encoder's weights are said to be.
+    pub fn encoder_path(&self) -> PathBuf {
+        // An absolute path replaces the folder.
+        self.folder.join(&self.manifest.encoder.path)
+    }
+
+    /// Gives the bundle other alignment statistics, and makes frozen alignment its own.
+    ///
+    /// The new file is written first, then the manifest that names it; the old file goes last.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Load`] or [`ModelError::Write`] if a file cannot be written.
+    pub fn set_statistics(&mut self, statistics: &StoredStatistics) -> Result<(), ModelError> {
+        let old = self.statistics_file();
+        let (name, entry) = save_statistics(&self.folder, statistics)?;
+        let mut manifest = self.manifest.clone();
+        manifest
+            .files
+            .retain(|name, _| !name.starts_with(STATISTICS));
+        manifest.files.insert(name.clone(), entry);
+        manifest.autoencoder.alignment = crate::Alignment::Frozen;
+        manifest.write(&self.folder)?;
+        self.manifest = manifest;
+        if let Some(old) = old.filter(|old| *old != name) {
+            let _ = std::fs::remove_file(self.folder.join(old));
+        }
+        Ok(())
+    }
+
+    fn statistics_file(&self) -> Option<String> {
+        let mut names = self.manifest.files.keys();
+        names.find(|name| name.starts_with(STATISTICS)).cloned()
+    }
+}
+
+impl BundleContents<'_> {
+    fn write(self, folder: &Path) -> Result<(), ModelError> {
+        let mut files = BTreeMap::new();
+        let mut put = |name: &str, tensors: &[StoredTensor]| -> Result<(), ModelError> {
+            let path = folder.join(name);
+            save_tensors(&path, tensors, HashMap::new())?;
+            files.insert(name.to_string(), FileEntry::of(&path)?);
+            Ok(())
+        };
+        put(AUTOENCODER_FILE, self.tensors)?;
+        if !self.rest.is_empty() {
+            put(REST_FILE, self.rest)?;
+        }
+        let encoder = self.encoder.config();
+        let path = match self.copy_encoder {
+            true => {
+                let path = folder.join(ENCODER_FILE);
+                DinoFile::of(self.encoder).save(svg_dino::Layout::Official, &path)?;
+                files.insert(ENCODER_FILE.to_string(), FileEntry::of(&path)?);
+                PathBuf::from(ENCODER_FILE)
+            }
+            false => std::path::absolute(self.encoder_path)
+                .map_err(ModelError::system(self.encoder_path))?,
+        };
+        if let Some(statistics) = &self.statistics {
+            let (name, entry) = save_statistics(folder, statistics)?;
+            files.insert(name, entry);
+        }
+        let manifest = Manifest {
+            format: FORMAT,
+            encoder: EncoderReference {
+                name: described(encoder),
+                config: encoder.clone(),
+                fingerprint: encoder_fingerprint(self.encoder)?,
+                path,
+            },
+            autoencoder: self.config,
+            provenance: self.provenance,
+            files,
+        };
+        manifest.write(folder)
+    }
+}
+
+impl FileEntry {
+    fn of(path: &Path) -> Result<Self, ModelError> {
+        let metadata = std::fs::metadata(path).map_err(ModelError::system(path))?;
+        Ok(Self {
+            bytes: metadata.len(),
+            sha256: file_sha256(path).map_err(ModelError::system(path))?,
+        })
+    }
+
+    fn check(&self, path: &Path) -> Result<(), ModelError> {
+        let changed = |reason: String| ModelError::Changed {
+            path: path.to_path_buf(),
+            reason,
+        };
+        let metadata = match std::fs::metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(changed("it is missing".to_string()));
+            }
+            Err(source) => return Err(ModelError::system(path)(source)),
+        };
+        let (found, expected) = (metadata.len(), self.bytes);
+        if found != expected {
+            return Err(changed(format!(
+                "it has {found} bytes where the manifest says {expected}"
+            )));
+        }
+        let found = file_sha256(path).map_err(ModelError::system(path))?;
+        match found == self.sha256 {
+            true => Ok(()),
+            false => Err(changed(format!(
+                "its SHA-256 is {found} where the manifest says {}",
+                self.sha256
+            ))),
+        }
+    }
+}
+
+fn save_statistics(
+    folder: &Path,
+    statistics: &StoredStatistics,
+) -> Result<(String, FileEntry), ModelError> {
+    let written = folder.join(".statistics.safetensors");
+    statistics.save(&written)?;
+    let entry = FileEntry::of(&written)?;
+    let name = format!("{STATISTICS}{}.safetensors", &entry.sha256[..8]);
+    std::fs::rename(&written, folder.join(&name)).map_err(ModelError::system(folder))?;
+    Ok((name, entry))
+}
+
+/// What of a configuration must agree: all but how periods are rounded and how layers begin.
+fn sizes(config: &DinoConfig) -> DinoConfig {
+    config
+        .clone()
+        .with_rope_periods(svg_dino::RopePeriods::Exact)
+        .with_layer_scale(1.0)
+}
+
+fn described(config: &DinoConfig) -> String {
+    let unreleased = || {
+        format!(
+            "a network of {} layers, {} channels and patches of {}",
+            config.n_layers, config.d_model, config.patch_size
+        )
+    };
+    config.name().map_or_else(unreleased, str::to_string)
+}
+
+/// Temporary folders are private; a bundle is an ordinary folder.
+fn readable(folder: &Path) -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))?;
+    }
+    File::open(folder)?.sync_all()
+}
+
+/// A rename is durable when its folder is; where folders cannot be synchronised, it is left to the system.
+fn sync(folder: &Path) {
+    if let Ok(folder) = File::open(folder) {
+        let _ = folder.sync_all();
+    }
+}

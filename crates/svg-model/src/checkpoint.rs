@@ -1,0 +1,256 @@
+//! The published checkpoint layout: one dictionary with the encoder, both trained networks and the
+//! training's losses.
+
+use std::path::{Path, PathBuf};
+
+use burn::prelude::*;
+use svg_decoder::{Decoder, DecoderConfig};
+use svg_nn::{StoredTensor, TensorFile, load_exact, module_tensors};
+use svg_residual::{ResidualConfig, ResidualEncoder};
+
+use crate::{Alignment, AutoencoderConfig, ModelError};
+
+/// A checkpoint of the published layout, opened and sorted, not read.
+///
+/// | names | what |
+/// |---|---|
+/// | `encoder.*` | DINOv3, official names |
+/// | `extra_vit.*`, `mask_token` | the residual encoder, torchvision's names |
+/// | `decoder.*` | the decoder |
+/// | `norm_vit.*`, `loss.*` | what inference does not need: kept, so that an export is complete |
+///
+/// Every name may stand under `state_dict.`, where Lightning puts it.
+#[derive(Debug)]
+pub struct Checkpoint {
+    path: PathBuf,
+    encoder: Vec<StoredTensor>,
+    residual: Vec<StoredTensor>,
+    decoder: Vec<StoredTensor>,
+    rest: Vec<StoredTensor>,
+    config: AutoencoderConfig,
+}
+
+impl Checkpoint {
+    /// Opens a `.ckpt`, `.pt` or `.safetensors` file and works out the sizes.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Load`] if the file cannot be read, [`ModelError::NotAnAutoencoder`] if there is no
+    /// decoder in it or its sizes contradict each other.
+    pub fn open(path: &Path) -> Result<Self, ModelError> {
+        let file = TensorFile::open(path)?;
+        let path = file.path().to_path_buf();
+        let (mut encoder, mut residual, mut decoder, mut rest) = (vec![], vec![], vec![], vec![]);
+        for tensor in file.into_tensors() {
+            let name = tensor.name.clone();
+            let name = name.strip_prefix("state_dict.").unwrap_or(&name);
+            let (list, name) = match name.split_once('.') {
+                Some(("encoder", rest)) => (&mut encoder, rest),
+                Some(("extra_vit", rest)) => (&mut residual, rest),
+                Some(("decoder", rest)) => (&mut decoder, rest),
+                _ if name == "mask_token" => (&mut residual, name),
+                _ => (&mut rest, name),
+            };
+            list.push(renamed(tensor, name.to_string()));
+        }
+        let config = infer(&residual, &decoder).map_err(|reason| ModelError::NotAnAutoencoder {
+            path: path.clone(),
+            reason,
+        })?;
+        // Lightning keeps counters and optimizer state beside the weights; they are no part of a model.
+        rest.retain(|tensor| {
+            ["loss.", "norm_vit."]
+                .iter()
+                .any(|prefix| tensor.name.starts_with(prefix))
+        });
+        Ok(Self {
+            path,
+            encoder,
+            residual,
+            decoder,
+            rest,
+            config,
+        })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The sizes, with [`Alignment::Batch`], which is what such checkpoints were trained with.
+    pub fn config(&self) -> &AutoencoderConfig {
+        &self.config
+    }
+
+    /// Whether the frozen encoder is inside.
+    pub fn has_encoder(&self) -> bool {
+        !self.encoder.is_empty()
+    }
+
+    /// The encoder's tensors as they are stored, masks and periods included, without their prefix.
+    pub fn encoder(&self) -> &[StoredTensor] {
+        &self.encoder
+    }
+
+    /// What inference does not need, under the names that it has in a checkpoint.
+    pub fn rest(&self) -> &[StoredTensor] {
+        &self.rest
+    }
+
+    /// The trained networks' tensors under the names that they have in a checkpoint.
+    pub fn autoencoder(&self) -> Vec<StoredTensor> {
+        with_prefixes(self.residual.clone(), self.decoder.clone())
+    }
+
+    /// Whether names and shapes are those of the networks; nothing is kept.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Load`] with everything that does not fit.
+    pub fn check(&self, device: &Device) -> Result<(), ModelError> {
+        let source = self.path.display().to_string();
+        load_autoencoder(&self.config, self.autoencoder(), &source, device)?;
+        Ok(())
+    }
+}
+
+/// The residual encoder and the decoder from tensors under the names of a checkpoint.
+///
+/// # Errors
+///
+/// [`ModelError::Load`] with everything that is missing, left over or of a wrong shape.
+pub fn load_autoencoder(
+    config: &AutoencoderConfig,
+    tensors: Vec<StoredTensor>,
+    source: &str,
+    device: &Device,
+) -> Result<(Option<ResidualEncoder>, Decoder), ModelError> {
+    let (mut residual, mut decoder) = (vec![], vec![]);
+    for tensor in tensors {
+        let name = tensor.name.clone();
+        match name.split_once('.') {
+            Some(("extra_vit", rest)) => residual.push(renamed(tensor, rest.to_string())),
+            Some(("decoder", rest)) => decoder.push(renamed(tensor, rest.to_string())),
+            _ => residual.push(tensor),
+        }
+    }
+    let decoder = load_exact(config.decoder.init(device), decoder, source)?;
+    let residual = match &config.residual {
+        Some(config) => Some(svg_residual::load(config, residual, source, device)?),
+        None if residual.is_empty() => None,
+        None => {
+            let mismatch = svg_nn::Mismatch {
+                source: source.to_string(),
+                unexpected: residual.into_iter().map(|tensor| tensor.name).collect(),
+                ..Default::default()
+            };
+            return Err(ModelError::Load(mismatch.into()));
+        }
+    };
+    Ok((residual, decoder))
+}
+
+/// The tensors of both networks under the names of a checkpoint.
+pub fn autoencoder_tensors(
+    residual: Option<&ResidualEncoder>,
+    decoder: &Decoder,
+) -> Vec<StoredTensor> {
+    let residual = residual.map_or(vec![], svg_residual::checkpoint_tensors);
+    with_prefixes(residual, module_tensors(decoder))
+}
+
+fn with_prefixes(residual: Vec<StoredTensor>, decoder: Vec<StoredTensor>) -> Vec<StoredTensor> {
+    let residual = residual.into_iter().map(|tensor| match &*tensor.name {
+        "mask_token" => tensor,
+        name => {
+            let name = format!("extra_vit.{name}");
+            renamed(tensor, name)
+        }
+    });
+    let decoder = decoder.into_iter().map(|tensor| {
+        let name = format!("decoder.{}", tensor.name);
+        renamed(tensor, name)
+    });
+    residual.chain(decoder).collect()
+}
+
+pub(crate) fn renamed(mut tensor: StoredTensor, name: String) -> StoredTensor {
+    tensor.name = name;
+    tensor
+}
+
+/// Sizes from shapes.
+fn infer(residual: &[StoredTensor], decoder: &[StoredTensor]) -> Result<AutoencoderConfig, String> {
+    let decoder = infer_decoder(decoder)?;
+    let residual = match residual.is_empty() {
+        true => None,
+        false => Some(
+            ResidualConfig::infer(residual)
+                .ok_or("the sizes of extra_vit cannot be told from its shapes")?,
+        ),
+    };
+    Ok(AutoencoderConfig::new(decoder)
+        .with_residual(residual)
+        .with_alignment(Alignment::Batch))
+}
+
+fn infer_decoder(tensors: &[StoredTensor]) -> Result<DecoderConfig, String> {
+    let shape = |name: &str| {
+        let tensor = tensors.iter().find(|tensor| tensor.name == name);
+        tensor.map(|tensor| tensor.shape.to_vec())
+    };
+    let rows = |name: &str| shape(name).and_then(|shape| shape.first().copied());
+    let missing = |name: &str| format!("there is no decoder.{name} of the expected shape");
+    let conv_in = shape("conv_in.weight").ok_or_else(|| missing("conv_in.weight"))?;
+    let conv_out = shape("conv_out.weight").ok_or_else(|| missing("conv_out.weight"))?;
+    let (&[_, in_channels, ..], &[out_channels, width_out, ..]) = (&conv_in[..], &conv_out[..])
+    else {
+        return Err(missing("conv_in.weight"));
+    };
+    let mut widths = Vec::new();
+    while let Some(width) = rows(&format!("up.{}.block.0.conv1.weight", widths.len())) {
+        widths.push(width);
+    }
+    // The first level's multiplier is 1 in every published configuration.
+    let width = *widths
+        .first()
+        .ok_or_else(|| missing("up.0.block.0.conv1.weight"))?;
+    if width != width_out || width == 0 || widths.iter().any(|w| w % width != 0) {
+        return Err(format!("the decoder's widths {widths:?} are no multiples"));
+    }
+    let blocks = (0usize..).find(|i| rows(&format!("up.0.block.{i}.conv1.weight")).is_none());
+    let resolution = 16 << (widths.len() - 1);
+    let attends = |level: &usize| rows(&format!("up.{level}.attn.0.q.weight")).is_some();
+    let attention = (0..widths.len())
+        .filter(attends)
+        .map(|level| resolution >> level);
+    Ok(DecoderConfig::new(in_channels)
+        .with_width(width)
+        .with_width_multipliers(widths.iter().map(|w| w / width).collect())
+        .with_n_res_blocks(blocks.unwrap_or(1).saturating_sub(1))
+        .with_attention_resolutions(attention.collect())
+        .with_resolution(resolution)
+        .with_out_channels(out_channels))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_decoder_is_known_by_its_shapes() {
+        let device = Device::default();
+        let tiny = DecoderConfig::new(20)
+            .with_width(32)
+            .with_width_multipliers(vec![1, 1, 2])
+            .with_resolution(64)
+            .with_attention_resolutions(vec![16]);
+        for config in [DecoderConfig::svg(), tiny] {
+            // Parameters are drawn at first use, and nothing uses them here.
+            let tensors = module_tensors(&config.init(&device));
+            assert_eq!(infer_decoder(&tensors).unwrap(), config);
+        }
+        assert!(infer_decoder(&[]).unwrap_err().contains("conv_in"));
+    }
+}

@@ -1,0 +1,185 @@
+//! What an autoencoder is made of.
+
+use burn::config::Config;
+use burn::prelude::*;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use svg_decoder::DecoderConfig;
+use svg_residual::{ResidualConfig, Statistics};
+
+use crate::{FeatureEncoder, SvgAutoencoder, SvgEncoder};
+
+/// Whose statistics the residual channels are moved to, and whose they are taken to have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Alignment {
+    /// Those of the batch at hand, as in the published code: an image's features depend on its
+    /// neighbours.
+    Batch,
+    /// Stored ones, gathered in training or over a data set: an image's features are its own.
+    #[default]
+    Frozen,
+    /// No alignment: the residual as its network says it, for ablations.
+    None,
+}
+
+/// Configuration of [`SvgAutoencoder`], without the frozen encoder, which is given.
+#[derive(Config, Debug, PartialEq)]
+pub struct AutoencoderConfig {
+    /// The residual encoder; `None` for the frozen features alone.
+    pub residual: Option<ResidualConfig>,
+    /// The decoder.
+    pub decoder: DecoderConfig,
+    /// The alignment of the residual. Default: `Frozen`
+    #[config(default = "Alignment::Frozen")]
+    pub alignment: Alignment,
+}
+
+impl AutoencoderConfig {
+    /// The released autoencoder on DINOv3 ViT-S+/16 at 256 x 256 pixels.
+    pub fn svg() -> Self {
+        Self::new(DecoderConfig::svg()).with_residual(Some(ResidualConfig::svg()))
+    }
+
+    /// Number of channels that the residual encoder adds.
+    pub fn residual_channels(&self) -> usize {
+        self.residual.as_ref().map_or(0, |config| config.channels)
+    }
+
+    /// What does not fit between an encoder and this configuration, in words; `None` if all fits.
+    pub fn misfit(&self, channels: usize, patch_size: usize) -> Option<String> {
+        let total = channels + self.residual_channels();
+        let decoder = &self.decoder;
+        if total != decoder.in_channels {
+            return Some(format!(
+                "the encoder has {channels} channels and the residual {}, together {total}, but \
+                 decoder.in_channels is {}; set it to {total}",
+                self.residual_channels(),
+                decoder.in_channels
+            ));
+        }
+        if decoder.upsampling() != patch_size {
+            return Some(format!(
+                "the encoder's patches are {patch_size} pixels wide, but the decoder enlarges by {}; \
+                 give decoder.width_multipliers another length",
+                decoder.upsampling()
+            ));
+        }
+        let residual = self.residual.as_ref();
+        if let Some(residual) = residual.filter(|residual| residual.patch_size != patch_size) {
+            return Some(format!(
+                "residual.patch_size is {}, the encoder's {patch_size}; they must be equal",
+                residual.patch_size
+            ));
+        }
+        None
+    }
+
+    /// Initialises an autoencoder on a given encoder.
+    ///
+    /// Features can be computed in [`Alignment::Frozen`] once there are
+    /// [statistics](SvgEncoder::with_statistics).
+    ///
+    /// # Panics
+    ///
+    /// If the parts do not fit; [`misfit`](Self::misfit) says so beforehand.
+    pub fn init<E: FeatureEncoder>(&self, encoder: E, device: &Device) -> SvgAutoencoder<E> {
+        self.assert_fits(&encoder);
+        let residual = self.residual.as_ref().map(|config| config.init(device));
+        SvgAutoencoder {
+            encoder: SvgEncoder::new(encoder, residual, self.alignment, None),
+            decoder: self.decoder.init(device),
+        }
+    }
+
+    /// Joins parts that exist.
+    ///
+    /// # Panics
+    ///
+    /// If the encoder does not fit; [`misfit`](Self::misfit) says so beforehand.
+    pub fn join<E: FeatureEncoder>(
+        &self,
+        encoder: E,
+        residual: Option<svg_residual::ResidualEncoder>,
+        decoder: svg_decoder::Decoder,
+        statistics: Option<Statistics>,
+    ) -> SvgAutoencoder<E> {
+        self.assert_fits(&encoder);
+        SvgAutoencoder {
+            encoder: SvgEncoder::new(encoder, residual, self.alignment, statistics),
+            decoder,
+        }
+    }
+
+    fn assert_fits<E: FeatureEncoder>(&self, encoder: &E) {
+        if let Some(misfit) = self.misfit(encoder.channels(), encoder.patch_size()) {
+            panic!("{misfit}");
+        }
+    }
+}
+
+/// A configuration from JSON in which every field is known.
+///
+/// Burn's configurations accept fields that they do not know, so that a typo would pass in silence.
+/// This writes the configuration back and compares the names.
+///
+/// # Errors
+///
+/// In words: what is no JSON, a missing field, or the unknown fields by their paths with the known ones
+/// beside them.
+pub fn strict_json<T: DeserializeOwned + Serialize>(text: &str) -> Result<T, String> {
+    let given: Value = serde_json::from_str(text).map_err(|error| format!("no JSON: {error}"))?;
+    let config: T = serde_json::from_value(given.clone()).map_err(|error| error.to_string())?;
+    let known = serde_json::to_value(&config).map_err(|error| error.to_string())?;
+    let mut unknown = Vec::new();
+    compare(&given, &known, "", &mut unknown);
+    match unknown.is_empty() {
+        true => Ok(config),
+        false => Err(unknown.join("; ")),
+    }
+}
+
+fn compare(given: &Value, known: &Value, path: &str, unknown: &mut Vec<String>) {
+    let (Value::Object(given), Value::Object(known)) = (given, known) else {
+        return;
+    };
+    for (name, value) in given {
+        match known.get(name) {
+            Some(counterpart) => compare(value, counterpart, &format!("{path}{name}."), unknown),
+            None => {
+                let names: Vec<_> = known.keys().map(String::as_str).collect();
+                unknown.push(format!(
+                    "unknown field {path}{name}; known are {}",
+                    names.join(", ")
+                ));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_survives_its_json_and_a_typo_does_not() {
+        let json = serde_json::to_string_pretty(&AutoencoderConfig::svg()).unwrap();
+        let back: AutoencoderConfig = strict_json(&json).unwrap();
+        assert_eq!(back, AutoencoderConfig::svg());
+        let typo = json.replacen("\"n_layers\"", "\"n_layres\": 3, \"n_layers\"", 1);
+        let error = strict_json::<AutoencoderConfig>(&typo).unwrap_err();
+        assert!(error.contains("unknown field residual.n_layres"), "{error}");
+        let missing = json.replacen("\"n_layers\"", "\"n_layres\"", 1);
+        let error = strict_json::<AutoencoderConfig>(&missing).unwrap_err();
+        assert!(error.contains("n_layers"), "{error}");
+    }
+
+    #[test]
+    fn parts_that_do_not_fit_are_named() {
+        let config = AutoencoderConfig::svg();
+        assert_eq!(config.misfit(384, 16), None);
+        assert!(config.misfit(768, 16).unwrap().contains("set it to 776"));
+        assert!(config.misfit(384, 14).unwrap().contains("14 pixels"));
+    }
+}

@@ -1,0 +1,128 @@
+//! What can go wrong between a folder and a model.
+
+use std::io;
+use std::path::PathBuf;
+
+use svg_dino::DinoError;
+use svg_image::ImageError;
+use svg_nn::LoadError;
+
+/// Why a model could not be opened, checked or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// A weight file cannot be read or written, or holds other tensors.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The encoder's weights cannot be used.
+    #[error(transparent)]
+    Encoder(#[from] DinoError),
+    /// A small file could not be written.
+    #[error(transparent)]
+    Write(#[from] ImageError),
+    /// The system could not read, make or rename a file or folder.
+    #[error("{}: {source}", path.display())]
+    System {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The folder is not a bundle.
+    #[error(
+        "{} is not a bundle: it has no manifest.json. A bundle is the folder that `svg train` and \
+         `svg import` write", path.display()
+    )]
+    NotABundle {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The manifest cannot be used.
+    #[error("{}: {reason}", path.display())]
+    Manifest {
+        /// The manifest.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
+    /// A file of the bundle is missing or not the one that the manifest describes.
+    #[error(
+        "{}: {reason}. The bundle is damaged or was copied in part: fetch it again, or train or import \
+         it anew", path.display()
+    )]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// How it differs.
+        reason: String,
+    },
+    /// The place to write to is taken.
+    #[error("{} exists and is not empty; name another folder, or say --force to replace it", path.display())]
+    Taken {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The encoder's weights are not where the bundle says.
+    #[error(
+        "the encoder's weights are not at {}, where this bundle was made with them. Name them with \
+         --encoder FILE: {name}, fingerprint {fingerprint}", path.display()
+    )]
+    EncoderMissing {
+        /// Where they were expected.
+        path: PathBuf,
+        /// The architecture.
+        name: String,
+        /// The fingerprint to look for.
+        fingerprint: String,
+    },
+    /// Another encoder than the one trained with.
+    #[error(
+        "{} is not the encoder that this model was trained with: {reason}. Features of another encoder \
+         mean nothing to this decoder", path.display()
+    )]
+    OtherEncoder {
+        /// The weights that were given.
+        path: PathBuf,
+        /// How they differ.
+        reason: String,
+    },
+    /// Frozen alignment was asked for and there are no statistics.
+    #[error(
+        "{} has no alignment statistics yet. Compute them with `svg align-stats --bundle {} --images \
+         PATH`, or use --align batch, with which an image's features depend on its batch",
+        path.display(), path.display()
+    )]
+    NoStatistics {
+        /// The bundle.
+        path: PathBuf,
+    },
+    /// The statistics file cannot be used.
+    #[error("{}: {reason}; compute the statistics again with `svg align-stats`", path.display())]
+    Statistics {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The file is not an SVG autoencoder.
+    #[error("{} holds no SVG autoencoder: {reason}", path.display())]
+    NotAnAutoencoder {
+        /// The file.
+        path: PathBuf,
+        /// What was looked for.
+        reason: String,
+    },
+    /// Weights could not be read back from the device.
+    #[error("weights cannot be read back from the device: {reason}")]
+    Device {
+        /// The device's reason.
+        reason: String,
+    },
+}
+
+impl ModelError {
+    pub(crate) fn system(path: &std::path::Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::System { path, source }
+    }
+}

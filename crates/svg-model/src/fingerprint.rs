@@ -1,0 +1,96 @@
+//! Which weights are these, whatever file they lie in.
+
+use std::fs::File;
+use std::io::{self, BufReader};
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+use svg_dino::Dino;
+use svg_nn::module_tensors;
+
+use crate::ModelError;
+
+/// The SHA-256, in hexadecimal, of everything that an encoder's features depend on.
+///
+/// Weights are hashed by name, shape and f32 value, with the rounding of the position periods, so the
+/// same encoder has the same fingerprint in Meta's, Hugging Face's and timm's files. The mask token is
+/// left out: no feature depends on it, and timm's files lack it.
+///
+/// # Errors
+///
+/// [`ModelError::Device`] if the weights cannot be read back.
+pub fn encoder_fingerprint(dino: &Dino) -> Result<String, ModelError> {
+    let mut hash = Sha256::new();
+    hash.update(format!("{:?}\n", dino.config().rope_periods));
+    for tensor in module_tensors(dino) {
+        if tensor.name == "mask_token" {
+            continue;
+        }
+        let shape = tensor.shape.to_vec();
+        hash.update(format!("{} {:?} {shape:?}\n", tensor.name, tensor.dtype));
+        let bytes = tensor.to_bytes().map_err(|error| ModelError::Device {
+            reason: format!("{}: {error}", tensor.name),
+        })?;
+        hash.update(&*bytes);
+    }
+    Ok(hex(hash))
+}
+
+/// The SHA-256 of a file, in hexadecimal.
+///
+/// # Errors
+///
+/// As the system's.
+pub fn file_sha256(path: &Path) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    io::copy(
+        &mut BufReader::with_capacity(1 << 20, File::open(path)?),
+        &mut hash,
+    )?;
+    Ok(hex(hash))
+}
+
+fn hex(hash: Sha256) -> String {
+    let digits = hash.finalize();
+    digits.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::prelude::*;
+    use svg_dino::{DinoConfig, DinoFile, Layout, RopePeriods};
+
+    #[test]
+    fn the_hash_of_a_file_is_the_known_one() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "abc").unwrap();
+        let known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(file_sha256(file.path()).unwrap(), known);
+    }
+
+    #[test]
+    fn an_encoder_is_recognised_in_every_layout() {
+        let device = Device::default();
+        let config = DinoConfig::new(32, 1, 2, 64)
+            .with_patch_size(4)
+            .with_rope_periods(RopePeriods::Bf16Rounded);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("official.safetensors");
+        DinoFile::of(&config.init(&device))
+            .save(Layout::Official, &path)
+            .unwrap();
+        let official = DinoFile::open(&path).unwrap();
+        let expected = encoder_fingerprint(&official.load(&device).unwrap()).unwrap();
+        for layout in [Layout::HuggingFace, Layout::Timm] {
+            let path = folder.path().join(layout.name());
+            official.save(layout, &path).unwrap();
+            let file = DinoFile::open_as(&path, config.clone()).unwrap();
+            let dino = file.load(&device).unwrap();
+            assert_eq!(encoder_fingerprint(&dino).unwrap(), expected, "{layout:?}");
+        }
+        let other = official.with_config(config.with_rope_periods(RopePeriods::Exact));
+        let other = encoder_fingerprint(&other.load(&device).unwrap()).unwrap();
+        assert_ne!(other, expected);
+    }
+}

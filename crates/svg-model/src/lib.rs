@@ -1,0 +1,64 @@
+//! The trained SVG model as one thing: images to features, features to images, and the folder that keeps it.
+//!
+//! This is the one place where the networks meet. [`SvgEncoder`] joins a frozen encoder's patch tokens
+//! with the residual encoder's channels, aligned to the same statistics; [`SvgAutoencoder`] adds the
+//! decoder. Everything above, training, sampling and the program, sees only these.
+//!
+//! The one design decision: **what is stored knows what it belongs to.** A [`Bundle`] is a folder whose
+//! manifest names every file by its SHA-256 and the encoder by the SHA-256 of its weights, whatever file
+//! they come from. Opening checks all of it, so that features of another encoder, a decoder of another
+//! run or half a download are errors and never a grey picture.
+//!
+//! ```
+//! use burn::prelude::*;
+//! use svg_decoder::DecoderConfig;
+//! use svg_dino::DinoConfig;
+//! use svg_model::{Alignment, AutoencoderConfig, SvgAutoencoder};
+//! use svg_residual::ResidualConfig;
+//!
+//! let device = Device::default();
+//! let encoder = DinoConfig::new(32, 1, 2, 64).with_patch_size(4).init(&device);
+//! let residual = ResidualConfig::new().with_image_size(16).with_patch_size(4);
+//! let residual = residual.with_d_model(16).with_d_ff(16).with_n_heads(2).with_n_layers(1);
+//! let decoder = DecoderConfig::new(32 + 8).with_width(32).with_width_multipliers(vec![1, 1, 1]);
+//! let decoder = decoder.with_resolution(16).with_attention_resolutions(vec![]);
+//! let config = AutoencoderConfig::new(decoder)
+//!     .with_residual(Some(residual))
+//!     .with_alignment(Alignment::Batch);
+//!
+//! let autoencoder: SvgAutoencoder<_> = config.init(encoder, &device);
+//! let images = Tensor::<4>::zeros([2, 3, 16, 16], &device); // in [-1, 1]
+//! let features = autoencoder.encoder.features(images);
+//! assert_eq!(features.dims(), [2, 16, 40]); // DINO's channels first, then the residual's
+//! assert_eq!(autoencoder.decoder.forward(features, [4, 4]).dims(), [2, 3, 16, 16]);
+//! ```
+//!
+//! - [`FeatureEncoder`], [`LatentSpace`]: the two roles, and who plays them
+//! - [`SvgEncoder`], [`SvgAutoencoder`], [`Alignment`]: the networks together
+//! - [`Bundle`], [`Manifest`]: the folder on disk
+//! - [`Checkpoint`]: the published checkpoint layout, read and written
+//! - [`encoder_fingerprint`]: which encoder is this, whatever its file
+
+mod autoencoder;
+mod bundle;
+mod checkpoint;
+mod config;
+mod encoder;
+mod error;
+mod feature;
+mod fingerprint;
+mod latent;
+mod manifest;
+mod statistics;
+
+pub use autoencoder::SvgAutoencoder;
+pub use bundle::{AUTOENCODER_FILE, Bundle, BundleContents, ENCODER_FILE};
+pub use checkpoint::{Checkpoint, autoencoder_tensors, load_autoencoder};
+pub use config::{Alignment, AutoencoderConfig, strict_json};
+pub use encoder::SvgEncoder;
+pub use error::ModelError;
+pub use feature::FeatureEncoder;
+pub use fingerprint::{encoder_fingerprint, file_sha256};
+pub use latent::{Grid, LatentSpace};
+pub use manifest::{EncoderReference, FORMAT, FileEntry, Manifest, Provenance};
+pub use statistics::StoredStatistics;

@@ -1,0 +1,239 @@
+//! Bundles: what is written is read back, and what does not fit is said.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use burn::prelude::*;
+use svg_decoder::DecoderConfig;
+use svg_dino::{Dino, DinoConfig, DinoFile, Layout, RopePeriods};
+use svg_model::{
+    AUTOENCODER_FILE, Alignment, AutoencoderConfig, Bundle, BundleContents, Provenance,
+    StoredStatistics, SvgAutoencoder, autoencoder_tensors,
+};
+use svg_residual::{Moments, ResidualConfig, Statistics};
+
+struct Place {
+    folder: tempfile::TempDir,
+    device: Device,
+}
+
+impl Place {
+    fn new() -> Self {
+        let place = Self {
+            folder: tempfile::tempdir().unwrap(),
+            device: Device::default(),
+        };
+        place.save_encoder("encoder.safetensors", 1);
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn save_encoder(&self, name: &str, seed: u64) -> PathBuf {
+        self.device.seed(seed);
+        let config = DinoConfig::new(16, 1, 2, 32)
+            .with_patch_size(4)
+            .with_rope_periods(RopePeriods::Bf16Rounded);
+        let file = DinoFile::of(&config.init(&self.device));
+        file.save(Layout::Official, &self.path(name)).unwrap()
+    }
+
+    fn encoder(&self) -> Dino {
+        Dino::load(self.path("encoder.safetensors"), &self.device).unwrap()
+    }
+
+    fn config() -> AutoencoderConfig {
+        let residual = ResidualConfig::new()
+            .with_image_size(8)
+            .with_patch_size(4)
+            .with_d_model(16)
+            .with_n_heads(2)
+            .with_d_ff(16)
+            .with_n_layers(1);
+        let decoder = DecoderConfig::new(24)
+            .with_width(32)
+            .with_width_multipliers(vec![1, 1, 1])
+            .with_resolution(8)
+            .with_attention_resolutions(vec![]);
+        AutoencoderConfig::new(decoder).with_residual(Some(residual))
+    }
+
+    fn write(&self, copy_encoder: bool) -> (Bundle, SvgAutoencoder<Dino>) {
+        let config = Self::config();
+        let mut model = config.init(self.encoder(), &self.device);
+        model.encoder = model.encoder.with_statistics(statistics(0.5).statistics);
+        let contents = BundleContents {
+            tensors: &autoencoder_tensors(model.encoder.residual.as_ref(), &model.decoder),
+            config,
+            statistics: Some(statistics(0.5)),
+            rest: &[],
+            encoder: &self.encoder(),
+            encoder_path: &self.path("encoder.safetensors"),
+            copy_encoder,
+            provenance: Provenance::default(),
+        };
+        let bundle = Bundle::create(&self.path("bundle"), contents, true).unwrap();
+        (bundle, model)
+    }
+
+    fn images(&self) -> Tensor<4> {
+        let wave = Tensor::<1, Int>::arange(0..2 * 3 * 64, &self.device).float();
+        (wave * 0.37).sin().reshape([2, 3, 8, 8])
+    }
+}
+
+fn statistics(mean: f64) -> StoredStatistics {
+    let moments = |std| Moments { mean, std };
+    StoredStatistics {
+        statistics: Statistics {
+            semantic: moments(1.0),
+            residual: moments(0.7),
+        },
+        source: "a test".to_string(),
+    }
+}
+
+fn message<T>(result: Result<T, svg_model::ModelError>) -> String {
+    match result {
+        Err(error) => error.to_string(),
+        Ok(_) => panic!("it was accepted"),
+    }
+}
+
+#[test]
+fn a_bundle_gives_the_model_back_to_the_bit() {
+    let place = Place::new();
+    for copy_encoder in [false, true] {
+        let (bundle, model) = place.write(copy_encoder);
+        let loaded = bundle.load(None, &place.device).unwrap();
+        let expected = model.reconstruct(place.images()).into_data();
+        let found = loaded.reconstruct(place.images()).into_data();
+        found.assert_eq(&expected, true);
+        assert_eq!(loaded.encoder.alignment(), Alignment::Frozen);
+    }
+    let names = |folder: &Path| -> Vec<_> {
+        let names = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name());
+        names.map(|name| name.into_string().unwrap()).collect()
+    };
+    assert_eq!(
+        names(place.folder.path()).len(),
+        2,
+        "nothing is left beside it"
+    );
+    assert!(names(&place.path("bundle")).contains(&"encoder.safetensors".to_string()));
+}
+
+#[test]
+fn a_missing_cut_or_changed_file_is_named() {
+    let place = Place::new();
+    let (bundle, _) = place.write(false);
+    let path = bundle.folder().join(AUTOENCODER_FILE);
+    let whole = fs::read(&path).unwrap();
+
+    fs::remove_file(&path).unwrap();
+    let missing = message(Bundle::open(bundle.folder()));
+    assert!(
+        missing.contains(AUTOENCODER_FILE) && missing.contains("missing"),
+        "{missing}"
+    );
+
+    fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+    assert!(message(Bundle::open(bundle.folder())).contains("bytes where the manifest says"));
+
+    let mut other = whole.clone();
+    *other.last_mut().unwrap() ^= 1;
+    fs::write(&path, other).unwrap();
+    assert!(message(Bundle::open(bundle.folder())).contains("SHA-256"));
+
+    fs::write(&path, whole).unwrap();
+    Bundle::open(bundle.folder()).unwrap();
+}
+
+#[test]
+fn another_encoder_is_refused_and_a_moved_one_is_asked_for() {
+    let place = Place::new();
+    let (bundle, _) = place.write(false);
+    let other = place.save_encoder("other.safetensors", 2);
+    let refused = message(bundle.load(Some(&other), &place.device));
+    assert!(
+        refused.contains("not the encoder that this model was trained with"),
+        "{refused}"
+    );
+
+    let moved = place.path("moved.safetensors");
+    fs::rename(place.path("encoder.safetensors"), &moved).unwrap();
+    let asked = message(bundle.load(None, &place.device));
+    assert!(asked.contains("--encoder FILE"), "{asked}");
+    bundle.load(Some(&moved), &place.device).unwrap();
+
+    let larger = DinoConfig::new(32, 1, 2, 32).with_patch_size(4);
+    let larger = DinoFile::of(&larger.init(&place.device));
+    let larger = larger
+        .save(Layout::Official, &place.path("larger.safetensors"))
+        .unwrap();
+    let refused = message(bundle.load(Some(&larger), &place.device));
+    assert!(refused.contains("1 layers, 32 channels"), "{refused}");
+}
+
+#[test]
+fn statistics_can_be_given_later_and_take_the_old_ones_place() {
+    let place = Place::new();
+    let (mut bundle, _) = place.write(false);
+    bundle.set_statistics(&statistics(-2.0)).unwrap();
+    let bundle = Bundle::open(bundle.folder()).unwrap();
+    assert_eq!(bundle.statistics().unwrap(), Some(statistics(-2.0)));
+    let files = fs::read_dir(bundle.folder()).unwrap().count();
+    assert_eq!(
+        files,
+        bundle.manifest().files.len() + 1,
+        "the old file is gone"
+    );
+}
+
+#[test]
+fn a_manifest_of_another_version_or_with_a_typo_is_refused() {
+    let place = Place::new();
+    let (bundle, _) = place.write(false);
+    let path = bundle.folder().join("manifest.json");
+    let text = fs::read_to_string(&path).unwrap();
+    for (from, to, expected) in [
+        ("\"format\": 1", "\"format\": 2", "format 2 is not known"),
+        ("\"d_ff\"", "\"d_fff\": 1, \"d_ff\"", "d_fff"),
+        (
+            "autoencoder.safetensors",
+            "../autoencoder.safetensors",
+            "lies outside the folder",
+        ),
+    ] {
+        fs::write(&path, text.replacen(from, to, 1)).unwrap();
+        let refused = message(Bundle::open(bundle.folder()));
+        assert!(refused.contains(expected), "{refused}");
+    }
+    let empty = tempfile::tempdir().unwrap();
+    assert!(message(Bundle::open(empty.path())).contains("not a bundle"));
+}
+
+#[test]
+fn a_folder_with_something_else_in_it_is_not_replaced() {
+    let place = Place::new();
+    fs::create_dir(place.path("bundle")).unwrap();
+    fs::write(place.path("bundle/thesis.tex"), "years").unwrap();
+    let encoder = place.encoder();
+    let contents = BundleContents {
+        config: Place::config(),
+        tensors: &[],
+        statistics: None,
+        rest: &[],
+        encoder: &encoder,
+        encoder_path: &place.path("encoder.safetensors"),
+        copy_encoder: false,
+        provenance: Provenance::default(),
+    };
+    let refused = message(Bundle::create(&place.path("bundle"), contents, true));
+    assert!(refused.contains("not empty"), "{refused}");
+    assert!(place.path("bundle/thesis.tex").exists());
+}

@@ -1,0 +1,34 @@
+//! Tokens of the transformer to channels of the residual.
+
+use burn::nn::{Linear, LinearConfig};
+use burn::prelude::*;
+use burn::tensor::activation::gelu;
+
+/// `y = out(gelu(hidden(x)))` for each token, with exact GELU and without a final activation.
+#[derive(Module, Debug)]
+pub struct Head {
+    /// From `d_model` to `d_model`.
+    pub hidden: Linear,
+    /// From `d_model` to `channels`.
+    pub out: Linear,
+}
+
+impl Head {
+    pub(crate) fn new(d_model: usize, channels: usize, device: &Device) -> Self {
+        Self {
+            hidden: LinearConfig::new(d_model, d_model).init(device),
+            out: LinearConfig::new(d_model, channels).init(device),
+        }
+    }
+
+    /// # Shapes
+    ///
+    /// - x: `[batch, tokens, d_model]`
+    /// - output: `[batch, tokens, channels]`, in the type of `x` whatever that of the weights
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let dtype = x.dtype();
+        let x = x.cast(self.hidden.weight.val().dtype());
+        let hidden = gelu(self.hidden.forward(x)); // [batch, tokens, d_model]
+        self.out.forward(hidden).cast(dtype) // [batch, tokens, channels]
+    }
+}

@@ -1,0 +1,201 @@
+//! Torchvision's names to those of the network, and back.
+
+use burn::prelude::*;
+use svg_nn::{LoadError, Mismatch, StoredTensor, load_exact, module_tensors};
+
+use crate::{ResidualConfig, ResidualEncoder};
+
+/// What differs: in the network, and in the file. Read in both directions.
+const NAMES: [(&str, &str); 7] = [
+    ("encoder.layers.", "encoder.layers.encoder_layer_"),
+    // A packed projection is a parameter of the attention itself in PyTorch, and a layer here.
+    ("self_attention.qkv.", "self_attention.in_proj_"),
+    ("self_attention.proj.", "self_attention.out_proj."),
+    // Places in a sequence, between which there are an activation and dropout.
+    ("mlp.fc1.", "mlp.0."),
+    ("mlp.fc2.", "mlp.3."),
+    ("heads.hidden.", "heads.0."),
+    ("heads.out.", "heads.2."),
+];
+
+/// Loads the network from tensors with torchvision's names: `class_token`, `conv_proj.*`,
+/// `encoder.pos_embedding`, `encoder.layers.encoder_layer_{i}.*`, `encoder.ln.*`, `heads.0.*`,
+/// `heads.2.*`, and `mask_token` if the configuration has one. In a checkpoint of the whole
+/// autoencoder all but the last are under `extra_vit.`, which the caller takes off.
+///
+/// `source` is named in errors.
+///
+/// # Errors
+///
+/// [`LoadError::Mismatch`] with everything that is missing, left over or of a wrong shape, in the
+/// names of the file.
+pub fn load(
+    config: &ResidualConfig,
+    tensors: Vec<StoredTensor>,
+    source: &str,
+    device: &Device,
+) -> Result<ResidualEncoder, LoadError> {
+    // A name that does not come back is not torchvision's, even if it is one of ours.
+    let (known, foreign): (Vec<_>, Vec<_>) = tensors
+        .into_iter()
+        .partition(|tensor| in_file(&in_network(&tensor.name)) == tensor.name);
+    let known = known
+        .into_iter()
+        .map(|tensor| renamed(tensor, in_network))
+        .collect();
+    let loaded = load_exact(config.init(device), known, source);
+    let mut mismatch = match loaded {
+        Ok(encoder) if foreign.is_empty() => return Ok(encoder),
+        Ok(_) => Mismatch {
+            source: source.to_string(),
+            ..Mismatch::default()
+        },
+        Err(LoadError::Mismatch(mismatch)) => mismatch,
+        Err(other) => return Err(other),
+    };
+    for names in [
+        &mut mismatch.missing,
+        &mut mismatch.unexpected,
+        &mut mismatch.unusable,
+    ] {
+        names.iter_mut().for_each(|name| *name = in_file(name));
+    }
+    let foreign = foreign.into_iter().map(|tensor| tensor.name);
+    mismatch.unexpected.extend(foreign);
+    Err(mismatch.into())
+}
+
+/// Every parameter under torchvision's name and in PyTorch's layout, sorted by name: what [`load`]
+/// takes.
+pub fn checkpoint_tensors(encoder: &ResidualEncoder) -> Vec<StoredTensor> {
+    let tensors = module_tensors(encoder).into_iter();
+    let mut tensors: Vec<_> = tensors.map(|tensor| renamed(tensor, in_file)).collect();
+    tensors.sort_by(|a, b| a.name.cmp(&b.name));
+    tensors
+}
+
+fn in_network(name: &str) -> String {
+    NAMES.iter().fold(name.to_string(), |name, (ours, theirs)| {
+        name.replacen(theirs, ours, 1)
+    })
+}
+
+fn in_file(name: &str) -> String {
+    // Burn reports a norm's parameters under its own words for them.
+    let name = name.replace(".gamma", ".weight").replace(".beta", ".bias");
+    NAMES
+        .iter()
+        .fold(name, |name, (ours, theirs)| name.replacen(ours, theirs, 1))
+}
+
+/// The same tensor under another name, and without the identity of the parameter that it came from:
+/// what is loaded is a parameter of its own.
+fn renamed(mut tensor: StoredTensor, name: fn(&str) -> String) -> StoredTensor {
+    tensor.name = name(&tensor.name);
+    tensor.param_id = None;
+    tensor
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::tests::tiny;
+    use burn::store::bridge;
+    use burn::tensor::{Distribution, TensorData};
+
+    fn mismatch(tensors: Vec<StoredTensor>) -> Mismatch {
+        match load(&tiny(), tensors, "test", &Default::default()) {
+            Err(LoadError::Mismatch(mismatch)) => mismatch,
+            other => panic!("expected a mismatch, got {:?}", other.map(|_| "a network")),
+        }
+    }
+
+    fn tensors() -> Vec<StoredTensor> {
+        checkpoint_tensors(&tiny().init(&Default::default()))
+    }
+
+    #[test]
+    fn the_names_are_torchvision_s() {
+        let tensors = checkpoint_tensors(&tiny().with_n_layers(1).init(&Default::default()));
+        let names: Vec<_> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
+        let block = "encoder.layers.encoder_layer_0";
+        let mut expected: Vec<String> = ["weight", "bias"]
+            .iter()
+            .flat_map(|leaf| {
+                ["conv_proj", "encoder.ln", "heads.0", "heads.2"]
+                    .map(|layer| format!("{layer}.{leaf}"))
+                    .into_iter()
+                    .chain(
+                        ["ln_1", "self_attention.out_proj", "ln_2", "mlp.0", "mlp.3"]
+                            .map(|layer| format!("{block}.{layer}.{leaf}")),
+                    )
+                    .chain([format!("{block}.self_attention.in_proj_{leaf}")])
+            })
+            .chain(["class_token", "encoder.pos_embedding", "mask_token"].map(String::from))
+            .collect();
+        expected.sort();
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn a_network_survives_the_way_to_a_checkpoint_and_back() {
+        let device = Default::default();
+        let encoder = tiny().init(&device);
+        let written = checkpoint_tensors(&encoder);
+        let loaded = load(&tiny(), written.clone(), "memory", &device).unwrap();
+        for (a, b) in written.iter().zip(checkpoint_tensors(&loaded)) {
+            assert_eq!((&a.name, &a.shape), (&b.name, &b.shape));
+            let bytes = |tensor: &StoredTensor| tensor.to_bytes().unwrap().to_vec();
+            assert_eq!(bytes(a), bytes(&b), "{}", a.name);
+        }
+        let images = Tensor::random([1, 3, 8, 8], Distribution::Default, &device);
+        let expected = encoder.forward(images.clone()).into_data();
+        loaded
+            .forward(images)
+            .into_data()
+            .assert_eq(&expected, true);
+    }
+
+    #[test]
+    fn the_mask_token_is_as_in_the_checkpoint() {
+        let tensors = tensors();
+        let token = tensors.iter().find(|tensor| tensor.name == "mask_token");
+        assert_eq!(token.expect("there is one").shape.to_vec(), [1, 8, 1]);
+    }
+
+    #[test]
+    fn what_is_missing_has_the_name_of_the_file() {
+        let lost = [
+            "encoder.layers.encoder_layer_1.ln_2.weight",
+            "encoder.layers.encoder_layer_1.self_attention.in_proj_bias",
+            "heads.2.weight",
+        ];
+        let mut tensors = tensors();
+        tensors.retain(|tensor| !lost.contains(&tensor.name.as_str()));
+        let mut missing = mismatch(tensors).missing;
+        missing.sort();
+        assert_eq!(missing, lost);
+    }
+
+    #[test]
+    fn a_name_of_ours_is_not_one_of_the_file() {
+        let mut tensors = tensors();
+        for tensor in &mut tensors {
+            tensor.name = tensor.name.replace("heads.0.weight", "heads.hidden.weight");
+        }
+        let found = mismatch(tensors);
+        assert_eq!(found.missing, ["heads.0.weight"]);
+        assert_eq!(found.unexpected, ["heads.hidden.weight"]);
+    }
+
+    #[test]
+    fn a_wrong_shape_is_told_with_the_name_of_the_file() {
+        let mut tensors = tensors();
+        tensors.retain(|tensor| tensor.name != "heads.0.bias");
+        let short = TensorData::from([1.0f32, 2.0]);
+        tensors.push(bridge::from_data(short, "heads.0.bias".to_string(), None));
+        let found = mismatch(tensors);
+        assert_eq!(found.unusable.len(), 1, "{found}");
+        assert!(found.unusable[0].starts_with("heads.0.bias"), "{found}");
+    }
+}

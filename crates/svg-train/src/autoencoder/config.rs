@@ -1,0 +1,229 @@
+//! What a training of an autoencoder is, as a document.
+
+use serde::{Deserialize, Serialize};
+use svg_model::{Alignment, AutoencoderConfig, strict_json};
+
+use crate::autoencoder::{CriticConfig, Objective};
+use crate::data::Recipe;
+
+/// Everything that decides what a run computes, but the encoder and the data.
+///
+/// Every field must be in the file, and a field that is not known is an error: a run is what its
+/// configuration says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AutoencoderTraining {
+    /// What this reproduces, with which command, in how long, and what to expect.
+    pub about: String,
+    /// The networks.
+    pub autoencoder: AutoencoderConfig,
+    /// Residual samples that are replaced by the mask token, and everything else random, follow from it.
+    pub seed: u64,
+    /// Optimiser steps of the autoencoder.
+    pub steps: u64,
+    /// Images that go through the networks at once.
+    pub batch_size: usize,
+    /// Batches to one optimiser step; their gradients are averaged.
+    pub accumulation: usize,
+    /// How pictures become training images.
+    pub data: Recipe,
+    /// The optimisers of both players.
+    pub optimizer: AdamSettings,
+    /// The losses.
+    pub objective: Objective,
+    /// The adversary; `null` for none.
+    pub critic: Option<Adversary>,
+    /// Decay of the moving average of the decoder after every step; `null` for none.
+    pub average_decay: Option<f64>,
+    /// Weight of a batch in the running alignment statistics.
+    pub statistics_momentum: f64,
+    /// Steps between checkpoints.
+    pub checkpoint_every: u64,
+    /// Checkpoints that are kept; older ones are deleted.
+    pub checkpoints_kept: usize,
+    /// Steps between sheets of reconstructions.
+    pub samples_every: u64,
+    /// Images on such a sheet.
+    pub samples: usize,
+    /// Steps in a row whose loss is not finite until training goes back to the last checkpoint with half
+    /// the learning rate.
+    pub patience: u64,
+}
+
+/// Adam without weight decay (Kingma and Ba, 2015).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdamSettings {
+    /// Constant learning rate.
+    pub learning_rate: f64,
+    /// Decay of the first moment.
+    pub beta_1: f32,
+    /// Decay of the second moment.
+    pub beta_2: f32,
+    /// Added to the root of the second moment. PyTorch's default is 1e-8, Burn's is 1e-5.
+    pub epsilon: f32,
+}
+
+/// The critic and when it joins.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Adversary {
+    /// The network.
+    pub network: CriticConfig,
+    /// When the adversarial terms begin to count.
+    pub start: Start,
+}
+
+/// When the adversarial terms begin to count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Start {
+    /// From this step on, counted from 0, for both players.
+    Step(u64),
+    /// As in the published code, whose counter counts the optimiser steps of both players: the critic
+    /// learns from the step whose second number is not below this, the autoencoder from the step whose
+    /// first one is not. Until then the critic takes steps without gradients.
+    OptimizerSteps(u64),
+}
+
+impl Start {
+    /// Whether the adversarial term counts for the autoencoder at a step, counted from 0.
+    pub fn generator_is_active(self, step: u64) -> bool {
+        match self {
+            Self::Step(start) => step >= start,
+            Self::OptimizerSteps(start) => 2 * step >= start,
+        }
+    }
+
+    /// Whether the critic's loss counts at a step, counted from 0.
+    pub fn critic_is_active(self, step: u64) -> bool {
+        match self {
+            Self::Step(start) => step >= start,
+            Self::OptimizerSteps(start) => 2 * step + 1 >= start,
+        }
+    }
+
+    /// Whether the critic's optimiser steps at all.
+    pub fn critic_steps(self, step: u64) -> bool {
+        self.critic_is_active(step) || matches!(self, Self::OptimizerSteps(_))
+    }
+}
+
+impl AutoencoderTraining {
+    /// Reads a configuration.
+    ///
+    /// # Errors
+    ///
+    /// In words: no JSON, a missing or an unknown field, or a value that makes no sense.
+    pub fn from_json(text: &str) -> Result<Self, String> {
+        let config: Self = strict_json(text)?;
+        match config.nonsense() {
+            Some(reason) => Err(reason),
+            None => Ok(config),
+        }
+    }
+
+    /// The configuration as a file.
+    pub fn to_json(&self) -> String {
+        let json = serde_json::to_string_pretty(self).expect("plain fields always serialise");
+        json + "\n"
+    }
+
+    /// Images of one optimiser step.
+    pub fn images_per_step(&self) -> u64 {
+        (self.batch_size * self.accumulation) as u64
+    }
+
+    fn nonsense(&self) -> Option<String> {
+        let positive = [
+            ("steps", self.steps),
+            ("batch_size", self.batch_size as u64),
+            ("accumulation", self.accumulation as u64),
+            ("checkpoint_every", self.checkpoint_every),
+            ("checkpoints_kept", self.checkpoints_kept as u64),
+            ("samples_every", self.samples_every),
+            ("samples", self.samples as u64),
+            ("patience", self.patience),
+        ];
+        if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
+            return Some(format!("{name} is 0; it must be at least 1"));
+        }
+        let within = |name: &str, value: f64, low: f64, high: f64| {
+            let inside = value >= low && value <= high;
+            (!inside).then(|| format!("{name} is {value}; it must lie between {low} and {high}"))
+        };
+        let fractions = [
+            within("statistics_momentum", self.statistics_momentum, 0.0, 1.0),
+            within("average_decay", self.average_decay.unwrap_or(0.0), 0.0, 1.0),
+            within(
+                "optimizer.learning_rate",
+                self.optimizer.learning_rate,
+                0.0,
+                1.0,
+            ),
+            within("optimizer.beta_1", self.optimizer.beta_1.into(), 0.0, 1.0),
+            within("optimizer.beta_2", self.optimizer.beta_2.into(), 0.0, 1.0),
+        ];
+        if let Some(reason) = fractions.into_iter().flatten().next() {
+            return Some(reason);
+        }
+        let (side, patch) = (
+            self.data.size as usize,
+            self.autoencoder.decoder.upsampling(),
+        );
+        (side == 0 || side % patch != 0).then(|| {
+            format!(
+                "data.size is {side}; it must be a multiple of the decoder's enlargement, {patch}"
+            )
+        })
+    }
+
+    /// Whether training can end with frozen statistics.
+    pub fn gathers_statistics(&self) -> bool {
+        self.autoencoder.residual.is_some() && self.autoencoder.alignment == Alignment::Frozen
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_published_counter_starts_the_players_one_step_apart() {
+        let start = Start::OptimizerSteps(5001);
+        assert!(!start.critic_is_active(2499) && start.critic_is_active(2500));
+        assert!(!start.generator_is_active(2500) && start.generator_is_active(2501));
+        assert!(start.critic_steps(0));
+        let start = Start::Step(2500);
+        assert!(start.critic_is_active(2500) && start.generator_is_active(2500));
+        assert!(!start.critic_steps(2499));
+    }
+
+    #[test]
+    fn typos_and_nonsense_are_named() {
+        let config = AutoencoderTraining::tiny();
+        assert_eq!(
+            AutoencoderTraining::from_json(&config.to_json()).unwrap(),
+            config
+        );
+        for (from, to, expected) in [
+            ("\"seed\"", "\"sede\"", "sede"),
+            ("\"n_layers\"", "\"n_layres\": 1, \"n_layers\"", "n_layres"),
+            (
+                "\"accumulation\": 1",
+                "\"accumulation\": 0",
+                "accumulation is 0",
+            ),
+            (
+                "\"size\": 16",
+                "\"size\": 17",
+                "multiple of the decoder's enlargement",
+            ),
+        ] {
+            let json = config.to_json();
+            assert!(json.contains(from), "{from} is not in {json}");
+            let error = AutoencoderTraining::from_json(&json.replacen(from, to, 1)).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}

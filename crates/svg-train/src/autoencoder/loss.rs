@@ -1,0 +1,466 @@
+//! What the first stage minimises.
+
+use burn::nn::conv::Conv2d;
+use burn::prelude::*;
+use burn::tensor::Gradients;
+use burn::tensor::activation::relu;
+use burn::tensor::module::conv2d_weight_backward;
+use burn::tensor::ops::ConvOptions;
+use svg_eval::Lpips;
+
+use super::Critic;
+
+/// The adaptive weight is clamped to this before it is scaled.
+const LARGEST_WEIGHT: f64 = 1e4;
+
+/// How different images look.
+pub trait Perceptual {
+    /// The distance of each image from its reference, differentiable in `images` alone.
+    ///
+    /// # Shapes
+    ///
+    /// - images, reference: `[batch, 3, height, width]` in `[-1, 1]`
+    /// - output: `[batch]`
+    fn distance(&self, images: Tensor<4>, reference: Tensor<4>) -> Tensor<1>;
+}
+
+impl Perceptual for Lpips {
+    fn distance(&self, images: Tensor<4>, reference: Tensor<4>) -> Tensor<1> {
+        self.forward(images, reference)
+    }
+}
+
+/// The objective of the first stage (Esser et al., "Taming Transformers", 2021, with the weights of SVG,
+/// arXiv 2510.15301, section 3).
+///
+/// ```text
+/// rec  = mean |x - y| + perceptual_weight * mean p(y, x)
+/// nll  = rec * elements of an image
+/// g    = -mean D(y)
+/// w    = disc_weight * clamp(|d nll / d W| / (|d g / d W| + 1e-4), 0, 1e4)
+/// L    = nll + w g                                          autoencoder, w a constant
+/// L_D  = (mean relu(1 - D(x)) + mean relu(1 + D(y))) / 2    critic, y a constant
+/// ```
+///
+/// for photographs x and reconstructions y, with W the weight of the decoder's last convolution. The
+/// reference sums the error over pixels and averages over the batch, and adds the perceptual distance to
+/// *every* pixel; `nll` is that. Terms with D count from a certain step on, which is the caller's
+/// affair: `active`.
+#[derive(Config, Debug, PartialEq)]
+pub struct Objective {
+    /// Weight of the perceptual distance beside the mean absolute error. Default: 1
+    #[config(default = 1.0)]
+    pub perceptual_weight: f64,
+    /// Factor of the adaptive weight. Default: 0.5
+    #[config(default = 0.5)]
+    pub disc_weight: f64,
+    /// Whether the autoencoder's step asks the critic also before it counts. The reference does, to log
+    /// what it says; it costs a pass through the critic and two gradients. Default: false
+    #[config(default = false)]
+    pub monitor_inactive: bool,
+}
+
+/// The autoencoder's half of a training step.
+pub struct GeneratorStep {
+    /// Of everything that `trunk` and the last convolution depend on.
+    pub gradients: Gradients,
+    /// The reconstructions, a constant on the plain device, `[batch, 3, height, width]`.
+    pub image: Tensor<4>,
+    /// What to log.
+    pub terms: GeneratorTerms,
+}
+
+/// The parts of the autoencoder's objective, as numbers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GeneratorTerms {
+    /// What was minimised.
+    pub total: f64,
+    /// Reconstruction, times the elements of an image.
+    pub nll: f64,
+    /// Reconstruction: `l1 + perceptual_weight * perceptual`.
+    pub rec: f64,
+    /// Mean absolute error.
+    pub l1: f64,
+    /// Mean perceptual distance.
+    pub perceptual: f64,
+    /// What the critic says; `None` if it was not asked.
+    pub adversarial: Option<AdversarialTerms>,
+}
+
+/// The critic's part in the autoencoder's objective.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdversarialTerms {
+    /// `-mean D(y)`.
+    pub g: f64,
+    /// The adaptive weight, with its factor.
+    pub weight: f64,
+}
+
+/// The critic's half of a training step.
+pub struct CriticStep {
+    /// Of the critic's parameters; zeros while it does not count.
+    pub gradients: Gradients,
+    /// What to log.
+    pub terms: CriticTerms,
+}
+
+/// The parts of the critic's objective, as numbers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CriticTerms {
+    /// What was minimised; zero while the critic does not count.
+    pub loss: f64,
+    /// Mean logit of photographs.
+    pub logits_real: f64,
+    /// Mean logit of reconstructions.
+    pub logits_fake: f64,
+}
+
+impl Objective {
+    /// The last convolution, the autoencoder's loss, and its gradients.
+    ///
+    /// The graph is cut at the image: each loss is differentiated there, once, the two gradients also
+    /// give the norms at the last weight, and their weighed sum goes back through the decoder in one
+    /// pass. This equals the gradient of the whole, and nothing is differentiated twice. Without a critic,
+    /// `active` means nothing.
+    ///
+    /// # Shapes
+    ///
+    /// - trunk: `[batch, channels, height, width]`, the input of `conv_out`, on the autoencoder's graph
+    /// - target: `[batch, 3, height, width]` in `[-1, 1]`, without graph
+    ///
+    /// # Panics
+    ///
+    /// If `trunk` carries no graph, `conv_out` changes the size, or shapes do not fit.
+    pub fn generator(
+        &self,
+        trunk: Tensor<4>,
+        conv_out: &Conv2d,
+        target: Tensor<4>,
+        perceptual: &dyn Perceptual,
+        critic: Option<&Critic>,
+        active: bool,
+    ) -> GeneratorStep {
+        assert!(
+            trunk.is_tracked(),
+            "the decoder's trunk carries no graph: move the autoencoder to an autodiff device"
+        );
+        let target = target.without_autodiff();
+        let image = conv_out.forward(trunk.clone());
+        assert_eq!(
+            image.dims(),
+            target.dims(),
+            "a reconstruction of another shape than its target"
+        );
+        let [_, channels, height, width] = image.dims();
+        let elements = (channels * height * width) as f64;
+
+        let leaf = image.clone().detach().require_grad();
+        let l1 = (leaf.clone() - target.clone()).abs().mean();
+        let distance = perceptual.distance(leaf.clone(), target).mean();
+        let nll = (l1.clone() + distance.clone() * self.perceptual_weight) * elements;
+        let mut pull = gradient_at(&leaf, &nll);
+        let mut terms = vec![l1, distance];
+
+        if let Some(critic) = critic.filter(|_| active || self.monitor_inactive) {
+            let leaf = image.clone().detach().require_grad();
+            let g = critic.constant().forward(leaf.clone()).mean().neg();
+            let push = gradient_at(&leaf, &g);
+            let trunk = trunk.without_autodiff();
+            let norm = |at_image| weight_norm(&trunk, conv_out, at_image);
+            let ratio = norm(pull.clone()) / (norm(push.clone()) + 1e-4);
+            let weight = ratio.clamp(0.0, LARGEST_WEIGHT) * self.disc_weight; // [1]
+            terms.extend([g, weight.clone()]);
+            if active {
+                pull = pull + push * weight.reshape([1, 1, 1, 1]);
+            }
+        }
+        let gradients = (image.clone() * pull).sum().backward();
+        GeneratorStep {
+            gradients,
+            image: image.without_autodiff(),
+            terms: self.terms(&numbers(terms), elements, active),
+        }
+    }
+
+    fn terms(&self, numbers: &[f64], elements: f64, active: bool) -> GeneratorTerms {
+        let (l1, perceptual) = (numbers[0], numbers[1]);
+        let adversarial = numbers.get(2..4).map(|of_critic| AdversarialTerms {
+            g: of_critic[0],
+            weight: of_critic[1],
+        });
+        let rec = l1 + self.perceptual_weight * perceptual;
+        let nll = rec * elements;
+        let counted = adversarial.filter(|_| active);
+        GeneratorTerms {
+            total: nll + counted.map_or(0.0, |terms| terms.weight * terms.g),
+            nll,
+            rec,
+            l1,
+            perceptual,
+            adversarial,
+        }
+    }
+
+    /// The critic's loss and its gradients.
+    ///
+    /// Photographs are judged first and on their own, since each batch has its own statistics. Before
+    /// the critic counts its loss is multiplied by zero, as in the reference: an optimiser that is given
+    /// these gradients moves nothing, but counts its steps.
+    ///
+    /// # Shapes
+    ///
+    /// - real, fake: `[batch, 3, height, width]` in `[-1, 1]`; no gradient flows into them
+    ///
+    /// # Panics
+    ///
+    /// If the critic is not on an autodiff device.
+    pub fn critic(
+        &self,
+        critic: &Critic,
+        real: Tensor<4>,
+        fake: Tensor<4>,
+        active: bool,
+    ) -> CriticStep {
+        let real = critic.forward(real.without_autodiff());
+        let fake = critic.forward(fake.without_autodiff());
+        let hinge = |signed: Tensor<4>| relu(signed + 1.0).mean();
+        let loss = (hinge(-real.clone()) + hinge(fake.clone())) * 0.5;
+        let loss = loss * if active { 1.0 } else { 0.0 };
+        let gradients = loss.backward();
+        let numbers = numbers(vec![loss, real.mean(), fake.mean()]);
+        CriticStep {
+            gradients,
+            terms: CriticTerms {
+                loss: numbers[0],
+                logits_real: numbers[1],
+                logits_fake: numbers[2],
+            },
+        }
+    }
+}
+
+fn gradient_at(leaf: &Tensor<4>, loss: &Tensor<1>) -> Tensor<4> {
+    let gradients = loss.backward();
+    leaf.grad(&gradients)
+        .expect("the loss depends on the image")
+}
+
+/// The norm of the gradient at the last weight, given the gradient at the image, `[1]`.
+fn weight_norm(trunk: &Tensor<4>, conv: &Conv2d, at_image: Tensor<4>) -> Tensor<1> {
+    let [_, _, height, width] = trunk.dims();
+    let [_, _, rows, columns] = at_image.dims();
+    assert!(
+        [height, width] == [rows, columns] && conv.stride == [1, 1],
+        "the last convolution changes the size from {height} by {width} to {rows} by {columns}"
+    );
+    // Same size and no stride: this is its padding, whatever its configuration calls it.
+    let padding = [0, 1].map(|axis| conv.dilation[axis] * (conv.kernel_size[axis] - 1) / 2);
+    let options = ConvOptions::new(conv.stride, padding, conv.dilation, conv.groups);
+    let weight = conv.weight.val().without_autodiff();
+    let gradient = conv2d_weight_backward(trunk.clone(), weight, at_image, options);
+    gradient.square().sum().sqrt()
+}
+
+/// Reads scalars from the device, all at once.
+fn numbers(scalars: Vec<Tensor<1>>) -> Vec<f64> {
+    let scalars = scalars.into_iter().map(Tensor::without_autodiff).collect();
+    let data = Tensor::cat(scalars, 0).into_data();
+    data.convert::<f64>().iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::autoencoder::CriticConfig;
+    use burn::nn::PaddingConfig2d;
+    use burn::nn::conv::Conv2dConfig;
+    use burn::tensor::Distribution;
+
+    /// A mean over pixels, in place of a network.
+    struct Squares;
+
+    impl Perceptual for Squares {
+        fn distance(&self, images: Tensor<4>, reference: Tensor<4>) -> Tensor<1> {
+            (images - reference)
+                .square()
+                .mean_dims(&[1, 2, 3])
+                .flatten(0, 3)
+        }
+    }
+
+    #[derive(Module, Debug)]
+    struct Decoder {
+        conv_in: Conv2d,
+        conv_out: Conv2d,
+    }
+
+    impl Decoder {
+        fn new(device: &Device) -> Self {
+            let conv = |channels| {
+                let config = Conv2dConfig::new(channels, [3, 3]);
+                let config = config.with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1));
+                config.init(device)
+            };
+            Self {
+                conv_in: conv([4, 6]),
+                conv_out: conv([6, 3]),
+            }
+        }
+
+        fn trunk(&self, features: Tensor<4>) -> Tensor<4> {
+            self.conv_in.forward(features).tanh()
+        }
+    }
+
+    struct Scene {
+        decoder: Decoder,
+        critic: Critic,
+        features: Tensor<4>,
+        target: Tensor<4>,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let plain = Device::default();
+            let device = plain.clone().autodiff();
+            let noise = |shape| Tensor::random(shape, Distribution::Uniform(-1.0, 1.0), &plain);
+            Self {
+                decoder: Decoder::new(&device),
+                critic: CriticConfig::new()
+                    .with_width(4)
+                    .with_n_layers(2)
+                    .init(&device),
+                features: noise([2, 4, 32, 32]),
+                target: noise([2, 3, 32, 32]),
+            }
+        }
+
+        fn generator(&self, objective: &Objective, active: bool) -> GeneratorStep {
+            let trunk = self.decoder.trunk(self.features.clone());
+            let (conv_out, target) = (&self.decoder.conv_out, self.target.clone());
+            objective.generator(
+                trunk,
+                conv_out,
+                target,
+                &Squares,
+                Some(&self.critic),
+                active,
+            )
+        }
+
+        fn at_both_ends(&self, gradients: &Gradients) -> [Tensor<4>; 2] {
+            [&self.decoder.conv_in, &self.decoder.conv_out]
+                .map(|conv| conv.weight.grad(gradients).unwrap())
+        }
+    }
+
+    fn norm(tensor: Tensor<4>) -> f64 {
+        tensor.square().sum().sqrt().into_scalar::<f64>()
+    }
+
+    #[test]
+    fn cutting_the_graph_at_the_image_changes_no_gradient() {
+        let scene = Scene::new();
+        for active in [false, true] {
+            let step = scene.generator(&Objective::new(), active);
+            let trunk = scene.decoder.trunk(scene.features.clone());
+            let image = scene.decoder.conv_out.forward(trunk);
+            let l1 = (image.clone() - scene.target.clone()).abs().mean();
+            let p = Squares.distance(image.clone(), scene.target.clone()).mean();
+            let mut whole = (l1 + p) * (3.0 * 32.0 * 32.0);
+            if let Some(terms) = step.terms.adversarial {
+                let g = scene.critic.constant().forward(image).mean().neg();
+                whole = whole + g * terms.weight;
+            }
+            let total: f64 = whole.clone().inner().into_scalar::<f64>();
+            assert!(
+                (step.terms.total - total).abs() < 1e-5 * total,
+                "{:?}",
+                step.terms
+            );
+            let want = scene.at_both_ends(&whole.backward());
+            for (got, want) in scene.at_both_ends(&step.gradients).into_iter().zip(want) {
+                let scale = norm(want.clone());
+                let off = norm(got - want) / scale;
+                assert!(scale > 0.0 && off < 1e-5, "active {active}: off by {off:e}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_adaptive_weight_is_a_ratio_of_gradients_at_the_last_convolution() {
+        let scene = Scene::new();
+        let gradient = |loss: &dyn Fn(Tensor<4>) -> Tensor<1>| {
+            let trunk = scene.decoder.trunk(scene.features.clone());
+            let gradients = loss(scene.decoder.conv_out.forward(trunk)).backward();
+            norm(scene.decoder.conv_out.weight.grad(&gradients).unwrap())
+        };
+        let nll = gradient(&|image| {
+            let difference = image - scene.target.clone();
+            (difference.clone().abs().mean() + difference.square().mean()) * 3072.0
+        });
+        let g = gradient(&|image| scene.critic.constant().forward(image).mean().neg());
+        let want = 0.5 * (nll / (g + 1e-4)).clamp(0.0, 1e4);
+        let step = scene.generator(&Objective::new(), true);
+        let got = step.terms.adversarial.unwrap().weight;
+        assert!((got - want).abs() < 1e-4 * want, "{got} for {want}");
+    }
+
+    #[test]
+    fn nobody_learns_from_the_step_of_the_other() {
+        let scene = Scene::new();
+        let step = scene.generator(&Objective::new(), true);
+        assert!(scene.critic.conv_in.weight.grad(&step.gradients).is_none());
+        let norm = &scene.critic.blocks[0].norm;
+        assert!(norm.gamma.grad(&step.gradients).is_none());
+
+        let trunk = scene.decoder.trunk(scene.features.clone());
+        let fake = scene.decoder.conv_out.forward(trunk);
+        let objective = Objective::new();
+        let step = objective.critic(&scene.critic, scene.target.clone(), fake, true);
+        assert!(scene.critic.conv_in.weight.grad(&step.gradients).is_some());
+        let conv = &scene.decoder.conv_out;
+        assert!(conv.weight.grad(&step.gradients).is_none());
+    }
+
+    #[test]
+    fn an_inactive_critic_moves_nobody() {
+        let scene = Scene::new();
+        let silent = scene.generator(&Objective::new(), false);
+        assert_eq!(silent.terms.adversarial, None);
+        assert_eq!(silent.terms.total, silent.terms.nll);
+
+        let objective = Objective::new().with_monitor_inactive(true);
+        let watched = scene.generator(&objective, false);
+        assert!(watched.terms.adversarial.is_some());
+        assert_eq!(watched.terms.total, silent.terms.total);
+        let pairs = scene.at_both_ends(&watched.gradients).into_iter();
+        for (a, b) in pairs.zip(scene.at_both_ends(&silent.gradients)) {
+            a.into_data().assert_eq(&b.into_data(), true);
+        }
+
+        let step = objective.critic(&scene.critic, scene.target.clone(), silent.image, false);
+        assert_eq!(step.terms.loss, 0.0);
+        let gradient = scene.critic.conv_in.weight.grad(&step.gradients).unwrap();
+        assert_eq!(norm(gradient), 0.0);
+    }
+
+    #[test]
+    fn the_perceptual_distance_counts_for_every_pixel() {
+        let terms = Scene::new().generator(&Objective::new(), false).terms;
+        assert!((terms.rec - terms.l1 - terms.perceptual).abs() < 1e-12);
+        assert!((terms.nll - terms.rec * 3072.0).abs() < 1e-9);
+        let objective = Objective::new().with_perceptual_weight(0.0);
+        let terms = Scene::new().generator(&objective, false).terms;
+        assert_eq!(terms.rec, terms.l1);
+    }
+
+    #[test]
+    #[should_panic(expected = "the decoder's trunk carries no graph")]
+    fn a_trunk_without_graph_panics() {
+        let scene = Scene::new();
+        let trunk = Tensor::zeros([2, 6, 32, 32], &Device::default());
+        let (conv_out, target) = (&scene.decoder.conv_out, scene.target.clone());
+        Objective::new().generator(trunk, conv_out, target, &Squares, Some(&scene.critic), true);
+    }
+}

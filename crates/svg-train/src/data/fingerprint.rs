@@ -1,0 +1,127 @@
+//! Whether the pictures of a run are still the same.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use svg_image::ImageSet;
+
+use super::error::DataError;
+
+/// A short record of a set of pictures, kept in checkpoints.
+///
+/// It is made of each picture's name below the folder, archive or list that was given, and of its
+/// size in bytes, in the order of the set. No picture is read. So the data may be moved, or packed
+/// into an archive, but not added to, renamed, reordered or re-encoded to another size.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fingerprint {
+    /// Number of pictures.
+    pub count: u64,
+    /// SHA-256 over `name, 0, size as 8 little-endian bytes` of each, in hexadecimal digits.
+    pub sha256: String,
+}
+
+impl Fingerprint {
+    /// The fingerprint of a set.
+    ///
+    /// # Errors
+    ///
+    /// If the size of a file cannot be had, because it has gone since the set was opened.
+    pub fn of(set: &ImageSet) -> Result<Self, DataError> {
+        let mut hasher = Sha256::new();
+        for index in 0..set.len() {
+            hasher.update(set.inner_name(index));
+            hasher.update([0]);
+            hasher.update(set.size(index)?.to_le_bytes());
+        }
+        Ok(Self {
+            count: set.len() as u64,
+            sha256: format!("{:x}", hasher.finalize()),
+        })
+    }
+
+    /// Compares the fingerprint of a checkpoint, `self`, with that of the data at hand.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Changed`], if they differ.
+    pub fn compare(&self, now: &Self) -> Result<(), DataError> {
+        let (before, count) = (self.count, now.count);
+        let difference = if before != count {
+            let what = if before < count { "more" } else { "fewer" };
+            format!(
+                "there were {before} pictures and there are {count}, {} {what}",
+                before.abs_diff(count)
+            )
+        } else if self.sha256 != now.sha256 {
+            format!(
+                "there are {count} pictures as before, but names, sizes or their order have changed"
+            )
+        } else {
+            return Ok(());
+        };
+        Err(DataError::Changed { difference })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn fingerprint(folder: &Path) -> Fingerprint {
+        Fingerprint::of(&ImageSet::open(&[folder.into()]).unwrap()).unwrap()
+    }
+
+    fn folder(names: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for name in names {
+            std::fs::write(folder.path().join(name), name).unwrap();
+        }
+        folder
+    }
+
+    #[test]
+    fn moved_data_are_the_same_data() {
+        let names = ["a.png", "b.png"];
+        let (one, other) = (folder(&names), folder(&names));
+        let one = fingerprint(one.path());
+        one.compare(&fingerprint(other.path())).unwrap();
+        assert_eq!((one.count, one.sha256.len()), (2, 64));
+    }
+
+    #[test]
+    fn what_was_added_or_removed_is_counted_with_advice() {
+        let few = fingerprint(folder(&["a.png"]).path());
+        let many = fingerprint(folder(&["a.png", "b.png", "c.png"]).path());
+        let message = few.compare(&many).unwrap_err().to_string();
+        assert!(
+            message.contains("1 pictures and there are 3, 2 more"),
+            "{message}"
+        );
+        assert!(message.contains("--force-data"), "{message}");
+        let message = many.compare(&few).unwrap_err().to_string();
+        assert!(message.contains("2 fewer"), "{message}");
+    }
+
+    #[test]
+    fn another_name_or_size_is_noticed() {
+        let data = folder(&["a.png", "b.png"]);
+        let before = fingerprint(data.path());
+        std::fs::write(data.path().join("b.png"), "longer").unwrap();
+        let message = before
+            .compare(&fingerprint(data.path()))
+            .unwrap_err()
+            .to_string();
+        assert!(message.contains("2 pictures as before"), "{message}");
+        let renamed = fingerprint(folder(&["a.png", "c.png"]).path());
+        assert!(before.compare(&renamed).is_err());
+    }
+
+    #[test]
+    fn a_fingerprint_survives_its_file() {
+        let before = fingerprint(folder(&["a.png"]).path());
+        let text = serde_json::to_string(&before).unwrap();
+        assert_eq!(serde_json::from_str::<Fingerprint>(&text).unwrap(), before);
+    }
+}

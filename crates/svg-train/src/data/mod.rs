@@ -1,0 +1,27 @@
+//! Pictures for training: which comes next, how it is cut, and whether they are still the same.
+//!
+//! A run that stops and goes on must see the pictures that it would have seen. So nothing here
+//! remembers a generator's state: the order is a function of a seed and a cursor, the cut of a
+//! picture is a function of the seed, the epoch and the picture's number, and a checkpoint holds the
+//! cursor alone. Threads decode ahead, and the cursor counts what was taken.
+//!
+//! - [`Recipe`], [`CropRule`], [`Smaller`]: from a picture to the square that is trained on
+//! - [`Draw`]: the random numbers of one picture in one epoch
+//! - [`Order`], [`Sample`]: a shuffle for each epoch, endless, from any place
+//! - [`Stream`], [`Batch`]: batches, decoded ahead
+//! - [`Fingerprint`]: whether the data of a checkpoint are the data at hand
+//! - [`DataError`]: what went wrong, and what to do
+
+mod draw;
+mod error;
+mod fingerprint;
+mod order;
+mod recipe;
+mod stream;
+
+pub use draw::Draw;
+pub use error::DataError;
+pub use fingerprint::Fingerprint;
+pub use order::{Order, Sample};
+pub use recipe::{CropRule, Recipe, Smaller};
+pub use stream::{Batch, Stream};

@@ -1,0 +1,156 @@
+//! Which picture comes when.
+
+use super::draw::below;
+use crate::random::{Purpose, generator};
+
+/// A place in an [`Order`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sample {
+    /// How often all pictures have been seen before.
+    pub epoch: u64,
+    /// The picture's number in its set.
+    pub index: usize,
+}
+
+/// An endless order of the numbers below `len`: each epoch is a shuffle of all of them.
+///
+/// Epoch `e` is the permutation that Fisher and Yates's algorithm makes from ChaCha8 with the key
+/// `(seed, e)`, so the order can be entered anywhere at the cost of one epoch's shuffle.
+///
+/// ```
+/// use svg_train::data::Order;
+///
+/// let whole: Vec<_> = Order::new(1, 10).take(25).collect();
+/// let resumed: Vec<_> = Order::at(1, 10, 13).take(12).collect();
+/// assert_eq!(resumed, whole[13..]);
+/// ```
+#[derive(Debug, Clone)]
+pub struct Order {
+    seed: u64,
+    epoch: u64,
+    /// The present epoch.
+    permutation: Vec<usize>,
+    /// How much of it is over.
+    over: usize,
+}
+
+impl Order {
+    /// The order from its beginning.
+    ///
+    /// # Panics
+    ///
+    /// If `len` is 0.
+    pub fn new(seed: u64, len: usize) -> Self {
+        Self::at(seed, len, 0)
+    }
+
+    /// The order without its first `cursor` numbers.
+    ///
+    /// # Panics
+    ///
+    /// If `len` is 0.
+    pub fn at(seed: u64, len: usize, cursor: u64) -> Self {
+        assert!(len > 0, "there is no order of no pictures");
+        let epoch = cursor / len as u64;
+        Self {
+            seed,
+            epoch,
+            permutation: permutation(seed, epoch, len),
+            over: (cursor % len as u64) as usize,
+        }
+    }
+}
+
+fn permutation(seed: u64, epoch: u64, len: usize) -> Vec<usize> {
+    let mut generator = generator(Purpose::Order, seed, epoch, 0);
+    let mut numbers: Vec<usize> = (0..len).collect();
+    for last in (1..len).rev() {
+        let other = below(&mut generator, last as u64 + 1) as usize;
+        numbers.swap(last, other);
+    }
+    numbers
+}
+
+impl Iterator for Order {
+    type Item = Sample;
+
+    fn next(&mut self) -> Option<Sample> {
+        let len = self.permutation.len();
+        if self.over == len {
+            self.epoch += 1;
+            self.over = 0;
+            self.permutation = permutation(self.seed, self.epoch, len);
+        }
+        let index = self.permutation[self.over];
+        self.over += 1;
+        Some(Sample {
+            epoch: self.epoch,
+            index,
+        })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (usize::MAX, None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn indices(order: Order, count: usize) -> Vec<usize> {
+        order.take(count).map(|sample| sample.index).collect()
+    }
+
+    #[test]
+    fn an_order_from_a_cursor_is_the_order_without_its_beginning() {
+        let whole: Vec<_> = Order::new(3, 7).take(40).collect();
+        for cursor in 0..30 {
+            let rest: Vec<_> = Order::at(3, 7, cursor as u64).take(10).collect();
+            assert_eq!(rest, whole[cursor..cursor + 10]);
+        }
+    }
+
+    #[test]
+    fn each_epoch_has_every_number_once_and_an_order_of_its_own() {
+        let order: Vec<_> = Order::new(5, 50).take(150).collect();
+        let epochs: Vec<Vec<_>> = order
+            .chunks(50)
+            .map(|epoch| epoch.iter().map(|sample| sample.index).collect())
+            .collect();
+        for (number, epoch) in epochs.iter().enumerate() {
+            let mut sorted = epoch.clone();
+            sorted.sort_unstable();
+            assert_eq!(sorted, (0..50).collect::<Vec<_>>());
+            assert!(
+                order[50 * number..50 * (number + 1)]
+                    .iter()
+                    .all(|sample| sample.epoch == number as u64)
+            );
+        }
+        assert_ne!(epochs[0], epochs[1]);
+        assert_ne!(epochs[1], epochs[2]);
+    }
+
+    #[test]
+    fn another_seed_is_another_order() {
+        assert_ne!(
+            indices(Order::new(1, 50), 50),
+            indices(Order::new(2, 50), 50)
+        );
+    }
+
+    #[test]
+    fn the_order_is_recorded_so_that_an_update_cannot_change_it() {
+        assert_eq!(indices(Order::new(0, 8), 16), RECORDED);
+    }
+
+    /// Made by a program of its own in Python, from the definition of ChaCha8.
+    const RECORDED: [usize; 16] = [6, 1, 0, 7, 5, 4, 2, 3, 1, 7, 4, 5, 0, 6, 2, 3];
+
+    #[test]
+    #[should_panic(expected = "no order of no pictures")]
+    fn an_order_of_nothing_is_a_mistake_of_the_caller() {
+        Order::new(0, 0);
+    }
+}

@@ -1,0 +1,114 @@
+//! Why a training cannot begin, go on or be kept.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use svg_eval::EvalError;
+use svg_image::ImageError;
+use svg_model::ModelError;
+use svg_nn::LoadError;
+
+use crate::data::DataError;
+use crate::log::LogError;
+
+/// Why a training cannot begin, go on or be kept.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// The pictures.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A model or its encoder.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The perceptual network.
+    #[error(transparent)]
+    Perceptual(#[from] EvalError),
+    /// Weights of a checkpoint.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// A picture or a log.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The table of steps or the events.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A configuration.
+    #[error("{}: {reason}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The networks do not fit the encoder.
+    #[error("the configuration does not fit the encoder: {reason}")]
+    Misfit {
+        /// Which part, and what to change.
+        reason: String,
+    },
+    /// The folder holds a run already.
+    #[error("{} holds a run already; say --resume to go on with it, or name another folder", path.display())]
+    Occupied {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Another process trains in the folder.
+    #[error("another process trains in {}; wait for it to end", path.display())]
+    Locked {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// There is nothing to resume.
+    #[error("{} holds no checkpoint to resume from; leave out --resume to begin", path.display())]
+    NothingToResume {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A resumed run is asked to be another one.
+    #[error("this run cannot go on as asked: {reason}")]
+    OtherRun {
+        /// What differs, and what to do.
+        reason: String,
+    },
+    /// A checkpoint could not be written.
+    #[error(
+        "the checkpoint of step {step} could not be written: {reason}. The one before it is whole: make \
+         room on the disk of {} and say --resume", path.display()
+    )]
+    Checkpoint {
+        /// The step.
+        step: u64,
+        /// The folder of checkpoints.
+        path: PathBuf,
+        /// The system's reason.
+        reason: String,
+    },
+    /// The loss stays without a value.
+    #[error(
+        "the loss was not finite for {patience} steps in a row, after {rollbacks} returns to a checkpoint \
+         with half the learning rate each. Look at the data and the losses in steps.csv, and begin with \
+         a smaller learning rate"
+    )]
+    Diverged {
+        /// Steps in a row.
+        patience: u64,
+        /// Returns to a checkpoint.
+        rollbacks: u64,
+    },
+    /// The system could not read or write a file.
+    #[error("{}: {source}", path.display())]
+    System {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+impl TrainError {
+    pub(crate) fn system(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::System { path, source }
+    }
+}

@@ -1,0 +1,112 @@
+//! Gradients of several batches, averaged and measured.
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::{GradientsAccumulator, GradientsParams};
+use burn::prelude::*;
+
+/// The mean of the gradients of several batches for one module.
+pub struct MeanGradients<M> {
+    sum: GradientsAccumulator<M>,
+    batches: usize,
+}
+
+impl<M: Module> MeanGradients<M> {
+    /// No gradients yet.
+    pub fn new() -> Self {
+        Self {
+            sum: GradientsAccumulator::new(),
+            batches: 0,
+        }
+    }
+
+    /// Adds the gradients of a batch.
+    pub fn add(&mut self, module: &M, gradients: GradientsParams) {
+        self.sum.accumulate(module, gradients);
+        self.batches += 1;
+    }
+
+    /// The mean, and its Euclidean norm over all parameters. Not finite if any number is not.
+    pub fn finish(mut self, module: &M) -> (GradientsParams, f64) {
+        let mut scale = Scale {
+            gradients: self.sum.grads(),
+            scaled: GradientsParams::new(),
+            factor: 1.0 / self.batches.max(1) as f64,
+            squares: Vec::new(),
+        };
+        module.visit(&mut scale);
+        let norm = match scale.squares.is_empty() {
+            true => 0.0,
+            false => {
+                let squares: f32 = Tensor::cat(scale.squares, 0).sum().into_scalar();
+                f64::from(squares).sqrt()
+            }
+        };
+        (scale.scaled, norm)
+    }
+}
+
+impl<M: Module> Default for MeanGradients<M> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+struct Scale {
+    gradients: GradientsParams,
+    scaled: GradientsParams,
+    factor: f64,
+    squares: Vec<Tensor<1>>,
+}
+
+impl ModuleVisitor for Scale {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = self.gradients.remove::<D>(param.id) {
+            let gradient = match self.factor == 1.0 {
+                true => gradient,
+                false => gradient * self.factor,
+            };
+            self.squares.push(gradient.clone().powi_scalar(2).sum());
+            self.scaled.register(param.id, gradient);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::nn::{Linear, LinearConfig};
+
+    fn gradients(linear: &Linear, rows: &[[f32; 2]]) -> GradientsParams {
+        let device = linear.weight.val().device();
+        let mut batch = Vec::new();
+        for row in rows {
+            batch.push(Tensor::<1>::from_floats(*row, &device).unsqueeze::<2>());
+        }
+        let loss = linear.forward(Tensor::cat(batch, 0)).powi_scalar(2).mean();
+        GradientsParams::from_grads(loss.backward(), linear)
+    }
+
+    #[test]
+    fn two_batches_of_one_are_one_batch_of_two() {
+        let linear = LinearConfig::new(2, 3).init(&Device::default().autodiff());
+        let (a, b) = ([1.0, 2.0], [-3.0, 0.5]);
+        let mut one = MeanGradients::new();
+        one.add(&linear, gradients(&linear, &[a, b]));
+        let mut two = MeanGradients::new();
+        two.add(&linear, gradients(&linear, &[a]));
+        two.add(&linear, gradients(&linear, &[b]));
+        let ((one, norm_one), (two, norm_two)) = (one.finish(&linear), two.finish(&linear));
+        assert!((norm_one / norm_two - 1.0).abs() < 1e-6);
+        let weight = |gradients: GradientsParams| gradients.get::<2>(linear.weight.id).unwrap();
+        let difference: f32 = (weight(one) - weight(two)).abs().max().into_scalar();
+        assert!(difference < 1e-6, "{difference}");
+    }
+
+    #[test]
+    fn one_bad_number_makes_the_norm_not_finite() {
+        let linear = LinearConfig::new(2, 3).init(&Device::default().autodiff());
+        let mut mean = MeanGradients::new();
+        mean.add(&linear, gradients(&linear, &[[f32::NAN, 1.0]]));
+        assert!(!mean.finish(&linear).1.is_finite());
+    }
+}

@@ -1,0 +1,281 @@
+//! The record of a run: a row for each step.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use csv::{ReaderBuilder, Writer, WriterBuilder};
+use svg_image::write_atomically;
+
+use super::error::LogError;
+use super::scalars::Scalars;
+
+/// Name of the first column.
+const STEP: &str = "step";
+
+/// A CSV file with the column `step` and one for each number.
+///
+/// Each row is on the disk's side of the program before [`write`](Self::write) returns. The first
+/// row names the columns. A number that first appears later gets a column of its own, empty above;
+/// one that is missing leaves its place empty.
+///
+/// ```
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("steps.csv");
+/// use svg_train::log::{CsvLog, Scalars};
+///
+/// let mut log = CsvLog::open(&path, 0)?;
+/// log.write(1, &Scalars::new().with("loss", 0.5))?;
+/// log.write(2, &Scalars::new().with("loss", 0.25))?;
+/// drop(log);
+///
+/// // The last checkpoint was that of step 1.
+/// let mut log = CsvLog::open(&path, 1)?;
+/// log.write(2, &Scalars::new().with("loss", 0.25))?;
+/// assert_eq!(std::fs::read_to_string(&path).unwrap(), "step,loss\n1,0.5\n2,0.25\n");
+/// # Ok::<(), svg_train::log::LogError>(())
+/// ```
+#[derive(Debug)]
+pub struct CsvLog {
+    path: PathBuf,
+    /// Names of the columns after `step`; none before the first row.
+    columns: Vec<String>,
+    writer: Writer<File>,
+}
+
+impl CsvLog {
+    /// Opens a log to go on after step `resume_at`, or begins one.
+    ///
+    /// Rows of later steps, which a run had written between its last checkpoint and its end, are
+    /// dropped: those steps will be made again. So is a row that was cut off. A run that starts
+    /// anew, at 0, thus empties an older log.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read or written, or is no log of steps.
+    pub fn open(path: impl Into<PathBuf>, resume_at: u64) -> Result<Self, LogError> {
+        let path = path.into();
+        let mut columns = Vec::new();
+        if path.exists() {
+            let old = Table::read(&path)?;
+            let kept = old.rows.iter().filter(|row| row.0 <= resume_at);
+            old.write(&path, kept)?;
+            columns = old.columns;
+        }
+        let writer = append(&path)?;
+        Ok(Self {
+            path,
+            columns,
+            writer,
+        })
+    }
+
+    /// Adds a row; none for a step without numbers.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be written.
+    pub fn write(&mut self, step: u64, scalars: &Scalars) -> Result<(), LogError> {
+        if scalars.is_empty() {
+            return Ok(());
+        }
+        let news: Vec<_> = scalars
+            .iter()
+            .map(|(name, _)| name)
+            .filter(|name| self.columns.iter().all(|known| known != name))
+            .map(String::from)
+            .collect();
+        if !news.is_empty() {
+            self.widen(news)?;
+        }
+        let values = self.columns.iter().map(|name| {
+            // `{:?}` is the shortest text that reads as the same number.
+            scalars
+                .get(name)
+                .map_or(String::new(), |value| format!("{value:?}"))
+        });
+        self.writer
+            .write_record(std::iter::once(step.to_string()).chain(values))
+            .map_err(io::Error::from)
+            .and_then(|()| self.writer.flush())
+            .map_err(|cause| file_error(&self.path, cause))
+    }
+
+    /// Adds columns, empty so far.
+    fn widen(&mut self, news: Vec<String>) -> Result<(), LogError> {
+        let mut table = Table::read(&self.path)?;
+        for (_, values) in &mut table.rows {
+            values.extend(news.iter().map(|_| String::new()));
+        }
+        table.columns.extend(news);
+        table.write(&self.path, table.rows.iter())?;
+        self.columns = table.columns;
+        self.writer = append(&self.path)?;
+        Ok(())
+    }
+}
+
+fn append(path: &Path) -> Result<Writer<File>, LogError> {
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    let file = file.map_err(|cause| file_error(path, cause))?;
+    Ok(WriterBuilder::new().has_headers(false).from_writer(file))
+}
+
+fn file_error(path: &Path, cause: io::Error) -> LogError {
+    LogError::File {
+        path: path.into(),
+        cause,
+    }
+}
+
+/// The content of a log.
+struct Table {
+    columns: Vec<String>,
+    rows: Vec<(u64, Vec<String>)>,
+}
+
+impl Table {
+    fn read(path: &Path) -> Result<Self, LogError> {
+        let foreign = |reason: String| LogError::Foreign {
+            path: path.into(),
+            reason,
+        };
+        let file = File::open(path).map_err(|cause| file_error(path, cause))?;
+        let reader = ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .from_reader(file);
+        let mut records = reader
+            .into_records()
+            .map(|record| record.map_err(|cause| foreign(cause.to_string())));
+        let mut table = Self {
+            columns: Vec::new(),
+            rows: Vec::new(),
+        };
+        let Some(header) = records.next().transpose()? else {
+            return Ok(table);
+        };
+        if &header[0] != STEP {
+            return Err(foreign(format!("its first column is not {STEP:?}")));
+        }
+        let owned = |record: &csv::StringRecord| record.iter().skip(1).map(String::from).collect();
+        table.columns = owned(&header);
+        for record in records {
+            let record = record?;
+            // Cut off.
+            if record.len() != header.len() {
+                continue;
+            }
+            let step = record[0]
+                .parse()
+                .map_err(|_| foreign(format!("{:?} is no step", &record[0])))?;
+            table.rows.push((step, owned(&record)));
+        }
+        Ok(table)
+    }
+
+    /// Replaces the file by the header and `rows`. Without columns there is no header.
+    fn write<'a>(
+        &self,
+        path: &Path,
+        rows: impl Iterator<Item = &'a (u64, Vec<String>)>,
+    ) -> Result<(), LogError> {
+        write_atomically(path, |file| {
+            if self.columns.is_empty() {
+                return Ok(());
+            }
+            let mut writer = Writer::from_writer(file);
+            writer.write_field(STEP)?;
+            writer.write_record(&self.columns)?;
+            for (step, values) in rows {
+                writer.write_field(step.to_string())?;
+                writer.write_record(values)?;
+            }
+            writer.flush()
+        })?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("steps.csv");
+        (folder, path)
+    }
+
+    fn loss(value: f64) -> Scalars {
+        Scalars::new().with("loss", value)
+    }
+
+    fn text(path: &Path) -> String {
+        std::fs::read_to_string(path).unwrap()
+    }
+
+    #[test]
+    fn a_resumed_log_is_that_of_an_unbroken_run() {
+        let (_folder, path) = place();
+        let write = |resume_at, steps: std::ops::RangeInclusive<u64>| {
+            let mut log = CsvLog::open(&path, resume_at).unwrap();
+            for step in steps {
+                log.write(step, &loss(1.0 / step as f64)).unwrap();
+            }
+        };
+        write(0, 1..=9);
+        let unbroken = text(&path);
+        write(0, 1..=7);
+        write(4, 5..=9);
+        assert_eq!(text(&path), unbroken);
+        assert!(unbroken.starts_with("step,loss\n1,1.0\n2,0.5\n3,0.3333333333333333\n"));
+    }
+
+    #[test]
+    fn each_row_is_written_at_once() {
+        let (_folder, path) = place();
+        let mut log = CsvLog::open(&path, 0).unwrap();
+        log.write(0, &Scalars::new()).unwrap();
+        log.write(1, &loss(f64::NAN)).unwrap();
+        assert_eq!(text(&path), "step,loss\n1,NaN\n");
+        log.write(2, &loss(1e-9)).unwrap();
+        assert_eq!(text(&path), "step,loss\n1,NaN\n2,1e-9\n");
+    }
+
+    #[test]
+    fn numbers_that_come_late_or_not_at_all_leave_empty_places() {
+        let (_folder, path) = place();
+        let mut log = CsvLog::open(&path, 0).unwrap();
+        log.write(1, &loss(3.0)).unwrap();
+        log.write(2, &Scalars::new().with("psnr, dB", 20.0).with("loss", 2.0))
+            .unwrap();
+        log.write(3, &loss(1.0)).unwrap();
+        let want = "step,loss,\"psnr, dB\"\n1,3.0,\n2,2.0,20.0\n3,1.0,\n";
+        assert_eq!(text(&path), want);
+    }
+
+    #[test]
+    fn a_row_that_was_cut_off_is_dropped() {
+        let (_folder, path) = place();
+        std::fs::write(&path, "step,loss\n1,0.5\n2,0.25\n3").unwrap();
+        CsvLog::open(&path, 9)
+            .unwrap()
+            .write(3, &loss(0.125))
+            .unwrap();
+        assert_eq!(text(&path), "step,loss\n1,0.5\n2,0.25\n3,0.125\n");
+    }
+
+    #[test]
+    fn another_file_is_not_overwritten() {
+        let (_folder, path) = place();
+        for foreign in ["name,age\nTom,3\n", "step,loss\none,1.0\n"] {
+            std::fs::write(&path, foreign).unwrap();
+            let message = CsvLog::open(&path, 1).unwrap_err().to_string();
+            assert!(message.contains("is no log of steps"), "{message}");
+            assert_eq!(text(&path), foreign);
+        }
+        let none = path.with_file_name("none").join("steps.csv");
+        assert!(matches!(CsvLog::open(none, 0), Err(LogError::File { .. })));
+    }
+}

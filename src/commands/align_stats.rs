@@ -1,0 +1,81 @@
+//! `svg align-stats`: alignment statistics over a data set.
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use svg_model::{LatentSpace, StoredStatistics};
+use svg_residual::{Accumulator, Moments, Statistics};
+
+use crate::commands::bundle::{BundleOptions, check_size};
+use crate::commands::pictures::{PictureBatch, PictureOptions};
+use crate::device::DeviceOptions;
+
+/// Compute alignment statistics over images and store them with the model
+///
+/// The residual is then aligned by these for every image, and an image's features no longer depend on
+/// the batch that it comes in. Sums are kept in f64; the order and size of batches do not matter.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  svg align-stats --bundle svg/ --images imagenet/train --limit 20000
+  svg align-stats --bundle svg/ --images photos/ --dry-run")]
+pub struct AlignStats {
+    #[command(flatten)]
+    bundle: BundleOptions,
+    #[command(flatten)]
+    pictures: PictureOptions,
+    /// Print the statistics and leave the bundle as it is
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl AlignStats {
+    pub fn run(self, device: &DeviceOptions) -> Result<()> {
+        let device = device.open_f32()?;
+        let mut bundle = self.bundle.open()?;
+        let model = bundle.load(self.bundle.encoder.as_deref(), &device)?;
+        if model.encoder.residual.is_none() {
+            bail!("this model has no residual branch, so there is nothing to align");
+        }
+        let patch = model.encoder.semantic.config().patch_size;
+        let size = self
+            .pictures
+            .size
+            .unwrap_or((model.grid().rows * patch) as u32);
+        check_size(size, patch)?;
+        let (mut semantic, mut residual) = (Accumulator::new(), Accumulator::new());
+        let gather = |batch: PictureBatch| {
+            let (of_encoder, of_residual) = model.encoder.branches(batch.images);
+            semantic.push(of_encoder);
+            residual.push(of_residual.context("the residual branch is gone")?);
+            Ok(())
+        };
+        let count = self
+            .pictures
+            .for_each_batch(size, "gathering", &device, gather)?;
+        let moments = |sum: &Accumulator| sum.moments().context("there are too few tokens");
+        let statistics = Statistics {
+            semantic: moments(&semantic)?,
+            residual: moments(&residual)?,
+        };
+        let line = |name: &str, Moments { mean, std }: Moments| {
+            println!("{name}  mean {mean:+.6}  std {std:.6}");
+        };
+        line("semantic", statistics.semantic);
+        line("residual", statistics.residual);
+        if self.dry_run {
+            return Ok(());
+        }
+        let paths = self.pictures.images.iter();
+        let paths: Vec<String> = paths.map(|path| path.display().to_string()).collect();
+        let source = format!(
+            "{count} images of {size} x {size} from {}",
+            paths.join(", ")
+        );
+        bundle.set_statistics(&StoredStatistics { statistics, source })?;
+        println!(
+            "{}: aligned by these from now on",
+            bundle.folder().display()
+        );
+        Ok(())
+    }
+}

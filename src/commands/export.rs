@@ -1,0 +1,106 @@
+//! `svg export`: bundles to published layouts.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::{Args, Subcommand};
+use svg_dino::{DinoFile, Layout};
+use svg_model::{AUTOENCODER_FILE, Bundle, Checkpoint};
+use svg_nn::{StoredTensor, TensorFile, save_tensors};
+
+use crate::commands::bundle::prepare_output;
+use crate::device::DeviceOptions;
+
+/// Write bundles in published layouts
+#[derive(Args)]
+pub struct Export {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    Autoencoder(ExportAutoencoder),
+}
+
+/// Write a bundle as an autoencoder checkpoint of the published layout
+///
+/// One safetensors file with the names of the checkpoint's state_dict: encoder, residual encoder,
+/// decoder, and what the bundle keeps for training. PyTorch reads it with safetensors.torch.load_file.
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  svg export autoencoder --bundle svg/ --out svg_autoencoder.safetensors")]
+struct ExportAutoencoder {
+    /// The model: a folder that `svg train` or `svg import` has written
+    #[arg(long, value_name = "FOLDER")]
+    bundle: PathBuf,
+    /// The file to write
+    #[arg(long, value_name = "FILE.safetensors")]
+    out: PathBuf,
+    /// The encoder's weights, where they are no longer at the place that the bundle remembers
+    #[arg(long, value_name = "FILE")]
+    encoder: Option<PathBuf>,
+    /// Leave out the encoder
+    #[arg(long)]
+    without_encoder: bool,
+}
+
+impl Export {
+    pub fn run(self, device: &DeviceOptions) -> Result<()> {
+        match self.what {
+            What::Autoencoder(export) => export.run(device),
+        }
+    }
+}
+
+impl ExportAutoencoder {
+    fn run(self, device: &DeviceOptions) -> Result<()> {
+        if self
+            .out
+            .extension()
+            .is_none_or(|ending| ending != "safetensors")
+        {
+            bail!(
+                "--out {}: files of torch.save are read but not written; name a .safetensors file",
+                self.out.display()
+            );
+        }
+        prepare_output(&self.out, "--out")?;
+        let bundle = Bundle::open(&self.bundle)?;
+        let mut tensors = TensorFile::open(bundle.folder().join(AUTOENCODER_FILE))?.into_tensors();
+        tensors.extend(bundle.rest()?);
+        if !self.without_encoder {
+            tensors.extend(self.encoder_tensors(&bundle, device)?);
+        }
+        let count = tensors.len();
+        let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
+        save_tensors(&self.out, &tensors, metadata)?;
+        println!("{}: {count} tensors", self.out.display());
+        Ok(())
+    }
+
+    /// As they are stored where that is a checkpoint of this layout; otherwise in official names.
+    fn encoder_tensors(
+        &self,
+        bundle: &Bundle,
+        device: &DeviceOptions,
+    ) -> Result<Vec<StoredTensor>> {
+        // This also checks that they are the right ones.
+        let dino = bundle.encoder(self.encoder.as_deref(), &device.open_f32()?)?;
+        let path = self
+            .encoder
+            .clone()
+            .unwrap_or_else(|| bundle.encoder_path());
+        let stored = match Checkpoint::open(&path) {
+            Ok(checkpoint) if checkpoint.has_encoder() => checkpoint.encoder().to_vec(),
+            _ => DinoFile::of(&dino).tensors_in(Layout::Official),
+        };
+        let named = |mut tensor: StoredTensor| {
+            tensor.name = format!("encoder.{}", tensor.name);
+            tensor
+        };
+        Ok(stored.into_iter().map(named).collect())
+    }
+}

@@ -1,0 +1,114 @@
+//! `svg import`: published checkpoints to bundles.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, Subcommand};
+use svg_dino::DinoFile;
+use svg_model::{Bundle, BundleContents, Checkpoint, Provenance};
+
+use crate::device::DeviceOptions;
+
+/// Turn published checkpoints into bundles
+#[derive(Args)]
+pub struct Import {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    Autoencoder(ImportAutoencoder),
+}
+
+/// Turn an autoencoder checkpoint of the published layout into a bundle
+///
+/// The frozen encoder is not copied: the bundle refers to the checkpoint that holds it, or to --encoder,
+/// by path and fingerprint. Everything else of the checkpoint is kept, also what only training needs, so
+/// that `svg export autoencoder` gives it back whole.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  svg import autoencoder svg_autoencoder_dinov3s16p_vit-s_epoch40.ckpt --out svg/
+  svg import autoencoder decoder-only.safetensors --encoder dinov3.pth --out svg/
+  svg align-stats --bundle svg/ --images photos/     (afterwards: freeze the alignment)")]
+struct ImportAutoencoder {
+    /// A .ckpt, .pt or .safetensors file
+    #[arg(value_name = "CHECKPOINT")]
+    checkpoint: PathBuf,
+    /// The folder to write
+    #[arg(long, value_name = "FOLDER")]
+    out: PathBuf,
+    /// The encoder's weights, where the checkpoint does not hold them
+    #[arg(long, value_name = "FILE")]
+    encoder: Option<PathBuf>,
+    /// Replace a bundle that is there
+    #[arg(long)]
+    force: bool,
+}
+
+impl Import {
+    pub fn run(self, device: &DeviceOptions) -> Result<()> {
+        match self.what {
+            What::Autoencoder(import) => import.run(device),
+        }
+    }
+}
+
+impl ImportAutoencoder {
+    fn run(self, device: &DeviceOptions) -> Result<()> {
+        let device = device.open_f32()?;
+        let checkpoint = Checkpoint::open(&self.checkpoint)?;
+        let encoder_path: &Path = match &self.encoder {
+            Some(path) => path,
+            None if checkpoint.has_encoder() => checkpoint.path(),
+            None => bail!(
+                "{} holds no encoder; name its weights with --encoder",
+                self.checkpoint.display()
+            ),
+        };
+        let file = DinoFile::open(encoder_path)
+            .with_context(|| format!("the encoder in {}", encoder_path.display()))?;
+        for note in file.notes() {
+            eprintln!("note: {note}");
+        }
+        let encoder = file.load(&device)?;
+        let config = checkpoint.config();
+        let (channels, patch) = (encoder.config().d_model, encoder.config().patch_size);
+        if let Some(misfit) = config.misfit(channels, patch) {
+            bail!("{}: {misfit}", self.checkpoint.display());
+        }
+        checkpoint.check(&device)?;
+        let contents = BundleContents {
+            config: config.clone(),
+            tensors: &checkpoint.autoencoder(),
+            statistics: None,
+            rest: checkpoint.rest(),
+            encoder: &encoder,
+            encoder_path,
+            copy_encoder: false,
+            provenance: Provenance {
+                made_by: concat!("svg ", env!("CARGO_PKG_VERSION")).to_string(),
+                source: format!("imported from {}", self.checkpoint.display()),
+                ..Provenance::default()
+            },
+        };
+        let bundle = Bundle::create(&self.out, contents, self.force)?;
+        let manifest = bundle.manifest();
+        println!(
+            "{}: residual of {} channels, decoder of {}, on {}",
+            self.out.display(),
+            config.residual_channels(),
+            config.decoder.in_channels,
+            manifest.encoder.name
+        );
+        if config.residual.is_some() {
+            println!(
+                "It aligns by the statistics of each batch, as it was trained. `svg align-stats --bundle \
+                 {} --images PATH` freezes them.",
+                self.out.display()
+            );
+        }
+        Ok(())
+    }
+}

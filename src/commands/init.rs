@@ -1,0 +1,122 @@
+//! `svg init`: weights of one's own.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use burn::module::{ModuleVisitor, Param};
+use burn::prelude::*;
+use clap::{Args, Subcommand};
+use svg_dino::{DinoConfig, DinoFile, FeedForwardKind, Layout, RopePeriods};
+
+use crate::commands::bundle::prepare_output;
+use crate::device::DeviceOptions;
+
+/// Draw random weights
+#[derive(Args)]
+pub struct Init {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    Encoder(InitEncoder),
+}
+
+/// Draw a frozen encoder of any size, to try the method without gated weights
+///
+/// The network is DINOv3's, the weights are random: its features keep much of the pixels and know nothing
+/// of the world. The same seed gives the same file. Bundles trained on it carry a copy.
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  svg init encoder --d-model 32 --layers 2 --heads 2 --d-ff 64 --patch 4 --seed 7 --out encoder.safetensors")]
+struct InitEncoder {
+    /// Channels of a token
+    #[arg(long, value_name = "N", default_value_t = 384)]
+    d_model: usize,
+    /// Blocks
+    #[arg(long, value_name = "N", default_value_t = 12)]
+    layers: usize,
+    /// Attention heads; they divide the channels into heads of a multiple of four
+    #[arg(long, value_name = "N", default_value_t = 6)]
+    heads: usize,
+    /// Hidden channels of the gated feed-forward layers
+    #[arg(long, value_name = "N", default_value_t = 1536)]
+    d_ff: usize,
+    /// Side of a patch in pixels
+    #[arg(long, value_name = "PIXELS", default_value_t = 16)]
+    patch: usize,
+    /// Seed of the weights
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// The file to write, in official names
+    #[arg(long, value_name = "FILE.safetensors")]
+    out: PathBuf,
+}
+
+/// In the metadata of weights that are ours to copy.
+pub const OURS: &str = "drawn by svg init";
+
+impl Init {
+    pub fn run(self, device: &DeviceOptions) -> Result<()> {
+        match self.what {
+            What::Encoder(init) => init.run(device),
+        }
+    }
+}
+
+impl InitEncoder {
+    fn run(self, device: &DeviceOptions) -> Result<()> {
+        if self
+            .out
+            .extension()
+            .is_none_or(|ending| ending != "safetensors")
+        {
+            bail!("--out {}: name a .safetensors file", self.out.display());
+        }
+        for (name, value) in [
+            ("--d-model", self.d_model),
+            ("--layers", self.layers),
+            ("--heads", self.heads),
+            ("--d-ff", self.d_ff),
+            ("--patch", self.patch),
+        ] {
+            if value == 0 {
+                bail!("{name} is 0; it must be at least 1");
+            }
+        }
+        if !self.d_model.is_multiple_of(4 * self.heads) {
+            let (channels, heads) = (self.d_model, self.heads);
+            bail!(
+                "{heads} heads do not divide {channels} channels into heads of a multiple of four"
+            );
+        }
+        prepare_output(&self.out, "--out")?;
+        let device = device.open_f32()?;
+        device.seed(self.seed);
+        let config = DinoConfig::new(self.d_model, self.layers, self.heads, self.d_ff)
+            .with_feed_forward(FeedForwardKind::SwiGlu)
+            .with_patch_size(self.patch)
+            .with_rope_periods(RopePeriods::Bf16Rounded)
+            // At the published 1e-5 a block that was never trained would do nothing.
+            .with_layer_scale(0.3);
+        let dino = config.init(&device);
+        dino.visit(&mut Draw);
+        let tensors = DinoFile::of(&dino).tensors_in(Layout::Official);
+        let note = format!("{OURS}, seed {}", self.seed);
+        let metadata = [("origin".to_string(), note)].into();
+        svg_nn::save_tensors(&self.out, &tensors, metadata)?;
+        println!("{}: {} parameters", self.out.display(), dino.num_params());
+        Ok(())
+    }
+}
+
+/// Parameters are drawn at first use, and this is it: in the order of the network.
+struct Draw;
+
+impl ModuleVisitor for Draw {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let _drawn_now = param.val();
+    }
+}

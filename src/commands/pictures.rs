@@ -1,0 +1,105 @@
+//! Options of the commands that read pictures, and the loop over them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use burn::prelude::*;
+use clap::Args;
+use svg_image::{DecodeOptions, ImageSet, Images, Loader, RgbImage, Signed, adm_crop};
+use svg_train::autoencoder::spread;
+
+use crate::progress::image_bar;
+
+/// Which pictures, how large, and how many at once.
+#[derive(Args, Clone, Debug)]
+pub struct PictureOptions {
+    /// Pictures: files, folders, .tar or .tar.gz archives, .txt lists
+    #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
+    pub images: Vec<PathBuf>,
+    /// Side of the square crop in pixels [default: the size that the model was made for]
+    #[arg(long, value_name = "PIXELS")]
+    pub size: Option<u32>,
+    /// Pictures that go through the networks at once
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    pub batch: u16,
+    /// Take only so many, evenly spread over all
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Stop at the first picture that cannot be read, instead of skipping it
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// Pictures of one batch, with their names.
+pub struct PictureBatch {
+    pub names: Vec<String>,
+    pub crops: Vec<RgbImage>,
+    /// `[batch, 3, size, size]` in [-1, 1]
+    pub images: Tensor<4>,
+}
+
+impl PictureOptions {
+    /// Calls `work` for each batch of crops, in order, with a progress bar. Returns how many pictures
+    /// there were.
+    pub fn for_each_batch(
+        &self,
+        size: u32,
+        what: &str,
+        device: &Device,
+        mut work: impl FnMut(PictureBatch) -> Result<()>,
+    ) -> Result<usize> {
+        let set = Arc::new(ImageSet::open(&self.images)?);
+        let order = spread(set.len(), self.limit.unwrap_or(set.len()));
+        let total = order.len();
+        let bar = image_bar(total, what);
+        let crop = move |image: RgbImage| adm_crop(&image, size);
+        let loader = Loader::in_order(set, order, DecodeOptions::default(), crop, 0);
+        let (mut names, mut crops) = (Vec::new(), Vec::new());
+        let (mut done, mut skipped) = (0, 0);
+        let mut flush = |names: &mut Vec<String>, crops: &mut Vec<RgbImage>| -> Result<usize> {
+            let (names, crops) = (std::mem::take(names), std::mem::take(crops));
+            let count = names.len();
+            if count > 0 {
+                let images = Images::<Signed>::from_rgb(&crops, device).into_tensor();
+                work(PictureBatch {
+                    names,
+                    crops,
+                    images,
+                })?;
+            }
+            Ok(count)
+        };
+        for loaded in loader {
+            match loaded.image {
+                Ok(image) => {
+                    names.push(loaded.name);
+                    crops.push(image);
+                }
+                Err(error) if self.strict => return Err(error.into()),
+                Err(error) => {
+                    skipped += 1;
+                    bar.suspend(|| eprintln!("skipped: {error}"));
+                    bar.inc(1);
+                }
+            }
+            if names.len() == usize::from(self.batch) {
+                let count = flush(&mut names, &mut crops)?;
+                done += count;
+                bar.inc(count as u64);
+            }
+        }
+        done += flush(&mut names, &mut crops)?;
+        bar.finish_and_clear();
+        if done == 0 {
+            bail!("none of the {total} pictures could be read");
+        }
+        let seconds = bar.elapsed().as_secs_f64();
+        let rate = done as f64 / seconds;
+        eprintln!("{what}: {done} images in {seconds:.1} s, {rate:.1} images/s");
+        if skipped > 0 {
+            eprintln!("warning: skipped {skipped} of {total} images; --strict stops instead");
+        }
+        Ok(done)
+    }
+}

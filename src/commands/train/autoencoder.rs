@@ -1,0 +1,193 @@
+//! `svg train autoencoder`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use burn::prelude::*;
+use clap::Args;
+use svg_dino::{Dino, DinoFile};
+use svg_eval::Lpips;
+use svg_image::ImageSet;
+use svg_nn::{Frozen, TensorFile};
+use svg_train::autoencoder::{
+    AutoencoderTraining, Ended, FeatureDistance, Perceptual, RunInputs, train,
+};
+
+use super::watch::Watch;
+use crate::commands::init::OURS;
+use crate::device::DeviceOptions;
+
+/// Train the residual encoder and the decoder on a frozen encoder
+///
+/// RUN gets the configuration, steps.csv, TensorBoard events (tensorboard --logdir RUN), sheets of
+/// reconstructions in samples/, checkpoints, and at the end a bundle. Ctrl-C ends the step, writes a
+/// checkpoint and exits with 130; a second one exits at once. Whatever happens, --resume goes on from the
+/// newest whole checkpoint, exactly.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  svg train autoencoder --config configs/autoencoder_svg_256.json --data imagenet/train \\
+      --encoder dinov3_vits16plus_pretrain_lvd1689m-4057cbaa.pth --vgg vgg16-397923af.pth --out runs/svg
+  svg train autoencoder --config autoencoder_cifar10 --data cifar10/train --validation cifar10/test \\
+      --encoder encoder.safetensors --out runs/cifar10
+  svg train autoencoder --resume --data imagenet/train --encoder dinov3.pth --out runs/svg")]
+pub struct TrainAutoencoder {
+    /// A configuration: a JSON file, or the name of one that is built in
+    ///
+    /// Built in are those under configs/: autoencoder_svg_256 and others; a wrong name lists them. With
+    /// --resume the run's own is used.
+    #[arg(long, value_name = "FILE|NAME", required_unless_present = "resume")]
+    config: Option<String>,
+    /// Pictures to train on: folders, .tar or .tar.gz archives, .txt lists
+    #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
+    data: Vec<PathBuf>,
+    /// Pictures for the sheets and their PSNR [default: some of those trained on]
+    #[arg(long, num_args = 1.., value_name = "PATH")]
+    validation: Vec<PathBuf>,
+    /// The frozen encoder's weights, in any layout
+    #[arg(long, value_name = "FILE")]
+    encoder: PathBuf,
+    /// torchvision's VGG16 weights, for LPIPS
+    ///
+    /// Without them the perceptual loss is a distance in the frozen encoder's own features, and the log
+    /// and the bundle say so.
+    #[arg(long, value_name = "FILE")]
+    vgg: Option<PathBuf>,
+    /// The folder of the run
+    #[arg(long, value_name = "RUN")]
+    out: PathBuf,
+    /// Go on from the newest checkpoint of RUN
+    #[arg(long)]
+    resume: bool,
+    /// Stop after so many steps, before those of the configuration
+    #[arg(long, value_name = "N")]
+    max_steps: Option<u64>,
+    /// Go on although the pictures are not those that the run began with
+    #[arg(long, requires = "resume")]
+    force_data: bool,
+    /// Threads that decode pictures; 0 for as many as the machine runs at once
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    workers: usize,
+}
+
+impl TrainAutoencoder {
+    pub fn run(self, device: &DeviceOptions) -> Result<ExitCode> {
+        let config = self.configuration()?;
+        let data = Arc::new(ImageSet::open(&self.data)?);
+        let validation = match self.validation.is_empty() {
+            true => None,
+            false => Some(Arc::new(ImageSet::open(&self.validation)?)),
+        };
+        let device = device.open_f32()?;
+        let file = DinoFile::open(&self.encoder)?;
+        for note in file.notes() {
+            eprintln!("note: {note}");
+        }
+        let copy_encoder = is_ours(file.path())?;
+        let encoder = file.load(&device)?;
+        let (perceptual, perceptual_name) = self.perceptual(&encoder, &device)?;
+        eprintln!(
+            "{} pictures; perceptual loss: {perceptual_name}",
+            data.len()
+        );
+        let names: Vec<_> = self
+            .data
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+        let inputs = RunInputs {
+            out: self.out.clone(),
+            resume: self.resume,
+            force_data: self.force_data,
+            max_steps: self.max_steps,
+            data,
+            data_name: format!("trained on {}", names.join(", ")),
+            validation,
+            workers: self.workers,
+            encoder,
+            encoder_path: file.path().to_path_buf(),
+            copy_encoder,
+            perceptual_name,
+        };
+        let mut watch = Watch::new()?;
+        let ended = train(config, inputs, perceptual, &device, &mut watch);
+        watch.finish();
+        match ended? {
+            Ended::Finished(folder) => {
+                println!("{}: the trained model", folder.display());
+                Ok(ExitCode::SUCCESS)
+            }
+            Ended::Interrupted(step) => {
+                eprintln!(
+                    "interrupted; a checkpoint of step {step} was written, --resume goes on from it"
+                );
+                Ok(ExitCode::from(130))
+            }
+        }
+    }
+
+    fn configuration(&self) -> Result<AutoencoderTraining> {
+        let own = self.out.join("config.json");
+        let given = self.config.as_deref().map(named_or_read).transpose()?;
+        if !self.resume {
+            return given.context("--config is needed to begin a run");
+        }
+        if !own.is_file() {
+            let path = self.out.clone();
+            return Err(svg_train::TrainError::NothingToResume { path }.into());
+        }
+        let stored = read(&own)?;
+        match given.filter(|given| *given != stored) {
+            None => Ok(stored),
+            Some(_) => bail!(
+                "--config differs from {}, with which the run began; leave it out, or begin another run",
+                own.display()
+            ),
+        }
+    }
+
+    fn perceptual(&self, encoder: &Dino, device: &Device) -> Result<(Box<dyn Perceptual>, String)> {
+        Ok(match &self.vgg {
+            Some(path) => {
+                let lpips = Frozen::new(Lpips::open(path, device)?);
+                let name = "LPIPS v0.1 (VGG16)".to_string();
+                (Box::new((*lpips).clone()), name)
+            }
+            None => {
+                let distance = FeatureDistance::new(encoder);
+                let name = "a distance in the frozen encoder's features (no --vgg was given)";
+                (Box::new(distance), name.to_string())
+            }
+        })
+    }
+}
+
+fn named_or_read(config: &str) -> Result<AutoencoderTraining> {
+    if let Some(preset) = AutoencoderTraining::preset(config) {
+        return Ok(preset);
+    }
+    let path = Path::new(config);
+    if !path.exists() {
+        let known: Vec<_> = AutoencoderTraining::preset_names().collect();
+        bail!(
+            "--config {config} is no file, and none of {}",
+            known.join(", ")
+        );
+    }
+    read(path)
+}
+
+fn read(path: &Path) -> Result<AutoencoderTraining> {
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let config = AutoencoderTraining::from_json(&text);
+    config.map_err(|reason| anyhow::anyhow!("{}: {reason}", path.display()))
+}
+
+/// Whether the weights say that they were drawn here, so that a copy may travel with the model.
+fn is_ours(path: &Path) -> Result<bool> {
+    let file = TensorFile::open(path)?;
+    let origin = file.metadata().get("origin");
+    Ok(origin.is_some_and(|origin| origin.starts_with(OURS)))
+}
