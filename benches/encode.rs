@@ -10,6 +10,8 @@
 
 #![recursion_limit = "256"]
 
+mod support;
+
 use std::time::Instant;
 
 use anyhow::Result;
@@ -20,6 +22,8 @@ use mimalloc::MiMalloc;
 use serde::Serialize;
 use svg_dino::{Dino, DinoConfig};
 use svg_nn::Precision;
+
+use support::{compiled_devices, memory};
 
 /// As in the program whose speed this measures.
 #[global_allocator]
@@ -166,34 +170,4 @@ fn time(
                 .map(|usage| usage.bytes_reserved as f64 / f64::from(1 << 20)),
         },
     })
-}
-
-/// Every backend that this program was built with.
-fn compiled_devices() -> Vec<(&'static str, Device)> {
-    vec![
-        #[cfg(feature = "flex")]
-        ("cpu", Device::flex()),
-        #[cfg(feature = "vulkan")]
-        ("vulkan", Device::vulkan(Default::default())),
-        #[cfg(all(feature = "wgpu", not(feature = "vulkan")))]
-        ("wgpu", Device::wgpu(Default::default())),
-        #[cfg(feature = "cuda")]
-        ("cuda", Device::cuda(0usize)),
-    ]
-}
-
-/// The most memory that the process has held, where the system says it.
-mod memory {
-    /// Forgets earlier peaks. Linux only; elsewhere the peak is that of the whole run.
-    pub fn reset() {
-        let _ = std::fs::write("/proc/self/clear_refs", "5");
-    }
-
-    /// `None` where the system does not say it.
-    pub fn peak_mib() -> Option<f64> {
-        let status = std::fs::read_to_string("/proc/self/status").ok()?;
-        let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-        let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
-        Some(kib / 1024.0)
-    }
 }

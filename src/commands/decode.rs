@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use burn::prelude::*;
-use burn::tensor::TensorData;
+use burn::store::burn_pack::Bytes;
+use burn::tensor::{DType, TensorData};
 use clap::Args;
 use svg_decoder::Tiling;
 use svg_image::{Images, Signed, save_png};
-use svg_nn::TensorFile;
+use svg_nn::{StoredTensor, TensorFile, save_tensors};
 
+use crate::commands::bundle::prepare_output;
 use crate::device::DeviceOptions;
 use crate::progress::image_bar;
 
@@ -41,6 +43,10 @@ pub struct Decode {
     /// its tones a little.
     #[arg(long, value_name = "TOKENS")]
     tile: Option<usize>,
+    /// Also write the images as numbers: a safetensors file with images [n, 3, height, width], about in
+    /// [-1, 1], neither clamped nor rounded
+    #[arg(long, value_name = "FILE")]
+    raw: Option<PathBuf>,
     /// Images that are decoded at once
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
     batch: u16,
@@ -95,6 +101,10 @@ impl Decode {
         let numbers: Vec<f32> = data
             .try_into_vec()
             .map_err(|error| anyhow::anyhow!("{what}: {error:?}"))?;
+        if let Some(raw) = &self.raw {
+            prepare_output(raw, "--raw")?;
+        }
+        let (mut raw, mut shape) = (Vec::<f32>::new(), vec![]);
         let bar = image_bar(count, "decoding");
         let one = tokens * channels;
         for (index, some) in numbers.chunks(one * usize::from(self.batch)).enumerate() {
@@ -104,10 +114,14 @@ impl Decode {
             let images = match self.tile {
                 None => decoder.forward(features, grid),
                 Some(tile) => {
-                    let overlap = (tile / 4).max(1);
-                    decoder.forward_tiled(features, grid, Tiling { tile, overlap })
+                    let overlap = (tile / 2).max(1);
+                    decoder.forward_tiled(features, grid, Tiling::new(tile, overlap))
                 }
             };
+            if self.raw.is_some() {
+                shape = images.dims()[1..].to_vec();
+                raw.extend(images.to_data().convert::<f32>().iter::<f32>());
+            }
             for (offset, image) in Images::<Signed>::from_tensor(images)
                 .to_rgb()
                 .iter()
@@ -120,6 +134,12 @@ impl Decode {
             }
         }
         bar.finish_and_clear();
+        if let Some(path) = &self.raw {
+            let shape = [&[count], shape.as_slice()].concat();
+            let bytes = Bytes::from_elems(raw);
+            let images = StoredTensor::new("images".into(), DType::F32, shape, None, bytes);
+            save_tensors(path, &[images], Default::default())?;
+        }
         println!("{}: {count} images", self.out.display());
         Ok(())
     }

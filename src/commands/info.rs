@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use clap::Args;
 use svg_dino::{DinoError, Layout};
+use svg_model::{Bundle, Manifest};
 use svg_nn::{Container, StoredTensor, TensorFile};
 
 use crate::commands::open_weights;
 
-/// Say what a weight file or folder holds, and what is wrong with it
+/// Say what a weight file, folder or bundle holds, and what is wrong with it
 ///
 /// Nothing is loaded: sizes come from headers. Ends with a failure if a file has a problem.
 #[derive(Args)]
@@ -21,7 +22,7 @@ Examples:
   svg info dinov3_vits16plus_pretrain_lvd1689m-4057cbaa.pth
   svg info --brief dinov3-vit7b16/ svg_autoencoder.ckpt")]
 pub struct Info {
-    /// Weight files, shard indices or folders
+    /// Weight files, shard indices, folders or bundles
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Architecture, where the file does not say it: vits16, vits16plus, vitb16, ...
@@ -51,6 +52,9 @@ impl Info {
 
     fn describe(&self, path: &Path, out: &mut String) -> Result<()> {
         writeln!(out, "{}", path.display())?;
+        if Manifest::path(path).is_file() {
+            return describe_bundle(path, out);
+        }
         let file = TensorFile::open(path)?;
         writeln!(out, "  container     {}", container(file.container()))?;
         writeln!(out, "  tensors       {}", file.tensors().len())?;
@@ -126,6 +130,65 @@ impl Info {
         writeln!(out, "  problems      none")?;
         Ok(())
     }
+}
+
+/// Opening checks every file, so a bundle that can be described is whole.
+fn describe_bundle(path: &Path, out: &mut String) -> Result<()> {
+    let bundle = Bundle::open(path)?;
+    let manifest = bundle.manifest();
+    let (config, provenance) = (&manifest.autoencoder, &manifest.provenance);
+    writeln!(
+        out,
+        "  container     SVG bundle, format {}",
+        manifest.format
+    )?;
+    writeln!(
+        out,
+        "  made          {}, by {}",
+        provenance.source, provenance.made_by
+    )?;
+    if let Some(steps) = provenance.steps {
+        writeln!(out, "  steps         {}", grouped(steps as usize))?;
+    }
+    if let Some(perceptual) = &provenance.perceptual {
+        writeln!(out, "  perceptual    {perceptual}")?;
+    }
+    writeln!(
+        out,
+        "  encoder       {}, fingerprint {}",
+        manifest.encoder.name, manifest.encoder.fingerprint
+    )?;
+    let at = bundle.encoder_path();
+    let there = if at.exists() {
+        ""
+    } else {
+        " (not there; name it with --encoder)"
+    };
+    writeln!(out, "  its weights   {}{there}", at.display())?;
+    writeln!(
+        out,
+        "  channels      {} of the encoder, {} of the residual",
+        manifest.encoder.config.d_model,
+        config.residual_channels()
+    )?;
+    writeln!(out, "  alignment     {:?}", config.alignment)?;
+    if let Some(stored) = bundle.statistics()? {
+        let svg_residual::Statistics { semantic, residual } = stored.statistics;
+        writeln!(
+            out,
+            "  statistics    semantic {:+.4} \u{b1} {:.4}, residual {:+.4} \u{b1} {:.4}; {}",
+            semantic.mean, semantic.std, residual.mean, residual.std, stored.source
+        )?;
+    }
+    for (name, entry) in &manifest.files {
+        writeln!(
+            out,
+            "  file          {name}, {} bytes",
+            grouped(entry.bytes as usize)
+        )?;
+    }
+    writeln!(out, "  problems      none")?;
+    Ok(())
 }
 
 /// A reader that has seen enough, such as `head`, is no error.

@@ -38,6 +38,14 @@ fn formula(config: DecoderConfig, prefix: &str, device: &Device) -> Decoder {
     load_exact(decoder, tensors, "formula").unwrap()
 }
 
+/// Absolute, on images of deviation 0.6 to 0.7. GPUs sum a convolution in another order.
+fn tolerance(device: &Device) -> f64 {
+    match format!("{device:?}").contains("Flex") {
+        true => 2e-5,
+        false => 1e-4,
+    }
+}
+
 /// The reference has features as a map, channels first.
 fn tokens(map: Tensor<4>) -> Tensor<3> {
     map.flatten::<3>(2, 3).swap_dims(1, 2)
@@ -47,11 +55,10 @@ fn check(entry: &str, config: DecoderConfig, prefix: &str, shape: [usize; 4], de
     let decoder = formula(config, prefix, device);
     let features = tokens(murmur_tensor(&format!("{prefix}z"), shape, 1.0, device));
     let images = decoder.forward(features, [shape[2], shape[3]]);
-    case(entry).out.assert_matches(entry, images, TOLERANCE);
+    case(entry)
+        .out
+        .assert_matches(entry, images, tolerance(device));
 }
-
-/// Absolute, on images of deviation 0.7.
-const TOLERANCE: f64 = 2e-5;
 
 #[test]
 fn a_tiny_decoder_equals_the_reference() {

@@ -5,7 +5,7 @@ use burn::nn::conv::Conv2d;
 use burn::prelude::*;
 use burn::tensor::assert_shape;
 
-use crate::conv::conv3x3;
+use crate::conv::{apply, conv3x3};
 use crate::norm::{group_norm, norm_swish};
 use crate::{DecoderConfig, Level, Mid, Tiling, tile};
 
@@ -118,17 +118,17 @@ impl Decoder {
     }
 
     fn decode(&self, map: Tensor<4>) -> Tensor<4> {
-        self.conv_out.forward(self.run(map))
+        apply(&self.conv_out, self.run(map))
     }
 
     fn run(&self, map: Tensor<4>) -> Tensor<4> {
-        let x = self.mid.forward(self.conv_in.forward(map));
+        let x = self.mid.forward(apply(&self.conv_in, map));
         let levels = self.up.iter().rev();
         norm_swish(&self.norm_out, levels.fold(x, |x, level| level.forward(x)))
     }
 
     /// Tokens to `[batch, in_channels, rows, columns]`.
-    fn to_map(&self, features: Tensor<3>, [rows, columns]: [usize; 2]) -> Tensor<4> {
+    pub(crate) fn to_map(&self, features: Tensor<3>, [rows, columns]: [usize; 2]) -> Tensor<4> {
         let channels = self.config.in_channels;
         assert_shape!(features, [_, rows * columns, channels]);
         let [batch, ..] = features.dims();
@@ -236,7 +236,7 @@ mod tests {
         let trunk = decoder.trunk(x.clone(), [3, 2]);
         assert_eq!(trunk.dims(), [2, 8, 12, 8]);
         let want = decoder.forward(x, [3, 2]).into_data();
-        let image = decoder.conv_out.forward(trunk);
+        let image = apply(&decoder.conv_out, trunk);
         image.into_data().assert_eq(&want, true);
     }
 
@@ -285,7 +285,7 @@ mod tests {
                 let tiling = Tiling::new(12, overlap);
                 steps(decoder.forward_tiled(x.clone(), grid, tiling))
             };
-            let edge = |cell| 4 * cell - 1;
+            let edge = |cell: usize| 4 * cell - 1;
             whole += steps(decoder.forward(x.clone(), grid))[edge(12)];
             cut += tiled(0)[edge(12)];
             let steps = tiled(6);

@@ -2,7 +2,8 @@
 
 use burn::nn::{GroupNorm, GroupNormConfig};
 use burn::prelude::*;
-use burn::tensor::activation::silu;
+
+use crate::DecoderGradients;
 
 /// A norm over `groups` of channels and all positions. Burn's default epsilon is ten times this one.
 pub(crate) fn group_norm(groups: usize, channels: usize, device: &Device) -> GroupNorm {
@@ -17,7 +18,36 @@ pub(crate) fn group_norm(groups: usize, channels: usize, device: &Device) -> Gro
 ///
 /// - input and output: `[batch, channels, height, width]`
 pub(crate) fn norm_swish(norm: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
-    silu(norm.forward(x))
+    let [gamma, beta] = affine(norm);
+    svg_nn::group_norm_swish(x, gamma, beta, norm.num_groups, norm.epsilon)
+}
+
+/// The same on the plain device, its parameters taken as constants.
+pub(crate) fn plain_norm_swish(norm: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
+    let [gamma, beta] = affine(norm).map(Tensor::without_autodiff);
+    svg_nn::group_norm_swish(x, gamma, beta, norm.num_groups, norm.epsilon)
+}
+
+/// The gradient at the input of [`plain_norm_swish`], given the one at its output; those of the
+/// parameters are noted.
+pub(crate) fn norm_swish_backward(
+    norm: &GroupNorm,
+    x: Tensor<4>,
+    gradient: Tensor<4>,
+    sink: &mut DecoderGradients,
+) -> Tensor<4> {
+    let [gamma, beta] = affine(norm).map(Tensor::without_autodiff);
+    let (groups, epsilon) = (norm.num_groups, norm.epsilon);
+    let gradients = svg_nn::group_norm_swish_backward(x, gamma, beta, groups, epsilon, gradient);
+    sink.vector(norm.gamma.as_ref(), gradients.gamma);
+    sink.vector(norm.beta.as_ref(), gradients.beta);
+    gradients.x
+}
+
+fn affine(norm: &GroupNorm) -> [Tensor<1>; 2] {
+    let gamma = norm.gamma.as_ref().expect("every norm here is affine");
+    let beta = norm.beta.as_ref().expect("every norm here is affine");
+    [gamma.val(), beta.val()]
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use burn::prelude::*;
 use burn::tensor::module::interpolate;
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 
-use crate::conv::conv3x3;
+use crate::conv::{apply, conv, conv_backward, conv3x3};
+use crate::record::Step;
 
 /// `conv(double(x))`, where `double` makes each pixel a square of two by two.
 #[derive(Module, Debug)]
@@ -28,7 +29,19 @@ impl Upsample {
     /// - input: `[batch, channels, height, width]`
     /// - output: `[batch, channels, 2 height, 2 width]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        self.conv.forward(double(x))
+        apply(&self.conv, double(x))
+    }
+
+    /// The same with a way back.
+    pub(crate) fn record(&self, x: Tensor<4>) -> Step {
+        let layer = self.conv.clone();
+        Step::new(conv(&layer, double(x.clone())), move |gradient, sink| {
+            let at_double = conv_backward(&layer, double(x), gradient, sink);
+            let [batch, channels, height, width] = at_double.dims();
+            let squares = [batch * channels * height / 2, 2, width / 2, 2];
+            let sums = at_double.reshape(squares).sum_dim(3).sum_dim(1);
+            sums.reshape([batch, channels, height / 2, width / 2])
+        })
     }
 }
 

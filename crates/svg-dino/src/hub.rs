@@ -74,8 +74,24 @@ mod defaults {
 }
 
 impl HubConfig {
-    /// Reads the file; `None` if it does not exist.
+    /// Reads the file; `None` if it does not exist, or is somebody else's file of that name.
     pub(crate) fn read(path: &Path) -> Result<Option<DinoConfig>, DinoError> {
+        let value = read_json::<serde_json::Value>(path)?;
+        let about_a_model = |value: &serde_json::Value| {
+            [
+                "model_type",
+                "architectures",
+                "hidden_size",
+                "hidden_act",
+                "use_gated_mlp",
+                "query_bias",
+            ]
+            .iter()
+            .any(|name| value.get(name).is_some())
+        };
+        if !value.as_ref().is_some_and(about_a_model) {
+            return Ok(None);
+        }
         let Some(config) = read_json::<Self>(path)? else {
             return Ok(None);
         };
@@ -233,6 +249,11 @@ mod tests {
         ] {
             assert!(read(json).is_err(), "{json} was accepted");
         }
+    }
+
+    #[test]
+    fn a_file_of_that_name_about_something_else_is_no_error() {
+        assert_eq!(read(r#"{"steps": 100, "batch_size": 4}"#).unwrap(), None);
     }
 
     #[test]

@@ -28,6 +28,7 @@
 //! - [`EvalError`]: what is wrong with a file of VGG16 weights, and where to get one
 
 mod error;
+mod gradient;
 mod import;
 mod lpips;
 mod psnr;

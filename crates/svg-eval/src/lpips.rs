@@ -77,7 +77,7 @@ impl Lpips {
     fn new(device: &Device) -> Self {
         let linear = |channels: &usize| Initializer::Zeros.init([1, *channels, 1, 1], device);
         Self {
-            vgg: Vgg16::new(device),
+            vgg: Vgg16::init(device),
             lin: CHANNELS.iter().map(linear).collect(),
         }
     }
@@ -96,17 +96,8 @@ impl Lpips {
     ///
     /// If the two differ in shape, there are not three channels, or a side is below 16 pixels.
     pub fn forward(&self, images: Tensor<4>, reference: Tensor<4>) -> Tensor<1> {
-        let [batch, channels, height, width] = images.dims();
-        assert_eq!(
-            images.dims(),
-            reference.dims(),
-            "images of another shape than their reference"
-        );
-        assert!(
-            channels == 3 && height >= SMALLEST && width >= SMALLEST,
-            "LPIPS needs 3 channels and sides of at least {SMALLEST} pixels, got {channels} channels \
-             and {height} by {width} pixels"
-        );
+        assert_sizes(&images, &reference);
+        let [batch, ..] = images.dims();
         let features = |x: Tensor<4>| self.vgg.forward(normalize(x));
         let constant = features(reference.without_autodiff());
         let pairs = features(images).into_iter().zip(constant);
@@ -119,6 +110,20 @@ impl Lpips {
             .reduce(|sum, layer| sum + layer)
             .expect("five layers")
     }
+}
+
+pub(crate) fn assert_sizes(images: &Tensor<4>, reference: &Tensor<4>) {
+    let [_, channels, height, width] = images.dims();
+    assert_eq!(
+        images.dims(),
+        reference.dims(),
+        "images of another shape than their reference"
+    );
+    assert!(
+        channels == 3 && height >= SMALLEST && width >= SMALLEST,
+        "LPIPS needs 3 channels and sides of at least {SMALLEST} pixels, got {channels} channels \
+         and {height} by {width} pixels"
+    );
 }
 
 /// Files do not have the name of our field in front of torchvision's.
@@ -135,11 +140,19 @@ fn in_the_users_names(error: LoadError) -> LoadError {
     mismatch.into()
 }
 
-fn normalize(images: Tensor<4>) -> Tensor<4> {
-    let device = images.device();
-    let per_channel =
-        |values: [f32; 3]| Tensor::<1>::from_floats(values, &device).reshape([1, 3, 1, 1]);
-    (images - per_channel(SHIFT)) / per_channel(SCALE)
+pub(crate) fn normalize(images: Tensor<4>) -> Tensor<4> {
+    let shift = per_channel(SHIFT, &images);
+    scale(images - shift)
+}
+
+/// The division of [`normalize`], which a gradient goes through too.
+pub(crate) fn scale(images: Tensor<4>) -> Tensor<4> {
+    let scale = per_channel(SCALE, &images);
+    images / scale
+}
+
+fn per_channel(values: [f32; 3], like: &Tensor<4>) -> Tensor<4> {
+    Tensor::<1>::from_floats(values, &like.device()).reshape([1, 3, 1, 1])
 }
 
 /// `f / (|f| + 1e-10)` along the channels.
@@ -147,7 +160,7 @@ fn normalize(images: Tensor<4>) -> Tensor<4> {
 /// The root of zero has no derivative, and after a ReLU whole positions are zero. Below 1e-20 the root
 /// is therefore held constant, which changes no value that f32 could show and makes the gradient there
 /// a finite number, which the ReLU then stops.
-fn unit(features: Tensor<4>) -> Tensor<4> {
+pub(crate) fn unit(features: Tensor<4>) -> Tensor<4> {
     let squares = features.clone().square().sum_dim(1); // [batch, 1, rows, columns]
     features / (squares.clamp_min(1e-20).sqrt() + 1e-10)
 }
@@ -160,7 +173,7 @@ mod tests {
 
     /// VGG16 with random convolutions under torchvision's names.
     fn vgg() -> Vec<StoredTensor> {
-        module_tensors(&Vgg16::new(&Device::default()))
+        module_tensors(&Vgg16::init(&Device::default()))
     }
 
     fn lpips() -> Lpips {

@@ -6,6 +6,7 @@ use burn::prelude::*;
 use burn::tensor::activation::relu;
 use burn::tensor::module::max_pool2d;
 use burn::tensor::ops::MaxPoolOptions;
+use svg_nn::conv3x3;
 
 /// Places in torchvision's list of layers, with the channels that go in and come out.
 pub(crate) const CONVOLUTIONS: [(usize, [usize; 2]); 13] = [
@@ -25,7 +26,7 @@ pub(crate) const CONVOLUTIONS: [(usize, [usize; 2]); 13] = [
 ];
 
 /// Convolutions after whose ReLU the features are taken: relu1_2, 2_2, 3_3, 4_3 and 5_3.
-const TAPS: [usize; 5] = [2, 7, 14, 21, 28];
+pub(crate) const TAPS: [usize; 5] = [2, 7, 14, 21, 28];
 
 /// Channels of the five features.
 pub(crate) const CHANNELS: [usize; 5] = [64, 128, 256, 512, 512];
@@ -41,7 +42,8 @@ pub struct Vgg16 {
 }
 
 impl Vgg16 {
-    pub(crate) fn new(device: &Device) -> Self {
+    /// Random weights, which see nothing; [`Lpips::open`](crate::Lpips::open) reads trained ones.
+    pub fn init(device: &Device) -> Self {
         let convolution = |index: usize| {
             let (_, channels) = *CONVOLUTIONS.iter().find(|(place, _)| *place == index)?;
             let config = Conv2dConfig::new(channels, [3, 3]);
@@ -67,7 +69,8 @@ impl Vgg16 {
             let Some(convolution) = convolution else {
                 continue;
             };
-            x = relu(convolution.forward(x));
+            let bias = convolution.bias.as_ref().map(|bias| bias.val());
+            x = relu(conv3x3(x, convolution.weight.val(), bias));
             if TAPS.contains(&index) {
                 taps.push(x.clone());
                 if taps.len() < TAPS.len() {
@@ -90,7 +93,7 @@ mod tests {
 
     #[test]
     fn names_and_sizes_are_those_of_torchvision() {
-        let vgg = Vgg16::new(&Device::default());
+        let vgg = Vgg16::init(&Device::default());
         assert_eq!(vgg.num_params(), 14_714_688);
         let tensors = module_tensors(&vgg);
         assert_eq!(tensors.len(), 26);
@@ -100,7 +103,7 @@ mod tests {
 
     #[test]
     fn features_are_taken_at_five_resolutions() {
-        let vgg = Vgg16::new(&Device::default());
+        let vgg = Vgg16::init(&Device::default());
         let taps = vgg.forward(Tensor::zeros([1, 3, 16, 32], &Device::default()));
         let dims: Vec<_> = taps.iter().map(|tap| tap.dims()).collect();
         let want = (0..5).map(|k| [1, CHANNELS[k], 16 >> k, 32 >> k]);

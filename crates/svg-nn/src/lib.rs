@@ -28,6 +28,8 @@
 //!
 //! - [`SelfAttention`]: fused projection, optional query and key normalisation, optional [`Rotation`]
 //! - [`Mlp`] and [`SwiGluMlp`]: the two feed-forward layers of vision transformers
+//! - [`conv3x3`], [`group_norm_swish`], [`gelu`] and their gradients: the layers of convolutional
+//!   networks, with forms of their own on the CPU
 //! - [`LayerScale`]: a learned factor per channel
 //! - [`Frozen`]: a module that travels with its owner but is never trained or saved
 //! - [`TensorFile`], [`load_exact`], [`module_tensors`], [`save_tensors`]: bytes to parameters and back
@@ -35,12 +37,15 @@
 
 mod attention;
 mod collect;
+mod conv;
 mod error;
 mod frozen;
+mod gelu;
 mod kernel;
 mod layer_scale;
 mod load;
 mod mlp;
+mod norm_swish;
 mod precision;
 mod rotation;
 mod save;
@@ -49,11 +54,19 @@ mod tensor_file;
 
 pub use attention::{SelfAttention, SelfAttentionConfig};
 pub use collect::module_tensors;
+pub use conv::{
+    Conv3x3Gradients, conv3x3, conv3x3_backward, conv3x3_input_backward, conv3x3_weight_backward,
+};
 pub use error::{LoadError, Mismatch};
 pub use frozen::Frozen;
+pub use gelu::gelu;
 pub use layer_scale::{LayerScale, LayerScaleConfig};
 pub use load::load_exact;
 pub use mlp::{Mlp, MlpConfig};
+pub use norm_swish::{
+    GroupNormSwishGradients, group_norm, group_norm_backward, group_norm_swish,
+    group_norm_swish_backward,
+};
 pub use precision::Precision;
 pub use rotation::Rotation;
 pub use save::save_tensors;

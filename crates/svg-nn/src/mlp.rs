@@ -2,8 +2,9 @@
 
 use burn::nn::{Linear, LinearConfig};
 use burn::prelude::*;
-use burn::tensor::activation::{gelu, gelu_approximate};
+use burn::tensor::activation::gelu_approximate;
 
+use crate::gelu;
 use crate::precision::linear;
 
 /// Configuration of [`Mlp`].

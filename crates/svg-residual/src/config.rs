@@ -103,7 +103,7 @@ impl ResidualConfig {
             .with_d_ff(block(0)?)
             .with_channels(*shape("heads.2.weight")?.first()?)
             .with_mask_ratio(mask_ratio);
-        (side > 0 && side * side == patches).then_some(config)
+        (patch_size > 0 && side > 0 && side * side == patches).then_some(config)
     }
 
     /// Initialises a network for training from scratch, as the published one was: zero class token,

@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn every_parameter_but_the_mask_token_gets_a_gradient() {
+    fn gradients_reach_both_ends_and_interpolated_positions() {
         let device = Device::default().autodiff();
         let encoder = tiny().with_mask_ratio(0.0).init(&device);
         let residual = encoder.forward(images([2, 3, 12, 8], &device));

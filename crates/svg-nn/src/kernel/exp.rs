@@ -14,7 +14,8 @@ pub fn exp(x: f32) -> f32 {
     // Adding 1.5 * 2^23 rounds to an integer.
     const ROUND: f32 = 12_582_912.0;
     let clamped = x.clamp(-87.3, 88.3);
-    let n = clamped * LOG2_E + ROUND - ROUND;
+    let rounded = clamped * LOG2_E + ROUND;
+    let n = rounded - ROUND;
     let r = clamped - n * LN_2_HIGH - n * LN_2_LOW;
     // Minimax polynomial of (e^r - 1 - r) / r^2 on [-ln 2 / 2, ln 2 / 2] (Cephes).
     let p = 1.987_569_1e-4;
@@ -24,15 +25,16 @@ pub fn exp(x: f32) -> f32 {
     let p = p * r + 0.166_666_65;
     let p = p * r + 0.5;
     let p = p * r * r + r + 1.0;
-    let scale = f32::from_bits((((n as i32) + 127) << 23) as u32);
+    // The last bits of the rounded number are those of the integer.
+    let scale = f32::from_bits(rounded.to_bits().wrapping_add(127) << 23);
     if x < -87.3 { 0.0 } else { p * scale }
 }
 
 /// Compiles a function over slices for the vector units of x86 processors and picks one at run time.
 macro_rules! vectorised {
-    ($(#[$doc:meta])* pub fn $name:ident($($arg:ident: $ty:ty),*) $(-> $out:ty)? $body:block) => {
+    ($(#[$doc:meta])* $seen:vis fn $name:ident($($arg:ident: $ty:ty),*) $(-> $out:ty)? $body:block) => {
         $(#[$doc])*
-        pub fn $name($($arg: $ty),*) $(-> $out)? {
+        $seen fn $name($($arg: $ty),*) $(-> $out)? {
             #[inline(always)]
             fn body($($arg: $ty),*) $(-> $out)? $body
 

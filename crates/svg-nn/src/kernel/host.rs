@@ -5,7 +5,7 @@ use burn::tensor::TensorData;
 use gemm::Parallelism;
 use rayon::prelude::*;
 
-use super::exp;
+use super::{erf, exp};
 use crate::Rotation;
 
 /// Numbers for one thread at a time: a multiple of every vector, small enough for its cache.
@@ -19,6 +19,15 @@ pub fn silu_product(gate: Tensor<3>, up: Tensor<3>) -> Tensor<3> {
     let pieces = pieces.zip(numbers(&up).par_chunks(CHUNK));
     pieces.for_each(|(gate, up)| exp::silu_product(gate, up));
     Tensor::from_data(gate, &device)
+}
+
+/// In place of `x`, if nobody else holds it.
+pub fn gelu(x: Tensor<3>) -> Tensor<3> {
+    let device = x.device();
+    let mut x = x.into_data();
+    let pieces = numbers_mut(&mut x).par_chunks_mut(CHUNK);
+    pieces.for_each(erf::gelu);
+    Tensor::from_data(x, &device)
 }
 
 /// One head of one image at a time on each thread, straight from the packed projection.
@@ -169,10 +178,12 @@ unsafe fn product(
     }
 }
 
-fn numbers(data: &TensorData) -> &[f32] {
+/// What a tensor of f32 holds.
+pub fn numbers(data: &TensorData) -> &[f32] {
     data.as_slice().expect("the caller has checked for f32")
 }
 
-fn numbers_mut(data: &mut TensorData) -> &mut [f32] {
+/// What a tensor of f32 holds.
+pub fn numbers_mut(data: &mut TensorData) -> &mut [f32] {
     data.as_mut_slice().expect("the caller has checked for f32")
 }

@@ -1,4 +1,4 @@
-//! Steps of a transformer block that are worth a single pass over memory.
+//! Steps of a network that are worth another form on the CPU than burn's operations have.
 //!
 //! Each has a form composed of burn's operations, which runs and differentiates everywhere, and a form
 //! for burn's CPU backend, which is used where nothing has to be differentiated: there, a tensor's
@@ -6,13 +6,26 @@
 //! AVX-512, the CPU forms take a ViT-S+/16 block's gating from 32 to 12 ms and its attention from 31 to
 //! 15 ms (8 images of 256 x 256, the bench `layers`); burn 0.22 computes the exponentials there one by
 //! one.
+//!
+//! The layers of convolutional networks are here for the same reason: [`winograd`] for convolutions of
+//! three by three and their gradients, [`norm`] for group norm with its activation. The bench
+//! `convolution` puts them beside burn's.
 
+#[macro_use]
 mod exp;
-mod host;
+mod erf;
+pub(crate) mod host;
+mod matrix;
+pub(crate) mod norm;
+mod planes;
+mod scratch;
+mod target;
+mod tile;
+pub(crate) mod winograd;
 
 use burn::prelude::*;
 use burn::tensor::DType;
-use burn::tensor::activation::silu;
+use burn::tensor::activation::{self, silu};
 use burn::tensor::module::attention;
 use burn::tensor::ops::AttentionModuleOptions;
 
@@ -23,6 +36,14 @@ pub(crate) fn silu_product(gate: Tensor<3>, up: Tensor<3>) -> Tensor<3> {
     match on_host(&gate) && on_host(&up) {
         true => host::silu_product(gate, up),
         false => silu(gate) * up,
+    }
+}
+
+/// `x (1 + erf(x / sqrt 2)) / 2`.
+pub(crate) fn gelu(x: Tensor<3>) -> Tensor<3> {
+    match on_host(&x) {
+        true => host::gelu(x),
+        false => activation::gelu(x),
     }
 }
 
@@ -58,7 +79,7 @@ pub(crate) fn packed_attention(qkv: Tensor<5>, rotation: Option<&Rotation>) -> T
 ///
 /// Libraries compile no backend, so the backend's type cannot be named here; its printed name can. A
 /// name that changes costs speed, never correctness.
-fn on_host<const D: usize>(tensor: &Tensor<D>) -> bool {
+pub(crate) fn on_host<const D: usize>(tensor: &Tensor<D>) -> bool {
     tensor.dtype() == DType::F32 && format!("{:?}", tensor.device()).starts_with("Device<Flex(")
 }
 
@@ -94,6 +115,14 @@ mod tests {
     }
 
     #[test]
+    fn both_forms_of_gelu_agree() {
+        let x = random([3, 41, 1001]);
+        let expected = activation::gelu(x.clone()).into_data();
+        let out = gelu(x).into_data();
+        out.assert_approx_eq::<f32>(&expected, Tolerance::absolute(1e-6));
+    }
+
+    #[test]
     fn both_forms_of_attention_agree() {
         let device = Device::default().autodiff();
         for (tokens, heads, head_dim) in [(37, 3, 16), (5, 1, 8), (70, 2, 64)] {
@@ -115,6 +144,7 @@ mod tests {
         let (gate, up) = (random([1, 2, 5]), random([1, 2, 5]));
         let before = gate.to_data();
         silu_product(gate.clone(), up);
+        gelu(gate.clone());
         gate.into_data().assert_eq(&before, true);
         let qkv = random([1, 4, 3, 1, 8]);
         let before = qkv.to_data();

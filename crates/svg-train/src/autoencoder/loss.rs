@@ -22,11 +22,32 @@ pub trait Perceptual {
     /// - images, reference: `[batch, 3, height, width]` in `[-1, 1]`
     /// - output: `[batch]`
     fn distance(&self, images: Tensor<4>, reference: Tensor<4>) -> Tensor<1>;
+
+    /// The distances, and the gradient of their sum at the images; all on the plain device.
+    ///
+    /// # Shapes
+    ///
+    /// - images, reference: `[batch, 3, height, width]` in `[-1, 1]`, on the plain device
+    /// - output: `[batch]` and `[batch, 3, height, width]`
+    fn differentiate(&self, images: Tensor<4>, reference: Tensor<4>) -> (Tensor<1>, Tensor<4>) {
+        let leaf = Tensor::from_inner(images).require_grad();
+        let distance = self.distance(leaf.clone(), reference);
+        let gradients = distance.clone().sum().backward();
+        let gradient = leaf.grad(&gradients);
+        (
+            distance.inner(),
+            gradient.expect("the distance depends on the images"),
+        )
+    }
 }
 
 impl Perceptual for Lpips {
     fn distance(&self, images: Tensor<4>, reference: Tensor<4>) -> Tensor<1> {
         self.forward(images, reference)
+    }
+
+    fn differentiate(&self, images: Tensor<4>, reference: Tensor<4>) -> (Tensor<1>, Tensor<4>) {
+        Lpips::differentiate(self, images, reference)
     }
 }
 
@@ -66,6 +87,14 @@ pub struct GeneratorStep {
     pub gradients: Gradients,
     /// The reconstructions, a constant on the plain device, `[batch, 3, height, width]`.
     pub image: Tensor<4>,
+    /// What to log.
+    pub terms: GeneratorTerms,
+}
+
+/// The part of the autoencoder's step above the image.
+pub struct ImageStep {
+    /// Of the loss at the reconstructions, on the plain device, `[batch, 3, height, width]`.
+    pub gradient: Tensor<4>,
     /// What to log.
     pub terms: GeneratorTerms,
 }
@@ -144,25 +173,69 @@ impl Objective {
             trunk.is_tracked(),
             "the decoder's trunk carries no graph: move the autoencoder to an autodiff device"
         );
-        let target = target.without_autodiff();
         let image = conv_out.forward(trunk.clone());
+        let plain = image.clone().inner();
+        let trunk = trunk.inner();
+        let step = self.at_image(
+            plain.clone(),
+            trunk,
+            conv_out,
+            target,
+            perceptual,
+            critic,
+            active,
+        );
+        let gradients = (image * Tensor::from_inner(step.gradient)).sum().backward();
+        GeneratorStep {
+            gradients,
+            image: plain,
+            terms: step.terms,
+        }
+    }
+
+    /// The autoencoder's loss and its gradient at the reconstructions: the part above the cut.
+    ///
+    /// # Shapes
+    ///
+    /// - image: `[batch, 3, height, width]`, the reconstructions
+    /// - trunk: `[batch, channels, height, width]`, the input of `conv_out`
+    /// - target: `[batch, 3, height, width]` in `[-1, 1]`
+    ///
+    /// Graphs behind them are left alone.
+    ///
+    /// # Panics
+    ///
+    /// If `conv_out` changes the size, or shapes do not fit.
+    #[allow(clippy::too_many_arguments)]
+    pub fn at_image(
+        &self,
+        image: Tensor<4>,
+        trunk: Tensor<4>,
+        conv_out: &Conv2d,
+        target: Tensor<4>,
+        perceptual: &dyn Perceptual,
+        critic: Option<&Critic>,
+        active: bool,
+    ) -> ImageStep {
+        let target = target.without_autodiff();
+        let image = image.without_autodiff();
         assert_eq!(
             image.dims(),
             target.dims(),
             "a reconstruction of another shape than its target"
         );
-        let [_, channels, height, width] = image.dims();
+        let [batch, channels, height, width] = image.dims();
         let elements = (channels * height * width) as f64;
 
-        let leaf = image.clone().detach().require_grad();
-        let l1 = (leaf.clone() - target.clone()).abs().mean();
-        let distance = perceptual.distance(leaf.clone(), target).mean();
-        let nll = (l1.clone() + distance.clone() * self.perceptual_weight) * elements;
-        let mut pull = gradient_at(&leaf, &nll);
-        let mut terms = vec![l1, distance];
+        // nll = (sum |x - y| + perceptual_weight elements sum p) / batch
+        let difference = image.clone() - target.clone();
+        let (distance, at_image) = perceptual.differentiate(image.clone(), target);
+        let weight = self.perceptual_weight * elements;
+        let mut pull = (difference.clone().sign() + at_image * weight) / batch as f64;
+        let mut terms = vec![difference.abs().mean(), distance.mean()];
 
         if let Some(critic) = critic.filter(|_| active || self.monitor_inactive) {
-            let leaf = image.clone().detach().require_grad();
+            let leaf = Tensor::from_inner(image).require_grad();
             let g = critic.constant().forward(leaf.clone()).mean().neg();
             let push = gradient_at(&leaf, &g);
             let trunk = trunk.without_autodiff();
@@ -174,10 +247,8 @@ impl Objective {
                 pull = pull + push * weight.reshape([1, 1, 1, 1]);
             }
         }
-        let gradients = (image.clone() * pull).sum().backward();
-        GeneratorStep {
-            gradients,
-            image: image.without_autodiff(),
+        ImageStep {
+            gradient: pull,
             terms: self.terms(&numbers(terms), elements, active),
         }
     }

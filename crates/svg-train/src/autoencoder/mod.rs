@@ -20,7 +20,8 @@ pub use config::{AdamSettings, Adversary, AutoencoderTraining, Start};
 pub use critic::{Critic, CriticBlock, CriticConfig};
 pub use feature_distance::FeatureDistance;
 pub use loss::{
-    AdversarialTerms, CriticStep, CriticTerms, GeneratorStep, GeneratorTerms, Objective, Perceptual,
+    AdversarialTerms, CriticStep, CriticTerms, GeneratorStep, GeneratorTerms, ImageStep, Objective,
+    Perceptual,
 };
 pub use players::Generator;
 pub use run::{Ended, Observer, RunInputs, train};

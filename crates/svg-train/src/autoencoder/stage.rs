@@ -3,7 +3,7 @@
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
 use burn::prelude::*;
 use rand::Rng;
-use svg_decoder::Decoder;
+use svg_decoder::{Decoder, Recording};
 use svg_model::{Alignment, AutoencoderConfig, FeatureEncoder, SvgAutoencoder};
 use svg_nn::Frozen;
 use svg_residual::{Running, Statistics, align};
@@ -122,19 +122,21 @@ impl<E: FeatureEncoder> Stage<E> {
             let [_, _, height, width] = images.dims();
             let patch = self.encoder.patch_size();
             let decoder = &self.generator.decoder;
-            let trunk = decoder.trunk(features, [height / patch, width / patch]);
-            let step = self.config.objective.generator(
-                trunk,
+            let grid = [height / patch, width / patch];
+            let recording = decoder.record(features.clone(), grid);
+            let fake = recording.images.clone();
+            let step = self.config.objective.at_image(
+                fake.clone(),
+                recording.trunk.clone(),
                 &decoder.conv_out,
                 images.clone(),
                 &*self.perceptual,
                 self.critic.as_ref(),
                 generator_active,
             );
-            let gradients = GradientsParams::from_grads(step.gradients, &self.generator);
+            let gradients = self.way_back(recording, step.gradient, features);
             of_generator.add(&self.generator, gradients);
             let critic = self.critic.as_ref().filter(|_| critic_steps).map(|critic| {
-                let fake = step.image;
                 let objective = &self.config.objective;
                 let step = objective.critic(critic, images.clone(), fake, critic_active);
                 let gradients = GradientsParams::from_grads(step.gradients, critic);
@@ -207,10 +209,8 @@ impl<E: FeatureEncoder> Stage<E> {
         let raw = residual.forward(Tensor::from_inner(images));
         let ratio = residual.config().mask_ratio;
         let masked: Vec<bool> = (0..count).map(|_| fraction(&mut random) < ratio).collect();
-        let raw = match masked.contains(&true) {
-            true => residual.mask(raw, Tensor::from_data(masked.as_slice(), &self.device)),
-            false => raw,
-        };
+        // Also where none is masked: the token's moments decay like all others.
+        let raw = residual.mask(raw, Tensor::from_data(masked.as_slice(), &self.device));
         let statistics = Statistics::of(semantic.clone(), raw.clone().inner());
         let aligned = match self.config.autoencoder.alignment {
             Alignment::None => raw,
@@ -220,6 +220,33 @@ impl<E: FeatureEncoder> Stage<E> {
         };
         let features = Tensor::cat(vec![Tensor::from_inner(semantic), aligned], 2);
         (features, Some(statistics))
+    }
+
+    /// From the gradient at the images to those of the decoder, by its recording, and of the residual
+    /// encoder, by its graph.
+    fn way_back(
+        &self,
+        recording: Recording,
+        at_images: Tensor<4>,
+        features: Tensor<3>,
+    ) -> GradientsParams {
+        let (of_decoder, at_features) = recording.backward(at_images);
+        let mut gradients = match &self.generator.residual {
+            Some(residual) => {
+                let graph = (features * Tensor::from_inner(at_features))
+                    .sum()
+                    .backward();
+                GradientsParams::from_grads(graph, residual)
+            }
+            None => GradientsParams::new(),
+        };
+        for (id, gradient) in of_decoder.vectors {
+            gradients.register(id, gradient);
+        }
+        for (id, gradient) in of_decoder.kernels {
+            gradients.register(id, gradient);
+        }
+        gradients
     }
 
     /// The model as it stands, for inference: averaged where there is an average, frozen where there are

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use burn::optim::ModuleOptimizer;
+use burn::store::burn_pack::Bytes;
 use serde::{Deserialize, Serialize};
 use svg_model::{FeatureEncoder, StoredStatistics};
 use svg_nn::{TensorFile, load_exact, module_tensors, save_tensors};
@@ -107,8 +108,14 @@ fn save_optimizer(optimizer: &ModuleOptimizer, path: &Path) -> Result<(), TrainE
     optimizer.save(path).map_err(|error| failed(path, error))
 }
 
+/// Through memory: Burn reads a file when a moment is first asked for, and by then the checkpoint may have
+/// given way to a newer one.
 fn load_optimizer(optimizer: ModuleOptimizer, path: &Path) -> Result<ModuleOptimizer, TrainError> {
-    optimizer.load(path).map_err(|error| failed(path, error))
+    let bytes = std::fs::read(path).map_err(TrainError::system(path))?;
+    let bytes = Bytes::from_bytes_vec(bytes);
+    optimizer
+        .from_bytes(bytes)
+        .map_err(|error| failed(path, error))
 }
 
 fn failed(path: &Path, error: impl std::fmt::Display) -> TrainError {

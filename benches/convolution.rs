@@ -1,0 +1,118 @@
+//! The layers of a convolutional decoder on the CPU, forward and backward, beside burn's own.
+//!
+//! ```text
+//! cargo bench --bench convolution
+//! ```
+//!
+//! Rates are those of the direct algorithm, whatever is really computed.
+
+use std::time::Instant;
+
+use burn::prelude::*;
+use burn::tensor::Distribution;
+use burn::tensor::activation;
+use burn::tensor::module::{conv2d, conv2d_weight_backward};
+use burn::tensor::ops::ConvOptions;
+use mimalloc::MiMalloc;
+use svg_nn::{
+    conv3x3, conv3x3_input_backward, conv3x3_weight_backward, gelu, group_norm_swish,
+    group_norm_swish_backward,
+};
+
+/// As in the program whose speed this explains.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+/// Channels in and out, rows and columns.
+const CONVOLUTIONS: [[usize; 3]; 6] = [
+    [512, 512, 16],
+    [512, 512, 32],
+    [256, 256, 64],
+    [128, 128, 256],
+    [392, 512, 16],
+    [128, 3, 256],
+];
+
+fn main() {
+    let device = Device::default();
+    for sizes in CONVOLUTIONS {
+        convolution(sizes, &device);
+    }
+    for (channels, side) in [(128, 256), (512, 16)] {
+        norm(channels, side, &device);
+    }
+    let x = random([1, 1200, 1000], &device);
+    report("gelu, 1.2 million", 0.0, || gelu(x.clone()));
+    report("  burn", 0.0, || activation::gelu(x.clone()));
+}
+
+fn convolution([inputs, outputs, side]: [usize; 3], device: &Device) {
+    let x = random([1, inputs, side, side], device);
+    let dy = random([1, outputs, side, side], device);
+    let weight = random([outputs, inputs, 3, 3], device);
+    let bias = random([outputs], device);
+    let options = || ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
+    let gigaflop = 18.0 * (inputs * outputs * side * side) as f64 / 1e9;
+    println!("{inputs} to {outputs} channels, {side} x {side}");
+    report("  forward", gigaflop, || {
+        conv3x3(x.clone(), weight.clone(), Some(bias.clone()))
+    });
+    report("    burn", gigaflop, || {
+        conv2d(x.clone(), weight.clone(), Some(bias.clone()), options())
+    });
+    report("  input backward", gigaflop, || {
+        conv3x3_input_backward(weight.clone(), dy.clone())
+    });
+    report("    burn", gigaflop, || {
+        let turned = weight.clone().swap_dims(0, 1).flip([2, 3]);
+        conv2d(dy.clone(), turned, None, options())
+    });
+    report("  weight backward", gigaflop, || {
+        conv3x3_weight_backward(x.clone(), dy.clone())
+    });
+    report("    burn", gigaflop, || {
+        conv2d_weight_backward(x.clone(), weight.clone(), dy.clone(), options())
+    });
+}
+
+fn norm(channels: usize, side: usize, device: &Device) {
+    let x = random([1, channels, side, side], device);
+    let dy = random([1, channels, side, side], device);
+    let (gamma, beta) = (random([channels], device), random([channels], device));
+    println!("group norm and swish, {channels} channels, {side} x {side}");
+    report("  forward", 0.0, || {
+        group_norm_swish(x.clone(), gamma.clone(), beta.clone(), 32, 1e-6)
+    });
+    report("  forward, composed", 0.0, || {
+        let groups = x.clone().reshape([1, 32, channels / 32 * side * side]);
+        let centred = groups.clone() - groups.mean_dim(2);
+        let variance = centred.clone().square().mean_dim(2);
+        let normed = (centred / (variance + 1e-6).sqrt()).reshape([1, channels, side, side]);
+        let affine = |of: &Tensor<1>| of.clone().reshape([1, channels, 1, 1]);
+        activation::silu(normed * affine(&gamma) + affine(&beta))
+    });
+    report("  backward", 0.0, || {
+        let (gamma, beta) = (gamma.clone(), beta.clone());
+        group_norm_swish_backward(x.clone(), gamma, beta, 32, 1e-6, dy.clone()).x
+    });
+}
+
+fn random<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
+    Tensor::random(shape, Distribution::Normal(0.0, 1.0), device)
+}
+
+/// Prints the best of ten calls, after two to warm up.
+fn report<const D: usize>(name: &str, gigaflop: f64, call: impl Fn() -> Tensor<D>) {
+    let once = || {
+        let start = Instant::now();
+        let output = call();
+        output.device().sync().expect("the device answers");
+        start.elapsed().as_secs_f64()
+    };
+    let best = (0..12).map(|_| once()).skip(2).fold(f64::MAX, f64::min);
+    let rate = match gigaflop {
+        0.0 => String::new(),
+        _ => format!("{:.0} GFLOP/s", gigaflop / best),
+    };
+    println!("{name:<26} {:>8.2} ms  {rate}", best * 1e3);
+}
