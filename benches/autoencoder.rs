@@ -133,7 +133,7 @@ fn train(batch: usize, options: &Options, device: &Device) -> Result<Vec<f64>> {
     let (mut stage, mut number) = (Some(stage), 0);
     timed(options, device, || {
         if let Some(before) = stage.take() {
-            stage = Some(before.step(number, 1e-4, &[images.clone()]).0);
+            stage = Some(before.step(number, 1e-4, std::slice::from_ref(&images)).0);
             number += 1;
         }
     })

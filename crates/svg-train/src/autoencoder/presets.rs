@@ -127,7 +127,7 @@ impl AutoencoderTraining {
                     --encoder encoder.safetensors --out RUN. docs/training.md has its figures."
                 .to_string(),
             autoencoder: AutoencoderConfig::new(decoder).with_residual(Some(residual)),
-            steps: 4_000,
+            steps: 2_500,
             batch_size: 32,
             accumulation: 1,
             data: Recipe {
