@@ -19,7 +19,6 @@ use anyhow::{Context, Result, bail};
 use burn::prelude::*;
 use burn::tensor::Distribution;
 use clap::Parser;
-use mimalloc::MiMalloc;
 use svg_dino::DinoConfig;
 use svg_eval::{Lpips, Vgg16};
 use svg_model::{Alignment, AutoencoderConfig};
@@ -27,10 +26,6 @@ use svg_nn::module_tensors;
 use svg_train::autoencoder::{Adversary, AutoencoderTraining, CriticConfig, Stage, Start};
 
 use support::{compiled_devices, memory};
-
-/// As in the program whose speed this measures.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Times the autoencoder.
 #[derive(Parser)]
@@ -56,6 +51,7 @@ struct Options {
 }
 
 fn main() -> Result<()> {
+    support::allocator::keep_memory();
     let options = Options::parse();
     println!("device    what    batch     median        min        max   images/s   peak MiB");
     for (name, device) in compiled_devices() {

@@ -6,6 +6,8 @@
 //!
 //! Rates are those of the direct algorithm, whatever is really computed.
 
+mod support;
+
 use std::time::Instant;
 
 use burn::prelude::*;
@@ -13,15 +15,10 @@ use burn::tensor::Distribution;
 use burn::tensor::activation;
 use burn::tensor::module::{conv2d, conv2d_weight_backward};
 use burn::tensor::ops::ConvOptions;
-use mimalloc::MiMalloc;
 use svg_nn::{
     conv3x3, conv3x3_input_backward, conv3x3_weight_backward, gelu, group_norm_swish,
     group_norm_swish_backward,
 };
-
-/// As in the program whose speed this explains.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Channels in and out, rows and columns.
 const CONVOLUTIONS: [[usize; 3]; 6] = [
@@ -34,6 +31,7 @@ const CONVOLUTIONS: [[usize; 3]; 6] = [
 ];
 
 fn main() {
+    support::allocator::keep_memory();
     let device = Device::default();
     for sizes in CONVOLUTIONS {
         convolution(sizes, &device);

@@ -18,16 +18,11 @@ use anyhow::Result;
 use burn::prelude::*;
 use burn::tensor::Distribution;
 use clap::Parser;
-use mimalloc::MiMalloc;
 use serde::Serialize;
 use svg_dino::{Dino, DinoConfig};
 use svg_nn::Precision;
 
 use support::{compiled_devices, memory};
-
-/// As in the program whose speed this measures.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Times DINOv3 encoding.
 #[derive(Parser)]
@@ -79,6 +74,7 @@ struct Row {
 }
 
 fn main() -> Result<()> {
+    support::allocator::keep_memory();
     let options = Options::parse();
     let config = DinoConfig::preset(&options.model)
         .ok_or_else(|| anyhow::anyhow!("unknown model {}", options.model))?;

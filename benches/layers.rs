@@ -4,6 +4,8 @@
 //! cargo bench --bench layers
 //! ```
 
+mod support;
+
 use std::time::Instant;
 
 use burn::nn::LayerNormConfig;
@@ -11,17 +13,13 @@ use burn::prelude::*;
 use burn::tensor::Distribution;
 use burn::tensor::activation::silu;
 use burn::tensor::module::{attention, linear};
-use mimalloc::MiMalloc;
 use svg_nn::{Rotation, SelfAttentionConfig, SwiGluMlpConfig};
-
-/// As in the program whose speed this explains.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 const BATCH: usize = 8;
 const TOKENS: usize = 261;
 
 fn main() {
+    support::allocator::keep_memory();
     let device = Device::default();
     let x = random([BATCH, TOKENS, 384], &device);
     let hidden = random([BATCH, TOKENS, 1536], &device);

@@ -1,4 +1,9 @@
-//! What the benches share: devices, and the most memory that was held.
+//! What the benches share: the program's allocator, devices, and the most memory that was held.
+
+#![allow(dead_code)] // no bench uses all of it
+
+#[path = "../../src/allocator.rs"]
+pub mod allocator;
 
 use burn::prelude::*;
 

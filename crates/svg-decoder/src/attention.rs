@@ -7,7 +7,7 @@ use burn::tensor::module::attention;
 use burn::tensor::ops::AttentionModuleOptions;
 
 use crate::conv::{conv1x1, pointwise};
-use crate::norm::group_norm;
+use crate::norm::{group_norm, norm_only};
 use crate::record::Step;
 
 /// `x + proj_out(softmax(q k^T / sqrt(channels)) v)` with `q`, `k`, `v` of `norm(x)`: one head over all
@@ -48,7 +48,7 @@ impl AttentionBlock {
     /// - input and output: `[batch, channels, height, width]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let shape = x.dims();
-        let normed = self.norm.forward(x.clone());
+        let normed = norm_only(&self.norm, x.clone());
         let tokens = normed.flatten::<3>(2, 3).swap_dims(1, 2); // [batch, positions, channels]
         let project = |conv| pointwise(conv, tokens.clone()).unsqueeze_dim::<4>(1); // one head
         let (q, k, v) = (project(&self.q), project(&self.k), project(&self.v));

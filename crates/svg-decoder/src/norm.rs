@@ -12,6 +12,16 @@ pub(crate) fn group_norm(groups: usize, channels: usize, device: &Device) -> Gro
         .init(device)
 }
 
+/// The norm without activation, which attention has before it.
+///
+/// # Shapes
+///
+/// - input and output: `[batch, channels, height, width]`
+pub(crate) fn norm_only(norm: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
+    let [gamma, beta] = affine(norm);
+    svg_nn::group_norm(x, gamma, beta, norm.num_groups, norm.epsilon)
+}
+
 /// `swish(norm(x))` with `swish(y) = y sigmoid(y)`.
 ///
 /// # Shapes

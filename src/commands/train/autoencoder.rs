@@ -10,7 +10,7 @@ use clap::Args;
 use svg_dino::{Dino, DinoFile};
 use svg_eval::Lpips;
 use svg_image::ImageSet;
-use svg_nn::{Frozen, TensorFile};
+use svg_nn::TensorFile;
 use svg_train::autoencoder::{
     AutoencoderTraining, Ended, FeatureDistance, Perceptual, RunInputs, train,
 };
@@ -151,9 +151,8 @@ impl TrainAutoencoder {
     fn perceptual(&self, encoder: &Dino, device: &Device) -> Result<(Box<dyn Perceptual>, String)> {
         Ok(match &self.vgg {
             Some(path) => {
-                let lpips = Frozen::new(Lpips::open(path, device)?);
-                let name = "LPIPS v0.1 (VGG16)".to_string();
-                (Box::new((*lpips).clone()), name)
+                let lpips = Lpips::open(path, device)?;
+                (Box::new(lpips), "LPIPS v0.1 (VGG16)".to_string())
             }
             None => {
                 let distance = FeatureDistance::new(encoder);

@@ -6,50 +6,11 @@ use burn::tensor::Gradients;
 use burn::tensor::activation::relu;
 use burn::tensor::module::conv2d_weight_backward;
 use burn::tensor::ops::ConvOptions;
-use svg_eval::Lpips;
 
-use super::Critic;
+use super::{Critic, Perceptual};
 
 /// The adaptive weight is clamped to this before it is scaled.
 const LARGEST_WEIGHT: f64 = 1e4;
-
-/// How different images look.
-pub trait Perceptual {
-    /// The distance of each image from its reference, differentiable in `images` alone.
-    ///
-    /// # Shapes
-    ///
-    /// - images, reference: `[batch, 3, height, width]` in `[-1, 1]`
-    /// - output: `[batch]`
-    fn distance(&self, images: Tensor<4>, reference: Tensor<4>) -> Tensor<1>;
-
-    /// The distances, and the gradient of their sum at the images; all on the plain device.
-    ///
-    /// # Shapes
-    ///
-    /// - images, reference: `[batch, 3, height, width]` in `[-1, 1]`, on the plain device
-    /// - output: `[batch]` and `[batch, 3, height, width]`
-    fn differentiate(&self, images: Tensor<4>, reference: Tensor<4>) -> (Tensor<1>, Tensor<4>) {
-        let leaf = Tensor::from_inner(images).require_grad();
-        let distance = self.distance(leaf.clone(), reference);
-        let gradients = distance.clone().sum().backward();
-        let gradient = leaf.grad(&gradients);
-        (
-            distance.inner(),
-            gradient.expect("the distance depends on the images"),
-        )
-    }
-}
-
-impl Perceptual for Lpips {
-    fn distance(&self, images: Tensor<4>, reference: Tensor<4>) -> Tensor<1> {
-        self.forward(images, reference)
-    }
-
-    fn differentiate(&self, images: Tensor<4>, reference: Tensor<4>) -> (Tensor<1>, Tensor<4>) {
-        Lpips::differentiate(self, images, reference)
-    }
-}
 
 /// The objective of the first stage (Esser et al., "Taming Transformers", 2021, with the weights of SVG,
 /// arXiv 2510.15301, section 3).
@@ -81,18 +42,18 @@ pub struct Objective {
     pub monitor_inactive: bool,
 }
 
-/// The autoencoder's half of a training step.
-pub struct GeneratorStep {
-    /// Of everything that `trunk` and the last convolution depend on.
-    pub gradients: Gradients,
-    /// The reconstructions, a constant on the plain device, `[batch, 3, height, width]`.
-    pub image: Tensor<4>,
-    /// What to log.
-    pub terms: GeneratorTerms,
+/// What the decoder has made of a batch. Graphs behind the tensors are left alone.
+pub struct Reconstruction<'a> {
+    /// The images, `[batch, 3, height, width]`.
+    pub images: Tensor<4>,
+    /// The input of the last convolution, `[batch, channels, height, width]`.
+    pub trunk: Tensor<4>,
+    /// The last convolution.
+    pub conv_out: &'a Conv2d,
 }
 
-/// The part of the autoencoder's step above the image.
-pub struct ImageStep {
+/// The autoencoder's half of a training step, above the image.
+pub struct GeneratorStep {
     /// Of the loss at the reconstructions, on the plain device, `[batch, 3, height, width]`.
     pub gradient: Tensor<4>,
     /// What to log.
@@ -145,80 +106,34 @@ pub struct CriticTerms {
 }
 
 impl Objective {
-    /// The last convolution, the autoencoder's loss, and its gradients.
+    /// The autoencoder's loss and its gradient at the reconstructions.
     ///
     /// The graph is cut at the image: each loss is differentiated there, once, the two gradients also
-    /// give the norms at the last weight, and their weighed sum goes back through the decoder in one
-    /// pass. This equals the gradient of the whole, and nothing is differentiated twice. Without a critic,
-    /// `active` means nothing.
+    /// give the norms at the last weight, and their weighed sum is what goes back through the decoder.
+    /// This equals the gradient of the whole, and nothing is differentiated twice.
     ///
     /// # Shapes
     ///
-    /// - trunk: `[batch, channels, height, width]`, the input of `conv_out`, on the autoencoder's graph
-    /// - target: `[batch, 3, height, width]` in `[-1, 1]`, without graph
+    /// - target: `[batch, 3, height, width]` in `[-1, 1]`
     ///
     /// # Panics
     ///
-    /// If `trunk` carries no graph, `conv_out` changes the size, or shapes do not fit.
+    /// If the last convolution changes the size, or shapes do not fit.
     pub fn generator(
         &self,
-        trunk: Tensor<4>,
-        conv_out: &Conv2d,
+        made: Reconstruction,
         target: Tensor<4>,
         perceptual: &dyn Perceptual,
         critic: Option<&Critic>,
         active: bool,
     ) -> GeneratorStep {
-        assert!(
-            trunk.is_tracked(),
-            "the decoder's trunk carries no graph: move the autoencoder to an autodiff device"
-        );
-        let image = conv_out.forward(trunk.clone());
-        let plain = image.clone().inner();
-        let trunk = trunk.inner();
-        let step = self.at_image(
-            plain.clone(),
+        let target = target.without_autodiff();
+        let Reconstruction {
+            images,
             trunk,
             conv_out,
-            target,
-            perceptual,
-            critic,
-            active,
-        );
-        let gradients = (image * Tensor::from_inner(step.gradient)).sum().backward();
-        GeneratorStep {
-            gradients,
-            image: plain,
-            terms: step.terms,
-        }
-    }
-
-    /// The autoencoder's loss and its gradient at the reconstructions: the part above the cut.
-    ///
-    /// # Shapes
-    ///
-    /// - image: `[batch, 3, height, width]`, the reconstructions
-    /// - trunk: `[batch, channels, height, width]`, the input of `conv_out`
-    /// - target: `[batch, 3, height, width]` in `[-1, 1]`
-    ///
-    /// Graphs behind them are left alone.
-    ///
-    /// # Panics
-    ///
-    /// If `conv_out` changes the size, or shapes do not fit.
-    #[allow(clippy::too_many_arguments)]
-    pub fn at_image(
-        &self,
-        image: Tensor<4>,
-        trunk: Tensor<4>,
-        conv_out: &Conv2d,
-        target: Tensor<4>,
-        perceptual: &dyn Perceptual,
-        critic: Option<&Critic>,
-        active: bool,
-    ) -> ImageStep {
-        let target = target.without_autodiff();
-        let image = image.without_autodiff();
+        } = made;
+        let image = images.without_autodiff();
         assert_eq!(
             image.dims(),
             target.dims(),
@@ -247,7 +162,7 @@ impl Objective {
                 pull = pull + push * weight.reshape([1, 1, 1, 1]);
             }
         }
-        ImageStep {
+        GeneratorStep {
             gradient: pull,
             terms: self.terms(&numbers(terms), elements, active),
         }
@@ -383,6 +298,13 @@ mod tests {
         }
     }
 
+    /// A step with what the graph below the image makes of it.
+    struct Learnt {
+        gradients: Gradients,
+        image: Tensor<4>,
+        terms: GeneratorTerms,
+    }
+
     struct Scene {
         decoder: Decoder,
         critic: Critic,
@@ -406,17 +328,29 @@ mod tests {
             }
         }
 
-        fn generator(&self, objective: &Objective, active: bool) -> GeneratorStep {
+        fn generator(&self, objective: &Objective, active: bool) -> Learnt {
             let trunk = self.decoder.trunk(self.features.clone());
-            let (conv_out, target) = (&self.decoder.conv_out, self.target.clone());
-            objective.generator(
+            let images = self.decoder.conv_out.forward(trunk.clone());
+            let made = Reconstruction {
+                images: images.clone(),
                 trunk,
-                conv_out,
-                target,
+                conv_out: &self.decoder.conv_out,
+            };
+            let step = objective.generator(
+                made,
+                self.target.clone(),
                 &Squares,
                 Some(&self.critic),
                 active,
-            )
+            );
+            let image = images.clone().inner();
+            Learnt {
+                gradients: (images * Tensor::from_inner(step.gradient))
+                    .sum()
+                    .backward(),
+                image,
+                terms: step.terms,
+            }
         }
 
         fn at_both_ends(&self, gradients: &Gradients) -> [Tensor<4>; 2] {
@@ -524,14 +458,5 @@ mod tests {
         let objective = Objective::new().with_perceptual_weight(0.0);
         let terms = Scene::new().generator(&objective, false).terms;
         assert_eq!(terms.rec, terms.l1);
-    }
-
-    #[test]
-    #[should_panic(expected = "the decoder's trunk carries no graph")]
-    fn a_trunk_without_graph_panics() {
-        let scene = Scene::new();
-        let trunk = Tensor::zeros([2, 6, 32, 32], &Device::default());
-        let (conv_out, target) = (&scene.decoder.conv_out, scene.target.clone());
-        Objective::new().generator(trunk, conv_out, target, &Squares, Some(&scene.critic), true);
     }
 }

@@ -9,6 +9,7 @@ mod config;
 mod critic;
 mod feature_distance;
 mod loss;
+mod perceptual;
 mod players;
 mod presets;
 mod run;
@@ -20,9 +21,10 @@ pub use config::{AdamSettings, Adversary, AutoencoderTraining, Start};
 pub use critic::{Critic, CriticBlock, CriticConfig};
 pub use feature_distance::FeatureDistance;
 pub use loss::{
-    AdversarialTerms, CriticStep, CriticTerms, GeneratorStep, GeneratorTerms, ImageStep, Objective,
-    Perceptual,
+    AdversarialTerms, CriticStep, CriticTerms, GeneratorStep, GeneratorTerms, Objective,
+    Reconstruction,
 };
+pub use perceptual::Perceptual;
 pub use players::Generator;
 pub use run::{Ended, Observer, RunInputs, train};
 pub use samples::{Reconstructed, Samples, spread};

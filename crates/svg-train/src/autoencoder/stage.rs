@@ -11,6 +11,7 @@ use svg_residual::{Running, Statistics, align};
 use crate::TrainError;
 use crate::autoencoder::{
     Adversary, AutoencoderTraining, Critic, CriticTerms, Generator, GeneratorTerms, Perceptual,
+    Reconstruction,
 };
 use crate::average::Average;
 use crate::gradients::MeanGradients;
@@ -125,10 +126,13 @@ impl<E: FeatureEncoder> Stage<E> {
             let grid = [height / patch, width / patch];
             let recording = decoder.record(features.clone(), grid);
             let fake = recording.images.clone();
-            let step = self.config.objective.at_image(
-                fake.clone(),
-                recording.trunk.clone(),
-                &decoder.conv_out,
+            let made = Reconstruction {
+                images: fake.clone(),
+                trunk: recording.trunk.clone(),
+                conv_out: &decoder.conv_out,
+            };
+            let step = self.config.objective.generator(
+                made,
                 images.clone(),
                 &*self.perceptual,
                 self.critic.as_ref(),

@@ -1,0 +1,42 @@
+//! The role of the eye.
+
+use burn::prelude::*;
+use svg_eval::Lpips;
+
+/// How different images look.
+pub trait Perceptual {
+    /// The distance of each image from its reference, differentiable in `images` alone.
+    ///
+    /// # Shapes
+    ///
+    /// - images, reference: `[batch, 3, height, width]` in `[-1, 1]`
+    /// - output: `[batch]`
+    fn distance(&self, images: Tensor<4>, reference: Tensor<4>) -> Tensor<1>;
+
+    /// The distances, and the gradient of their sum at the images; all on the plain device.
+    ///
+    /// # Shapes
+    ///
+    /// - images, reference: `[batch, 3, height, width]` in `[-1, 1]`, on the plain device
+    /// - output: `[batch]` and `[batch, 3, height, width]`
+    fn differentiate(&self, images: Tensor<4>, reference: Tensor<4>) -> (Tensor<1>, Tensor<4>) {
+        let leaf = Tensor::from_inner(images).require_grad();
+        let distance = self.distance(leaf.clone(), reference);
+        let gradients = distance.clone().sum().backward();
+        let gradient = leaf.grad(&gradients);
+        (
+            distance.inner(),
+            gradient.expect("the distance depends on the images"),
+        )
+    }
+}
+
+impl Perceptual for Lpips {
+    fn distance(&self, images: Tensor<4>, reference: Tensor<4>) -> Tensor<1> {
+        self.forward(images, reference)
+    }
+
+    fn differentiate(&self, images: Tensor<4>, reference: Tensor<4>) -> (Tensor<1>, Tensor<4>) {
+        Lpips::differentiate(self, images, reference)
+    }
+}
