@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use svg_dino::{DinoFile, Layout};
-use svg_model::{AUTOENCODER_FILE, Bundle, Checkpoint};
+use svg_model::{AUTOENCODER_FILE, Bundle, CONFIG_KEY, Checkpoint};
 use svg_nn::{StoredTensor, TensorFile, save_tensors};
 
 use crate::commands::bundle::prepare_output;
@@ -75,7 +75,11 @@ impl ExportAutoencoder {
             tensors.extend(self.encoder_tensors(&bundle, device)?);
         }
         let count = tensors.len();
-        let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
+        let config = serde_json::to_string(&bundle.manifest().autoencoder)?;
+        let metadata = HashMap::from([
+            ("format".to_string(), "pt".to_string()),
+            (CONFIG_KEY.to_string(), config),
+        ]);
         save_tensors(&self.out, &tensors, metadata)?;
         println!("{}: {count} tensors", self.out.display());
         Ok(())

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use svg_dino::DinoFile;
-use svg_model::{Bundle, BundleContents, Checkpoint, Provenance};
+use svg_model::{Alignment, Bundle, BundleContents, Checkpoint, Provenance};
 
 use crate::device::DeviceOptions;
 
@@ -102,11 +102,18 @@ impl ImportAutoencoder {
             config.decoder.in_channels,
             manifest.encoder.name
         );
-        if config.residual.is_some() {
+        let now = match config.alignment {
+            _ if config.residual.is_none() => None,
+            Alignment::None => None,
+            Alignment::Batch => {
+                Some("It aligns by the statistics of each batch, as it was trained.")
+            }
+            Alignment::Frozen => Some("Its alignment statistics do not travel in such files."),
+        };
+        if let Some(now) = now {
+            let bundle = self.out.display();
             println!(
-                "It aligns by the statistics of each batch, as it was trained. `svg align-stats --bundle \
-                 {} --images PATH` freezes them.",
-                self.out.display()
+                "{now} `svg align-stats --bundle {bundle} --images PATH` computes and freezes them."
             );
         }
         Ok(())

@@ -314,11 +314,7 @@ impl DinoFile {
         };
         let gated = self.config.feed_forward == FeedForwardKind::SwiGlu;
         let translate = |path: &String| {
-            let plain = path.replace(".gamma", ".weight").replace(".beta", ".bias");
-            let candidates = [path, &plain];
-            let found = candidates
-                .iter()
-                .find_map(|p| self.layout.name_of(p, gated));
+            let found = self.layout.name_of(path, gated);
             found.unwrap_or_else(|| path.clone())
         };
         mismatch.missing = mismatch.missing.iter().map(translate).collect();

@@ -5,10 +5,14 @@ use std::path::{Path, PathBuf};
 
 use burn::prelude::*;
 use svg_decoder::{Decoder, DecoderConfig};
-use svg_nn::{StoredTensor, TensorFile, load_exact, module_tensors};
+use svg_nn::{LoadError, Mismatch, StoredTensor, TensorFile, load_exact, module_tensors};
 use svg_residual::{ResidualConfig, ResidualEncoder};
 
-use crate::{Alignment, AutoencoderConfig, ModelError};
+use crate::{Alignment, AutoencoderConfig, ModelError, strict_json};
+
+/// Where our own exports keep their configuration as JSON, in the file's metadata: shapes do not show how
+/// many heads and groups there are. Other programs do not look there.
+pub const CONFIG_KEY: &str = "svg_autoencoder";
 
 /// A checkpoint of the published layout, opened and sorted, not read.
 ///
@@ -40,6 +44,7 @@ impl Checkpoint {
     pub fn open(path: &Path) -> Result<Self, ModelError> {
         let file = TensorFile::open(path)?;
         let path = file.path().to_path_buf();
+        let said = file.metadata().get(CONFIG_KEY).cloned();
         let (mut encoder, mut residual, mut decoder, mut rest) = (vec![], vec![], vec![], vec![]);
         for tensor in file.into_tensors() {
             let name = tensor.name.clone();
@@ -53,7 +58,11 @@ impl Checkpoint {
             };
             list.push(renamed(tensor, name.to_string()));
         }
-        let config = infer(&residual, &decoder).map_err(|reason| ModelError::NotAnAutoencoder {
+        let config = match said {
+            Some(json) => strict_json(&json).map_err(|reason| format!("{CONFIG_KEY}: {reason}")),
+            None => infer(&residual, &decoder),
+        };
+        let config = config.map_err(|reason| ModelError::NotAnAutoencoder {
             path: path.clone(),
             reason,
         })?;
@@ -78,7 +87,8 @@ impl Checkpoint {
         &self.path
     }
 
-    /// The sizes, with [`Alignment::Batch`], which is what such checkpoints were trained with.
+    /// What the file says of itself under [`CONFIG_KEY`]; else the sizes that its shapes show, with
+    /// [`Alignment::Batch`], which is what published checkpoints were trained with.
     pub fn config(&self) -> &AutoencoderConfig {
         &self.config
     }
@@ -135,12 +145,16 @@ pub fn load_autoencoder(
             _ => residual.push(tensor),
         }
     }
-    let decoder = load_exact(config.decoder.init(device), decoder, source)?;
+    let decoder = load_exact(config.decoder.init(device), decoder, source);
+    let decoder = decoder.map_err(|error| prefixed(error, "decoder."))?;
     let residual = match &config.residual {
-        Some(config) => Some(svg_residual::load(config, residual, source, device)?),
+        Some(config) => {
+            let loaded = svg_residual::load(config, residual, source, device);
+            Some(loaded.map_err(|error| prefixed(error, "extra_vit."))?)
+        }
         None if residual.is_empty() => None,
         None => {
-            let mismatch = svg_nn::Mismatch {
+            let mismatch = Mismatch {
                 source: source.to_string(),
                 unexpected: residual.into_iter().map(|tensor| tensor.name).collect(),
                 ..Default::default()
@@ -149,6 +163,25 @@ pub fn load_autoencoder(
         }
     };
     Ok((residual, decoder))
+}
+
+/// The names of a checkpoint, in which each network has a prefix.
+fn prefixed(error: LoadError, prefix: &str) -> LoadError {
+    let LoadError::Mismatch(mut mismatch) = error else {
+        return error;
+    };
+    let Mismatch {
+        missing,
+        unexpected,
+        unusable,
+        ..
+    } = &mut mismatch;
+    for name in [missing, unexpected, unusable].into_iter().flatten() {
+        if name != "mask_token" {
+            name.insert_str(0, prefix);
+        }
+    }
+    mismatch.into()
 }
 
 /// The tensors of both networks under the names of a checkpoint.

@@ -53,7 +53,7 @@ mod statistics;
 
 pub use autoencoder::SvgAutoencoder;
 pub use bundle::{AUTOENCODER_FILE, Bundle, BundleContents, ENCODER_FILE};
-pub use checkpoint::{Checkpoint, autoencoder_tensors, load_autoencoder};
+pub use checkpoint::{CONFIG_KEY, Checkpoint, autoencoder_tensors, load_autoencoder};
 pub use config::{Alignment, AutoencoderConfig, strict_json};
 pub use encoder::SvgEncoder;
 pub use error::ModelError;

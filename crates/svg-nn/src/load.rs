@@ -25,13 +25,23 @@ pub fn load_exact<M: Module>(
     let report = module.apply(tensors, None, Some(Box::new(PyTorchToBurnAdapter)), true);
     let mismatch = Mismatch {
         source: source.to_string(),
-        missing: report.missing.into_iter().map(|(path, _)| path).collect(),
+        missing: report.missing.into_iter().map(in_pytorch).collect(),
         unexpected: report.unused,
         unusable: report.errors.iter().map(describe).collect(),
     };
     match mismatch.is_empty() {
         true => Ok(module),
         false => Err(mismatch.into()),
+    }
+}
+
+/// A missing path as PyTorch would call it: Burn's norms have `gamma` and `beta`.
+fn in_pytorch((path, container): (String, String)) -> String {
+    let norm = container.ends_with("Norm");
+    match path.rsplit_once('.') {
+        Some((stem, "gamma")) if norm => format!("{stem}.weight"),
+        Some((stem, "beta")) if norm => format!("{stem}.bias"),
+        _ => path,
     }
 }
 
@@ -106,6 +116,20 @@ mod tests {
     fn a_missing_tensor_is_an_error() {
         let found = mismatch(vec![tensor("weight", weight())]);
         assert_eq!(found.missing, ["bias"]);
+    }
+
+    #[test]
+    fn a_missing_norm_has_the_name_of_the_file() {
+        #[derive(Module, Debug)]
+        struct Normed {
+            norm: burn::nn::LayerNorm,
+        }
+        let norm = burn::nn::LayerNormConfig::new(2).init(&Device::default());
+        let error = load_exact(Normed { norm }, vec![], "test").unwrap_err();
+        let LoadError::Mismatch(found) = error else {
+            panic!("expected a mismatch");
+        };
+        assert_eq!(found.missing, ["norm.weight", "norm.bias"]);
     }
 
     #[test]

@@ -81,11 +81,9 @@ fn in_network(name: &str) -> String {
 }
 
 fn in_file(name: &str) -> String {
-    // Burn reports a norm's parameters under its own words for them.
-    let name = name.replace(".gamma", ".weight").replace(".beta", ".bias");
-    NAMES
-        .iter()
-        .fold(name, |name, (ours, theirs)| name.replacen(ours, theirs, 1))
+    NAMES.iter().fold(name.to_string(), |name, (ours, theirs)| {
+        name.replacen(ours, theirs, 1)
+    })
 }
 
 /// The same tensor under another name, and without the identity of the parameter that it came from:
