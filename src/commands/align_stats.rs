@@ -2,10 +2,10 @@
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use svg_model::{LatentSpace, StoredStatistics};
+use svg_model::StoredStatistics;
 use svg_residual::{Accumulator, Moments, Statistics};
 
-use crate::commands::bundle::{BundleOptions, check_size};
+use crate::commands::bundle::BundleOptions;
 use crate::commands::pictures::{PictureBatch, PictureOptions};
 use crate::device::DeviceOptions;
 
@@ -36,12 +36,7 @@ impl AlignStats {
         if model.encoder.residual.is_none() {
             bail!("this model has no residual branch, so there is nothing to align");
         }
-        let patch = model.encoder.semantic.config().patch_size;
-        let size = self
-            .pictures
-            .size
-            .unwrap_or((model.grid().rows * patch) as u32);
-        check_size(size, patch)?;
+        let size = self.pictures.size_for(&model)?;
         let (mut semantic, mut residual) = (Accumulator::new(), Accumulator::new());
         let gather = |batch: PictureBatch| {
             let (of_encoder, of_residual) = model.encoder.branches(batch.images);

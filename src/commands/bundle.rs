@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use burn::prelude::*;
 use clap::{Args, ValueEnum};
 use svg_dino::Dino;
@@ -54,36 +54,4 @@ impl BundleOptions {
         }
         Ok(model)
     }
-}
-
-/// Rows and columns of an image side in patches, or what to say instead.
-pub fn check_size(size: u32, patch: usize) -> Result<()> {
-    let patch = patch as u32;
-    if size == 0 || !size.is_multiple_of(patch) {
-        let below = (size / patch).max(1) * patch;
-        bail!("--size {size} is no multiple of the patch size {patch}; try {below}");
-    }
-    Ok(())
-}
-
-/// Makes the folder of a file that will be written, so that hours of work do not end at a typo.
-pub fn prepare_output(path: &std::path::Path, option: &str) -> Result<()> {
-    if path.is_dir() {
-        bail!("{option} {} is a folder; name a file", path.display());
-    }
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => std::path::Path::new("."),
-    };
-    std::fs::create_dir_all(folder)
-        .with_context(|| format!("{option}: cannot make {}", folder.display()))?;
-    let probe = tempfile_probe(folder);
-    probe.with_context(|| format!("{option} {} cannot be written", path.display()))
-}
-
-fn tempfile_probe(folder: &std::path::Path) -> Result<()> {
-    let probe = folder.join(".svg-write-test");
-    svg_image::write_atomically(&probe, |_| Ok(()))?;
-    let _ = std::fs::remove_file(probe);
-    Ok(())
 }

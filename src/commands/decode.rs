@@ -11,7 +11,7 @@ use svg_decoder::Tiling;
 use svg_image::{Images, Signed, save_png};
 use svg_nn::{StoredTensor, TensorFile, save_tensors};
 
-use crate::commands::bundle::prepare_output;
+use crate::commands::checks::prepare_output;
 use crate::device::DeviceOptions;
 use crate::progress::image_bar;
 

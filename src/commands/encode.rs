@@ -7,10 +7,10 @@ use anyhow::{Result, anyhow};
 use burn::store::burn_pack::Bytes;
 use burn::tensor::DType;
 use clap::Args;
-use svg_model::LatentSpace;
 use svg_nn::{StoredTensor, save_tensors};
 
-use crate::commands::bundle::{Align, BundleOptions, check_size, prepare_output};
+use crate::commands::bundle::{Align, BundleOptions};
+use crate::commands::checks::prepare_output;
 use crate::commands::pictures::{PictureBatch, PictureOptions};
 use crate::device::DeviceOptions;
 
@@ -41,12 +41,7 @@ impl Encode {
         prepare_output(&self.out, "--out")?;
         let device = device.open_f32()?;
         let model = self.bundle.load(self.align, &device)?;
-        let patch = model.encoder.semantic.config().patch_size;
-        let size = self
-            .pictures
-            .size
-            .unwrap_or((model.grid().rows * patch) as u32);
-        check_size(size, patch)?;
+        let size = self.pictures.size_for(&model)?;
         let (mut names, mut numbers, mut one) = (Vec::new(), Vec::<f32>::new(), vec![]);
         let push = |batch: PictureBatch| {
             let features = model.encoder.features(batch.images);
@@ -65,7 +60,7 @@ impl Encode {
         let shape = [&[count], one.as_slice()].concat();
         let bytes = Bytes::from_elems(numbers);
         let features = StoredTensor::new("features".into(), DType::F32, shape, None, bytes);
-        let side = size as usize / patch;
+        let [side, _] = model.encoder.grid([size as usize; 2]);
         let metadata = HashMap::from([
             ("paths".to_string(), serde_json::to_string(&names)?),
             ("grid".to_string(), serde_json::to_string(&[side, side])?),

@@ -9,7 +9,7 @@ use svg_dino::{DinoFile, Layout};
 use svg_model::{AUTOENCODER_FILE, Bundle, CONFIG_KEY, Checkpoint};
 use svg_nn::{StoredTensor, TensorFile, save_tensors};
 
-use crate::commands::bundle::prepare_output;
+use crate::commands::checks::prepare_output;
 use crate::device::DeviceOptions;
 
 /// Write bundles in published layouts

@@ -1,6 +1,6 @@
 //! `svg features`: images to DINOv3 tokens.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use svg_dino::{Dino, DinoFile, RopePeriods};
 use svg_image::{DecodeOptions, ImageSet, Loader, Orientation, RgbImage, adm_crop};
 
+use crate::commands::checks::{check_size, prepare_output};
 use crate::commands::open_weights;
 use crate::device::DeviceOptions;
 use crate::encoded::Encoded;
@@ -95,12 +96,7 @@ impl Features {
         for note in file.notes() {
             eprintln!("note: {note}");
         }
-        let patch = file.config().patch_size as u32;
-        if self.size == 0 || !self.size.is_multiple_of(patch) {
-            let below = (self.size / patch).max(1) * patch;
-            let size = self.size;
-            bail!("--size {size} is no multiple of the patch size {patch}; try {below}");
-        }
+        check_size(self.size, file.config().patch_size)?;
         let depth = file.config().n_layers;
         if let Some(block) = self.blocks.iter().find(|block| **block >= depth) {
             bail!("--blocks {block}: this model has blocks 0 to {}", depth - 1);
@@ -118,18 +114,8 @@ impl Features {
         encoded.save(&self.out, &file, self.pca.as_deref())
     }
 
-    /// Hours of encoding must not end at a typo in the output's folder.
     fn check_output(&self) -> Result<()> {
-        let folder = match self.out.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        if self.out.is_dir() {
-            bail!("--out {} is a folder; name a file", self.out.display());
-        }
-        svg_image::write_atomically(folder.join(".svg-write-test"), |_| Ok(()))
-            .with_context(|| format!("--out {} cannot be written", self.out.display()))?;
-        let _ = std::fs::remove_file(folder.join(".svg-write-test"));
+        prepare_output(&self.out, "--out")?;
         if let Some(folder) = &self.pca {
             let failed = || format!("--pca {} cannot be made", folder.display());
             std::fs::create_dir_all(folder).with_context(failed)?;

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use burn::module::{ModuleVisitor, Param};
-use burn::prelude::*;
+use burn::module::Module;
 use clap::{Args, Subcommand};
 use svg_dino::{DinoConfig, DinoFile, FeedForwardKind, Layout, RopePeriods};
+use svg_nn::draw_parameters;
 
-use crate::commands::bundle::prepare_output;
+use crate::commands::checks::prepare_output;
 use crate::device::DeviceOptions;
 
 /// Draw random weights
@@ -102,21 +102,12 @@ impl InitEncoder {
             // At the published 1e-5 a block that was never trained would do nothing.
             .with_layer_scale(0.3);
         let dino = config.init(&device);
-        dino.visit(&mut Draw);
+        draw_parameters(&dino);
         let tensors = DinoFile::of(&dino).tensors_in(Layout::Official);
         let note = format!("{OURS}, seed {}", self.seed);
         let metadata = [("origin".to_string(), note)].into();
         svg_nn::save_tensors(&self.out, &tensors, metadata)?;
         println!("{}: {} parameters", self.out.display(), dino.num_params());
         Ok(())
-    }
-}
-
-/// Parameters are drawn at first use, and this is it: in the order of the network.
-struct Draw;
-
-impl ModuleVisitor for Draw {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let _drawn_now = param.val();
     }
 }

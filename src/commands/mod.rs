@@ -2,6 +2,7 @@
 
 mod align_stats;
 mod bundle;
+mod checks;
 mod convert;
 mod decode;
 mod encode;

@@ -6,9 +6,12 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use burn::prelude::*;
 use clap::Args;
+use svg_dino::Dino;
 use svg_image::{DecodeOptions, ImageSet, Images, Loader, RgbImage, Signed, adm_crop};
+use svg_model::{LatentSpace, SvgAutoencoder};
 use svg_train::autoencoder::spread;
 
+use crate::commands::checks::check_size;
 use crate::progress::image_bar;
 
 /// Which pictures, how large, and how many at once.
@@ -40,6 +43,14 @@ pub struct PictureBatch {
 }
 
 impl PictureOptions {
+    /// The side of the crops for a model: as asked for, or what the model was made for.
+    pub fn size_for(&self, model: &SvgAutoencoder<Dino>) -> Result<u32> {
+        let patch = model.encoder.semantic.config().patch_size;
+        let size = self.size.unwrap_or((model.grid().rows * patch) as u32);
+        check_size(size, patch)?;
+        Ok(size)
+    }
+
     /// Calls `work` for each batch of crops, in order, with a progress bar. Returns how many pictures
     /// there were.
     pub fn for_each_batch(

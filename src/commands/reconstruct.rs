@@ -7,9 +7,8 @@ use anyhow::{Context, Result};
 use clap::Args;
 use svg_eval::{Lpips, psnr, ssim};
 use svg_image::{Images, RgbImage, Signed, grid, save_png, write_atomically};
-use svg_model::LatentSpace;
 
-use crate::commands::bundle::{Align, BundleOptions, check_size};
+use crate::commands::bundle::{Align, BundleOptions};
 use crate::commands::decode::file_name;
 use crate::commands::pictures::{PictureBatch, PictureOptions};
 use crate::device::DeviceOptions;
@@ -64,12 +63,7 @@ impl Reconstruct {
         let model = self.bundle.load(self.align, &device)?;
         let lpips = self.vgg.as_ref().map(|path| Lpips::open(path, &device));
         let lpips = lpips.transpose()?;
-        let patch = model.encoder.semantic.config().patch_size;
-        let size = self
-            .pictures
-            .size
-            .unwrap_or((model.grid().rows * patch) as u32);
-        check_size(size, patch)?;
+        let size = self.pictures.size_for(&model)?;
         let lpips = lpips.filter(|_| size >= LPIPS_SIDE);
 
         let mut table = String::from("index,image,psnr,ssim,lpips\n");

@@ -31,6 +31,7 @@
 //! - [`conv3x3`], [`group_norm_swish`], [`gelu`] and their gradients: the layers of convolutional
 //!   networks, with forms of their own on the CPU
 //! - [`LayerScale`]: a learned factor per channel
+//! - [`draw_parameters`]: all parameters now, so that a seed decides them
 //! - [`Frozen`]: a module that travels with its owner but is never trained or saved
 //! - [`TensorFile`], [`load_exact`], [`module_tensors`], [`save_tensors`]: bytes to parameters and back
 //! - [`Precision`]: matrix products in a smaller type, everything fragile in f32
@@ -38,6 +39,7 @@
 mod attention;
 mod collect;
 mod conv;
+mod draw;
 mod error;
 mod frozen;
 mod gelu;
@@ -57,6 +59,7 @@ pub use collect::module_tensors;
 pub use conv::{
     Conv3x3Gradients, conv3x3, conv3x3_backward, conv3x3_input_backward, conv3x3_weight_backward,
 };
+pub use draw::draw_parameters;
 pub use error::{LoadError, Mismatch};
 pub use frozen::Frozen;
 pub use gelu::gelu;

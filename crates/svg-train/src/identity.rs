@@ -1,7 +1,8 @@
 //! Parameters that keep their identity from one process to the next.
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::prelude::*;
+use svg_nn::draw_parameters;
 
 /// Names every parameter of a module by its path, below `root`.
 ///
@@ -11,19 +12,10 @@ use burn::prelude::*;
 ///
 /// Parameters that were not drawn yet are drawn here, so that a seed set before decides them.
 pub fn name_parameters<M: Module>(module: M, root: &str) -> M {
-    module.visit(&mut Draw);
+    draw_parameters(&module);
     module.map(&mut NameByPath {
         path: vec![root.to_string()],
     })
-}
-
-/// Parameters are drawn at first use.
-struct Draw;
-
-impl ModuleVisitor for Draw {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let _drawn_now = param.val();
-    }
 }
 
 struct NameByPath {

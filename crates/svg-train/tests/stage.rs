@@ -6,7 +6,7 @@ use burn::tensor::Distribution;
 use svg_dino::{Dino, DinoConfig};
 use svg_eval::{Lpips, Vgg16};
 use svg_model::{Alignment, AutoencoderConfig, FeatureEncoder};
-use svg_nn::{Frozen, module_tensors};
+use svg_nn::{Frozen, draw_parameters, module_tensors};
 use svg_train::autoencoder::{AutoencoderTraining, FeatureDistance, Stage, StepReport};
 
 fn device() -> Device {
@@ -17,9 +17,7 @@ fn encoder() -> Dino {
     device().seed(3);
     let config = DinoConfig::new(16, 1, 2, 32).with_patch_size(4);
     let dino = config.with_layer_scale(0.5).init(&device());
-    module_tensors(&dino).iter().for_each(|tensor| {
-        tensor.to_bytes().unwrap(); // drawn now, while the seed is fresh
-    });
+    draw_parameters(&dino); // while the seed is fresh
     dino
 }
 

@@ -1,11 +1,11 @@
 //! The network that tells photographs from reconstructions.
 
-use burn::module::{Initializer, ModuleVisitor, Param};
+use burn::module::Initializer;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, PaddingConfig2d};
 use burn::prelude::*;
 use burn::tensor::activation::leaky_relu;
-use svg_nn::{LoadError, StoredTensor, load_exact, module_tensors};
+use svg_nn::{LoadError, StoredTensor, draw_parameters, load_exact, module_tensors};
 
 const DEVIATION: f64 = 0.02;
 
@@ -134,7 +134,7 @@ impl Critic {
     /// the constant sees is counted. `freeze` would switch both off.
     pub fn constant(&self) -> Critic {
         // Silencing a copy of parameters that are not drawn yet silences the original with it.
-        self.visit(&mut Draw);
+        draw_parameters(self);
         self.clone().no_grad()
     }
 
@@ -152,14 +152,6 @@ impl Critic {
 impl CriticBlock {
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         leaky_relu(self.norm.forward(self.conv.forward(x)), 0.2)
-    }
-}
-
-struct Draw;
-
-impl ModuleVisitor for Draw {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let _drawn = param.val();
     }
 }
 

@@ -1,0 +1,32 @@
+//! What can be asked before the work begins, so that hours of it do not end at a typo.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+/// Whether an image side consists of whole patches.
+pub fn check_size(size: u32, patch: usize) -> Result<()> {
+    let patch = patch as u32;
+    if size == 0 || !size.is_multiple_of(patch) {
+        let below = (size / patch).max(1) * patch;
+        bail!("--size {size} is no multiple of the patch size {patch}; try {below}");
+    }
+    Ok(())
+}
+
+/// Makes the folder of a file that will be written, and tries it.
+pub fn prepare_output(path: &Path, option: &str) -> Result<()> {
+    if path.is_dir() {
+        bail!("{option} {} is a folder; name a file", path.display());
+    }
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let failed = || format!("{option} {} cannot be written", path.display());
+    std::fs::create_dir_all(folder).with_context(failed)?;
+    let probe = folder.join(".svg-write-test");
+    svg_image::write_atomically(&probe, |_| Ok(())).with_context(failed)?;
+    let _ = std::fs::remove_file(probe);
+    Ok(())
+}
