@@ -14,8 +14,8 @@ pub fn check_size(size: u32, patch: usize) -> Result<()> {
     Ok(())
 }
 
-/// Makes the folder of a file that will be written, and tries it.
-pub fn prepare_output(path: &Path, option: &str) -> Result<()> {
+/// Whether a file can be written there.
+pub fn check_output(path: &Path, option: &str) -> Result<()> {
     if path.is_dir() {
         bail!("{option} {} is a folder; name a file", path.display());
     }
@@ -24,7 +24,6 @@ pub fn prepare_output(path: &Path, option: &str) -> Result<()> {
         _ => Path::new("."),
     };
     let failed = || format!("{option} {} cannot be written", path.display());
-    std::fs::create_dir_all(folder).with_context(failed)?;
     let probe = folder.join(".svg-write-test");
     svg_image::write_atomically(&probe, |_| Ok(())).with_context(failed)?;
     let _ = std::fs::remove_file(probe);

@@ -11,7 +11,7 @@ use svg_decoder::Tiling;
 use svg_image::{Images, Signed, save_png};
 use svg_nn::{StoredTensor, TensorFile, save_tensors};
 
-use crate::commands::checks::prepare_output;
+use crate::commands::checks::check_output;
 use crate::device::DeviceOptions;
 use crate::progress::image_bar;
 
@@ -102,7 +102,7 @@ impl Decode {
             .try_into_vec()
             .map_err(|error| anyhow::anyhow!("{what}: {error:?}"))?;
         if let Some(raw) = &self.raw {
-            prepare_output(raw, "--raw")?;
+            check_output(raw, "--raw")?;
         }
         let (mut raw, mut shape) = (Vec::<f32>::new(), vec![]);
         let bar = image_bar(count, "decoding");

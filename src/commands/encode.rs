@@ -10,7 +10,7 @@ use clap::Args;
 use svg_nn::{StoredTensor, save_tensors};
 
 use crate::commands::bundle::{Align, BundleOptions};
-use crate::commands::checks::prepare_output;
+use crate::commands::checks::check_output;
 use crate::commands::pictures::{PictureBatch, PictureOptions};
 use crate::device::DeviceOptions;
 
@@ -38,7 +38,7 @@ pub struct Encode {
 
 impl Encode {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
-        prepare_output(&self.out, "--out")?;
+        check_output(&self.out, "--out")?;
         let device = device.open_f32()?;
         let model = self.bundle.load(self.align, &device)?;
         let size = self.pictures.size_for(&model)?;

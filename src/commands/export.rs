@@ -9,7 +9,7 @@ use svg_dino::{DinoFile, Layout};
 use svg_model::{AUTOENCODER_FILE, Bundle, CONFIG_KEY, Checkpoint};
 use svg_nn::{StoredTensor, TensorFile, save_tensors};
 
-use crate::commands::checks::prepare_output;
+use crate::commands::checks::check_output;
 use crate::device::DeviceOptions;
 
 /// Write bundles in published layouts
@@ -67,7 +67,7 @@ impl ExportAutoencoder {
                 self.out.display()
             );
         }
-        prepare_output(&self.out, "--out")?;
+        check_output(&self.out, "--out")?;
         let bundle = Bundle::open(&self.bundle)?;
         let mut tensors = TensorFile::open(bundle.folder().join(AUTOENCODER_FILE))?.into_tensors();
         tensors.extend(bundle.rest()?);

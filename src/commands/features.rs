@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use svg_dino::{Dino, DinoFile, RopePeriods};
 use svg_image::{DecodeOptions, ImageSet, Loader, Orientation, RgbImage, adm_crop};
 
-use crate::commands::checks::{check_size, prepare_output};
+use crate::commands::checks::{check_output, check_size};
 use crate::commands::open_weights;
 use crate::device::DeviceOptions;
 use crate::encoded::Encoded;
@@ -91,7 +91,11 @@ enum Turn {
 
 impl Features {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
-        self.check_output()?;
+        check_output(&self.out, "--out")?;
+        if let Some(folder) = &self.pca {
+            let failed = || format!("--pca {} cannot be made", folder.display());
+            std::fs::create_dir_all(folder).with_context(failed)?;
+        }
         let file = self.open_weights()?;
         for note in file.notes() {
             eprintln!("note: {note}");
@@ -112,15 +116,6 @@ impl Features {
         let dino = file.load(&device)?.with_precision(precision);
         let encoded = self.encode(&dino, set, &device)?;
         encoded.save(&self.out, &file, self.pca.as_deref())
-    }
-
-    fn check_output(&self) -> Result<()> {
-        prepare_output(&self.out, "--out")?;
-        if let Some(folder) = &self.pca {
-            let failed = || format!("--pca {} cannot be made", folder.display());
-            std::fs::create_dir_all(folder).with_context(failed)?;
-        }
-        Ok(())
     }
 
     fn open_weights(&self) -> Result<DinoFile> {

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use svg_dino::{DinoConfig, DinoFile, FeedForwardKind, Layout, RopePeriods};
 use svg_nn::draw_parameters;
 
-use crate::commands::checks::prepare_output;
+use crate::commands::checks::check_output;
 use crate::device::DeviceOptions;
 
 /// Draw random weights
@@ -92,7 +92,7 @@ impl InitEncoder {
                 "{heads} heads do not divide {channels} channels into heads of a multiple of four"
             );
         }
-        prepare_output(&self.out, "--out")?;
+        check_output(&self.out, "--out")?;
         let device = device.open_f32()?;
         device.seed(self.seed);
         let config = DinoConfig::new(self.d_model, self.layers, self.heads, self.d_ff)
