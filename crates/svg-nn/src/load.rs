@@ -129,7 +129,7 @@ mod tests {
         let LoadError::Mismatch(found) = error else {
             panic!("expected a mismatch");
         };
-        assert_eq!(found.missing, ["norm.weight", "norm.bias"]);
+        assert_eq!(found.missing, ["norm.bias", "norm.weight"]);
     }
 
     #[test]
