@@ -1,5 +1,7 @@
 //! Laws of a training step, and what the published training got wrong by accident.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::prelude::*;
 use burn::tensor::Distribution;
@@ -8,6 +10,13 @@ use svg_eval::{Lpips, Vgg16};
 use svg_model::{Alignment, AutoencoderConfig, FeatureEncoder};
 use svg_nn::{Frozen, draw_parameters, module_tensors};
 use svg_train::autoencoder::{AutoencoderTraining, FeatureDistance, Stage, StepReport};
+
+/// The random numbers of a device are those of the whole process, so tests that draw some take turns. A
+/// program trains one model at a time.
+fn my_turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn device() -> Device {
     Device::default()
@@ -57,6 +66,7 @@ fn steps(mut stage: Stage<Dino>, batches: &[Vec<Tensor<4>>]) -> (Stage<Dino>, Ve
 
 #[test]
 fn a_step_moves_both_players_and_the_average_and_is_the_same_again() {
+    let _turn = my_turn();
     let batches: Vec<_> = (0..4).map(|seed| vec![images(2, seed)]).collect();
     let before = weights(&stage(AutoencoderTraining::tiny()));
     let (first, reports) = steps(stage(AutoencoderTraining::tiny()), &batches);
@@ -75,6 +85,7 @@ fn a_step_moves_both_players_and_the_average_and_is_the_same_again() {
 
 #[test]
 fn a_step_that_is_not_finite_changes_nothing() {
+    let _turn = my_turn();
     let (stage, _) = steps(stage(AutoencoderTraining::tiny()), &[vec![images(2, 0)]]);
     let before = weights(&stage);
     for bad in [f32::NAN, f32::INFINITY] {
@@ -96,6 +107,7 @@ fn clone(stage: &Stage<Dino>) -> Stage<Dino> {
 
 #[test]
 fn a_restored_stage_goes_on_to_the_bit() {
+    let _turn = my_turn();
     let batches: Vec<_> = (0..6).map(|seed| vec![images(2, seed)]).collect();
     let (whole, _) = steps(stage(AutoencoderTraining::tiny()), &batches);
     let (half, _) = steps(stage(AutoencoderTraining::tiny()), &batches[..3]);
@@ -108,6 +120,7 @@ fn a_restored_stage_goes_on_to_the_bit() {
 
 #[test]
 fn two_batches_of_one_teach_what_one_batch_of_two_does() {
+    let _turn = my_turn();
     // Without what is a property of a batch: the critic's norms and batch statistics.
     let mut config = AutoencoderTraining::tiny();
     let decoder = config.autoencoder.decoder.clone();
@@ -140,6 +153,7 @@ impl ModuleVisitor for AnyGradient {
 
 #[test]
 fn the_frozen_encoder_has_no_training_mode() {
+    let _turn = my_turn();
     // The published run put it into one, which rescales its positions at random in every block.
     let encoder = encoder();
     let expected = encoder.features(images(2, 9)).into_data();
@@ -156,6 +170,7 @@ fn the_frozen_encoder_has_no_training_mode() {
 
 #[test]
 fn training_leaves_the_encoder_and_its_features_alone() {
+    let _turn = my_turn();
     let stage = stage(AutoencoderTraining::tiny());
     let before = stage
         .model()
@@ -176,6 +191,7 @@ fn training_leaves_the_encoder_and_its_features_alone() {
 
 #[test]
 fn lpips_has_no_dropout_on_a_graph_or_off_it() {
+    let _turn = my_turn();
     // The published run had a dropout of one half in it from the second batch on.
     let device = device();
     device.seed(1);
