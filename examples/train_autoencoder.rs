@@ -14,7 +14,7 @@ use svg_image::{Images, Rgb, RgbImage, Signed, save_png};
 use svg_train::autoencoder::{AutoencoderTraining, FeatureDistance, Stage};
 use svg_train::log::comparison_sheet;
 
-const STEPS: u64 = 150;
+const STEPS: u64 = 300;
 
 fn main() -> Result<()> {
     let device = Device::default();
@@ -23,7 +23,7 @@ fn main() -> Result<()> {
     config.optimizer.learning_rate = 1e-3;
 
     device.seed(config.seed);
-    let encoder = DinoConfig::new(32, 2, 2, 64)
+    let encoder = DinoConfig::new(16, 2, 2, 32)
         .with_patch_size(4)
         .init(&device);
     let eye = FeatureDistance::new(&encoder);
@@ -35,7 +35,7 @@ fn main() -> Result<()> {
         let learning_rate = config.optimizer.learning_rate;
         let (next, report) = stage.step(step, learning_rate, &[images]);
         stage = next;
-        if step % 25 == 0 || step + 1 == STEPS {
+        if step % 50 == 0 || step + 1 == STEPS {
             let l1 = report.scalars.get("l1").unwrap_or(f64::NAN);
             println!("step {step:>3}: mean absolute error {l1:.3}");
         }
