@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
@@ -11,7 +10,7 @@ use svg_dino::{DinoError, Layout};
 use svg_model::{Bundle, Manifest};
 use svg_nn::{Container, StoredTensor, TensorFile};
 
-use crate::commands::open_weights;
+use crate::commands::{open_weights, print};
 
 /// Say what a weight file, folder or bundle holds, and what is wrong with it
 ///
@@ -189,14 +188,6 @@ fn describe_bundle(path: &Path, out: &mut String) -> Result<()> {
     }
     writeln!(out, "  problems      none")?;
     Ok(())
-}
-
-/// A reader that has seen enough, such as `head`, is no error.
-fn print(text: &str) -> Result<()> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => Ok(other?),
-    }
 }
 
 fn container(container: Container) -> &'static str {

@@ -15,6 +15,7 @@ mod pictures;
 mod reconstruct;
 mod train;
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -71,4 +72,12 @@ fn open_weights(path: &Path, model: Option<&str>) -> Result<DinoFile> {
         format!("--model {name} is unknown; known are {}", known.join(", "))
     })?;
     Ok(DinoFile::open_as(path, config)?)
+}
+
+/// A reader that has seen enough, such as `head`, is no error.
+fn print(text: &str) -> Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
 }

@@ -11,6 +11,7 @@ use svg_image::{Images, RgbImage, Signed, grid, save_png, write_atomically};
 use crate::commands::bundle::{Align, BundleOptions};
 use crate::commands::decode::file_name;
 use crate::commands::pictures::{PictureBatch, PictureOptions};
+use crate::commands::print;
 use crate::device::DeviceOptions;
 
 /// Send images through the model and back, and measure what is lost
@@ -112,18 +113,23 @@ impl Reconstruct {
         let path = self.out.join("metrics.csv");
         write_atomically(&path, |file| file.write_all(table.as_bytes()))?;
         let mean = |sum: f64| sum / count as f64;
-        println!("images  {count} of {size} x {size}");
-        println!("PSNR    {:.3} dB", mean(means.psnr));
+        let mut said = String::new();
+        writeln!(said, "images  {count} of {size} x {size}")?;
+        writeln!(said, "PSNR    {:.3} dB", mean(means.psnr))?;
         match size >= SSIM_SIDE {
-            true => println!("SSIM    {:.4}", mean(means.ssim)),
-            false => println!("SSIM    needs {SSIM_SIDE} pixels to a side"),
+            true => writeln!(said, "SSIM    {:.4}", mean(means.ssim))?,
+            false => writeln!(said, "SSIM    needs {SSIM_SIDE} pixels to a side")?,
         }
         match (&self.vgg, size >= LPIPS_SIDE) {
-            (Some(_), true) => println!("LPIPS   {:.4} (VGG16, v0.1)", mean(means.lpips)),
-            (Some(_), false) => println!("LPIPS   needs {LPIPS_SIDE} pixels to a side"),
-            (None, _) => println!("LPIPS   not measured; --vgg names torchvision's VGG16"),
+            (Some(_), true) => writeln!(said, "LPIPS   {:.4} (VGG16, v0.1)", mean(means.lpips))?,
+            (Some(_), false) => writeln!(said, "LPIPS   needs {LPIPS_SIDE} pixels to a side")?,
+            (None, _) => writeln!(
+                said,
+                "LPIPS   not measured; --vgg names torchvision's VGG16"
+            )?,
         }
-        println!("{}", path.display());
+        writeln!(said, "{}", path.display())?;
+        print(&said)?;
         Ok(())
     }
 }
