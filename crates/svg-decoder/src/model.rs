@@ -76,20 +76,6 @@ impl Decoder {
         self.decode(self.to_map(features, grid))
     }
 
-    /// Everything before `conv_out`: what the last convolution sees.
-    ///
-    /// # Shapes
-    ///
-    /// - features: as for [`forward`](Self::forward)
-    /// - output: `[batch, channels, rows * u, columns * u]` with the channels of level 0
-    ///
-    /// # Panics
-    ///
-    /// As [`forward`](Self::forward).
-    pub fn trunk(&self, features: Tensor<3>, grid: [usize; 2]) -> Tensor<4> {
-        self.run(self.to_map(features, grid))
-    }
-
     /// As [`forward`](Self::forward), with no more than one tile of the grid in memory at a time, the
     /// features and the finished image apart. A grid that fits into one tile is decoded as a whole.
     ///
@@ -229,15 +215,16 @@ mod tests {
     }
 
     #[test]
-    fn the_last_convolution_of_the_trunk_is_the_image() {
-        let device = Device::default();
+    fn the_last_convolution_of_a_recorded_trunk_is_the_image() {
+        let device = Device::default().autodiff();
         let decoder = config().init(&device);
-        let x = features(2, [3, 2], &device);
-        let trunk = decoder.trunk(x.clone(), [3, 2]);
-        assert_eq!(trunk.dims(), [2, 8, 12, 8]);
-        let want = decoder.forward(x, [3, 2]).into_data();
-        let image = apply(&decoder.conv_out, trunk);
-        image.into_data().assert_eq(&want, true);
+        let x = features(2, [3, 2], &Device::default());
+        let recording = decoder.record(x, [3, 2]);
+        assert_eq!(recording.trunk.dims(), [2, 8, 12, 8]);
+        let image = crate::conv::conv(&decoder.conv_out, recording.trunk);
+        image
+            .into_data()
+            .assert_eq(&recording.images.into_data(), true);
     }
 
     #[test]

@@ -142,16 +142,19 @@ impl Checkpoints {
         Ok(self.steps()?.is_empty())
     }
 
-    /// Removes the checkpoints after a step: those that a return to it gives up.
+    /// Puts the checkpoints after a step aside: those that are damaged and passed over when a run goes on
+    /// from it. Their places are free then for the ones that the run will write.
     ///
     /// # Errors
     ///
-    /// [`TrainError::System`] if one cannot be removed.
-    pub fn forget_after(&self, step: u64) -> Result<(), TrainError> {
+    /// [`TrainError::System`] if one cannot be renamed.
+    pub fn set_aside_after(&self, step: u64) -> Result<(), TrainError> {
         for (later, name) in self.steps()? {
             if later > step {
-                let path = self.folder.join(name);
-                fs::remove_dir_all(&path).map_err(TrainError::system(&path))?;
+                let path = self.folder.join(&name);
+                let aside = self.folder.join(format!("damaged-{name}"));
+                let _ = fs::remove_dir_all(&aside);
+                fs::rename(&path, aside).map_err(TrainError::system(&path))?;
             }
         }
         Ok(())
@@ -287,7 +290,10 @@ mod tests {
         let checkpoints = Checkpoints::open(folder.path(), 3).unwrap();
         assert_eq!(newest(&checkpoints), Some((5, "whole".into(), 2)));
         assert!(!folder.path().join(".writing-abc").exists());
-        checkpoints.forget_after(5).unwrap();
+        checkpoints.set_aside_after(5).unwrap();
         assert_eq!(newest(&checkpoints), Some((5, "whole".into(), 0)));
+        // A run that goes on reaches the damaged one's step again.
+        checkpoints.write(15, &15u64, put("again")).unwrap();
+        assert_eq!(newest(&checkpoints), Some((15, "again".into(), 0)));
     }
 }

@@ -96,6 +96,8 @@ struct Run {
     csv: CsvLog,
     events: TensorBoard,
     rollbacks: u64,
+    /// Whether it was said that pictures are smaller than the crop.
+    smaller_said: bool,
 }
 
 impl Run {
@@ -125,6 +127,7 @@ impl Run {
                 for reason in &found.passed_over {
                     observer.remark(&format!("passed over a damaged checkpoint, {reason}"));
                 }
+                checkpoints.set_aside_after(found.state.step)?;
                 let state = agreed(found.state, now, inputs.force_data, observer)?;
                 (stage.restore(&found.folder)?, state)
             }
@@ -147,6 +150,7 @@ impl Run {
             config,
             inputs,
             rollbacks: 0,
+            smaller_said: false,
         })
     }
 
@@ -210,6 +214,14 @@ impl Run {
             let batch = stream.next_batch()?;
             for error in &batch.errors {
                 observer.remark(&format!("skipped: {error}"));
+            }
+            if batch.enlarged > 0 && !self.smaller_said {
+                self.smaller_said = true;
+                let size = self.config.data.size;
+                observer.remark(&format!(
+                    "some pictures are smaller than the crop of {size} x {size} and are enlarged; \
+                     \"smaller\": \"refuse\" would stop"
+                ));
             }
             self.state.cursor = batch.cursor_after;
             tensors.push(batch.to_tensor(device));
