@@ -18,3 +18,14 @@ pub fn image_bar(total: usize, what: &str) -> ProgressBar {
     bar.set_style(style);
     bar
 }
+
+/// A bar that counts `total` evaluations of a network. Drawn on terminals only.
+pub fn evaluation_bar(total: u64, what: &str) -> ProgressBar {
+    let bar = ProgressBar::new(total).with_message(what.to_string());
+    let template = "{msg} [{wide_bar}] {pos}/{len} evaluations, {eta} left";
+    let style = ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ");
+    bar.set_style(style);
+    bar
+}

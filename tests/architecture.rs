@@ -42,6 +42,8 @@ const MAY_USE: [(&str, &[&str]); 10] = [
             "svg-residual",
             "svg-decoder",
             "svg-eval",
+            "svg-flow",
+            "svg-sit",
             "svg-model",
         ],
     ),

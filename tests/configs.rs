@@ -2,37 +2,52 @@
 //!
 //! `UPDATE_CONFIGS=1 cargo test --test configs` writes them anew.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use svg_train::autoencoder::AutoencoderTraining;
+use svg_train::flow::FlowTraining;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("configs")
+}
+
+/// The file of a preset is written as the preset prints itself, and read as the preset.
+fn check<T: PartialEq + std::fmt::Debug>(
+    name: &str,
+    preset: &T,
+    json: &str,
+    read: impl Fn(&str) -> Result<T, String>,
+) {
+    let path = folder().join(format!("{name}.json"));
+    if std::env::var_os("UPDATE_CONFIGS").is_some() {
+        std::fs::write(&path, json).unwrap();
+    }
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(read(&text).unwrap(), *preset, "{name}");
+    assert_eq!(
+        text, json,
+        "{name} is not written as the preset prints itself"
+    );
+}
 
 #[test]
 fn every_preset_has_its_file_and_every_file_its_preset() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
     for name in AutoencoderTraining::preset_names() {
-        let path = folder.join(format!("{name}.json"));
         let preset = AutoencoderTraining::preset(name).unwrap();
-        if std::env::var_os("UPDATE_CONFIGS").is_some() {
-            std::fs::write(&path, preset.to_json()).unwrap();
-        }
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert_eq!(
-            AutoencoderTraining::from_json(&text).unwrap(),
-            preset,
-            "{name}"
-        );
-        assert_eq!(
-            text,
-            preset.to_json(),
-            "{name} is not written as the preset prints itself"
-        );
+        let json = preset.to_json();
+        check(name, &preset, &json, AutoencoderTraining::from_json);
     }
-    for entry in std::fs::read_dir(&folder).unwrap() {
+    for name in FlowTraining::preset_names() {
+        let preset = FlowTraining::preset(name).unwrap();
+        check(name, &preset, &preset.to_json(), FlowTraining::from_json);
+    }
+    for entry in std::fs::read_dir(folder()).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|ending| ending == "json") {
             let name = path.file_stem().unwrap().to_string_lossy().into_owned();
             assert!(
-                AutoencoderTraining::preset(&name).is_some(),
+                AutoencoderTraining::preset(&name).is_some()
+                    || FlowTraining::preset(&name).is_some(),
                 "{name} has no preset"
             );
         }
@@ -45,5 +60,28 @@ fn the_published_sizes_fit_the_published_encoder() {
         let config = AutoencoderTraining::preset(name).unwrap();
         assert_eq!(config.autoencoder.misfit(384, 16), None);
         assert_eq!(config.images_per_step(), 512);
+    }
+}
+
+#[test]
+fn the_flows_fit_the_latents_of_their_autoencoders() {
+    for (flow, autoencoder, classes) in [
+        ("flow_svg_xl_256", "autoencoder_svg_256", 1000),
+        ("flow_svg_b_256", "autoencoder_svg_256", 1000),
+        ("flow_cifar10", "autoencoder_cifar10", 10),
+        ("flow_tiny", "autoencoder_tiny", 2),
+    ] {
+        let flow = FlowTraining::preset(flow).unwrap();
+        let autoencoder = AutoencoderTraining::preset(autoencoder).unwrap();
+        let decoder = &autoencoder.autoencoder.decoder;
+        let side = autoencoder.data.size as usize / decoder.upsampling();
+        let grid = svg_model::Grid {
+            rows: side,
+            columns: side,
+            channels: decoder.in_channels,
+        };
+        let names: Vec<_> = (0..classes).map(|number| format!("{number}")).collect();
+        assert_eq!(flow.misfit(grid, &names), None);
+        assert_eq!(flow.data, autoencoder.data);
     }
 }

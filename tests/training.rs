@@ -1,12 +1,13 @@
 //! Training as a user meets it: interrupted, killed, resumed, and asked for what cannot be.
 
-use std::collections::BTreeMap;
+mod support;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
-use burn::store::burn_pack::{Bytes, Reader};
+use support::{Run, kill, svg, text};
 use svg_image::{Rgb, RgbImage, save_png};
 use svg_train::autoencoder::AutoencoderTraining;
 
@@ -90,93 +91,21 @@ impl Place {
         text(&output.stderr)
     }
 
-    /// The newest checkpoint of a run, by its step.
     fn newest(&self, run: &str) -> Option<u64> {
-        let names = fs::read_dir(self.path(run).join("checkpoints")).ok()?;
-        let step = |name: &str| name.strip_prefix("step-")?.parse().ok();
-        names
-            .filter_map(|entry| step(entry.ok()?.file_name().to_str()?))
-            .max()
+        Run(self.path(run)).newest()
     }
 
-    /// The last step in the table.
     fn last_row(&self, run: &str) -> u64 {
-        let table = fs::read_to_string(self.path(run).join("steps.csv")).unwrap_or_default();
-        let last = table.lines().last().and_then(|line| line.split(',').next());
-        last.and_then(|step| step.parse().ok()).unwrap_or(0)
+        Run(self.path(run)).last_row()
     }
 
     fn wait_for_row(&self, run: &str, row: u64) {
-        let start = Instant::now();
-        while self.last_row(run) < row {
-            assert!(start.elapsed() < Duration::from_secs(60), "no step {row}");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        Run(self.path(run)).wait_for_row(row);
     }
 
     fn assert_same(&self, run: &str, other: &str, step: u64) {
-        let folder = |run| self.path(run).join(format!("checkpoints/step-{step:08}"));
-        let (one, other_folder) = (contents(&folder(run)), contents(&folder(other)));
-        assert_eq!(
-            one.keys().collect::<Vec<_>>(),
-            other_folder.keys().collect::<Vec<_>>()
-        );
-        for (name, bytes) in &one {
-            assert!(
-                *bytes == other_folder[name],
-                "{name} differs between {run} and {other}"
-            );
-        }
-        let table = |run| fs::read_to_string(self.path(run).join("steps.csv")).unwrap();
-        assert_eq!(table(run), table(other));
+        Run(self.path(run)).assert_same(&Run(self.path(other)), step);
     }
-}
-
-fn svg() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_svg"))
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// SIGKILL: the process learns nothing of its end.
-fn kill(mut child: Child) {
-    child.kill().unwrap();
-    child.wait().unwrap();
-}
-
-/// Files by name. Optimiser records keep their tensors in no order, so they are sorted here; the page of a
-/// checkpoint names their hashes, so only its state is taken.
-fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
-    let read = |entry: fs::DirEntry| {
-        let name = entry.file_name().into_string().unwrap();
-        let bytes = fs::read(entry.path()).unwrap();
-        let bytes = match name.rsplit('.').next() {
-            Some("bpk") => record(bytes),
-            Some("json") => {
-                let page: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
-                page["state"].to_string().into_bytes()
-            }
-            _ => bytes,
-        };
-        (name, bytes)
-    };
-    entries.map(read).collect()
-}
-
-fn record(bytes: Vec<u8>) -> Vec<u8> {
-    let reader = Reader::from_bytes(Bytes::from_bytes_vec(bytes)).unwrap();
-    let mut out = format!("{:?}", reader.scalars()).into_bytes();
-    let mut tensors = reader.into_tensors().unwrap();
-    assert!(!tensors.is_empty(), "an optimiser has moments");
-    tensors.sort_by(|a, b| a.name.cmp(&b.name));
-    for tensor in tensors {
-        out.extend(tensor.name.as_bytes());
-        out.extend(tensor.to_bytes().unwrap().iter());
-    }
-    out
 }
 
 #[test]

@@ -10,6 +10,7 @@ use svg_model::{AUTOENCODER_FILE, Bundle, CONFIG_KEY, Checkpoint};
 use svg_nn::{StoredTensor, TensorFile, save_tensors};
 
 use crate::commands::checks::check_output;
+use crate::commands::export_flow::ExportFlow;
 use crate::device::DeviceOptions;
 
 /// Write bundles in published layouts
@@ -22,6 +23,7 @@ pub struct Export {
 #[derive(Subcommand)]
 enum What {
     Autoencoder(ExportAutoencoder),
+    Flow(ExportFlow),
 }
 
 /// Write a bundle as an autoencoder checkpoint of the published layout
@@ -51,6 +53,7 @@ impl Export {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
         match self.what {
             What::Autoencoder(export) => export.run(device),
+            What::Flow(export) => export.run(),
         }
     }
 }

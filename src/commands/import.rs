@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use svg_dino::DinoFile;
 use svg_model::{Alignment, Bundle, BundleContents, Checkpoint, Provenance};
 
+use crate::commands::import_flow::ImportFlow;
 use crate::device::DeviceOptions;
 
 /// Turn published checkpoints into bundles
@@ -19,6 +20,7 @@ pub struct Import {
 #[derive(Subcommand)]
 enum What {
     Autoencoder(ImportAutoencoder),
+    Flow(ImportFlow),
 }
 
 /// Turn an autoencoder checkpoint of the published layout into a bundle
@@ -51,6 +53,7 @@ impl Import {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
         match self.what {
             What::Autoencoder(import) => import.run(device),
+            What::Flow(import) => import.run(device),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use clap::Args;
 use svg_dino::{DinoError, Layout};
-use svg_model::{Bundle, Manifest};
+use svg_model::{Bundle, FlowEntry, Manifest};
 use svg_nn::{Container, StoredTensor, TensorFile};
 
 use crate::commands::{open_weights, print};
@@ -179,6 +179,13 @@ fn describe_bundle(path: &Path, out: &mut String) -> Result<()> {
             semantic.mean, semantic.std, residual.mean, residual.std, stored.source
         )?;
     }
+    if let Some(stored) = bundle.latent_statistics()? {
+        let (summary, source) = (crate::commands::stats::summary(&stored), &stored.source);
+        writeln!(out, "  latents       {summary}; {source}")?;
+    }
+    if let Some(flow) = &manifest.flow {
+        describe_flow(flow, out)?;
+    }
     for (name, entry) in &manifest.files {
         writeln!(
             out,
@@ -187,6 +194,32 @@ fn describe_bundle(path: &Path, out: &mut String) -> Result<()> {
         )?;
     }
     writeln!(out, "  problems      none")?;
+    Ok(())
+}
+
+fn describe_flow(flow: &FlowEntry, out: &mut String) -> Result<()> {
+    let (config, provenance) = (&flow.config, &flow.provenance);
+    writeln!(
+        out,
+        "  flow          {} layers, {} channels, {} heads, {} parameters",
+        config.n_layers,
+        config.d_model,
+        config.n_heads,
+        grouped(config.n_params())
+    )?;
+    let steps = provenance.steps.map_or(String::new(), |steps| {
+        format!(", {} steps", grouped(steps as usize))
+    });
+    writeln!(
+        out,
+        "  its origin    {}{steps}, by {}",
+        provenance.source, provenance.made_by
+    )?;
+    let named = match flow.classes.is_empty() {
+        true => "without names",
+        false => "with names",
+    };
+    writeln!(out, "  classes       {}, {named}", config.n_classes)?;
     Ok(())
 }
 

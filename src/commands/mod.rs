@@ -2,17 +2,28 @@
 
 mod align_stats;
 mod bundle;
+mod cache;
 mod checks;
+mod classes;
 mod convert;
+mod cost;
 mod decode;
+mod distance;
 mod encode;
 mod export;
+mod export_flow;
 mod features;
+mod generate;
 mod import;
+mod import_flow;
 mod info;
 mod init;
+mod interpolate;
+mod noise_file;
 mod pictures;
 mod reconstruct;
+mod sample;
+mod stats;
 mod train;
 
 use std::io::Write as _;
@@ -32,11 +43,17 @@ pub enum Command {
     Encode(encode::Encode),
     Decode(decode::Decode),
     AlignStats(align_stats::AlignStats),
+    Stats(stats::Stats),
+    Sample(sample::Sample),
+    Interpolate(interpolate::Interpolate),
+    Cache(cache::Cache),
+    Distance(distance::Distance),
     Import(import::Import),
     Export(export::Export),
     Features(features::Features),
     Info(info::Info),
     Convert(convert::Convert),
+    Cost(cost::Cost),
     Init(init::Init),
 }
 
@@ -48,11 +65,17 @@ impl Command {
             Self::Encode(command) => command.run(device),
             Self::Decode(command) => command.run(device),
             Self::AlignStats(command) => command.run(device),
+            Self::Stats(command) => command.run(device),
+            Self::Sample(command) => command.run(device),
+            Self::Interpolate(command) => command.run(device),
+            Self::Cache(command) => command.run(device),
+            Self::Distance(command) => command.run(device),
             Self::Import(command) => command.run(device),
             Self::Export(command) => command.run(device),
             Self::Features(command) => command.run(device),
             Self::Info(command) => command.run(),
             Self::Convert(command) => command.run(),
+            Self::Cost(command) => command.run(),
             Self::Init(command) => command.run(device),
         }?;
         Ok(ExitCode::SUCCESS)

@@ -5,7 +5,7 @@
 
 use burn::prelude::*;
 use burn::store::bridge;
-use burn::tensor::TensorData;
+use burn::tensor::{DType, Shape, TensorData};
 use svg_nn::StoredTensor;
 
 /// A tensor of the official layout: name and shape.
@@ -52,20 +52,24 @@ pub fn murmur_fill(tensors: &[Named], prefix: &str) -> Vec<StoredTensor> {
 /// The same with matrices of the variance `gain^2 / fan_in`.
 pub fn murmur_fill_with_gain(tensors: &[Named], prefix: &str, gain: f64) -> Vec<StoredTensor> {
     let fill = |(name, shape): &Named| {
-        let count = shape.iter().product();
-        let units = murmur_units(&format!("{prefix}{name}"), count);
-        let leaf = name.rsplit('.').next().unwrap_or(name);
-        let fan_in_inverse = shape
-            .first()
-            .map_or(1.0, |rows| *rows as f64 / count as f64);
-        let scale = (gain * (3.0 * fan_in_inverse).sqrt()) as f32;
-        let value = |u: f32| match (leaf, shape.len()) {
-            ("weight" | "in_proj_weight", 2..) => u * scale,
-            ("weight", _) => u * 0.1 + 1.0,
-            ("gamma", _) => u * 0.1 + 0.5,
-            _ => u * 0.1,
+        let fan_in_inverse = match shape.as_slice() {
+            [rows, ..] => *rows as f64 / shape.iter().product::<usize>() as f64,
+            [] => 1.0,
         };
-        stored(name, shape, units.into_iter().map(value).collect())
+        let scale = (gain * (3.0 * fan_in_inverse).sqrt()) as f32;
+        let (factor, offset) = match (name.rsplit('.').next(), shape.len()) {
+            (Some("weight" | "in_proj_weight"), 2..) => (scale, 0.0),
+            (Some("weight"), _) => (0.1, 1.0),
+            (Some("gamma"), _) => (0.1, 0.5),
+            _ => (0.1, 0.0),
+        };
+        let (key, shape) = (format!("{prefix}{name}"), Shape::from(shape.clone()));
+        // Made when they are read, so that no more than one tensor of a large network is there twice.
+        bridge::deferred(name.clone(), DType::F32, shape.clone(), None, move || {
+            let units = murmur_units(&key, shape.num_elements()).into_iter();
+            let values: Vec<f32> = units.map(|u| u * factor + offset).collect();
+            Ok(TensorData::new(values, shape.clone()))
+        })
     };
     tensors
         .iter()

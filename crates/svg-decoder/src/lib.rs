@@ -41,6 +41,7 @@
 mod attention;
 mod config;
 mod conv;
+mod cost;
 mod gradients;
 mod level;
 mod model;

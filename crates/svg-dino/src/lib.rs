@@ -39,6 +39,7 @@
 
 mod block;
 mod config;
+mod cost;
 mod error;
 mod export;
 mod file;

@@ -1,4 +1,5 @@
-//! How good a reconstruction is: PSNR, SSIM and LPIPS with the published definitions.
+//! How good a reconstruction is, PSNR, SSIM and LPIPS with the published definitions, and how far two sets
+//! of features are apart, by Fréchet's distance.
 //!
 //! Images in, numbers out. The crate knows no generator and no trainer; LPIPS is a metric first, and
 //! training borrows it as a loss.
@@ -25,18 +26,26 @@
 //! - [`psnr`] and [`psnr_batch`]: decibels, of stored pixels and of unrounded ones
 //! - [`ssim`]: structural similarity, as torchmetrics computes it
 //! - [`Lpips`]: perceptual distance v0.1 on the features of VGG16, differentiable in its first input
+//! - [`Moments`], [`frechet_distance`]: how far two sets of features are apart, and [`StoredMoments`], a
+//!   reference that is kept
 //! - [`EvalError`]: what is wrong with a file of VGG16 weights, and where to get one
 
 mod error;
+mod frechet;
 mod gradient;
 mod import;
 mod lpips;
+mod moments;
 mod psnr;
 mod ssim;
+mod stored_moments;
 mod vgg;
 
 pub use error::EvalError;
+pub use frechet::{FrechetError, frechet_distance};
 pub use lpips::Lpips;
+pub use moments::Moments;
 pub use psnr::{psnr, psnr_batch};
 pub use ssim::ssim;
+pub use stored_moments::{MomentsError, StoredMoments};
 pub use vgg::Vgg16;

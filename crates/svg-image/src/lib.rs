@@ -32,7 +32,7 @@
 //! - [`mirrored`]: left and right exchanged
 //! - [`Images`], [`PixelRange`], [`Signed`], [`Unit`]: tensors that know their black and white
 //! - [`ImageSet`], [`Loader`]: lists of pictures, and their decoding on many threads
-//! - [`save_png`], [`encode_png`], [`write_atomically`], [`grid`]: results
+//! - [`save_png`], [`read_note`], [`encode_png`], [`write_atomically`], [`grid`]: results
 //! - [`ImageError`], [`DecodeError`]: what went wrong, with which file, and what to do
 //!
 //! Not here: normalisation to a network's statistics (each network's own business), and
@@ -45,6 +45,7 @@ mod grid;
 mod jpeg;
 mod list;
 mod load;
+mod note;
 mod plain;
 mod range;
 mod read;
@@ -58,6 +59,7 @@ pub use error::{DecodeError, ImageError};
 pub use grid::grid;
 pub use image::{Rgb, RgbImage};
 pub use load::{Loaded, Loader};
+pub use note::read_note;
 pub use plain::{plain_crop, resize_bilinear_plain};
 pub use range::{Images, PixelRange, Signed, Unit};
 pub use read::{DecodeOptions, Orientation, decode, dimensions, read_image};

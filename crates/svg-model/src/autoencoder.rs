@@ -3,7 +3,7 @@
 use burn::prelude::*;
 use svg_decoder::Decoder;
 
-use crate::{FeatureEncoder, Grid, LatentSpace, SvgEncoder};
+use crate::{FeatureEncoder, Grid, LatentSpace, LatentStatistics, SvgEncoder};
 
 /// A frozen encoder, a residual encoder beside it, and a decoder of both.
 #[derive(Module, Debug)]
@@ -12,9 +12,39 @@ pub struct SvgAutoencoder<E: FeatureEncoder> {
     pub encoder: SvgEncoder<E>,
     /// Features to images.
     pub decoder: Decoder,
+    #[module(skip)]
+    latents: Option<LatentStatistics>,
 }
 
 impl<E: FeatureEncoder> SvgAutoencoder<E> {
+    pub(crate) fn new(encoder: SvgEncoder<E>, decoder: Decoder) -> Self {
+        Self {
+            encoder,
+            decoder,
+            latents: None,
+        }
+    }
+
+    /// The same autoencoder as the space of features that are normalised by these statistics.
+    ///
+    /// # Panics
+    ///
+    /// If they are of another number of channels.
+    pub fn with_latent_statistics(mut self, statistics: LatentStatistics) -> Self {
+        let (found, expected) = (statistics.channels(), self.encoder.channels());
+        assert!(
+            found == expected,
+            "latent statistics of {found} channels for features of {expected}"
+        );
+        self.latents = Some(statistics);
+        self
+    }
+
+    /// The statistics that features are normalised by, if there are any.
+    pub fn latent_statistics(&self) -> Option<&LatentStatistics> {
+        self.latents.as_ref()
+    }
+
     /// Images through both halves: what the model keeps of them.
     ///
     /// # Shapes
@@ -31,16 +61,24 @@ impl<E: FeatureEncoder> SvgAutoencoder<E> {
     }
 }
 
-/// The space of raw features. A flow wants it normalised by statistics of its data set; until those are
-/// given, latents are the features themselves.
+/// Features, normalised by the latent statistics. Until those are given, latents are the features
+/// themselves.
 impl<E: FeatureEncoder> LatentSpace for SvgAutoencoder<E> {
     fn encode(&self, images: Tensor<4>) -> Tensor<3> {
-        self.encoder.features(images)
+        let features = self.encoder.features(images);
+        match &self.latents {
+            Some(statistics) => statistics.normalise(features),
+            None => features,
+        }
     }
 
     fn decode(&self, latents: Tensor<3>) -> Tensor<4> {
         let Grid { rows, columns, .. } = self.grid();
-        self.decoder.forward(latents, [rows, columns])
+        let features = match &self.latents {
+            Some(statistics) => statistics.denormalise(latents),
+            None => latents,
+        };
+        self.decoder.forward(features, [rows, columns])
     }
 
     fn grid(&self) -> Grid {
@@ -58,15 +96,16 @@ impl<E: FeatureEncoder> LatentSpace for SvgAutoencoder<E> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
-    use crate::{Alignment, AutoencoderConfig};
+    use crate::{Alignment, AutoencoderConfig, LatentAccumulator};
     use burn::tensor::Distribution;
     use svg_decoder::DecoderConfig;
     use svg_dino::{Dino, DinoConfig};
     use svg_residual::{Moments, ResidualConfig, Statistics};
 
-    fn autoencoder(alignment: Alignment) -> SvgAutoencoder<Dino> {
+    /// Features of 24 channels on 2 x 2 tokens.
+    pub(crate) fn autoencoder(alignment: Alignment) -> SvgAutoencoder<Dino> {
         let device = Device::default();
         let dino = DinoConfig::new(16, 1, 2, 32).with_patch_size(4);
         let residual = ResidualConfig::new()
@@ -130,6 +169,30 @@ mod tests {
         let latents = autoencoder.encode(images(2));
         assert_eq!(latents.dims(), [2, rows * columns, channels]);
         assert_eq!(autoencoder.decode(latents).dims(), [2, 3, 8, 8]);
+    }
+
+    #[test]
+    fn latents_are_normalised_features_and_are_decoded_as_those() {
+        let plain = autoencoder(Alignment::Frozen);
+        let mut all = LatentAccumulator::new();
+        all.push(plain.encode(images(4)));
+        let statistics = all.statistics().unwrap();
+        let space = plain.clone().with_latent_statistics(statistics.clone());
+        let images = images(2);
+        let latents = space.encode(images.clone());
+        let expected = statistics.normalise(plain.encode(images.clone()));
+        latents.to_data().assert_eq(&expected.into_data(), true);
+        let difference = space.decode(latents) - plain.reconstruct(images);
+        assert!(difference.abs().max().into_scalar::<f32>() < 1e-4);
+    }
+
+    #[test]
+    #[should_panic(expected = "latent statistics of 2 channels for features of 24")]
+    fn statistics_of_other_channels_panic() {
+        autoencoder(Alignment::Frozen).with_latent_statistics(LatentStatistics {
+            mean: vec![0.0; 2],
+            std: vec![1.0; 2],
+        });
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! The folder that keeps a model.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use burn::prelude::*;
@@ -10,10 +9,12 @@ use svg_dino::{Dino, DinoConfig, DinoFile};
 use svg_nn::{StoredTensor, TensorFile, save_tensors};
 use svg_residual::ResidualEncoder;
 
+use crate::bundle_files::{STATISTICS, place, readable, sync};
+use crate::fingerprint::features_fingerprint;
 use crate::manifest::{EncoderReference, FORMAT, FileEntry, Manifest, Provenance};
 use crate::{
     AutoencoderConfig, ModelError, StoredStatistics, SvgAutoencoder, encoder_fingerprint,
-    file_sha256, load_autoencoder,
+    load_autoencoder,
 };
 
 /// The residual encoder and the decoder, under the names of a published checkpoint.
@@ -22,15 +23,13 @@ pub const AUTOENCODER_FILE: &str = "autoencoder.safetensors";
 pub const ENCODER_FILE: &str = "encoder.safetensors";
 /// What a checkpoint holds beside the model.
 const REST_FILE: &str = "training.safetensors";
-/// The start of the name of the statistics, which goes on with their hash, so that a new file never
-/// takes the place of the one that the manifest still names.
-const STATISTICS: &str = "statistics-";
 
 /// A model on disk: a manifest, safetensors, and a reference to the encoder.
 #[derive(Debug)]
 pub struct Bundle {
-    folder: PathBuf,
-    manifest: Manifest,
+    pub(crate) folder: PathBuf,
+    pub(crate) manifest: Manifest,
+    pub(crate) features: String,
 }
 
 /// What a new bundle is made of.
@@ -109,9 +108,11 @@ impl Bundle {
                 reason: format!("it does not list {AUTOENCODER_FILE}"),
             });
         }
+        let features = features_fingerprint(folder, &manifest)?;
         Ok(Self {
             folder: folder.to_path_buf(),
             manifest,
+            features,
         })
     }
 
@@ -125,15 +126,20 @@ impl Bundle {
         &self.manifest
     }
 
+    /// The SHA-256, in hexadecimal, of everything that features depend on: the encoder's fingerprint, the
+    /// residual encoder's weights, how it is aligned and by which statistics. The decoder is no part of it.
+    pub fn features_fingerprint(&self) -> String {
+        self.features.clone()
+    }
+
     /// The alignment statistics, if there are any.
     ///
     /// # Errors
     ///
     /// As [`StoredStatistics::load`].
     pub fn statistics(&self) -> Result<Option<StoredStatistics>, ModelError> {
-        let name = self.statistics_file();
-        name.map(|name| StoredStatistics::load(&self.folder.join(name)))
-            .transpose()
+        let path = self.file(STATISTICS);
+        path.map(|path| StoredStatistics::load(&path)).transpose()
     }
 
     /// The residual encoder, if there is one, and the decoder.
@@ -244,25 +250,15 @@ impl Bundle {
     ///
     /// [`ModelError::Load`] or [`ModelError::Write`] if a file cannot be written.
     pub fn set_statistics(&mut self, statistics: &StoredStatistics) -> Result<(), ModelError> {
-        let old = self.statistics_file();
-        let (name, entry) = save_statistics(&self.folder, statistics)?;
-        let mut manifest = self.manifest.clone();
-        manifest
-            .files
-            .retain(|name, _| !name.starts_with(STATISTICS));
-        manifest.files.insert(name.clone(), entry);
-        manifest.autoencoder.alignment = crate::Alignment::Frozen;
-        manifest.write(&self.folder)?;
-        self.manifest = manifest;
-        if let Some(old) = old.filter(|old| *old != name) {
-            let _ = std::fs::remove_file(self.folder.join(old));
-        }
-        Ok(())
-    }
-
-    fn statistics_file(&self) -> Option<String> {
-        let mut names = self.manifest.files.keys();
-        names.find(|name| name.starts_with(STATISTICS)).cloned()
+        let placed = place(
+            &self.folder,
+            STATISTICS,
+            &statistics.tensors(),
+            statistics.metadata(),
+        )?;
+        self.exchange(STATISTICS, placed, |manifest| {
+            manifest.autoencoder.alignment = crate::Alignment::Frozen;
+        })
     }
 }
 
@@ -291,7 +287,8 @@ impl BundleContents<'_> {
                 .map_err(ModelError::system(self.encoder_path))?,
         };
         if let Some(statistics) = &self.statistics {
-            let (name, entry) = save_statistics(folder, statistics)?;
+            let (tensors, metadata) = (statistics.tensors(), statistics.metadata());
+            let (name, entry) = place(folder, STATISTICS, &tensors, metadata)?;
             files.insert(name, entry);
         }
         let manifest = Manifest {
@@ -304,60 +301,11 @@ impl BundleContents<'_> {
             },
             autoencoder: self.config,
             provenance: self.provenance,
+            flow: None,
             files,
         };
         manifest.write(folder)
     }
-}
-
-impl FileEntry {
-    fn of(path: &Path) -> Result<Self, ModelError> {
-        let metadata = std::fs::metadata(path).map_err(ModelError::system(path))?;
-        Ok(Self {
-            bytes: metadata.len(),
-            sha256: file_sha256(path).map_err(ModelError::system(path))?,
-        })
-    }
-
-    fn check(&self, path: &Path) -> Result<(), ModelError> {
-        let changed = |reason: String| ModelError::Changed {
-            path: path.to_path_buf(),
-            reason,
-        };
-        let metadata = match std::fs::metadata(path) {
-            Ok(metadata) => metadata,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(changed("it is missing".to_string()));
-            }
-            Err(source) => return Err(ModelError::system(path)(source)),
-        };
-        let (found, expected) = (metadata.len(), self.bytes);
-        if found != expected {
-            return Err(changed(format!(
-                "it has {found} bytes where the manifest says {expected}"
-            )));
-        }
-        let found = file_sha256(path).map_err(ModelError::system(path))?;
-        match found == self.sha256 {
-            true => Ok(()),
-            false => Err(changed(format!(
-                "its SHA-256 is {found} where the manifest says {}",
-                self.sha256
-            ))),
-        }
-    }
-}
-
-fn save_statistics(
-    folder: &Path,
-    statistics: &StoredStatistics,
-) -> Result<(String, FileEntry), ModelError> {
-    let written = folder.join(".statistics.safetensors");
-    statistics.save(&written)?;
-    let entry = FileEntry::of(&written)?;
-    let name = format!("{STATISTICS}{}.safetensors", &entry.sha256[..8]);
-    std::fs::rename(&written, folder.join(&name)).map_err(ModelError::system(folder))?;
-    Ok((name, entry))
 }
 
 /// What of a configuration must agree: all but how periods are rounded and how layers begin.
@@ -376,21 +324,4 @@ fn described(config: &DinoConfig) -> String {
         )
     };
     config.name().map_or_else(unreleased, str::to_string)
-}
-
-/// Temporary folders are private; a bundle is an ordinary folder.
-fn readable(folder: &Path) -> std::io::Result<()> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))?;
-    }
-    File::open(folder)?.sync_all()
-}
-
-/// A rename is durable when its folder is; where folders cannot be synchronised, it is left to the system.
-fn sync(folder: &Path) {
-    if let Ok(folder) = File::open(folder) {
-        let _ = folder.sync_all();
-    }
 }

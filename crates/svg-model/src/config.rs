@@ -87,10 +87,10 @@ impl AutoencoderConfig {
     pub fn init<E: FeatureEncoder>(&self, encoder: E, device: &Device) -> SvgAutoencoder<E> {
         self.assert_fits(&encoder);
         let residual = self.residual.as_ref().map(|config| config.init(device));
-        SvgAutoencoder {
-            encoder: SvgEncoder::new(encoder, residual, self.alignment, None),
-            decoder: self.decoder.init(device),
-        }
+        SvgAutoencoder::new(
+            SvgEncoder::new(encoder, residual, self.alignment, None),
+            self.decoder.init(device),
+        )
     }
 
     /// Joins parts that exist.
@@ -106,10 +106,10 @@ impl AutoencoderConfig {
         statistics: Option<Statistics>,
     ) -> SvgAutoencoder<E> {
         self.assert_fits(&encoder);
-        SvgAutoencoder {
-            encoder: SvgEncoder::new(encoder, residual, self.alignment, statistics),
+        SvgAutoencoder::new(
+            SvgEncoder::new(encoder, residual, self.alignment, statistics),
             decoder,
-        }
+        )
     }
 
     fn assert_fits<E: FeatureEncoder>(&self, encoder: &E) {

@@ -104,6 +104,82 @@ pub enum ModelError {
         /// What is wrong.
         reason: String,
     },
+    /// There are no statistics to normalise features by.
+    #[error(
+        "{} has no latent statistics yet, so there are no latents. Compute them with `svg stats --bundle {} \
+         --images PATH`", path.display(), path.display()
+    )]
+    NoLatentStatistics {
+        /// The bundle.
+        path: PathBuf,
+    },
+    /// The file of latent statistics cannot be used.
+    #[error("{}: {reason}; compute the statistics again with `svg stats`", path.display())]
+    LatentStatistics {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Something belongs to features that are no longer the bundle's.
+    #[error(
+        "the {what} of {} belong to features with the fingerprint {belongs}, but those of the bundle have \
+         {bundle}: its alignment has changed since. {advice}", path.display()
+    )]
+    OtherFeatures {
+        /// The bundle.
+        path: PathBuf,
+        /// What belongs to them.
+        what: &'static str,
+        /// Their fingerprint.
+        belongs: String,
+        /// The bundle's.
+        bundle: String,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// The flow makes latents that are normalised in another way.
+    #[error(
+        "the flow of {} makes latents of statistics with the fingerprint {flow}, but those of the bundle have \
+         {bundle}. Train the flow again, or import it with its statistics", path.display()
+    )]
+    OtherStatistics {
+        /// The bundle.
+        path: PathBuf,
+        /// What the flow was trained with.
+        flow: String,
+        /// What the bundle has.
+        bundle: String,
+    },
+    /// There is no velocity network.
+    #[error(
+        "{} has no flow yet, so it cannot make images. Train one with `svg train flow --bundle {}`, or import \
+         one with `svg import flow FILE --bundle {}`", path.display(), path.display(), path.display()
+    )]
+    NoFlow {
+        /// The bundle.
+        path: PathBuf,
+    },
+    /// The file is not a velocity network.
+    #[error("{} holds no velocity network of SVG: {reason}", path.display())]
+    NotAFlow {
+        /// The file.
+        path: PathBuf,
+        /// What was looked for.
+        reason: String,
+    },
+    /// A flow and a space of latents, or its classes, do not belong together.
+    #[error("the flow does not fit: {reason}")]
+    Misfit {
+        /// Both sides, and what to do.
+        reason: String,
+    },
+    /// What was asked of a sampler cannot be done.
+    #[error("{reason}")]
+    Sampling {
+        /// What was asked, what there is, and what to do.
+        reason: String,
+    },
     /// The file is not an SVG autoencoder.
     #[error("{} holds no SVG autoencoder: {reason}", path.display())]
     NotAnAutoencoder {

@@ -4,11 +4,14 @@ use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::Path;
 
+use burn::store::bridge;
 use sha2::{Digest, Sha256};
 use svg_dino::Dino;
-use svg_nn::module_tensors;
+use svg_nn::{TensorFile, module_tensors};
+use svg_residual::Statistics;
 
-use crate::ModelError;
+use crate::bundle_files::STATISTICS;
+use crate::{AUTOENCODER_FILE, Alignment, Manifest, ModelError, StoredStatistics};
 
 /// The SHA-256, in hexadecimal, of everything that an encoder's features depend on.
 ///
@@ -36,6 +39,50 @@ pub fn encoder_fingerprint(dino: &Dino) -> Result<String, ModelError> {
     Ok(hex(hash))
 }
 
+/// The SHA-256, in hexadecimal, of everything that a bundle's features depend on.
+pub(crate) fn features_fingerprint(
+    folder: &Path,
+    manifest: &Manifest,
+) -> Result<String, ModelError> {
+    let mut hash = Sha256::new();
+    hash.update(format!("encoder {}\n", manifest.encoder.fingerprint));
+    let config = &manifest.autoencoder;
+    let Some(residual) = &config.residual else {
+        return Ok(hex(hash));
+    };
+    // Shapes tell every other size.
+    hash.update(format!("residual, {} heads\n", residual.n_heads));
+    let file = TensorFile::open(folder.join(AUTOENCODER_FILE))?;
+    for tensor in file.tensors() {
+        if !tensor.name.starts_with("extra_vit.") {
+            continue;
+        }
+        let shape = tensor.shape.to_vec();
+        hash.update(format!("{} {shape:?}\n", tensor.name));
+        let data = bridge::to_data(tensor).map_err(|error| {
+            let name = tensor.name.clone();
+            ModelError::Changed {
+                path: file.path().to_path_buf(),
+                reason: format!("{name}: {error}"),
+            }
+        })?;
+        for value in data.iter::<f32>() {
+            hash.update(value.to_le_bytes());
+        }
+    }
+    hash.update(format!("alignment {:?}\n", config.alignment));
+    let mut names = manifest.files.keys();
+    let statistics = names.find(|name| name.starts_with(STATISTICS));
+    if let (Alignment::Frozen, Some(name)) = (config.alignment, statistics) {
+        let Statistics { semantic, residual } =
+            StoredStatistics::load(&folder.join(name))?.statistics;
+        for value in [semantic.mean, semantic.std, residual.mean, residual.std] {
+            hash.update(value.to_le_bytes());
+        }
+    }
+    Ok(hex(hash))
+}
+
 /// The SHA-256 of a file, in hexadecimal.
 ///
 /// # Errors
@@ -50,7 +97,7 @@ pub fn file_sha256(path: &Path) -> io::Result<String> {
     Ok(hex(hash))
 }
 
-fn hex(hash: Sha256) -> String {
+pub(crate) fn hex(hash: Sha256) -> String {
     let digits = hash.finalize();
     digits.iter().map(|byte| format!("{byte:02x}")).collect()
 }

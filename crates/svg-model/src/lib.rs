@@ -1,8 +1,10 @@
-//! The trained SVG model as one thing: images to features, features to images, and the folder that keeps it.
+//! The trained SVG model as one thing: images to features and back, noise to images, and the folder that
+//! keeps it.
 //!
 //! This is the one place where the networks meet. [`SvgEncoder`] joins a frozen encoder's patch tokens
 //! with the residual encoder's channels, aligned to the same statistics; [`SvgAutoencoder`] adds the
-//! decoder. Everything above, training, sampling and the program, sees only these.
+//! decoder; [`Generator`] leads noise through the velocity network into the decoder. Everything above,
+//! training, sampling and the program, sees only these.
 //!
 //! The one design decision: **what is stored knows what it belongs to.** A [`Bundle`] is a folder whose
 //! manifest names every file by its SHA-256 and the encoder by the SHA-256 of its weights, whatever file
@@ -35,30 +37,51 @@
 //!
 //! - [`FeatureEncoder`], [`LatentSpace`]: the two roles, and who plays them
 //! - [`SvgEncoder`], [`SvgAutoencoder`], [`Alignment`]: the networks together
+//! - [`LatentStatistics`], [`LatentAccumulator`]: what features are normalised by to be latents
+//! - [`Generator`], [`Sampling`], [`SolverKind`], [`Sampled`]: noise and classes to latents and images
+//! - [`noise`], [`gaussian`], [`uniform`], [`Interpolation`]: random numbers that follow from where they
+//!   are used, and ways between two of them
 //! - [`Bundle`], [`Manifest`]: the folder on disk
-//! - [`Checkpoint`]: the published checkpoint layout, read and written
+//! - [`Checkpoint`], [`FlowCheckpoint`]: the published checkpoint layouts, read and written
 //! - [`encoder_fingerprint`]: which encoder is this, whatever its file
 
 mod autoencoder;
 mod bundle;
+mod bundle_files;
+mod bundle_flow;
 mod checkpoint;
 mod config;
 mod encoder;
 mod error;
 mod feature;
 mod fingerprint;
+mod flow_checkpoint;
+mod generator;
+mod interpolation;
 mod latent;
+mod latent_accumulator;
+mod latent_statistics;
 mod manifest;
+mod noise;
+mod sampling;
 mod statistics;
 
 pub use autoencoder::SvgAutoencoder;
 pub use bundle::{AUTOENCODER_FILE, Bundle, BundleContents, ENCODER_FILE};
+pub use bundle_flow::FlowContents;
 pub use checkpoint::{CONFIG_KEY, Checkpoint, autoencoder_tensors, load_autoencoder};
 pub use config::{Alignment, AutoencoderConfig, strict_json};
 pub use encoder::SvgEncoder;
 pub use error::ModelError;
 pub use feature::FeatureEncoder;
 pub use fingerprint::{encoder_fingerprint, file_sha256};
+pub use flow_checkpoint::{FLOW_KEY, FlowCheckpoint};
+pub use generator::{Generator, Sampled};
+pub use interpolation::Interpolation;
 pub use latent::{Grid, LatentSpace};
-pub use manifest::{EncoderReference, FORMAT, FileEntry, Manifest, Provenance};
+pub use latent_accumulator::LatentAccumulator;
+pub use latent_statistics::{LatentStatistics, StoredLatentStatistics};
+pub use manifest::{EncoderReference, FORMAT, FileEntry, FlowEntry, Manifest, Provenance};
+pub use noise::{gaussian, noise, uniform};
+pub use sampling::{Sampling, SolverKind};
 pub use statistics::StoredStatistics;

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use svg_dino::DinoConfig;
+use svg_sit::SitConfig;
 
 use crate::{AutoencoderConfig, ModelError};
 
-/// The version of the folder's format that this crate reads and writes.
-pub const FORMAT: u32 = 1;
+/// The version of the folder's format that this crate writes. It reads all before it; 1 had no flow.
+pub const FORMAT: u32 = 2;
 
 /// What a bundle holds, what it belongs to and how it came about.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,6 +24,9 @@ pub struct Manifest {
     pub autoencoder: AutoencoderConfig,
     /// How the model came about.
     pub provenance: Provenance,
+    /// The velocity network, if there is one.
+    #[serde(default)]
+    pub flow: Option<FlowEntry>,
     /// Every other file of the folder.
     pub files: BTreeMap<String, FileEntry>,
 }
@@ -41,6 +45,23 @@ pub struct EncoderReference {
     pub path: PathBuf,
 }
 
+/// A velocity network whose weights lie in the folder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FlowEntry {
+    /// Its sizes.
+    pub config: SitConfig,
+    /// The names of its classes, in the order of their labels; empty if they are not known.
+    pub classes: Vec<String>,
+    /// The [fingerprint](crate::Bundle::features_fingerprint) of the features that it makes.
+    pub features: String,
+    /// The [fingerprint](crate::LatentStatistics::fingerprint) of the statistics by which they are
+    /// normalised; `None` if that is not known.
+    pub statistics: Option<String>,
+    /// How it came about.
+    pub provenance: Provenance,
+}
+
 /// How a model came about, for people.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -49,7 +70,7 @@ pub struct Provenance {
     pub made_by: String,
     /// Imported from this file, or trained on this data.
     pub source: String,
-    /// Optimiser steps of the autoencoder, if it was trained here.
+    /// Optimiser steps, if it was trained here.
     pub steps: Option<u64>,
     /// What stood for the eye in training: LPIPS, or features of the encoder.
     pub perceptual: Option<String>,
@@ -94,9 +115,9 @@ impl Manifest {
         }
         let version: Version =
             serde_json::from_str(&text).map_err(|error| refuse(format!("{error}")))?;
-        if version.format != FORMAT {
+        if !(1..=FORMAT).contains(&version.format) {
             return Err(refuse(format!(
-                "format {} is not known to this program, which reads {FORMAT}; use a newer version",
+                "format {} is not known to this program, which reads 1 to {FORMAT}; use a newer version",
                 version.format
             )));
         }

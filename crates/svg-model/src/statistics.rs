@@ -26,9 +26,15 @@ impl StoredStatistics {
     ///
     /// [`ModelError::Load`] if it cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), ModelError> {
-        let tensors: Vec<_> = self.named().map(|(name, value)| scalar(name, value)).into();
-        let metadata = HashMap::from([("source".to_string(), self.source.clone())]);
-        Ok(save_tensors(path, &tensors, metadata)?)
+        Ok(save_tensors(path, &self.tensors(), self.metadata())?)
+    }
+
+    pub(crate) fn tensors(&self) -> Vec<StoredTensor> {
+        self.named().map(|(name, value)| scalar(name, value)).into()
+    }
+
+    pub(crate) fn metadata(&self) -> HashMap<String, String> {
+        HashMap::from([("source".to_string(), self.source.clone())])
     }
 
     /// Reads the file.

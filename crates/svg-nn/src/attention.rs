@@ -2,11 +2,13 @@
 
 use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::prelude::*;
-use burn::tensor::DType;
 
-use crate::Rotation;
-use crate::kernel::packed_attention;
-use crate::precision::linear;
+use crate::head_norm::{normalise_heads, normalise_heads_backward};
+use crate::kernel::{packed_attention, packed_attention_backward};
+use crate::{ParameterGradients, Rotation, linear, linear_backward};
+
+/// Epsilon of the norms of queries and keys.
+pub(crate) const QK_NORM_EPS: f64 = 1e-5;
 
 /// Configuration of [`SelfAttention`].
 #[derive(Config, Debug)]
@@ -57,7 +59,7 @@ impl SelfAttentionConfig {
             "{n_heads} heads do not divide {d_model} channels"
         );
         let norm = || {
-            let config = LayerNormConfig::new(d_model / n_heads).with_epsilon(1e-5);
+            let config = LayerNormConfig::new(d_model / n_heads).with_epsilon(QK_NORM_EPS);
             self.qk_norm.then(|| config.init(device))
         };
         SelfAttention {
@@ -70,6 +72,17 @@ impl SelfAttentionConfig {
             n_heads,
         }
     }
+}
+
+/// What the way back through [`SelfAttention`] needs of the way there.
+#[derive(Clone, Debug)]
+pub struct AttentionTape {
+    x: Tensor<3>,
+    /// Before the norms, `[batch, tokens, 3, heads, head_dim]`.
+    qkv: Tensor<5>,
+    normed: Tensor<5>,
+    /// Before the output projection, `[batch, tokens, d_model]`.
+    heads: Tensor<3>,
 }
 
 impl SelfAttention {
@@ -102,19 +115,64 @@ impl SelfAttention {
         let qkv = linear(&self.qkv, x); // [batch, tokens, 3 d]
         let qkv = qkv.reshape([batch, tokens, 3, self.n_heads, width / self.n_heads]);
         let qkv = match (&self.q_norm, &self.k_norm) {
-            (Some(q_norm), Some(k_norm)) => normalise(qkv, q_norm, k_norm),
+            (Some(q_norm), Some(k_norm)) => normalise_heads(qkv, q_norm, k_norm),
             _ => qkv,
         };
         linear(&self.proj, packed_attention(qkv, rotation))
     }
-}
 
-/// Norms of queries and keys in f32, values as they are. qkv: `[batch, tokens, 3, heads, head_dim]`
-fn normalise(qkv: Tensor<5>, q_norm: &LayerNorm, k_norm: &LayerNorm) -> Tensor<5> {
-    let dtype = qkv.dtype();
-    let part = |i| qkv.clone().narrow(2, i, 1);
-    let normed = |norm: &LayerNorm, i| norm.forward(part(i).cast(DType::F32)).cast(dtype);
-    Tensor::cat(vec![normed(q_norm, 0), normed(k_norm, 1), part(2)], 2)
+    /// As [`forward`](Self::forward), with what [`backward`](Self::backward) needs.
+    ///
+    /// # Shapes
+    ///
+    /// - input and output: `[batch, tokens, d_model]`
+    pub fn record(&self, x: Tensor<3>) -> (Tensor<3>, AttentionTape) {
+        let [batch, tokens, width] = x.dims();
+        let qkv = linear(&self.qkv, x.clone());
+        let qkv = qkv.reshape([batch, tokens, 3, self.n_heads, width / self.n_heads]);
+        let normed = match (&self.q_norm, &self.k_norm) {
+            (Some(q_norm), Some(k_norm)) => normalise_heads(qkv.clone(), q_norm, k_norm),
+            _ => qkv.clone(),
+        };
+        let heads = packed_attention(normed.clone(), None);
+        let y = linear(&self.proj, heads.clone());
+        let tape = AttentionTape {
+            x,
+            qkv,
+            normed,
+            heads,
+        };
+        (y, tape)
+    }
+
+    /// The gradient at the input, given the one at the result; notes those of the parameters. In closed
+    /// form, outside any graph.
+    ///
+    /// # Shapes
+    ///
+    /// - dy and output: `[batch, tokens, d_model]`, f32
+    pub fn backward(
+        &self,
+        tape: AttentionTape,
+        dy: Tensor<3>,
+        gradients: &mut ParameterGradients,
+    ) -> Tensor<3> {
+        let AttentionTape {
+            x,
+            qkv,
+            normed,
+            heads,
+        } = tape;
+        let [batch, tokens, width] = x.dims();
+        let dtype = qkv.dtype();
+        let dy = linear_backward(&self.proj, heads, dy, gradients).cast(dtype);
+        let mut dy = packed_attention_backward(normed, dy);
+        if let (Some(q_norm), Some(k_norm)) = (&self.q_norm, &self.k_norm) {
+            dy = normalise_heads_backward(qkv, [q_norm, k_norm], dy, gradients);
+        }
+        let dy = dy.reshape([batch, tokens, 3 * width]);
+        linear_backward(&self.qkv, x, dy, gradients)
+    }
 }
 
 #[cfg(test)]
@@ -153,6 +211,47 @@ mod tests {
             let expected = by_hand(&layer, x.clone()).into_data();
             let out = layer.forward(x).into_data();
             out.assert_approx_eq::<f32>(&expected, Tolerance::absolute(1e-5));
+        }
+    }
+
+    #[test]
+    fn the_way_back_is_that_of_the_graph() {
+        let device = Device::default();
+        for qk_norm in [false, true] {
+            let config = SelfAttentionConfig::new(12, 3).with_qk_norm(qk_norm);
+            let layer = config.init(&device.clone().autodiff());
+            let plain = layer.valid();
+            let (x, dy) = (tokens(&device), tokens(&device));
+            let leaf = Tensor::from_inner(x.clone()).require_grad();
+            let loss = layer.forward(leaf.clone()) * Tensor::from_inner(dy.clone());
+            let graph = loss.sum().backward();
+
+            let (y, tape) = plain.record(x.clone());
+            let expected = plain.forward(x).into_data();
+            y.into_data().assert_eq(&expected, true);
+            let mut gradients = ParameterGradients::default();
+            let dx = plain.backward(tape, dy, &mut gradients);
+            let near = Tolerance::relative(1e-4).set_absolute(1e-5);
+            let expected = leaf.grad(&graph).unwrap().into_data();
+            dx.into_data().assert_approx_eq::<f32>(&expected, near);
+            let matrices = [&layer.qkv, &layer.proj].map(|linear| &linear.weight);
+            assert_eq!(gradients.matrices.len(), 2);
+            for (id, got) in gradients.matrices {
+                let weight = matrices.iter().find(|weight| weight.id == id).unwrap();
+                let expected = weight.val().grad(&graph).unwrap().into_data();
+                got.into_data().assert_approx_eq::<f32>(&expected, near);
+            }
+            let mut vectors = vec![layer.qkv.bias.as_ref(), layer.proj.bias.as_ref()];
+            for norm in [&layer.q_norm, &layer.k_norm].into_iter().flatten() {
+                vectors.extend([Some(&norm.gamma), norm.beta.as_ref()]);
+            }
+            assert_eq!(gradients.vectors.len(), vectors.len());
+            for (id, got) in gradients.vectors {
+                let mut vectors = vectors.iter().flatten();
+                let vector = vectors.find(|vector| vector.id == id).unwrap();
+                let expected = vector.val().grad(&graph).unwrap().into_data();
+                got.into_data().assert_approx_eq::<f32>(&expected, near);
+            }
         }
     }
 

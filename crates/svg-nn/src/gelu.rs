@@ -15,3 +15,24 @@ use crate::kernel;
 pub fn gelu(x: Tensor<3>) -> Tensor<3> {
     kernel::gelu(x)
 }
+
+/// GELU's tanh approximation, `y = x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2` (arXiv 1606.08415).
+///
+/// On burn's CPU backend, outside autodiff, it has a form of its own, which writes into `x` if nobody else
+/// holds it. Elsewhere it is burn's.
+///
+/// # Shapes
+///
+/// - input and output: any
+pub fn gelu_tanh(x: Tensor<3>) -> Tensor<3> {
+    kernel::gelu_tanh(x)
+}
+
+/// The gradient of [`gelu_tanh`] at `x`, given the one at its result, in closed form.
+///
+/// # Shapes
+///
+/// - x, dy and output: any, but the same
+pub fn gelu_tanh_backward(x: Tensor<3>, dy: Tensor<3>) -> Tensor<3> {
+    kernel::gelu_tanh_backward(x, dy)
+}

@@ -30,12 +30,16 @@
 //! - [`Mlp`] and [`SwiGluMlp`]: the two feed-forward layers of vision transformers
 //! - [`conv3x3`], [`group_norm_swish`], [`gelu`] and their gradients: the layers of convolutional
 //!   networks, with forms of their own on the CPU
+//! - [`adaptive_layer_norm`], [`gelu_tanh`], [`linear_backward`], [`ParameterGradients`], and `record` with
+//!   `backward` of [`SelfAttention`] and [`Mlp`]: training of transformers without a graph
+//! - [`AdamStep`], [`blend`], [`sum_of_squares`]: what an optimiser does, in one pass over memory
 //! - [`LayerScale`]: a learned factor per channel
 //! - [`draw_parameters`]: all parameters now, so that a seed decides them
 //! - [`Frozen`]: a module that travels with its owner but is never trained or saved
 //! - [`TensorFile`], [`load_exact`], [`module_tensors`], [`save_tensors`]: bytes to parameters and back
-//! - [`Precision`]: matrix products in a smaller type, everything fragile in f32
+//! - [`Precision`], [`linear`]: matrix products in a smaller type, everything fragile in f32
 
+mod adaptive_norm;
 mod attention;
 mod collect;
 mod conv;
@@ -43,18 +47,22 @@ mod draw;
 mod error;
 mod frozen;
 mod gelu;
+mod head_norm;
 mod kernel;
 mod layer_scale;
 mod load;
 mod mlp;
 mod norm_swish;
+mod parameter_gradients;
 mod precision;
 mod rotation;
 mod save;
 mod swiglu;
 mod tensor_file;
+mod update;
 
-pub use attention::{SelfAttention, SelfAttentionConfig};
+pub use adaptive_norm::{AdaptiveNormGradients, adaptive_layer_norm, adaptive_layer_norm_backward};
+pub use attention::{AttentionTape, SelfAttention, SelfAttentionConfig};
 pub use collect::module_tensors;
 pub use conv::{
     Conv3x3Gradients, conv3x3, conv3x3_backward, conv3x3_input_backward, conv3x3_weight_backward,
@@ -62,19 +70,21 @@ pub use conv::{
 pub use draw::draw_parameters;
 pub use error::{LoadError, Mismatch};
 pub use frozen::Frozen;
-pub use gelu::gelu;
+pub use gelu::{gelu, gelu_tanh, gelu_tanh_backward};
 pub use layer_scale::{LayerScale, LayerScaleConfig};
 pub use load::load_exact;
-pub use mlp::{Mlp, MlpConfig};
+pub use mlp::{Mlp, MlpConfig, MlpTape};
 pub use norm_swish::{
     GroupNormSwishGradients, group_norm, group_norm_backward, group_norm_swish,
     group_norm_swish_backward,
 };
-pub use precision::Precision;
+pub use parameter_gradients::{ParameterGradients, linear_backward};
+pub use precision::{Precision, linear};
 pub use rotation::Rotation;
 pub use save::save_tensors;
 pub use swiglu::{SwiGluMlp, SwiGluMlpConfig};
 pub use tensor_file::{Container, TensorFile};
+pub use update::{AdamStep, blend, sum_of_squares};
 
 /// A named tensor whose bytes are read when they are asked for: burn's own transport type.
 pub use burn::store::burn_pack::Tensor as StoredTensor;

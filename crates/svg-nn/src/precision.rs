@@ -68,7 +68,12 @@ impl ModuleMapper for CastLinear {
 }
 
 /// The layer in the type of its weights, whatever the type of `x`. The result keeps that type.
-pub(crate) fn linear(layer: &Linear, x: Tensor<3>) -> Tensor<3> {
+///
+/// # Shapes
+///
+/// - x: `[.., d_input]`
+/// - output: `[.., d_output]`
+pub fn linear<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
     let dtype = layer.weight.val().dtype();
     layer.forward(x.cast(dtype))
 }

@@ -87,15 +87,28 @@ impl Accumulator {
     /// Mean and unbiased deviation of each channel, averaged over channels; `None` before the second
     /// token.
     pub fn moments(&self) -> Option<Moments> {
-        if self.count < 2 {
-            return None;
-        }
+        let deviations = self.deviations()?;
         let channels = self.means.len() as f64;
-        let deviation = |square: &f64| (square / (self.count - 1) as f64).sqrt();
         Some(Moments {
             mean: self.means.iter().sum::<f64>() / channels,
-            std: self.squares.iter().map(deviation).sum::<f64>() / channels,
+            std: deviations.iter().sum::<f64>() / channels,
         })
+    }
+
+    /// How many tokens were seen.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The mean of each channel; empty before the first token.
+    pub fn means(&self) -> &[f64] {
+        &self.means
+    }
+
+    /// The unbiased deviation of each channel; `None` before the second token.
+    pub fn deviations(&self) -> Option<Vec<f64>> {
+        let deviation = |square: &f64| (square / (self.count - 1) as f64).sqrt();
+        (self.count > 1).then(|| self.squares.iter().map(deviation).collect())
     }
 }
 

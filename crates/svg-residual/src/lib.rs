@@ -49,6 +49,7 @@ mod accumulator;
 mod alignment;
 mod block;
 mod config;
+mod cost;
 mod head;
 mod mask;
 mod model;

@@ -2,6 +2,7 @@
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::prelude::*;
+use svg_nn::blend;
 
 use crate::identity::name_parameters;
 
@@ -68,7 +69,7 @@ impl ModuleMapper for Blend {
         let target = self.targets.pop().expect("both networks are of one kind");
         param.map(|old| {
             let target = target.reshape(old.shape());
-            old.clone() + (target - old) * self.rate
+            blend(old, target, self.rate)
         })
     }
 }

@@ -8,6 +8,7 @@ use svg_image::ImageError;
 use svg_model::ModelError;
 use svg_nn::LoadError;
 
+use crate::cache::CacheError;
 use crate::data::DataError;
 use crate::log::LogError;
 
@@ -18,6 +19,9 @@ pub enum TrainError {
     /// The pictures.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// Features on disk.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
     /// A model or its encoder.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -45,6 +49,12 @@ pub enum TrainError {
     #[error("the configuration does not fit the encoder: {reason}")]
     Misfit {
         /// Which part, and what to change.
+        reason: String,
+    },
+    /// The configuration does not fit the bundle, the data or the device.
+    #[error("{reason}")]
+    Unfit {
+        /// Both sides, and what to change.
         reason: String,
     },
     /// The folder holds a run already.

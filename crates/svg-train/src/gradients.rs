@@ -3,6 +3,7 @@
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::prelude::*;
+use svg_nn::sum_of_squares;
 
 /// The mean of the gradients of several batches for one module.
 pub struct MeanGradients<M> {
@@ -27,13 +28,7 @@ impl<M: Module> MeanGradients<M> {
 
     /// The mean, and its Euclidean norm over all parameters. Not finite if any number is not.
     pub fn finish(mut self, module: &M) -> (GradientsParams, f64) {
-        let mut scale = Scale {
-            gradients: self.sum.grads(),
-            scaled: GradientsParams::new(),
-            factor: 1.0 / self.batches.max(1) as f64,
-            squares: Vec::new(),
-        };
-        module.visit(&mut scale);
+        let scale = scale(self.sum.grads(), module, 1.0 / self.batches.max(1) as f64);
         let norm = match scale.squares.is_empty() {
             true => 0.0,
             false => {
@@ -51,6 +46,26 @@ impl<M: Module> Default for MeanGradients<M> {
     }
 }
 
+/// The gradients of a module times a number.
+pub(crate) fn scaled<M: Module>(
+    gradients: GradientsParams,
+    module: &M,
+    factor: f64,
+) -> GradientsParams {
+    scale(gradients, module, factor).scaled
+}
+
+fn scale<M: Module>(gradients: GradientsParams, module: &M, factor: f64) -> Scale {
+    let mut scale = Scale {
+        gradients,
+        scaled: GradientsParams::new(),
+        factor,
+        squares: Vec::new(),
+    };
+    module.visit(&mut scale);
+    scale
+}
+
 struct Scale {
     gradients: GradientsParams,
     scaled: GradientsParams,
@@ -65,7 +80,7 @@ impl ModuleVisitor for Scale {
                 true => gradient,
                 false => gradient * self.factor,
             };
-            self.squares.push(gradient.clone().powi_scalar(2).sum());
+            self.squares.push(sum_of_squares(gradient.clone()));
             self.scaled.register(param.id, gradient);
         }
     }

@@ -1,8 +1,8 @@
 //! Making SVG models: pictures in, a bundle out, and nothing lost on the way.
 //!
-//! A training is a document, [`autoencoder::AutoencoderTraining`], and a folder: checkpoints, a table of
-//! steps, TensorBoard events, sheets of reconstructions, and at the end the bundle that
-//! [`svg_model::Bundle`] opens.
+//! A training is a document, [`autoencoder::AutoencoderTraining`] or [`flow::FlowTraining`], and a folder:
+//! checkpoints, a table of steps, TensorBoard events, pictures of what has been learned, and at the end the
+//! bundle that [`svg_model::Bundle`] opens.
 //!
 //! The one design decision: **a run is a function of its step.** What a step sees and draws, which
 //! pictures, how they are cut, which samples are masked, what dropout leaves, follows from the seed and
@@ -27,24 +27,35 @@
 //! ```
 //!
 //! - [`autoencoder`]: the first stage, its losses and its run
+//! - [`flow`]: the second stage, a velocity network in the space of the first
+//! - [`mod@run`]: what all trainings share: folder, loop, checkpoints, logs
+//! - [`cache`]: features on disk, encoded once
 //! - [`data`]: endless batches that can be entered anywhere
 //! - [`log`]: tables, TensorBoard, sheets
 //! - [`Checkpoints`]: whole or absent
 //! - [`Average`], [`name_parameters`]: moving averages, and parameters that keep their identity
+//! - [`Replicas`]: one step on several devices
 
+mod adamw;
 mod average;
 mod checkpoints;
 mod error;
 mod gradients;
 mod identity;
+mod optimizer;
+mod parallel;
 mod random;
 
 pub mod autoencoder;
+pub mod cache;
 pub mod data;
+pub mod flow;
 pub mod log;
+pub mod run;
 
 pub use average::Average;
 pub use checkpoints::{Checkpoints, Found};
 pub use error::TrainError;
 pub use gradients::MeanGradients;
 pub use identity::name_parameters;
+pub use parallel::{Reduction, Replicas};

@@ -1,7 +1,7 @@
 //! Random numbers that are a function of where they are used.
 
-use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
+use rand::{Rng, SeedableRng};
 
 /// What a generator is used for, so that no two uses share their numbers.
 #[derive(Debug, Clone, Copy)]
@@ -12,6 +12,8 @@ pub(crate) enum Purpose {
     Crop = 2,
     /// The mask and the dropout of the residual encoder.
     Residual = 3,
+    /// The times and the dropped labels of a flow.
+    Flow = 4,
 }
 
 /// A generator keyed by its purpose, the seed and two numbers.
@@ -24,4 +26,9 @@ pub(crate) fn generator(purpose: Purpose, seed: u64, first: u64, second: u64) ->
         bytes.copy_from_slice(&word.to_le_bytes());
     }
     ChaCha8Rng::from_seed(key)
+}
+
+/// Uniform in [0, 1).
+pub(crate) fn fraction(random: &mut impl Rng) -> f64 {
+    (random.next_u64() >> 11) as f64 / (1u64 << 53) as f64
 }

@@ -4,18 +4,17 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use burn::prelude::*;
 use clap::Args;
 use svg_dino::{Dino, DinoFile};
 use svg_eval::Lpips;
 use svg_image::ImageSet;
 use svg_nn::TensorFile;
-use svg_train::autoencoder::{
-    AutoencoderTraining, Ended, FeatureDistance, Perceptual, RunInputs, train,
-};
+use svg_train::autoencoder::{FeatureDistance, Perceptual, RunInputs, train};
 
-use super::watch::Watch;
+use super::document::configuration;
+use super::watch::{Watch, report};
 use crate::commands::init::OURS;
 use crate::device::DeviceOptions;
 
@@ -74,7 +73,7 @@ pub struct TrainAutoencoder {
 
 impl TrainAutoencoder {
     pub fn run(self, device: &DeviceOptions) -> Result<ExitCode> {
-        let config = self.configuration()?;
+        let config = configuration(self.config.as_deref(), &self.out, self.resume)?;
         let data = Arc::new(ImageSet::open(&self.data)?);
         let validation = match self.validation.is_empty() {
             true => None,
@@ -114,38 +113,7 @@ impl TrainAutoencoder {
         let mut watch = Watch::new()?;
         let ended = train(config, inputs, perceptual, &device, &mut watch);
         watch.finish();
-        match ended? {
-            Ended::Finished(folder) => {
-                println!("{}: the trained model", folder.display());
-                Ok(ExitCode::SUCCESS)
-            }
-            Ended::Interrupted(step) => {
-                eprintln!(
-                    "interrupted; a checkpoint of step {step} was written, --resume goes on from it"
-                );
-                Ok(ExitCode::from(130))
-            }
-        }
-    }
-
-    fn configuration(&self) -> Result<AutoencoderTraining> {
-        let own = self.out.join("config.json");
-        let given = self.config.as_deref().map(named_or_read).transpose()?;
-        if !self.resume {
-            return given.context("--config is needed to begin a run");
-        }
-        if !own.is_file() {
-            let path = self.out.clone();
-            return Err(svg_train::TrainError::NothingToResume { path }.into());
-        }
-        let stored = read(&own)?;
-        match given.filter(|given| *given != stored) {
-            None => Ok(stored),
-            Some(_) => bail!(
-                "--config differs from {}, with which the run began; leave it out, or begin another run",
-                own.display()
-            ),
-        }
+        report(ended?)
     }
 
     fn perceptual(&self, encoder: &Dino, device: &Device) -> Result<(Box<dyn Perceptual>, String)> {
@@ -161,27 +129,6 @@ impl TrainAutoencoder {
             }
         })
     }
-}
-
-fn named_or_read(config: &str) -> Result<AutoencoderTraining> {
-    if let Some(preset) = AutoencoderTraining::preset(config) {
-        return Ok(preset);
-    }
-    let path = Path::new(config);
-    if !path.exists() {
-        let known: Vec<_> = AutoencoderTraining::preset_names().collect();
-        bail!(
-            "--config {config} is no file, and none of {}",
-            known.join(", ")
-        );
-    }
-    read(path)
-}
-
-fn read(path: &Path) -> Result<AutoencoderTraining> {
-    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    let config = AutoencoderTraining::from_json(&text);
-    config.map_err(|reason| anyhow::anyhow!("{}: {reason}", path.display()))
 }
 
 /// Whether the weights say that they were drawn here, so that a copy may travel with the model.

@@ -1,6 +1,8 @@
 //! `svg train`: making models.
 
 mod autoencoder;
+mod document;
+mod flow;
 mod watch;
 
 use anyhow::Result;
@@ -18,12 +20,14 @@ pub struct Train {
 #[derive(Subcommand)]
 enum What {
     Autoencoder(autoencoder::TrainAutoencoder),
+    Flow(flow::TrainFlow),
 }
 
 impl Train {
     pub fn run(self, device: &DeviceOptions) -> Result<std::process::ExitCode> {
         match self.what {
             What::Autoencoder(train) => train.run(device),
+            What::Flow(train) => train.run(device),
         }
     }
 }

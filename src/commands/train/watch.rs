@@ -1,13 +1,14 @@
 //! A run as seen on a terminal.
 
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
-use svg_train::autoencoder::Observer;
 use svg_train::log::Scalars;
+use svg_train::run::{Ended, Headline, Observer};
 
 /// Where nobody watches, a line so often.
 const QUIET: Duration = Duration::from_secs(30);
@@ -16,6 +17,7 @@ const QUIET: Duration = Duration::from_secs(30);
 pub struct Watch {
     bar: ProgressBar,
     stop: Arc<AtomicBool>,
+    headlines: &'static [Headline],
     images_per_step: u64,
     began: (u64, Instant),
     printed: Instant,
@@ -36,6 +38,7 @@ impl Watch {
         Ok(Self {
             bar: ProgressBar::hidden(),
             stop,
+            headlines: &[],
             images_per_step: 1,
             began: (0, Instant::now()),
             printed: Instant::now(),
@@ -54,6 +57,10 @@ impl Watch {
 }
 
 impl Observer for Watch {
+    fn watches(&mut self, headlines: &'static [Headline]) {
+        self.headlines = headlines;
+    }
+
     fn begins(&mut self, step: u64, steps: u64, images_per_step: u64) {
         self.images_per_step = images_per_step;
         self.began = (step, Instant::now());
@@ -69,19 +76,14 @@ impl Observer for Watch {
     }
 
     fn stepped(&mut self, step: u64, scalars: &Scalars) {
-        let figure = |name: &str| scalars.get(name).unwrap_or(f64::NAN);
-        let mut message = format!(
-            "l1 {:.4}, perceptual {:.4}",
-            figure("l1"),
-            figure("perceptual")
-        );
-        if let Some(loss) = scalars.get("critic/loss") {
-            message += &format!(", critic {loss:.3}");
-        }
-        message += &format!(", {:.1} images/s", self.images_per_second(step));
-        if let Some(psnr) = scalars.get("samples/psnr") {
-            self.remark(&format!("step {step}: samples {psnr:.2} dB"));
-        }
+        let figure = |headline: &Headline| {
+            let value = scalars.get(headline.scalar)?;
+            let digits = headline.digits;
+            Some(format!("{} {value:.digits$}", headline.label))
+        };
+        let mut figures: Vec<_> = self.headlines.iter().filter_map(figure).collect();
+        figures.push(format!("{:.1} images/s", self.images_per_second(step)));
+        let message = figures.join(", ");
         if self.bar.is_hidden() && self.printed.elapsed() >= QUIET {
             self.printed = Instant::now();
             eprintln!("step {step}: {message}");
@@ -96,5 +98,21 @@ impl Observer for Watch {
 
     fn wants_to_stop(&self) -> bool {
         self.stop.load(Ordering::SeqCst)
+    }
+}
+
+/// Says how a run ended.
+pub fn report(ended: Ended) -> Result<ExitCode> {
+    match ended {
+        Ended::Finished(folder) => {
+            println!("{}: the trained model", folder.display());
+            Ok(ExitCode::SUCCESS)
+        }
+        Ended::Interrupted(step) => {
+            eprintln!(
+                "interrupted; a checkpoint of step {step} was written, --resume goes on from it"
+            );
+            Ok(ExitCode::from(130))
+        }
     }
 }

@@ -4,6 +4,8 @@
 //! loops that use it are compiled three times, for AVX-512, AVX2 and everything else, and chosen at run
 //! time.
 
+use super::norm::lane_sum;
+
 /// `e^x` within two units in the last place; 0 below -87.3, clamped above 88.3.
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
@@ -113,6 +115,55 @@ vectorised! {
             let (l, r) = (left[i], right[i]);
             left[i] = l * cos_left[i] + r * sin_left[i];
             right[i] = r * cos_right[i] + l * sin_right[i];
+        }
+    }
+}
+
+vectorised! {
+    /// The gradient at scores, times `scale`, in place of `gradient`, the one at the softmax's weights:
+    /// `weight (gradient - sum of weight gradient)`.
+    pub fn through_softmax(weights: &[f32], gradient: &mut [f32], scale: f32) {
+        let len = weights.len().min(gradient.len());
+        let weights = &weights[..len];
+        let mean = lane_sum(len, |i| weights[i] * gradient[i]) as f32;
+        for (weight, gradient) in weights.iter().zip(gradient) {
+            *gradient = weight * (*gradient - mean) * scale;
+        }
+    }
+}
+
+/// GELU's tanh approximation is `x sigmoid(2 u)` with `u = sqrt(2 / pi) (x + 0.044715 x^3)`; this is
+/// `2 sqrt(2 / pi)`.
+const GELU_SLOPE: f32 = 1.595_769_1;
+const GELU_CUBE: f32 = 0.044_715;
+
+vectorised! {
+    /// `x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2` in place of `x`.
+    pub fn gelu_tanh(numbers: &mut [f32]) {
+        for x in numbers {
+            let twice_u = GELU_SLOPE * (*x + GELU_CUBE * *x * *x * *x);
+            *x /= 1.0 + exp(-twice_u);
+        }
+    }
+}
+
+vectorised! {
+    /// The gradient at `x` of [`gelu_tanh`] in place of `dy`, the one at its result.
+    pub fn gelu_tanh_backward(x: &[f32], dy: &mut [f32]) {
+        for (x, dy) in x.iter().zip(dy) {
+            let square = *x * *x;
+            let sigmoid = 1.0 / (1.0 + exp(-GELU_SLOPE * *x * (1.0 + GELU_CUBE * square)));
+            let slope = GELU_SLOPE * (1.0 + 3.0 * GELU_CUBE * square);
+            *dy *= sigmoid * (1.0 + *x * (1.0 - sigmoid) * slope);
+        }
+    }
+}
+
+vectorised! {
+    /// `total += numbers`.
+    pub fn add(total: &mut [f32], numbers: &[f32]) {
+        for (total, number) in total.iter_mut().zip(numbers) {
+            *total += number;
         }
     }
 }

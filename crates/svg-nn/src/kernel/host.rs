@@ -30,6 +30,43 @@ pub fn gelu(x: Tensor<3>) -> Tensor<3> {
     Tensor::from_data(x, &device)
 }
 
+/// In place of `x`, if nobody else holds it.
+pub fn gelu_tanh(x: Tensor<3>) -> Tensor<3> {
+    let device = x.device();
+    let mut x = x.into_data();
+    let pieces = numbers_mut(&mut x).par_chunks_mut(CHUNK);
+    pieces.for_each(exp::gelu_tanh);
+    Tensor::from_data(x, &device)
+}
+
+/// In place of `dy`, if nobody else holds it.
+pub fn gelu_tanh_backward(x: Tensor<3>, dy: Tensor<3>) -> Tensor<3> {
+    let device = x.device();
+    let (x, mut dy) = (x.into_data(), dy.into_data());
+    let pieces = numbers_mut(&mut dy).par_chunks_mut(CHUNK);
+    let pieces = numbers(&x).par_chunks(CHUNK).zip(pieces);
+    pieces.for_each(|(x, dy)| exp::gelu_tanh_backward(x, dy));
+    Tensor::from_data(dy, &device)
+}
+
+/// The sum over rows of `width` numbers.
+pub fn column_sums<const D: usize>(rows: Tensor<D>, width: usize) -> Tensor<1> {
+    let device = rows.device();
+    let rows = rows.into_data();
+    let sums: Vec<_> = numbers(&rows)
+        .par_chunks(CHUNK.div_ceil(width) * width)
+        .map(|rows| {
+            let mut sum = vec![0.0f32; width];
+            rows.chunks_exact(width)
+                .for_each(|row| exp::add(&mut sum, row));
+            sum
+        })
+        .collect();
+    let mut total = vec![0.0f32; width];
+    sums.iter().for_each(|sum| exp::add(&mut total, sum));
+    Tensor::from_data(TensorData::new(total, [width]), &device)
+}
+
 /// One head of one image at a time on each thread, straight from the packed projection.
 pub fn packed_attention(qkv: Tensor<5>, rotation: Option<&Rotation>) -> Tensor<3> {
     let device = qkv.device();

@@ -12,15 +12,18 @@
 //! `convolution` puts them beside burn's.
 
 #[macro_use]
-mod exp;
+pub(crate) mod exp;
+mod attention_backward;
 mod erf;
 pub(crate) mod host;
 mod matrix;
 pub(crate) mod norm;
 mod planes;
+pub(crate) mod row_norm;
 mod scratch;
 mod target;
 mod tile;
+pub(crate) mod update;
 pub(crate) mod winograd;
 
 use burn::prelude::*;
@@ -45,6 +48,75 @@ pub(crate) fn gelu(x: Tensor<3>) -> Tensor<3> {
         true => host::gelu(x),
         false => activation::gelu(x),
     }
+}
+
+/// `x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2`.
+pub(crate) fn gelu_tanh(x: Tensor<3>) -> Tensor<3> {
+    match on_host(&x) {
+        true => host::gelu_tanh(x),
+        false => activation::gelu_approximate(x),
+    }
+}
+
+/// The gradient of [`gelu_tanh`] at `x`, given the one at its result.
+pub(crate) fn gelu_tanh_backward(x: Tensor<3>, dy: Tensor<3>) -> Tensor<3> {
+    if on_host(&x) && on_host(&dy) {
+        return host::gelu_tanh_backward(x, dy);
+    }
+    let (x, dtype) = (x.cast(DType::F32), dy.dtype());
+    let slope = (2.0 / std::f64::consts::PI).sqrt();
+    let square = x.clone().square();
+    let twice_u = x.clone() * (square.clone() * 0.044_715 + 1.0) * (2.0 * slope);
+    let sigmoid = activation::sigmoid(twice_u);
+    let inner = (square * (3.0 * 0.044_715) + 1.0) * (2.0 * slope);
+    let slope = sigmoid.clone() * (x * (sigmoid.neg() + 1.0) * inner + 1.0);
+    (dy.cast(DType::F32) * slope).cast(dtype)
+}
+
+/// The sum over all axes but the last.
+pub(crate) fn column_sums<const D: usize>(rows: Tensor<D>) -> Tensor<1> {
+    let width = rows.dims()[D - 1];
+    if on_host(&rows) {
+        return host::column_sums(rows, width);
+    }
+    let count = rows.shape().num_elements() / width;
+    rows.cast(DType::F32)
+        .reshape([count, width])
+        .sum_dim(0)
+        .reshape([width])
+}
+
+/// The gradient of [`packed_attention`] without rotation, given the one at its result.
+///
+/// # Shapes
+///
+/// - qkv and output: `[batch, tokens, 3, heads, head_dim]`
+/// - dy: `[batch, tokens, heads * head_dim]`
+pub(crate) fn packed_attention_backward(qkv: Tensor<5>, dy: Tensor<3>) -> Tensor<5> {
+    if on_host(&qkv) && on_host(&dy) {
+        return attention_backward::packed_attention_backward(qkv, dy);
+    }
+    let [batch, tokens, _, heads, head_dim] = qkv.dims();
+    let part = |i| {
+        qkv.clone()
+            .narrow(2, i, 1)
+            .squeeze_dim::<4>(2)
+            .swap_dims(1, 2)
+    };
+    let [q, k, v] = [0, 1, 2].map(part); // [batch, heads, tokens, head_dim]
+    let dy = dy.reshape([batch, tokens, heads, head_dim]).swap_dims(1, 2);
+    let scale = (head_dim as f64).sqrt().recip();
+    let scores = q.clone().matmul(k.clone().swap_dims(2, 3)) * scale;
+    let weights = activation::softmax(scores.cast(DType::F32), 3);
+    let narrow = |tensor: Tensor<4>| tensor.cast(qkv.dtype());
+    let dv = narrow(weights.clone()).swap_dims(2, 3).matmul(dy.clone());
+    let dw = dy.matmul(v.swap_dims(2, 3)).cast(DType::F32);
+    let mean = (weights.clone() * dw.clone()).sum_dim(3);
+    let ds = narrow(weights * (dw - mean) * scale);
+    let dq = ds.clone().matmul(k);
+    let dk = ds.swap_dims(2, 3).matmul(q);
+    let parts = [dq, dk, dv].map(|part| part.swap_dims(1, 2).unsqueeze_dim::<5>(2));
+    Tensor::cat(parts.into(), 2)
 }
 
 /// Attention of all tokens to all tokens from a packed projection, queries and keys turned first.
@@ -120,6 +192,35 @@ mod tests {
         let expected = activation::gelu(x.clone()).into_data();
         let out = gelu(x).into_data();
         out.assert_approx_eq::<f32>(&expected, Tolerance::absolute(1e-6));
+    }
+
+    #[test]
+    fn both_forms_of_the_tanh_gelu_and_its_gradient_agree() {
+        let (x, dy) = (random([3, 41, 1001]), random([3, 41, 1001]));
+        let expected = activation::gelu_approximate(x.clone()).into_data();
+        let out = gelu_tanh(x.clone()).into_data();
+        out.assert_approx_eq::<f32>(&expected, Tolerance::absolute(1e-6));
+        // On a graph, the composed form.
+        let tracked = [&x, &dy].map(|tensor| Tensor::from_inner(tensor.clone()));
+        let [gx, gdy] = tracked;
+        let expected = gelu_tanh_backward(gx, gdy).into_data();
+        let out = gelu_tanh_backward(x, dy).into_data();
+        out.assert_approx_eq::<f32>(&expected, Tolerance::relative(1e-4).set_absolute(1e-5));
+    }
+
+    #[test]
+    fn both_forms_of_the_gradient_of_attention_agree() {
+        for (tokens, heads, head_dim) in [(37, 3, 16), (5, 1, 8)] {
+            let qkv = random([2, tokens, 3, heads, head_dim]);
+            let dy = random([2, tokens, heads * head_dim]);
+            let (gqkv, gdy) = (
+                Tensor::from_inner(qkv.clone()),
+                Tensor::from_inner(dy.clone()),
+            );
+            let expected = packed_attention_backward(gqkv, gdy).into_data();
+            let out = packed_attention_backward(qkv, dy).into_data();
+            out.assert_approx_eq::<f32>(&expected, Tolerance::relative(1e-4).set_absolute(1e-4));
+        }
     }
 
     #[test]

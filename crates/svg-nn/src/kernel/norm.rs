@@ -122,7 +122,7 @@ impl GroupNorm<'_> {
 
 /// The sum of `term(i)` for all `i` below `len`, in lanes.
 #[inline(always)]
-fn lane_sum(len: usize, term: impl Fn(usize) -> f32) -> f64 {
+pub(super) fn lane_sum(len: usize, term: impl Fn(usize) -> f32) -> f64 {
     let mut sums = [0.0f32; LANES];
     let whole = len / LANES * LANES;
     for start in (0..whole).step_by(LANES) {

@@ -17,6 +17,7 @@ mod samples;
 mod stage;
 mod state;
 
+pub use crate::run::{Ended, Observer, StepReport};
 pub use config::{AdamSettings, Adversary, AutoencoderTraining, Start};
 pub use critic::{Critic, CriticBlock, CriticConfig};
 pub use feature_distance::FeatureDistance;
@@ -26,7 +27,7 @@ pub use loss::{
 };
 pub use perceptual::Perceptual;
 pub use players::Generator;
-pub use run::{Ended, Observer, RunInputs, train};
+pub use run::{RunInputs, train};
 pub use samples::{Reconstructed, Samples, spread};
-pub use stage::{Stage, StepReport};
-pub use state::RunState;
+pub use stage::Stage;
+pub use state::{AutoencoderIdentity, RunState};

@@ -1,23 +1,18 @@
-//! A training from its first step to its last, through interruptions.
+//! The training of an autoencoder as a run.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use burn::prelude::*;
 use svg_dino::Dino;
-use svg_image::{ImageSet, save_png, write_atomically};
+use svg_image::ImageSet;
 use svg_model::{Bundle, BundleContents, Provenance, StoredStatistics, encoder_fingerprint};
 
 use crate::TrainError;
-use crate::autoencoder::{AutoencoderTraining, Perceptual, RunState, Samples, Stage, StepReport};
-use crate::checkpoints::Checkpoints;
+use crate::autoencoder::{AutoencoderIdentity, AutoencoderTraining, Perceptual, Samples, Stage};
 use crate::data::{Fingerprint, Stream};
-use crate::log::{CsvLog, Scalars, TensorBoard};
-
-/// After so many returns to one checkpoint, training gives up.
-const MOST_ROLLBACKS: u64 = 8;
+use crate::log::Scalars;
+use crate::run::{Course, Ended, Headline, Observer, Pace, Picture, RunOptions, Shown, Taken, run};
 
 /// What a run needs beside its configuration.
 pub struct RunInputs {
@@ -47,27 +42,6 @@ pub struct RunInputs {
     pub perceptual_name: String,
 }
 
-/// Who watches a run.
-pub trait Observer {
-    /// Training begins with this many steps behind it.
-    fn begins(&mut self, step: u64, steps: u64, images_per_step: u64);
-    /// A step was taken.
-    fn stepped(&mut self, step: u64, scalars: &Scalars);
-    /// Something that people should read.
-    fn remark(&mut self, text: &str);
-    /// Whether to stop after this step.
-    fn wants_to_stop(&self) -> bool;
-}
-
-/// How a run ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// All steps were taken; the model is in this folder.
-    Finished(PathBuf),
-    /// It was asked to stop, and a checkpoint was written at this step.
-    Interrupted(u64),
-}
-
 /// Trains an autoencoder, or goes on training one.
 ///
 /// # Errors
@@ -80,135 +54,77 @@ pub fn train(
     device: &Device,
     observer: &mut dyn Observer,
 ) -> Result<Ended, TrainError> {
-    std::fs::create_dir_all(&inputs.out).map_err(TrainError::system(&inputs.out))?;
-    let _lock = lock(&inputs.out)?;
+    let options = RunOptions {
+        out: inputs.out.clone(),
+        resume: inputs.resume,
+        force_data: inputs.force_data,
+        max_steps: inputs.max_steps,
+    };
     let device = device.clone().without_autodiff();
-    Run::begin(config, inputs, perceptual, &device, observer)?.go(&device, observer)
+    let begin = || AutoencoderCourse::new(config, inputs, perceptual, device);
+    run(options, begin, observer)
 }
 
-struct Run {
+struct AutoencoderCourse {
     config: AutoencoderTraining,
     inputs: RunInputs,
-    checkpoints: Checkpoints,
+    device: Device,
     stage: Stage<Dino>,
-    state: RunState,
     samples: Samples,
-    csv: CsvLog,
-    events: TensorBoard,
-    rollbacks: u64,
+    data: Fingerprint,
+    identity: AutoencoderIdentity,
+    /// Where the order of pictures is being decoded, and the place it has come to.
+    stream: Option<(u64, Stream)>,
     /// Whether it was said that pictures are smaller than the crop.
     smaller_said: bool,
 }
 
-impl Run {
-    fn begin(
+impl AutoencoderCourse {
+    fn new(
         config: AutoencoderTraining,
         inputs: RunInputs,
         perceptual: Box<dyn Perceptual>,
-        device: &Device,
-        observer: &mut dyn Observer,
+        device: Device,
     ) -> Result<Self, TrainError> {
-        let checkpoints =
-            Checkpoints::open(&inputs.out.join("checkpoints"), config.checkpoints_kept)?;
-        let stage = Stage::new(config.clone(), inputs.encoder.clone(), perceptual, device)?;
-        let now = RunState {
-            step: 0,
-            cursor: 0,
-            halvings: 0,
-            dropped: 0,
-            dropped_in_a_row: 0,
-            data: Fingerprint::of(&inputs.data)?,
-            encoder: encoder_fingerprint(&inputs.encoder)?,
-            perceptual: inputs.perceptual_name.clone(),
-        };
-        let found = checkpoints.newest::<RunState>()?;
-        let (stage, state) = match (found, inputs.resume) {
-            (Some(found), true) => {
-                for reason in &found.passed_over {
-                    observer.remark(&format!("passed over a damaged checkpoint, {reason}"));
-                }
-                checkpoints.set_aside_after(found.state.step)?;
-                let state = agreed(found.state, now, inputs.force_data, observer)?;
-                (stage.restore(&found.folder)?, state)
-            }
-            (None, true) => return Err(TrainError::NothingToResume { path: inputs.out }),
-            (None, false) if checkpoints.is_empty()? => {
-                save_config(&config, &inputs.out)?;
-                checkpoints.write(0, &now, |folder| stage.save(folder))?;
-                (stage, now)
-            }
-            (_, false) => return Err(TrainError::Occupied { path: inputs.out }),
-        };
+        let stage = Stage::new(config.clone(), inputs.encoder.clone(), perceptual, &device)?;
         let shown = inputs.validation.as_ref().unwrap_or(&inputs.data);
         Ok(Self {
             samples: Samples::spread(shown.clone(), config.samples, &config.data)?,
-            csv: CsvLog::open(inputs.out.join("steps.csv"), state.step)?,
-            events: TensorBoard::create(inputs.out.join("tensorboard"), SystemTime::now())?,
-            checkpoints,
+            data: Fingerprint::of(&inputs.data)?,
+            identity: AutoencoderIdentity {
+                encoder: encoder_fingerprint(&inputs.encoder)?,
+                perceptual: inputs.perceptual_name.clone(),
+            },
             stage,
-            state,
             config,
             inputs,
-            rollbacks: 0,
+            device,
+            stream: None,
             smaller_said: false,
         })
     }
 
-    fn go(mut self, device: &Device, observer: &mut dyn Observer) -> Result<Ended, TrainError> {
-        let steps = self
-            .inputs
-            .max_steps
-            .unwrap_or(u64::MAX)
-            .min(self.config.steps);
-        observer.begins(self.state.step, steps, self.config.images_per_step());
-        let mut stream = self.stream();
-        while self.state.step < steps {
-            if observer.wants_to_stop() {
-                self.checkpoint()?;
-                return Ok(Ended::Interrupted(self.state.step));
-            }
-            let batches = self.batches(&mut stream, device, observer)?;
-            let step = self.state.step;
-            let learning_rate = self.learning_rate();
-            let (stage, report) = self.stage.step(step, learning_rate, &batches);
-            self.stage = stage;
-            self.state.step += 1;
-            self.note(report, device, observer)?;
-            if self.state.dropped_in_a_row >= self.config.patience {
-                self = self.roll_back(observer)?;
-                // The pictures go on, so that the same ones do not spoil it again.
-                stream = self.stream();
-                continue;
-            }
-            if self.state.step.is_multiple_of(self.config.checkpoint_every) {
-                self.checkpoint()?;
-                if self.state.dropped_in_a_row == 0 {
-                    self.rollbacks = 0;
-                }
-            }
-        }
-        self.checkpoint()?;
-        let folder = self.bundle()?;
-        Ok(Ended::Finished(folder))
-    }
-
-    fn stream(&self) -> Stream {
+    fn stream(&self, cursor: u64) -> Stream {
         Stream::new(
             self.inputs.data.clone(),
             self.config.data.clone(),
             self.config.seed,
-            self.state.cursor,
+            cursor,
             self.config.batch_size,
             self.inputs.workers,
         )
     }
 
+    /// The batches of one step, and where the order stands after them.
     fn batches(
         &mut self,
-        stream: &mut Stream,
-        device: &Device,
+        cursor: u64,
         observer: &mut dyn Observer,
-    ) -> Result<Vec<Tensor<4>>, TrainError> {
+    ) -> Result<(Vec<Tensor<4>>, u64), TrainError> {
+        let (mut place, mut stream) = match self.stream.take() {
+            Some((place, stream)) if place == cursor => (place, stream),
+            _ => (cursor, self.stream(cursor)),
+        };
         let mut tensors = Vec::new();
         for _ in 0..self.config.accumulation {
             let batch = stream.next_batch()?;
@@ -217,103 +133,108 @@ impl Run {
             }
             if batch.enlarged > 0 && !self.smaller_said {
                 self.smaller_said = true;
-                let size = self.config.data.size;
-                observer.remark(&format!(
-                    "some pictures are smaller than the crop of {size} x {size} and are enlarged; \
-                     \"smaller\": \"refuse\" would stop"
-                ));
+                observer.remark(&self.config.data.enlarging());
             }
-            self.state.cursor = batch.cursor_after;
-            tensors.push(batch.to_tensor(device));
+            place = batch.cursor_after;
+            tensors.push(batch.to_tensor(&self.device));
         }
-        Ok(tensors)
+        self.stream = Some((place, stream));
+        Ok((tensors, place))
+    }
+}
+
+impl Course for AutoencoderCourse {
+    type Identity = AutoencoderIdentity;
+
+    const HEADLINES: &'static [Headline] = &[
+        Headline {
+            scalar: "l1",
+            label: "l1",
+            digits: 4,
+        },
+        Headline {
+            scalar: "perceptual",
+            label: "perceptual",
+            digits: 4,
+        },
+        Headline {
+            scalar: "critic/loss",
+            label: "critic",
+            digits: 3,
+        },
+    ];
+
+    fn pace(&self) -> Pace {
+        let config = &self.config;
+        Pace {
+            steps: config.steps,
+            images_per_step: config.images_per_step(),
+            checkpoint_every: config.checkpoint_every,
+            checkpoints_kept: config.checkpoints_kept,
+            samples_every: config.samples_every,
+            patience: config.patience,
+        }
     }
 
-    fn learning_rate(&self) -> f64 {
-        self.config.optimizer.learning_rate * 0.5f64.powi(self.state.halvings as i32)
+    fn document(&self) -> String {
+        self.config.to_json()
     }
 
-    /// Counts a step, logs it, and shows samples when it is their turn.
-    fn note(
-        &mut self,
-        report: StepReport,
-        device: &Device,
+    fn identity(&self) -> &AutoencoderIdentity {
+        &self.identity
+    }
+
+    fn data(&self) -> &Fingerprint {
+        &self.data
+    }
+
+    fn learning_rate(&self, _number: u64) -> f64 {
+        self.config.optimizer.learning_rate
+    }
+
+    fn step(
+        mut self,
+        number: u64,
+        cursor: u64,
+        learning_rate: f64,
         observer: &mut dyn Observer,
-    ) -> Result<(), TrainError> {
-        let StepReport {
-            mut scalars,
-            dropped,
-        } = report;
-        let step = self.state.step;
-        match dropped {
-            false => self.state.dropped_in_a_row = 0,
-            true => {
-                self.state.dropped += 1;
-                self.state.dropped_in_a_row += 1;
-                observer.remark(&format!(
-                    "step {step} was dropped, its loss or gradient is not finite ({} in a row, {} in all)",
-                    self.state.dropped_in_a_row, self.state.dropped
-                ));
-            }
-        }
-        scalars.push("learning_rate", self.learning_rate());
-        scalars.push("dropped", self.state.dropped as f64);
-        if step.is_multiple_of(self.config.samples_every) || step == self.config.steps {
-            let model = self.stage.model();
-            let shown = self
-                .samples
-                .reconstruct(&model, self.config.batch_size, device);
-            scalars.push("samples/psnr", shown.psnr);
-            let folder = self.inputs.out.join("samples");
-            std::fs::create_dir_all(&folder).map_err(TrainError::system(&folder))?;
-            let path = folder.join(format!("step-{step:08}.png"));
-            let notes = format!("step {step}, originals over reconstructions");
-            save_png(&shown.sheet, path, &[("Comment", &notes)])?;
-            self.events.image(step, "samples", &shown.sheet)?;
-        }
-        self.csv.write(step, &scalars)?;
-        self.events.scalars(step, &scalars)?;
-        observer.stepped(step, &scalars);
-        Ok(())
+    ) -> Result<Taken<Self>, TrainError> {
+        let (batches, cursor) = self.batches(cursor, observer)?;
+        let (stage, report) = self.stage.step(number, learning_rate, &batches);
+        self.stage = stage;
+        Ok(Taken {
+            course: self,
+            cursor,
+            report,
+        })
     }
 
-    fn checkpoint(&self) -> Result<(), TrainError> {
-        let fill = |folder: &Path| self.stage.save(folder);
-        self.checkpoints.write(self.state.step, &self.state, fill)?;
-        Ok(())
+    fn save(&self, folder: &Path) -> Result<(), TrainError> {
+        self.stage.save(folder)
     }
 
-    /// Back to the newest checkpoint with half the learning rate.
-    fn roll_back(mut self, observer: &mut dyn Observer) -> Result<Self, TrainError> {
-        self.rollbacks += 1;
-        let found = self.checkpoints.newest::<RunState>()?;
-        let (Some(found), true) = (found, self.rollbacks <= MOST_ROLLBACKS) else {
-            return Err(TrainError::Diverged {
-                patience: self.config.patience,
-                rollbacks: self.rollbacks - 1,
-            });
-        };
-        self.stage = self.stage.restore(&found.folder)?;
-        self.state = RunState {
-            halvings: self.state.halvings + 1,
-            cursor: self.state.cursor,
-            dropped: self.state.dropped,
-            dropped_in_a_row: 0,
-            ..found.state
-        };
-        observer.remark(&format!(
-            "{} steps in a row were dropped: back to step {} with the learning rate {:e}",
-            self.config.patience,
-            self.state.step,
-            self.learning_rate()
-        ));
-        self.csv = CsvLog::open(self.inputs.out.join("steps.csv"), self.state.step)?;
+    fn restore(mut self, folder: &Path) -> Result<Self, TrainError> {
+        self.stage = self.stage.restore(folder)?;
         Ok(self)
     }
 
+    fn show(&mut self, _step: u64) -> Result<Shown, TrainError> {
+        let model = self.stage.model();
+        let batch = self.config.batch_size;
+        let shown = self.samples.reconstruct(&model, batch, &self.device);
+        Ok(Shown {
+            scalars: Scalars::new().with("samples/psnr", shown.psnr),
+            picture: Some(Picture {
+                image: shown.sheet,
+                caption: "originals over reconstructions".to_string(),
+            }),
+            summary: Some(format!("samples {:.2} dB", shown.psnr)),
+        })
+    }
+
     /// The model as a bundle in the folder of the run.
-    fn bundle(&self) -> Result<PathBuf, TrainError> {
-        let folder = self.inputs.out.join("bundle");
+    fn finish(&self, out: &Path, step: u64) -> Result<PathBuf, TrainError> {
+        let folder = out.join("bundle");
         let mut tensors = self.stage.generator.tensors();
         if self.stage.average.is_some() {
             let residual = self.stage.generator.residual.as_ref();
@@ -350,67 +271,12 @@ impl Run {
             provenance: Provenance {
                 made_by: format!("svg-train {}", env!("CARGO_PKG_VERSION")),
                 source: self.inputs.data_name.clone(),
-                steps: Some(self.state.step),
+                steps: Some(step),
                 perceptual: Some(self.inputs.perceptual_name.clone()),
                 notes: vec![self.config.about.clone()],
             },
         };
         Bundle::create(&folder, contents, true)?;
         Ok(folder)
-    }
-}
-
-/// The stored state, if the run that is asked for is the one that was stored.
-fn agreed(
-    stored: RunState,
-    now: RunState,
-    force_data: bool,
-    observer: &mut dyn Observer,
-) -> Result<RunState, TrainError> {
-    let other = |reason: &str| TrainError::OtherRun {
-        reason: reason.to_string(),
-    };
-    if stored.encoder != now.encoder {
-        return Err(other(
-            "it began with another encoder; name that one with --encoder",
-        ));
-    }
-    if stored.perceptual != now.perceptual {
-        let (began, given) = (&stored.perceptual, &now.perceptual);
-        return Err(other(&format!(
-            "it began with {began} as its perceptual loss, now there is {given}; give the same --vgg"
-        )));
-    }
-    match stored.data.compare(&now.data) {
-        Ok(()) => Ok(stored),
-        Err(error) if force_data => {
-            observer.remark(&format!("going on with other data, as forced: {error}"));
-            // The place in the old order means nothing in the new one, but keeps epochs apart.
-            Ok(RunState {
-                data: now.data,
-                ..stored
-            })
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn save_config(config: &AutoencoderTraining, out: &Path) -> Result<(), TrainError> {
-    let json = config.to_json();
-    Ok(write_atomically(out.join("config.json"), |file| {
-        file.write_all(json.as_bytes())
-    })?)
-}
-
-/// Held until the process ends, however it ends.
-fn lock(out: &Path) -> Result<File, TrainError> {
-    let path = out.join(".lock");
-    let file = File::create(&path).map_err(TrainError::system(&path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(TrainError::Locked {
-            path: out.to_path_buf(),
-        }),
-        Err(std::fs::TryLockError::Error(source)) => Err(TrainError::System { path, source }),
     }
 }

@@ -17,7 +17,8 @@ use crate::average::Average;
 use crate::gradients::MeanGradients;
 use crate::identity::name_parameters;
 use crate::log::Scalars;
-use crate::random::{Purpose, generator as random};
+use crate::random::{Purpose, fraction, generator as random};
+use crate::run::StepReport;
 
 /// Both players, their optimisers, and what is gathered on the way.
 pub struct Stage<E> {
@@ -33,14 +34,6 @@ pub struct Stage<E> {
     pub(super) critic_optimizer: ModuleOptimizer,
     pub(super) average: Option<Average<Decoder>>,
     pub(super) running: Running,
-}
-
-/// What a step said.
-pub struct StepReport {
-    /// Losses and what explains them, in the order of the log.
-    pub scalars: Scalars,
-    /// Whether a loss or gradient was not finite, so that nothing was learned from the step.
-    pub dropped: bool,
 }
 
 impl<E: FeatureEncoder> Stage<E> {
@@ -297,11 +290,6 @@ pub(super) fn adam(config: &AutoencoderTraining) -> AdamConfig {
         .with_beta_1(settings.beta_1)
         .with_beta_2(settings.beta_2)
         .with_epsilon(settings.epsilon)
-}
-
-/// Uniform in [0, 1).
-fn fraction(random: &mut impl Rng) -> f64 {
-    (random.next_u64() >> 11) as f64 / (1u64 << 53) as f64
 }
 
 fn is_finite(statistics: &Statistics) -> bool {

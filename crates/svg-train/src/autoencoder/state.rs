@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use burn::optim::ModuleOptimizer;
-use burn::store::burn_pack::Bytes;
 use serde::{Deserialize, Serialize};
 use svg_model::{FeatureEncoder, StoredStatistics};
 use svg_nn::{TensorFile, load_exact, module_tensors, save_tensors};
@@ -13,8 +11,9 @@ use crate::TrainError;
 use crate::autoencoder::stage::adam;
 use crate::autoencoder::{Generator, Stage};
 use crate::average::Average;
-use crate::data::Fingerprint;
 use crate::identity::name_parameters;
+use crate::optimizer::{load_optimizer, save_optimizer};
+use crate::run::{Identity, Standing};
 
 const GENERATOR: &str = "generator.safetensors";
 const CRITIC: &str = "critic.safetensors";
@@ -23,26 +22,31 @@ const GENERATOR_OPTIMIZER: &str = "generator-optimizer.bpk";
 const CRITIC_OPTIMIZER: &str = "critic-optimizer.bpk";
 const STATISTICS: &str = "statistics.safetensors";
 
-/// Where a run stands, beside its weights. Random numbers follow from the seed and the step.
+/// Where a run stands, beside its weights.
+pub type RunState = Standing<AutoencoderIdentity>;
+
+/// What an autoencoder learns from, beside pictures.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RunState {
-    /// Steps taken, dropped ones included.
-    pub step: u64,
-    /// Pictures taken from the order.
-    pub cursor: u64,
-    /// How often the learning rate has been halved.
-    pub halvings: u32,
-    /// Steps dropped because a loss was not finite.
-    pub dropped: u64,
-    /// The last so many steps were dropped.
-    pub dropped_in_a_row: u64,
-    /// Which pictures are trained on.
-    pub data: Fingerprint,
+pub struct AutoencoderIdentity {
     /// Which encoder.
     pub encoder: String,
     /// What stands for the eye.
     pub perceptual: String,
+}
+
+impl Identity for AutoencoderIdentity {
+    fn differs(&self, now: &Self) -> Option<String> {
+        if self.encoder != now.encoder {
+            let reason = "it began with another encoder; name that one with --encoder";
+            return Some(reason.to_string());
+        }
+        let (began, given) = (&self.perceptual, &now.perceptual);
+        (began != given).then(|| {
+            format!(
+                "it began with {began} as its perceptual loss, now there is {given}; give the same --vgg"
+            )
+        })
+    }
 }
 
 impl<E: FeatureEncoder> Stage<E> {
@@ -102,22 +106,4 @@ impl<E: FeatureEncoder> Stage<E> {
         };
         Ok(self)
     }
-}
-
-fn save_optimizer(optimizer: &ModuleOptimizer, path: &Path) -> Result<(), TrainError> {
-    optimizer.save(path).map_err(|error| failed(path, error))
-}
-
-/// Through memory: Burn reads a file when a moment is first asked for, and by then the checkpoint may have
-/// given way to a newer one.
-fn load_optimizer(optimizer: ModuleOptimizer, path: &Path) -> Result<ModuleOptimizer, TrainError> {
-    let bytes = std::fs::read(path).map_err(TrainError::system(path))?;
-    let bytes = Bytes::from_bytes_vec(bytes);
-    optimizer
-        .from_bytes(bytes)
-        .map_err(|error| failed(path, error))
-}
-
-fn failed(path: &Path, error: impl std::fmt::Display) -> TrainError {
-    TrainError::system(path)(std::io::Error::other(error.to_string()))
 }

@@ -31,6 +31,11 @@ impl Draw {
     pub(super) fn generator(self) -> ChaCha8Rng {
         generator(Purpose::Crop, self.seed, self.epoch, self.index)
     }
+
+    /// The first of these numbers, below a bound.
+    pub(crate) fn below(self, bound: u64) -> u64 {
+        below(&mut self.generator(), bound)
+    }
 }
 
 #[cfg(test)]

@@ -40,6 +40,16 @@ pub enum DataError {
         last: ImageError,
     },
 
+    /// A picture has no class.
+    #[error(
+        "{name} lies in no folder, so it has no class; put each picture into a folder that bears the name \
+         of its class"
+    )]
+    NoClass {
+        /// The picture, as [`ImageSet::name`](svg_image::ImageSet::name) gives it.
+        name: String,
+    },
+
     /// The pictures are not those of the checkpoint.
     #[error(
         "the data are not those of the checkpoint: {difference}; give the data that the run began \

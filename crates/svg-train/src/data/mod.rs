@@ -9,9 +9,11 @@
 //! - [`Draw`]: the random numbers of one picture in one epoch
 //! - [`Order`], [`Sample`]: a shuffle for each epoch, endless, from any place
 //! - [`Stream`], [`Batch`]: batches, decoded ahead
+//! - [`Classes`]: the label of a picture
 //! - [`Fingerprint`]: whether the data of a checkpoint are the data at hand
 //! - [`DataError`]: what went wrong, and what to do
 
+mod classes;
 mod draw;
 mod error;
 mod fingerprint;
@@ -19,6 +21,7 @@ mod order;
 mod recipe;
 mod stream;
 
+pub use classes::Classes;
 pub use draw::Draw;
 pub use error::DataError;
 pub use fingerprint::Fingerprint;

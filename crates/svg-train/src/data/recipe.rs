@@ -104,6 +104,15 @@ impl Recipe {
         }
     }
 
+    /// What people should know of pictures that are smaller than the crop.
+    pub(crate) fn enlarging(&self) -> String {
+        let size = self.size;
+        format!(
+            "some pictures are smaller than the crop of {size} x {size} and are enlarged; \
+             \"smaller\": \"refuse\" would stop"
+        )
+    }
+
     /// Whether a picture of this many columns and rows is smaller than the crop.
     pub fn is_smaller(&self, (width, height): (u32, u32)) -> bool {
         width.min(height) < self.size

@@ -1,0 +1,206 @@
+//! Mean and covariance of features, however many and in whatever parts.
+
+use burn::prelude::*;
+use faer::Mat;
+
+/// The mean and the full matrix of squared deviations of features, in f64 on the host.
+///
+/// Two parts are merged by the update of Chan, Golub and LeVeque (1979), so it does not matter, but for
+/// rounding in f64, how the features were cut into batches, ordered, or spread over machines. Memory is one
+/// matrix of `channels * channels` numbers.
+///
+/// ```
+/// use burn::prelude::*;
+/// use svg_eval::Moments;
+///
+/// let mut moments = Moments::new();
+/// moments.push(Tensor::from_floats([[0.0, 0.0], [2.0, 4.0]], &Default::default()));
+/// assert_eq!((moments.count(), moments.mean()), (2, &[1.0, 2.0][..]));
+/// assert_eq!(moments.covariance(0, 1), 4.0);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Moments {
+    pub(crate) count: u64,
+    pub(crate) mean: Vec<f64>,
+    /// The sum over features of `(x - mean)(x - mean)^T`, row by row.
+    pub(crate) squares: Vec<f64>,
+}
+
+impl Moments {
+    /// Of no features yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes in features.
+    ///
+    /// # Shapes
+    ///
+    /// - features: `[n, channels]`
+    ///
+    /// # Panics
+    ///
+    /// If the number of channels is not that of earlier features.
+    pub fn push(&mut self, features: Tensor<2>) {
+        let [count, channels] = features.dims();
+        if count == 0 {
+            return;
+        }
+        let data = features.into_data().convert::<f64>();
+        let values = data.try_to_vec::<f64>().expect("converted to f64");
+        let mut mean = vec![0.0; channels];
+        for row in values.chunks_exact(channels) {
+            mean.iter_mut()
+                .zip(row)
+                .for_each(|(mean, value)| *mean += value);
+        }
+        mean.iter_mut().for_each(|mean| *mean /= count as f64);
+        let deviations = Mat::from_fn(count, channels, |row, channel| {
+            values[row * channels + channel] - mean[channel]
+        });
+        let squares = deviations.transpose() * &deviations;
+        self.merge(&Self {
+            count: count as u64,
+            mean,
+            squares: (0..channels * channels)
+                .map(|at| squares[(at / channels, at % channels)])
+                .collect(),
+        });
+    }
+
+    /// Takes in everything that another has seen.
+    ///
+    /// # Panics
+    ///
+    /// If both have seen features, of different numbers of channels.
+    pub fn merge(&mut self, other: &Self) {
+        if other.count == 0 {
+            return;
+        }
+        if self.count == 0 {
+            *self = other.clone();
+            return;
+        }
+        let (ours, theirs) = (self.channels(), other.channels());
+        assert!(
+            ours == theirs,
+            "features of {theirs} channels after features of {ours}"
+        );
+        let (n, m) = (self.count as f64, other.count as f64);
+        let steps = other.mean.iter().zip(&self.mean);
+        let steps: Vec<f64> = steps.map(|(other, own)| other - own).collect();
+        let weight = n * m / (n + m);
+        for (at, square) in self.squares.iter_mut().enumerate() {
+            let product = steps[at / ours] * steps[at % ours];
+            *square += other.squares[at] + product * weight;
+        }
+        for (mean, step) in self.mean.iter_mut().zip(&steps) {
+            *mean += step * m / (n + m);
+        }
+        self.count += other.count;
+    }
+
+    /// How many features there were.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Numbers of one feature; 0 before the first.
+    pub fn channels(&self) -> usize {
+        self.mean.len()
+    }
+
+    /// The mean of each channel.
+    pub fn mean(&self) -> &[f64] {
+        &self.mean
+    }
+
+    /// One number of the unbiased covariance, which divides by `count - 1`.
+    ///
+    /// # Panics
+    ///
+    /// If a channel is not below [`channels`](Self::channels).
+    pub fn covariance(&self, row: usize, column: usize) -> f64 {
+        self.squares[row * self.channels() + column] / (self.count as f64 - 1.0)
+    }
+
+    /// Whether the covariance has full rank at best: with no more features than channels it has not, and
+    /// distances are then far too large.
+    pub fn is_enough(&self) -> bool {
+        self.count > self.channels() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Distribution, TensorData};
+
+    use super::*;
+
+    fn features(count: usize, channels: usize) -> Vec<f32> {
+        let shape = [count, channels];
+        let drawn = Tensor::<2>::random(shape, Distribution::Default, &Device::default());
+        let scaled = drawn.cumsum(1) * 3.0 + 100.0;
+        scaled.into_data().try_into_vec().unwrap()
+    }
+
+    fn tensor(values: &[f32], channels: usize) -> Tensor<2> {
+        let shape = [values.len() / channels, channels];
+        Tensor::from_data(TensorData::new(values.to_vec(), shape), &Device::default())
+    }
+
+    fn of(values: &[f32], channels: usize) -> Moments {
+        let mut moments = Moments::new();
+        moments.push(tensor(values, channels));
+        moments
+    }
+
+    fn assert_close(one: &Moments, other: &Moments) {
+        assert_eq!(one.count, other.count);
+        let both = one.mean.iter().zip(&other.mean);
+        for (a, b) in both.chain(one.squares.iter().zip(&other.squares)) {
+            assert!((a - b).abs() <= 1e-9 * a.abs().max(1.0), "{a} and {b}");
+        }
+    }
+
+    #[test]
+    fn eight_shards_make_what_one_makes() {
+        let values = features(83, 5);
+        let whole = of(&values, 5);
+        let mut merged = Moments::new();
+        for shard in values.chunks(11 * 5) {
+            merged.merge(&of(shard, 5));
+        }
+        assert_close(&whole, &merged);
+        merged.merge(&Moments::new());
+        assert_close(&whole, &merged);
+    }
+
+    #[test]
+    fn the_order_of_features_does_not_matter() {
+        let values = features(40, 3);
+        let mut reversed = Moments::new();
+        for row in values.chunks_exact(3).rev() {
+            reversed.push(tensor(row, 3));
+        }
+        assert_close(&of(&values, 3), &reversed);
+    }
+
+    #[test]
+    fn moments_are_those_of_the_textbook() {
+        let moments = of(&[1.0, 0.0, 3.0, 1.0, 5.0, 5.0], 2);
+        assert_eq!(moments.mean(), [3.0, 2.0]);
+        assert_eq!(moments.covariance(0, 0), 4.0);
+        assert_eq!(moments.covariance(1, 1), 7.0);
+        assert_eq!(moments.covariance(0, 1), 5.0);
+        assert_eq!(moments.covariance(1, 0), 5.0);
+        assert!(moments.is_enough() && !of(&[1.0, 0.0, 3.0, 1.0], 2).is_enough());
+    }
+
+    #[test]
+    #[should_panic(expected = "features of 3 channels after features of 2")]
+    fn features_of_other_channels_panic() {
+        let mut moments = of(&[1.0, 2.0], 2);
+        moments.merge(&of(&[1.0, 2.0, 3.0], 3));
+    }
+}

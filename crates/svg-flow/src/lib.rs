@@ -1,0 +1,80 @@
+//! The mathematics of flow matching: velocity fields, guidance, solvers, time grids, the loss.
+//!
+//! A flow carries noise to data along `x' = v(x, t)`, from time 0 to time 1 (Lipman et al., "Flow
+//! Matching for Generative Modeling", arXiv 2210.02747; Liu et al., "Flow Straight and Fast", arXiv
+//! 2209.03003). Tensors are `[batch, tokens, channels]`. This crate knows no network and draws no
+//! random number: noise is an argument.
+//!
+//! The one design decision: **a sampler is a fold over a time grid, and everything else wraps the
+//! field.** [`integrate`] follows a [`VelocityField`] through a slice of times with a [`Solver`];
+//! guidance, conditioning, the other convention of time and the counting of evaluations are fields
+//! made from fields. No solver has an option for any of them, and a closure is a field, so each can be
+//! held against an exact solution.
+//!
+//! ```
+//! use burn::prelude::*;
+//! use svg_flow::{Euler, Guidance, Guided, Pair, TimeShift, integrate, unwatched};
+//!
+//! // Straight flows towards 2, with the condition, and towards 1, without.
+//! let towards = |end: f64| {
+//!     move |x: Tensor<3>, t: Tensor<1>| (x.neg() + end) / (t.neg() + 1.0).reshape([-1, 1, 1])
+//! };
+//! let field = Guided {
+//!     branches: Pair { conditional: towards(2.0), unconditional: towards(1.0) },
+//!     guidance: Guidance::constant(1.5),
+//! };
+//! let noise = Tensor::zeros([1, 4, 3], &Device::default());
+//! let times = TimeShift::new(0.15).grid(25);
+//! let solution = integrate(&field, &Euler, &times, noise, &mut unwatched);
+//! assert!(solution.finished);
+//! assert!((solution.x - 2.5).abs().max().into_scalar::<f32>() < 1e-5); // 1 + 1.5 (2 - 1)
+//! ```
+//!
+//! - [`VelocityField`] and [`Moment`]: what is integrated, and when it is asked
+//! - [`Reversed`]: a field of the convention in which time 0 is data
+//! - [`Branches`], [`Pair`], [`Guided`], [`Guidance`], [`GuidanceSchedule`]: guidance and its schedules
+//! - [`Counted`]: how many passes a sample costs
+//! - [`TimeShift`], [`times`], [`sde_times`]: grids; any slice of times will do
+//! - [`Solver`]: [`Euler`], [`Heun`], [`Midpoint`], [`Rk4`], [`DormandPrince`], [`EulerMaruyama`]
+//! - [`integrate`]: the fold, which can be watched and stopped
+//! - [`linear_path`], [`flow_matching_loss`], [`TimeSampler`]: training
+//! - [`score`], [`velocity_of_score`], [`expected_data`]: other words for a velocity
+//! - [`GaussianMixture`]: a field in closed form
+
+mod branches;
+mod counted;
+mod field;
+mod grid;
+mod guidance;
+mod guided;
+mod integrate;
+mod loss;
+mod mixture;
+mod noise;
+mod path;
+mod reversed;
+mod sampler;
+mod schedule;
+mod score;
+mod shift;
+mod solver;
+
+pub use branches::{Branches, Pair};
+pub use counted::Counted;
+pub use field::{Moment, VelocityField};
+pub use grid::{sde_times, times};
+pub use guidance::Guidance;
+pub use guided::Guided;
+pub use integrate::{Progress, Solution, integrate, unwatched};
+pub use loss::flow_matching_loss;
+pub use mixture::GaussianMixture;
+pub use noise::NoiseSource;
+pub use path::{PathPoint, linear_path};
+pub use reversed::Reversed;
+pub use sampler::TimeSampler;
+pub use schedule::GuidanceSchedule;
+pub use score::{expected_data, score, velocity_of_score};
+pub use shift::TimeShift;
+pub use solver::{
+    Diffusion, DormandPrince, Euler, EulerMaruyama, Heun, LastStep, Midpoint, Rk4, Solver, Step,
+};

@@ -1,0 +1,120 @@
+//! How files of a bundle come and go.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use svg_nn::{StoredTensor, save_tensors};
+
+use crate::fingerprint::features_fingerprint;
+use crate::manifest::{FORMAT, FileEntry, Manifest};
+use crate::{Bundle, ModelError, file_sha256};
+
+/// The starts of the names of what can be exchanged. Each goes on with the hash of its file, so that a new
+/// one never takes the place of the one that the manifest still names.
+pub(crate) const STATISTICS: &str = "statistics-";
+pub(crate) const LATENTS: &str = "latents-";
+pub(crate) const FLOW: &str = "flow-";
+
+impl Bundle {
+    /// The file of that kind, if there is one.
+    pub(crate) fn file(&self, kind: &str) -> Option<PathBuf> {
+        let mut names = self.manifest.files.keys();
+        let name = names.find(|name| name.starts_with(kind))?;
+        Some(self.folder.join(name))
+    }
+
+    /// Makes a file that was [placed](place) the one of its kind. The manifest that names it is written
+    /// first; the old file goes last.
+    pub(crate) fn exchange(
+        &mut self,
+        kind: &str,
+        (name, entry): (String, FileEntry),
+        change: impl FnOnce(&mut Manifest),
+    ) -> Result<(), ModelError> {
+        let new = self.folder.join(&name);
+        let old = self.file(kind).filter(|old| *old != new);
+        let mut manifest = self.manifest.clone();
+        manifest.format = FORMAT;
+        manifest.files.retain(|name, _| !name.starts_with(kind));
+        manifest.files.insert(name, entry);
+        change(&mut manifest);
+        manifest.write(&self.folder)?;
+        self.features = features_fingerprint(&self.folder, &manifest)?;
+        self.manifest = manifest;
+        if let Some(old) = old {
+            let _ = std::fs::remove_file(old);
+        }
+        Ok(())
+    }
+}
+
+/// Writes tensors to a file of that kind, named by its hash.
+pub(crate) fn place(
+    folder: &Path,
+    kind: &str,
+    tensors: &[StoredTensor],
+    metadata: HashMap<String, String>,
+) -> Result<(String, FileEntry), ModelError> {
+    let written = folder.join(format!(".{kind}{}", std::process::id()));
+    save_tensors(&written, tensors, metadata)?;
+    let entry = FileEntry::of(&written)?;
+    let name = format!("{kind}{}.safetensors", &entry.sha256[..8]);
+    std::fs::rename(&written, folder.join(&name)).map_err(ModelError::system(folder))?;
+    Ok((name, entry))
+}
+
+impl FileEntry {
+    pub(crate) fn of(path: &Path) -> Result<Self, ModelError> {
+        let metadata = std::fs::metadata(path).map_err(ModelError::system(path))?;
+        Ok(Self {
+            bytes: metadata.len(),
+            sha256: file_sha256(path).map_err(ModelError::system(path))?,
+        })
+    }
+
+    pub(crate) fn check(&self, path: &Path) -> Result<(), ModelError> {
+        let changed = |reason: String| ModelError::Changed {
+            path: path.to_path_buf(),
+            reason,
+        };
+        let metadata = match std::fs::metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(changed("it is missing".to_string()));
+            }
+            Err(source) => return Err(ModelError::system(path)(source)),
+        };
+        let (found, expected) = (metadata.len(), self.bytes);
+        if found != expected {
+            return Err(changed(format!(
+                "it has {found} bytes where the manifest says {expected}"
+            )));
+        }
+        let found = file_sha256(path).map_err(ModelError::system(path))?;
+        match found == self.sha256 {
+            true => Ok(()),
+            false => Err(changed(format!(
+                "its SHA-256 is {found} where the manifest says {}",
+                self.sha256
+            ))),
+        }
+    }
+}
+
+/// Temporary folders are private; a bundle is an ordinary folder.
+pub(crate) fn readable(folder: &Path) -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))?;
+    }
+    File::open(folder)?.sync_all()
+}
+
+/// A rename is durable when its folder is; where folders cannot be synchronised, it is left to the system.
+pub(crate) fn sync(folder: &Path) {
+    if let Ok(folder) = File::open(folder) {
+        let _ = folder.sync_all();
+    }
+}

@@ -1,0 +1,277 @@
+//! What features are normalised by.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use burn::prelude::*;
+use burn::store::bridge;
+use burn::tensor::TensorData;
+use sha2::{Digest, Sha256};
+use svg_nn::{StoredTensor, TensorFile, save_tensors};
+
+use crate::ModelError;
+use crate::fingerprint::hex;
+
+/// The mean and deviation of each channel of the features of a data set: `latent = (feature - mean) / std`
+/// (arXiv 2510.15301, released code).
+#[derive(Clone, Debug, PartialEq)]
+pub struct LatentStatistics {
+    /// Of each channel.
+    pub mean: Vec<f64>,
+    /// Of each channel; positive.
+    pub std: Vec<f64>,
+}
+
+impl LatentStatistics {
+    /// Reads `mean` and `std`, or the published `dinov3_sp_mean` and `dinov3_sp_std`, of any shape, from a
+    /// safetensors file or one of `torch.save`.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Load`] if the file cannot be read, [`ModelError::LatentStatistics`] if a tensor is
+    /// missing, the two differ in length, or a number is not finite or a deviation not positive.
+    pub fn open(path: &Path) -> Result<Self, ModelError> {
+        let file = TensorFile::open(path)?;
+        Self::of(&file).map_err(|reason| ModelError::LatentStatistics {
+            path: file.path().to_path_buf(),
+            reason,
+        })
+    }
+
+    fn of(file: &TensorFile) -> Result<Self, String> {
+        let numbers = |what: &str| -> Result<Vec<f64>, String> {
+            let named = |tensor: &&StoredTensor| {
+                tensor.name == what || tensor.name.ends_with(&format!("_{what}"))
+            };
+            let mut found = file.tensors().iter().filter(named);
+            match (found.next(), found.next()) {
+                (Some(tensor), None) => {
+                    let data = bridge::to_data(tensor).map_err(|error| error.to_string())?;
+                    Ok(data.iter::<f64>().collect())
+                }
+                (None, _) => Err(format!("{what} is missing")),
+                (Some(one), Some(two)) => {
+                    Err(format!("both {} and {} are there", one.name, two.name))
+                }
+            }
+        };
+        let statistics = Self {
+            mean: numbers("mean")?,
+            std: numbers("std")?,
+        };
+        statistics.check().map(|()| statistics)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let (means, deviations) = (self.mean.len(), self.std.len());
+        if means != deviations || means == 0 {
+            return Err(format!(
+                "there are {means} means and {deviations} deviations"
+            ));
+        }
+        let bad = |&(_, mean, std): &(usize, f64, f64)| {
+            !(mean.is_finite() && std.is_finite() && std > 0.0)
+        };
+        let mut channels =
+            (0..means).map(|channel| (channel, self.mean[channel], self.std[channel]));
+        match channels.find(bad) {
+            None => Ok(()),
+            Some((channel, mean, std)) => Err(format!(
+                "channel {channel} has the mean {mean} and the deviation {std}"
+            )),
+        }
+    }
+
+    /// Number of channels.
+    pub fn channels(&self) -> usize {
+        self.mean.len()
+    }
+
+    /// `(features - mean) / std`
+    ///
+    /// # Shapes
+    ///
+    /// - features and output: `[batch, tokens, channels]`
+    ///
+    /// # Panics
+    ///
+    /// If the number of channels is another.
+    pub fn normalise(&self, features: Tensor<3>) -> Tensor<3> {
+        let [mean, std] = self.beside(&features);
+        (features - mean) / std
+    }
+
+    /// `latents * std + mean`
+    ///
+    /// # Shapes
+    ///
+    /// - latents and output: `[batch, tokens, channels]`
+    ///
+    /// # Panics
+    ///
+    /// If the number of channels is another.
+    pub fn denormalise(&self, latents: Tensor<3>) -> Tensor<3> {
+        let [mean, std] = self.beside(&latents);
+        latents * std + mean
+    }
+
+    fn beside(&self, tokens: &Tensor<3>) -> [Tensor<3>; 2] {
+        let (channels, device) = (self.channels(), tokens.device());
+        assert_shape!(tokens, [_, _, channels]);
+        [&self.mean, &self.std].map(|values| {
+            let values: Vec<f32> = values.iter().map(|value| *value as f32).collect();
+            Tensor::from_data(TensorData::new(values, [1, 1, channels]), &device)
+        })
+    }
+
+    /// The SHA-256, in hexadecimal, of the means and then the deviations as little-endian f64.
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        for value in self.mean.iter().chain(&self.std) {
+            hash.update(value.to_le_bytes());
+        }
+        hex(hash)
+    }
+}
+
+/// Latent statistics and what they belong to, as a safetensors file of `mean` and `std` in f64.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredLatentStatistics {
+    /// The numbers.
+    pub statistics: LatentStatistics,
+    /// Of which features: [`Bundle::features_fingerprint`](crate::Bundle::features_fingerprint).
+    pub features: String,
+    /// Over how many tokens; 0 if that is not known.
+    pub tokens: u64,
+    /// How they were made, in words.
+    pub source: String,
+}
+
+impl StoredLatentStatistics {
+    pub(crate) fn tensors(&self) -> Vec<StoredTensor> {
+        let LatentStatistics { mean, std } = &self.statistics;
+        let tensor = |(name, values): (&str, &Vec<f64>)| {
+            let data = TensorData::new(values.clone(), [values.len()]);
+            bridge::from_data(data, name.to_string(), None)
+        };
+        [("mean", mean), ("std", std)].map(tensor).into()
+    }
+
+    pub(crate) fn metadata(&self) -> HashMap<String, String> {
+        HashMap::from([
+            ("features".to_string(), self.features.clone()),
+            ("tokens".to_string(), self.tokens.to_string()),
+            ("source".to_string(), self.source.clone()),
+        ])
+    }
+
+    /// Writes the file, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Load`] if it cannot be written.
+    pub fn save(&self, path: &Path) -> Result<(), ModelError> {
+        Ok(save_tensors(path, &self.tensors(), self.metadata())?)
+    }
+
+    /// Reads the file.
+    ///
+    /// # Errors
+    ///
+    /// As [`LatentStatistics::open`], and if the file does not say what it belongs to.
+    pub fn load(path: &Path) -> Result<Self, ModelError> {
+        let file = TensorFile::open(path)?;
+        let refuse = |reason: String| ModelError::LatentStatistics {
+            path: path.to_path_buf(),
+            reason,
+        };
+        let said = |name: &str| file.metadata().get(name).cloned();
+        Ok(Self {
+            statistics: LatentStatistics::of(&file).map_err(refuse)?,
+            features: said("features")
+                .ok_or_else(|| refuse("the fingerprint of its features is missing".to_string()))?,
+            tokens: said("tokens")
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(0),
+            source: said("source").unwrap_or_default(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Tolerance;
+
+    fn statistics() -> LatentStatistics {
+        LatentStatistics {
+            mean: vec![1.0 / 3.0, -2.0],
+            std: vec![0.5, 3.0],
+        }
+    }
+
+    #[test]
+    fn denormalising_undoes_normalising_and_the_formula_is_that_of_the_paper() {
+        let device = Device::default();
+        let features = Tensor::from_data([[[1.0f32, 1.0], [0.0, -2.0]]], &device);
+        let latents = statistics().normalise(features.clone());
+        let expected = TensorData::from([[[4.0f32 / 3.0, 1.0], [-2.0 / 3.0, 0.0]]]);
+        let tolerance = Tolerance::absolute(1e-6);
+        latents
+            .to_data()
+            .assert_approx_eq::<f32>(&expected, tolerance);
+        let back = statistics().denormalise(latents).into_data();
+        back.assert_approx_eq::<f32>(&features.into_data(), tolerance);
+    }
+
+    #[test]
+    #[should_panic(expected = "axis 2 expected 2, got 3")]
+    fn another_number_of_channels_panics() {
+        statistics().normalise(Tensor::zeros([1, 4, 3], &Device::default()));
+    }
+
+    #[test]
+    fn a_file_keeps_every_bit_and_nonsense_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("latents.safetensors");
+        let mut stored = StoredLatentStatistics {
+            statistics: statistics(),
+            features: "f".repeat(64),
+            tokens: 256,
+            source: "a test".to_string(),
+        };
+        stored.save(&path).unwrap();
+        assert_eq!(StoredLatentStatistics::load(&path).unwrap(), stored);
+        assert_eq!(LatentStatistics::open(&path).unwrap(), stored.statistics);
+        stored.statistics.std[1] = 0.0;
+        stored.save(&path).unwrap();
+        let error = StoredLatentStatistics::load(&path).unwrap_err().to_string();
+        assert!(
+            error.contains("channel 1 has the mean -2 and the deviation 0"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_published_names_and_shapes_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("published.safetensors");
+        let tensor = |name: &str, values: [f32; 2]| {
+            bridge::from_data(
+                TensorData::new(values.to_vec(), [1, 1, 2]),
+                name.to_string(),
+                None,
+            )
+        };
+        let (mean, std) = (
+            tensor("dinov3_sp_mean", [1.0, 2.0]),
+            tensor("dinov3_sp_std", [0.5, 0.25]),
+        );
+        save_tensors(&path, &[mean.clone(), std], HashMap::new()).unwrap();
+        let found = LatentStatistics::open(&path).unwrap();
+        assert_eq!((found.mean, found.std), (vec![1.0, 2.0], vec![0.5, 0.25]));
+        save_tensors(&path, &[mean], HashMap::new()).unwrap();
+        let error = LatentStatistics::open(&path).unwrap_err().to_string();
+        assert!(error.contains("std is missing"), "{error}");
+    }
+}

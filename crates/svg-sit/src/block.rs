@@ -1,0 +1,103 @@
+//! One transformer block with adaptive norms.
+
+use burn::nn::{Initializer, Linear};
+use burn::prelude::*;
+use svg_nn::{Mlp, MlpConfig, SelfAttention, SelfAttentionConfig};
+
+use crate::modulate::{gated, norm_modulate, parts};
+use crate::{SitConfig, init};
+
+/// `x + gate attn(modulate(norm(x)))`, then the same with the feed-forward layer: DiT's block with
+/// adaLN-Zero (arXiv 2212.09748, section 3.2).
+///
+/// Shift, scale and gate of both halves come from the condition through one linear layer of zeros, so a
+/// new block is the identity.
+#[derive(Module, Debug)]
+pub struct Block {
+    /// All tokens to all tokens.
+    pub attn: SelfAttention,
+    /// Each token by itself, with GELU's tanh approximation.
+    pub mlp: Mlp,
+    /// From the condition to shift, scale and gate of the attention, and of the feed-forward layer.
+    /// `adaLN_modulation.1` in the checkpoint.
+    pub adaln: Linear,
+}
+
+impl Block {
+    pub(crate) fn new(config: &SitConfig, device: &Device) -> Self {
+        let SitConfig {
+            d_model,
+            d_ff,
+            n_heads,
+            qk_norm,
+            ..
+        } = *config;
+        let mut attn = SelfAttentionConfig::new(d_model, n_heads)
+            .with_qk_norm(qk_norm)
+            .init(device);
+        attn.qkv = init::linear(d_model, 3 * d_model, init::xavier(), device);
+        attn.proj = init::linear(d_model, d_model, init::xavier(), device);
+        let mut mlp = MlpConfig::new(d_model, d_ff)
+            .with_approximate_gelu(true)
+            .init(device);
+        mlp.fc1 = init::linear(d_model, d_ff, init::xavier(), device);
+        mlp.fc2 = init::linear(d_ff, d_model, init::xavier(), device);
+        Self {
+            attn,
+            mlp,
+            adaln: init::linear(d_model, 6 * d_model, Initializer::Zeros, device),
+        }
+    }
+
+    /// # Shapes
+    ///
+    /// - x and output: `[batch, tokens, d_model]`, f32
+    /// - condition: `[rows, d_model]`, one row for each sample first and perhaps others after them
+    pub fn forward(&self, x: Tensor<3>, condition: Tensor<2>) -> Tensor<3> {
+        let [batch, _, _] = x.dims();
+        let [shift, scale, gate, shift_mlp, scale_mlp, gate_mlp] =
+            parts(&self.adaln, condition, batch);
+        let attended = self.attn.forward(norm_modulate(x.clone(), shift, scale));
+        let x = gated(x, gate, attended);
+        let fed = self
+            .mlp
+            .forward(norm_modulate(x.clone(), shift_mlp, scale_mlp));
+        gated(x, gate_mlp, fed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::tests::tiny;
+    use burn::tensor::Distribution;
+
+    #[test]
+    fn a_new_block_is_the_identity_whatever_the_condition() {
+        let device = Device::default();
+        let normal = Distribution::Normal(0.0, 1.0);
+        let block = Block::new(&tiny(), &device);
+        let x = Tensor::<3>::random([2, 6, 16], normal, &device);
+        let condition = Tensor::random([2, 16], normal, &device);
+        let out = block.forward(x.clone(), condition).into_data();
+        out.assert_eq(&x.into_data(), true);
+    }
+
+    #[test]
+    fn layers_start_within_the_bound_of_xavier_and_with_biases_of_zero() {
+        let block = Block::new(&tiny(), &Default::default());
+        let check = |layer: &Linear| {
+            let weight = layer.weight.val();
+            let [inputs, outputs] = weight.dims();
+            let bound = (6.0 / (inputs + outputs) as f32).sqrt();
+            let largest: f32 = weight.abs().max().into_scalar();
+            assert!(largest <= bound && largest > 0.8 * bound, "{largest}");
+            let bias = layer.bias.as_ref().expect("the layer has a bias").val();
+            assert_eq!(bias.abs().max().into_scalar::<f32>(), 0.0);
+        };
+        let (attn, mlp) = (&block.attn, &block.mlp);
+        [&attn.qkv, &attn.proj, &mlp.fc1, &mlp.fc2]
+            .into_iter()
+            .for_each(check);
+    }
+}

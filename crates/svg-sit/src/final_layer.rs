@@ -1,0 +1,41 @@
+//! From tokens to velocities.
+
+use burn::nn::{Initializer, Linear};
+use burn::prelude::*;
+use burn::tensor::DType;
+use svg_nn::linear;
+
+use crate::modulate::{norm_modulate, parts};
+use crate::{SitConfig, init};
+
+/// `linear(modulate(norm(x)))`, with shift and scale from the condition.
+///
+/// Both layers begin with zeros, so the output of a new network is zero.
+#[derive(Module, Debug)]
+pub struct FinalLayer {
+    /// From `d_model` to the channels of a latent, or to twice as many.
+    pub linear: Linear,
+    /// From the condition to shift and scale. `adaLN_modulation.1` in the checkpoint.
+    pub adaln: Linear,
+}
+
+impl FinalLayer {
+    pub(crate) fn new(config: &SitConfig, device: &Device) -> Self {
+        let (width, zeros) = (config.d_model, Initializer::Zeros);
+        Self {
+            linear: init::linear(width, config.out_channels(), zeros.clone(), device),
+            adaln: init::linear(width, 2 * width, zeros, device),
+        }
+    }
+
+    /// # Shapes
+    ///
+    /// - x: `[batch, tokens, d_model]`, f32
+    /// - condition: `[rows, d_model]`, one row for each sample first and perhaps others after them
+    /// - output: `[batch, tokens, out_channels]`, f32
+    pub fn forward(&self, x: Tensor<3>, condition: Tensor<2>) -> Tensor<3> {
+        let [batch, _, _] = x.dims();
+        let [shift, scale] = parts(&self.adaln, condition, batch);
+        linear(&self.linear, norm_modulate(x, shift, scale)).cast(DType::F32)
+    }
+}

@@ -1,0 +1,362 @@
+//! The network: samples, times and labels in, velocities out.
+
+use burn::nn::Linear;
+use burn::prelude::*;
+use burn::tensor::activation::silu;
+use burn::tensor::{DType, TensorData};
+use svg_nn::linear;
+
+use crate::{
+    Block, Conditioned, FinalLayer, LabelEmbedder, SitConfig, TimeEmbedder, init, sincos_2d,
+};
+
+/// Rows of a condition, at least. On CPUs a product with a single row is another routine than one with
+/// several, which sums more than 512 channels in another order, and then a sample alone would not be
+/// what it is in a batch. With a few rows of padding it is, to the bit.
+const ROWS: usize = 8;
+
+/// SiT on tokens (arXiv 2510.15301, section 3.2).
+///
+/// `final(blocks(ln1(x) + positions, c), c)` with the condition `c = silu(time(t) + label(y))`, which
+/// scales and shifts every norm.
+#[derive(Module, Debug)]
+pub struct Sit {
+    /// From the channels of a latent to `d_model`. A linear layer, in spite of its name in the checkpoint.
+    pub ln1: Linear,
+    /// Of the time.
+    pub t_embedder: TimeEmbedder,
+    /// Of the class.
+    pub y_embedder: LabelEmbedder,
+    /// From the first to the last.
+    pub blocks: Vec<Block>,
+    /// To velocities.
+    pub final_layer: FinalLayer,
+    /// `[1, tokens, d_model]`: [`sincos_2d`] of the grid, which nothing trains.
+    pos_embed: Tensor<3>,
+    #[module(skip)]
+    config: SitConfig,
+}
+
+impl Sit {
+    pub(crate) fn new(config: &SitConfig, device: &Device) -> Self {
+        let SitConfig {
+            in_channels,
+            n_classes,
+            d_model,
+            n_layers,
+            ..
+        } = *config;
+        Self {
+            ln1: init::linear(in_channels, d_model, init::xavier(), device),
+            t_embedder: TimeEmbedder::new(d_model, device),
+            y_embedder: LabelEmbedder::new(n_classes, d_model, device),
+            blocks: (0..n_layers).map(|_| Block::new(config, device)).collect(),
+            final_layer: FinalLayer::new(config, device),
+            pos_embed: positions(config, device),
+            config: config.clone(),
+        }
+    }
+
+    /// The configuration that the network was made from.
+    pub fn config(&self) -> &SitConfig {
+        &self.config
+    }
+
+    /// The label of no class: the number of classes.
+    pub fn null_class(&self) -> usize {
+        self.config.n_classes
+    }
+
+    /// The same weights for tokens on another grid, whose positions are computed for it.
+    pub fn at_grid(&self, [rows, columns]: [usize; 2]) -> Self {
+        let config = SitConfig {
+            rows,
+            columns,
+            ..self.config.clone()
+        };
+        Self {
+            pos_embed: positions(&config, &self.pos_embed.device()),
+            config,
+            ..self.clone()
+        }
+    }
+
+    /// The network with one label for each sample, as a field and as the branches of guidance.
+    ///
+    /// # Shapes
+    ///
+    /// - labels: `[batch]`, from 0 to [`null_class`](Self::null_class), which they are trusted to be
+    pub fn conditioned(&self, labels: Tensor<1, Int>) -> Conditioned<'_> {
+        Conditioned::new(self, labels)
+    }
+
+    /// The velocity of each sample at its time, given its class.
+    ///
+    /// On burn's CPU backend, outside autodiff, a sample's velocity is the same to the bit whatever the
+    /// batch that it is in.
+    ///
+    /// # Shapes
+    ///
+    /// - x and output: `[batch, rows * columns, in_channels]`, row by row
+    /// - t: `[batch]`, 0 at the noise and 1 at the data
+    /// - labels: `[batch]`, from 0 to [`null_class`](Self::null_class)
+    ///
+    /// # Panics
+    ///
+    /// If a shape is another. On CPUs also if a label is out of range; GPUs do not look, so check labels
+    /// where they come in.
+    pub fn forward(&self, x: Tensor<3>, t: Tensor<1>, labels: Tensor<1, Int>) -> Tensor<3> {
+        let channels = self.config.in_channels;
+        self.forward_all(x, t, labels).narrow(2, 0, channels)
+    }
+
+    /// As [`forward`](Self::forward), with the outputs for a variance after the velocity, if the network
+    /// has them.
+    ///
+    /// # Shapes
+    ///
+    /// - output: `[batch, rows * columns, out_channels]`, otherwise as for [`forward`](Self::forward)
+    ///
+    /// # Panics
+    ///
+    /// As [`forward`](Self::forward).
+    pub fn forward_all(&self, x: Tensor<3>, t: Tensor<1>, labels: Tensor<1, Int>) -> Tensor<3> {
+        self.assert_fits(&x, &t, &labels);
+        let condition = silu(self.embedded(t, labels));
+        let x = self.blocks.iter().fold(self.embed(x), |x, block| {
+            block.forward(x, condition.clone())
+        });
+        self.final_layer.forward(x, condition)
+    }
+
+    pub(crate) fn assert_fits(&self, x: &Tensor<3>, t: &Tensor<1>, labels: &Tensor<1, Int>) {
+        let [batch, _, _] = x.dims();
+        assert_shape!(x, [_, self.config.tokens(), self.config.in_channels]);
+        assert_shape!(t, [batch]);
+        assert_shape!(labels, [batch]);
+    }
+
+    /// Samples to tokens that know where they are, f32.
+    pub(crate) fn embed(&self, x: Tensor<3>) -> Tensor<3> {
+        linear(&self.ln1, x).cast(DType::F32) + self.pos_embed.clone()
+    }
+
+    /// `time(t) + label(y)`, one row for each sample and rows of no meaning after them.
+    ///
+    /// # Shapes
+    ///
+    /// - output: `[max(batch, ROWS), d_model]`
+    pub(crate) fn embedded(&self, t: Tensor<1>, labels: Tensor<1, Int>) -> Tensor<2> {
+        let [batch] = t.dims();
+        let padding = ROWS.saturating_sub(batch);
+        let (t, labels) = match padding {
+            0 => (t, labels),
+            rows => (
+                Tensor::cat(vec![t.clone(), Tensor::zeros([rows], &t.device())], 0),
+                Tensor::cat(
+                    vec![labels.clone(), Tensor::zeros([rows], &labels.device())],
+                    0,
+                ),
+            ),
+        };
+        self.t_embedder.forward(t) + self.y_embedder.forward(labels)
+    }
+}
+
+fn positions(config: &SitConfig, device: &Device) -> Tensor<3> {
+    let table = sincos_2d(config.d_model, [config.rows, config.columns]);
+    let shape = [1, config.tokens(), config.d_model];
+    Tensor::from_data(TensorData::new(table, shape), device)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::config::tests::tiny;
+    use crate::{checkpoint_tensors, load};
+    use burn::module::{ModuleMapper, Param};
+    use burn::optim::GradientsParams;
+    use burn::tensor::{Distribution, Tolerance};
+    use svg_nn::Precision;
+
+    /// Adds noise to every parameter, so that what begins as zero is not.
+    struct Wake;
+
+    impl ModuleMapper for Wake {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            param.map(|tensor| {
+                let noise = tensor.random_like(Distribution::Normal(0.0, 0.1));
+                tensor + noise
+            })
+        }
+    }
+
+    pub(crate) fn woken(config: &SitConfig, device: &Device) -> Sit {
+        config.init(device).map(&mut Wake)
+    }
+
+    pub(crate) fn samples(
+        config: &SitConfig,
+        batch: usize,
+        device: &Device,
+    ) -> (Tensor<3>, Tensor<1>) {
+        let shape = [batch, config.tokens(), config.in_channels];
+        let x = Tensor::random(shape, Distribution::Normal(0.0, 1.0), device);
+        (
+            x,
+            Tensor::random([batch], Distribution::Uniform(0.0, 1.0), device),
+        )
+    }
+
+    fn labels(batch: usize, device: &Device) -> Tensor<1, Int> {
+        Tensor::arange(0..batch as i64, device) % 5
+    }
+
+    #[test]
+    fn a_new_network_has_the_velocity_zero_exactly() {
+        let device = Device::default();
+        let config = tiny().with_learn_sigma(true);
+        let (x, t) = samples(&config, 2, &device);
+        let out = config.init(&device).forward_all(x, t, labels(2, &device));
+        assert_eq!(out.dims(), [2, 6, 12]);
+        assert_eq!(out.abs().max().into_scalar::<f32>(), 0.0);
+    }
+
+    #[test]
+    fn the_velocity_is_the_first_half_of_all_outputs() {
+        let device = Device::default();
+        let config = tiny().with_learn_sigma(true);
+        let sit = woken(&config, &device);
+        let (x, t) = samples(&config, 2, &device);
+        let all = sit.forward_all(x.clone(), t.clone(), labels(2, &device));
+        let velocity = sit.forward(x, t, labels(2, &device)).into_data();
+        all.narrow(2, 0, 6).into_data().assert_eq(&velocity, true);
+    }
+
+    #[test]
+    fn time_label_and_place_matter() {
+        let device = Device::default();
+        let sit = woken(&tiny(), &device);
+        let (x, _) = samples(&tiny(), 1, &device);
+        let ask = |x: &Tensor<3>, t: f32, label: i64| {
+            let (t, label) = (
+                Tensor::from_data([t], &device),
+                Tensor::from_data([label], &device),
+            );
+            sit.forward(x.clone(), t, label)
+        };
+        let far = |a: Tensor<3>, b: Tensor<3>| (a - b).abs().max().into_scalar::<f32>() > 1e-3;
+        let here = ask(&x, 0.2, 1);
+        assert!(far(here.clone(), ask(&x, 0.9, 1)));
+        assert!(far(here.clone(), ask(&x, 0.2, 2)));
+        let turned = ask(&x.clone().flip([1]), 0.2, 1);
+        assert!(far(here, turned.flip([1])));
+    }
+
+    /// The channels are more than a product sums at once, as in the larger of the published sizes.
+    #[test]
+    fn a_sample_is_the_same_alone_and_in_a_batch() {
+        let device = Device::default();
+        let config = SitConfig::new(392, 8, 8, 1152, 1, 16, 1536);
+        let sit = woken(&config, &device);
+        let (x, t) = samples(&config, 14, &device);
+        let labels = labels(14, &device);
+        let of = |first: usize, batch: usize| {
+            let x = x.clone().narrow(0, first, batch);
+            let t = t.clone().narrow(0, first, batch);
+            sit.forward(x, t, labels.clone().narrow(0, first, batch))
+        };
+        let together = of(0, 14);
+        // GPUs choose a routine by the size of the whole batch.
+        let exact = format!("{device:?}").contains("Flex");
+        for batch in [1, 4, 7] {
+            for first in [0, 14 - batch] {
+                let got = of(first, batch).into_data();
+                let want = together.clone().narrow(0, first, batch).into_data();
+                match exact {
+                    true => got.assert_eq(&want, true),
+                    false => got.assert_approx_eq::<f32>(&want, Tolerance::absolute(1e-3)),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn another_grid_has_its_own_positions_and_the_same_weights() {
+        let device = Device::default();
+        let sit = woken(&tiny(), &device);
+        let wide = sit.at_grid([3, 4]);
+        assert_eq!((wide.config().rows, wide.config().columns), (3, 4));
+        let (x, t) = samples(wide.config(), 2, &device);
+        assert_eq!(wide.forward(x, t, labels(2, &device)).dims(), [2, 12, 6]);
+        let (x, t) = samples(&tiny(), 2, &device);
+        let expected = sit.forward(x.clone(), t.clone(), labels(2, &device));
+        let back = wide.at_grid([2, 3]).forward(x, t, labels(2, &device));
+        back.into_data().assert_eq(&expected.into_data(), true);
+    }
+
+    #[test]
+    fn linear_layers_in_bfloat16_give_about_the_same_in_f32() {
+        let device = Device::default();
+        let sit = woken(&tiny(), &device);
+        let (x, t) = samples(&tiny(), 2, &device);
+        let expected = sit
+            .forward(x.clone(), t.clone(), labels(2, &device))
+            .into_data();
+        let half = Precision::Bf16.apply(sit);
+        let out = half.forward(x, t, labels(2, &device));
+        assert_eq!(out.dtype(), DType::F32);
+        out.into_data()
+            .assert_approx_eq::<f32>(&expected, Tolerance::absolute(0.1));
+    }
+
+    #[test]
+    fn gradients_reach_every_parameter_but_those_of_the_variance() {
+        let config = tiny().with_learn_sigma(true);
+        let weights = checkpoint_tensors(&woken(&config, &Device::default()));
+        let count = weights.len();
+        let device = Device::default().autodiff();
+        let sit = load(&config, weights, "memory", &device).unwrap();
+        let (x, t) = samples(&config, 2, &device);
+        let loss = sit.forward(x, t, labels(2, &device)).square().mean();
+        let gradients = GradientsParams::from_grads(loss.backward(), &sit);
+        // The positions are no parameter.
+        assert_eq!(gradients.len(), count - 1);
+        let last = gradients
+            .get::<2>(sit.final_layer.linear.weight.id)
+            .unwrap();
+        let largest = |part: Tensor<2>| part.abs().max().into_scalar::<f32>();
+        assert!(largest(last.clone().narrow(1, 0, 6)) > 0.0);
+        assert_eq!(largest(last.narrow(1, 6, 6)), 0.0);
+    }
+
+    fn ask(x: [usize; 3], t: usize, count: usize) {
+        let device = Device::default();
+        let (x, t) = (Tensor::zeros(x, &device), Tensor::zeros([t], &device));
+        tiny().init(&device).forward(x, t, labels(count, &device));
+    }
+
+    #[test]
+    #[should_panic(expected = "axis 1 expected 6, got 5")]
+    fn another_number_of_tokens_panics() {
+        ask([2, 5, 6], 2, 2);
+    }
+
+    #[test]
+    #[should_panic(expected = "axis 2 expected 6, got 7")]
+    fn another_number_of_channels_panics() {
+        ask([2, 6, 7], 2, 2);
+    }
+
+    #[test]
+    #[should_panic(expected = "axis 0 expected 2, got 3")]
+    fn there_is_one_time_for_each_sample() {
+        ask([2, 6, 6], 3, 2);
+    }
+
+    #[test]
+    #[should_panic(expected = "axis 0 expected 2, got 1")]
+    fn there_is_one_label_for_each_sample() {
+        ask([2, 6, 6], 2, 1);
+    }
+}

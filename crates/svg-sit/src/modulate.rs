@@ -1,0 +1,87 @@
+//! Norms whose scale and shift come from the condition, and gated branches.
+
+use burn::nn::Linear;
+use burn::prelude::*;
+use burn::tensor::DType;
+use svg_nn::{adaptive_layer_norm, linear};
+
+/// Epsilon of the norms without parameters.
+pub(crate) const NORM_EPS: f64 = 1e-6;
+
+/// `norm(x) (1 + scale) + shift`, where the norm over channels has no parameters of its own: adaptive
+/// layer norm (Perez et al., arXiv 1709.07871; DiT).
+///
+/// # Shapes
+///
+/// - x and output: `[batch, tokens, d_model]`
+/// - shift, scale: `[batch, 1, d_model]`
+pub(crate) fn norm_modulate(x: Tensor<3>, shift: Tensor<3>, scale: Tensor<3>) -> Tensor<3> {
+    adaptive_layer_norm(x, shift, scale, NORM_EPS)
+}
+
+/// `x + gate branch`, in f32: the branch may have been computed in a smaller type, the sum never is.
+///
+/// # Shapes
+///
+/// - x, branch and output: `[batch, tokens, d_model]`
+/// - gate: `[batch, 1, d_model]`
+pub(crate) fn gated(x: Tensor<3>, gate: Tensor<3>, branch: Tensor<3>) -> Tensor<3> {
+    x + gate * branch.cast(DType::F32)
+}
+
+/// What a layer makes of the condition, cut into `N` parts.
+///
+/// # Shapes
+///
+/// - condition: `[rows, d_model]`, of which the first `batch` belong to samples
+/// - each part: `[batch, 1, d_model]`, f32
+pub(crate) fn parts<const N: usize>(
+    layer: &Linear,
+    condition: Tensor<2>,
+    batch: usize,
+) -> [Tensor<3>; N] {
+    let [_, width] = condition.dims();
+    let all = linear(layer, condition).cast(DType::F32); // [rows, N d]
+    let all = all.narrow(0, 0, batch).reshape([batch, 1, N * width]);
+    std::array::from_fn(|i| all.clone().narrow(2, i * width, width))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Distribution;
+
+    fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
+        Tensor::random(shape, Distribution::Normal(1.0, 3.0), &Default::default())
+    }
+
+    fn largest(tensor: Tensor<3>) -> f32 {
+        tensor.abs().max().into_scalar()
+    }
+
+    #[test]
+    fn without_shift_and_scale_every_token_has_mean_zero_and_deviation_one() {
+        let zeros = Tensor::zeros([2, 1, 64], &Default::default());
+        let out = norm_modulate(random([2, 5, 64]), zeros.clone(), zeros);
+        assert!(largest(out.clone().mean_dim(2)) < 1e-5);
+        assert!(largest(out.square().mean_dim(2) - 1.0) < 1e-4);
+    }
+
+    #[test]
+    fn each_sample_has_its_own_shift_and_scale() {
+        let x = random([2, 5, 8]);
+        let (shift, scale) = (random([2, 1, 8]), random([2, 1, 8]));
+        let zeros = shift.zeros_like();
+        let normed = norm_modulate(x.clone(), zeros.clone(), zeros);
+        let expected = normed * (scale.clone() + 1.0) + shift.clone();
+        assert!(largest(norm_modulate(x, shift, scale) - expected) < 1e-5);
+    }
+
+    #[test]
+    fn a_closed_gate_lets_nothing_through() {
+        let (x, branch) = (random([2, 5, 8]), random([2, 5, 8]));
+        let gate = Tensor::zeros([2, 1, 8], &Default::default());
+        let out = gated(x.clone(), gate, branch).into_data();
+        out.assert_eq(&x.into_data(), true);
+    }
+}

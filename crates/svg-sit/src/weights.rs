@@ -1,0 +1,285 @@
+//! The published checkpoint's names to those of the network, and back.
+
+use burn::prelude::*;
+use burn::store::bridge;
+use burn::tensor::TensorData;
+use svg_nn::{LoadError, Mismatch, StoredTensor, load_exact, module_tensors};
+
+use crate::{Sit, SitConfig, sincos_2d};
+
+/// What differs: in the network, and in the file. Read in both directions.
+const NAMES: [(&str, &str); 3] = [
+    // Places in a sequence, beside activations.
+    ("t_embedder.fc1.", "t_embedder.mlp.0."),
+    ("t_embedder.fc2.", "t_embedder.mlp.2."),
+    ("adaln.", "adaLN_modulation.1."),
+];
+
+/// A buffer in the file, computed here.
+const POSITIONS: &str = "pos_embed";
+
+/// The furthest that stored positions may be from computed ones: they may have been stored in bfloat16.
+const POSITION_TOLERANCE: f32 = 1e-2;
+
+/// Loads the network from tensors with the names of the published checkpoint: `pos_embed`, `ln1.*`,
+/// `t_embedder.mlp.{0,2}.*`, `y_embedder.embedding_table.weight`, `blocks.{i}.*`, `final_layer.*`.
+///
+/// The positions are compared with those of the configuration, to within what bfloat16 can hold, and
+/// then dropped. `source` is named in errors.
+///
+/// # Errors
+///
+/// [`LoadError::Mismatch`] with everything that is missing, left over or of a wrong shape, in the names
+/// of the file, and with the positions if they are others.
+pub fn load(
+    config: &SitConfig,
+    tensors: Vec<StoredTensor>,
+    source: &str,
+    device: &Device,
+) -> Result<Sit, LoadError> {
+    let (positions, tensors): (Vec<_>, Vec<_>) = tensors
+        .into_iter()
+        .partition(|tensor| tensor.name == POSITIONS);
+    // A name that does not come back is not one of the file, even if it is one of ours.
+    let (known, foreign): (Vec<_>, Vec<_>) = tensors
+        .into_iter()
+        .partition(|tensor| in_file(&in_network(&tensor.name)) == tensor.name);
+    let known = known
+        .into_iter()
+        .map(|tensor| renamed(tensor, in_network))
+        .collect();
+    let (sit, mut mismatch) = match load_exact(config.init(device), known, source) {
+        Ok(sit) => (Some(sit), Mismatch::default()),
+        Err(LoadError::Mismatch(mismatch)) => (None, mismatch),
+        Err(other) => return Err(other),
+    };
+    for names in [
+        &mut mismatch.missing,
+        &mut mismatch.unexpected,
+        &mut mismatch.unusable,
+    ] {
+        names.iter_mut().for_each(|name| *name = in_file(name));
+    }
+    let foreign = foreign.into_iter().map(|tensor| tensor.name);
+    mismatch.unexpected.extend(foreign);
+    match positions.first() {
+        Some(stored) => mismatch.unusable.extend(other_positions(config, stored)),
+        None => mismatch.missing.push(POSITIONS.to_string()),
+    }
+    mismatch.source = source.to_string();
+    match sit {
+        Some(sit) if mismatch.is_empty() => Ok(sit),
+        _ => Err(mismatch.into()),
+    }
+}
+
+/// Every tensor of the published checkpoint, the positions included, under its name there and in
+/// PyTorch's layout, sorted by name: what [`load`] takes.
+pub fn checkpoint_tensors(sit: &Sit) -> Vec<StoredTensor> {
+    let config = sit.config();
+    let positions = TensorData::new(computed(config), shape(config));
+    let positions = bridge::from_data(positions, POSITIONS.to_string(), None);
+    let tensors = module_tensors(sit).into_iter();
+    let tensors = tensors.map(|tensor| renamed(tensor, in_file));
+    let mut tensors: Vec<_> = tensors.chain([positions]).collect();
+    tensors.sort_by(|a, b| a.name.cmp(&b.name));
+    tensors
+}
+
+fn computed(config: &SitConfig) -> Vec<f32> {
+    sincos_2d(config.d_model, [config.rows, config.columns])
+}
+
+fn shape(config: &SitConfig) -> [usize; 3] {
+    [1, config.tokens(), config.d_model]
+}
+
+/// What is wrong with the stored positions, in words.
+fn other_positions(config: &SitConfig, stored: &StoredTensor) -> Option<String> {
+    let (expected, found) = (shape(config), stored.shape.to_vec());
+    if found != expected {
+        return Some(format!(
+            "{POSITIONS}: expected shape {expected:?}, found {found:?}"
+        ));
+    }
+    let data = match bridge::to_data(stored) {
+        Ok(data) => data.convert::<f32>(),
+        Err(error) => return Some(format!("{POSITIONS}: {error}")),
+    };
+    let pairs = data.iter::<f32>().zip(computed(config));
+    let close = |(a, b): (f32, f32)| (a - b).abs() < POSITION_TOLERANCE;
+    let others = pairs.filter(|pair| !close(*pair)).count();
+    (others > 0).then(|| {
+        let SitConfig { rows, columns, .. } = config;
+        format!(
+            "{POSITIONS}: {others} numbers are not those of sines and cosines on a grid of {rows} x \
+             {columns}"
+        )
+    })
+}
+
+fn in_network(name: &str) -> String {
+    NAMES.iter().fold(name.to_string(), |name, (ours, theirs)| {
+        name.replacen(theirs, ours, 1)
+    })
+}
+
+fn in_file(name: &str) -> String {
+    NAMES.iter().fold(name.to_string(), |name, (ours, theirs)| {
+        name.replacen(ours, theirs, 1)
+    })
+}
+
+/// The same tensor under another name, and without the identity of the parameter that it came from:
+/// what is loaded is a parameter of its own.
+fn renamed(mut tensor: StoredTensor, name: fn(&str) -> String) -> StoredTensor {
+    tensor.name = name(&tensor.name);
+    tensor.param_id = None;
+    tensor
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::tests::tiny;
+    use crate::model::tests::{samples, woken};
+
+    fn tensors() -> Vec<StoredTensor> {
+        checkpoint_tensors(&woken(&tiny(), &Default::default()))
+    }
+
+    fn mismatch(tensors: Vec<StoredTensor>) -> Mismatch {
+        match load(&tiny(), tensors, "test", &Default::default()) {
+            Err(LoadError::Mismatch(mismatch)) => mismatch,
+            other => panic!("expected a mismatch, got {:?}", other.map(|_| "a network")),
+        }
+    }
+
+    #[test]
+    fn the_names_are_those_of_the_published_checkpoint() {
+        let config = SitConfig {
+            n_layers: 1,
+            ..tiny()
+        };
+        let tensors = checkpoint_tensors(&config.with_learn_sigma(true).init(&Default::default()));
+        let got: Vec<_> = tensors
+            .iter()
+            .map(|tensor| (tensor.name.as_str(), tensor.shape.to_vec()))
+            .collect();
+        let expected = [
+            ("blocks.0.adaLN_modulation.1.bias", vec![96]),
+            ("blocks.0.adaLN_modulation.1.weight", vec![96, 16]),
+            ("blocks.0.attn.k_norm.bias", vec![4]),
+            ("blocks.0.attn.k_norm.weight", vec![4]),
+            ("blocks.0.attn.proj.bias", vec![16]),
+            ("blocks.0.attn.proj.weight", vec![16, 16]),
+            ("blocks.0.attn.q_norm.bias", vec![4]),
+            ("blocks.0.attn.q_norm.weight", vec![4]),
+            ("blocks.0.attn.qkv.bias", vec![48]),
+            ("blocks.0.attn.qkv.weight", vec![48, 16]),
+            ("blocks.0.mlp.fc1.bias", vec![32]),
+            ("blocks.0.mlp.fc1.weight", vec![32, 16]),
+            ("blocks.0.mlp.fc2.bias", vec![16]),
+            ("blocks.0.mlp.fc2.weight", vec![16, 32]),
+            ("final_layer.adaLN_modulation.1.bias", vec![32]),
+            ("final_layer.adaLN_modulation.1.weight", vec![32, 16]),
+            ("final_layer.linear.bias", vec![12]),
+            ("final_layer.linear.weight", vec![12, 16]),
+            ("ln1.bias", vec![16]),
+            ("ln1.weight", vec![16, 6]),
+            ("pos_embed", vec![1, 6, 16]),
+            ("t_embedder.mlp.0.bias", vec![16]),
+            ("t_embedder.mlp.0.weight", vec![16, 256]),
+            ("t_embedder.mlp.2.bias", vec![16]),
+            ("t_embedder.mlp.2.weight", vec![16, 16]),
+            ("y_embedder.embedding_table.weight", vec![6, 16]),
+        ];
+        assert_eq!(got, expected);
+    }
+
+    #[test]
+    fn a_network_survives_the_way_to_a_checkpoint_and_back() {
+        let device = Device::default();
+        let sit = woken(&tiny(), &device);
+        let written = checkpoint_tensors(&sit);
+        let loaded = load(&tiny(), written.clone(), "memory", &device).unwrap();
+        for (a, b) in written.iter().zip(checkpoint_tensors(&loaded)) {
+            assert_eq!((&a.name, &a.shape), (&b.name, &b.shape));
+            let bytes = |tensor: &StoredTensor| tensor.to_bytes().unwrap().to_vec();
+            assert_eq!(bytes(a), bytes(&b), "{}", a.name);
+        }
+        let (x, t) = samples(&tiny(), 2, &device);
+        let labels = Tensor::from_data([1, 5], &device);
+        let expected = sit.forward(x.clone(), t.clone(), labels.clone());
+        let out = loaded.forward(x, t, labels).into_data();
+        out.assert_eq(&expected.into_data(), true);
+    }
+
+    #[test]
+    fn what_is_missing_or_left_over_has_the_name_of_the_file() {
+        let lost = [
+            "blocks.1.adaLN_modulation.1.weight",
+            "blocks.1.attn.q_norm.weight",
+            "pos_embed",
+            "t_embedder.mlp.2.bias",
+        ];
+        let mut tensors = tensors();
+        tensors.retain(|tensor| !lost.contains(&tensor.name.as_str()));
+        let zero = TensorData::from([0.0f32]);
+        tensors.push(bridge::from_data(
+            zero,
+            "blocks.2.attn.proj.bias".to_string(),
+            None,
+        ));
+        let mut found = mismatch(tensors);
+        found.missing.sort();
+        assert_eq!(found.missing, lost);
+        assert_eq!(found.unexpected, ["blocks.2.attn.proj.bias"]);
+        assert!(found.to_string().contains("the weights of test do not fit"));
+    }
+
+    #[test]
+    fn a_name_of_ours_is_not_one_of_the_file() {
+        let mut tensors = tensors();
+        for tensor in &mut tensors {
+            tensor.name = tensor
+                .name
+                .replace("t_embedder.mlp.0.bias", "t_embedder.fc1.bias");
+        }
+        let found = mismatch(tensors);
+        assert_eq!(found.missing, ["t_embedder.mlp.0.bias"]);
+        assert_eq!(found.unexpected, ["t_embedder.fc1.bias"]);
+    }
+
+    #[test]
+    fn positions_with_rows_and_columns_exchanged_are_refused() {
+        let device = Device::default();
+        let exchanged = SitConfig {
+            rows: 3,
+            columns: 2,
+            ..tiny()
+        };
+        let found = mismatch(checkpoint_tensors(&exchanged.init(&device)));
+        assert_eq!(found.unusable.len(), 1, "{found}");
+        let what = "numbers are not those of sines and cosines on a grid of 2 x 3";
+        assert!(found.unusable[0].contains(what), "{found}");
+    }
+
+    #[test]
+    fn a_wrong_shape_is_told_with_the_name_of_the_file() {
+        let larger = SitConfig {
+            rows: 5,
+            ..tiny().with_n_classes(7)
+        };
+        let mut found = mismatch(checkpoint_tensors(&larger.init(&Default::default())));
+        found.unusable.sort();
+        let [positions, table] = found.unusable.as_slice() else {
+            panic!("two tensors are others: {found}");
+        };
+        assert!(positions.starts_with("pos_embed: expected shape [1, 6, 16], found [1, 15, 16]"));
+        assert!(
+            table.starts_with("y_embedder.embedding_table.weight"),
+            "{table}"
+        );
+    }
+}

@@ -1,0 +1,113 @@
+//! The file that makes a folder of shards a cache.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use svg_model::FileEntry;
+
+use super::error::CacheError;
+use super::plan::CachePlan;
+
+/// The version of the folder that this program writes and reads.
+const FORMAT: u32 = 1;
+
+/// `cache.json`: what a cache is, and every file of it. It is written when all shards are there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CacheIndex {
+    /// Version of the folder.
+    pub format: u32,
+    /// What the cache holds.
+    pub plan: CachePlan,
+    /// The shards, in order.
+    pub shards: Vec<ShardEntry>,
+}
+
+/// One shard of a cache.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShardEntry {
+    /// Pictures in it: those of its range but the broken ones.
+    pub pictures: u64,
+    /// Its size and hash.
+    pub file: FileEntry,
+}
+
+impl CacheIndex {
+    pub(super) fn new(plan: CachePlan, shards: Vec<ShardEntry>) -> Self {
+        Self {
+            format: FORMAT,
+            plan,
+            shards,
+        }
+    }
+
+    /// Pictures that could be encoded.
+    pub fn pictures(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.pictures).sum()
+    }
+
+    /// Reads the index of a folder.
+    ///
+    /// # Errors
+    ///
+    /// [`CacheError::NotACache`] if there is none, [`CacheError::Index`] if it is of another version, has
+    /// missing or unknown fields, or contradicts itself.
+    pub fn read(folder: &Path) -> Result<Self, CacheError> {
+        let path = Self::path(folder);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let path = folder.to_path_buf();
+                return Err(CacheError::NotACache { path });
+            }
+            Err(source) => return Err(CacheError::System { path, source }),
+        };
+        let refuse = |reason: String| CacheError::Index {
+            path: path.clone(),
+            reason,
+        };
+        #[derive(Deserialize)]
+        struct Version {
+            format: u32,
+        }
+        let version: Version =
+            serde_json::from_str(&text).map_err(|error| refuse(error.to_string()))?;
+        if version.format != FORMAT {
+            return Err(refuse(format!(
+                "format {} is not known to this program, which reads {FORMAT}; use a newer version",
+                version.format
+            )));
+        }
+        let index: Self = svg_model::strict_json(&text).map_err(refuse)?;
+        let plan = &index.plan;
+        if plan.shard_size == 0 || plan.variants.count() == 0 || plan.grid.contains(&0) {
+            return Err(refuse("a size is 0; make the cache anew".to_string()));
+        }
+        let (listed, needed) = (index.shards.len(), plan.shards());
+        if listed != needed {
+            return Err(refuse(format!(
+                "it lists {listed} shards where {} pictures in shards of {} make {needed}; make the cache anew",
+                plan.pictures(),
+                plan.shard_size
+            )));
+        }
+        Ok(index)
+    }
+
+    pub(super) fn write(&self, folder: &Path) -> Result<(), CacheError> {
+        let json = serde_json::to_string_pretty(self).expect("plain fields always serialise");
+        Ok(svg_image::write_atomically(Self::path(folder), |file| {
+            writeln!(file, "{json}")
+        })?)
+    }
+
+    pub(super) fn path(folder: &Path) -> PathBuf {
+        folder.join("cache.json")
+    }
+}
+
+/// Where a shard of a folder is.
+pub(super) fn shard_path(folder: &Path, number: usize) -> PathBuf {
+    folder.join(format!("shard-{number:05}.safetensors"))
+}

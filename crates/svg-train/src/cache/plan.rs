@@ -1,0 +1,215 @@
+//! What a cache holds.
+
+use serde::{Deserialize, Serialize};
+use svg_image::ImageSet;
+use svg_model::Grid;
+
+use super::number::CacheType;
+use super::variants::Variants;
+use crate::data::{Classes, DataError, Fingerprint};
+
+/// Everything that the numbers of a cache follow from. Each shard carries it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CachePlan {
+    /// The features, as [`Bundle::features_fingerprint`](svg_model::Bundle::features_fingerprint) tells them.
+    pub features: String,
+    /// Rows, columns and channels of the tokens of a square.
+    pub grid: [usize; 3],
+    /// Side of a square in pixels.
+    pub size: u32,
+    /// Which squares of a picture.
+    pub variants: Variants,
+    /// How a number is stored.
+    pub dtype: CacheType,
+    /// Pictures of a shard.
+    pub shard_size: usize,
+    /// The pictures.
+    pub data: Fingerprint,
+    /// The names of their classes; a label is a place in this list.
+    pub classes: Vec<String>,
+}
+
+impl CachePlan {
+    /// A plan for these pictures and features.
+    ///
+    /// # Errors
+    ///
+    /// If a picture has no class, or a file has gone.
+    ///
+    /// # Panics
+    ///
+    /// If there are no variants, or a shard is to hold no picture.
+    pub fn new(
+        data: &ImageSet,
+        features: String,
+        grid: Grid,
+        size: u32,
+        variants: Variants,
+        dtype: CacheType,
+        shard_size: usize,
+    ) -> Result<Self, DataError> {
+        assert!(
+            variants.count() > 0,
+            "a cache needs a variant of each picture"
+        );
+        assert!(shard_size > 0, "a shard needs at least one picture");
+        Ok(Self {
+            features,
+            grid: [grid.rows, grid.columns, grid.channels],
+            size,
+            variants,
+            dtype,
+            shard_size,
+            data: Fingerprint::of(data)?,
+            classes: Classes::of(data)?.names,
+        })
+    }
+
+    /// The grid of a square's tokens.
+    pub fn grid(&self) -> Grid {
+        let [rows, columns, channels] = self.grid;
+        Grid {
+            rows,
+            columns,
+            channels,
+        }
+    }
+
+    /// Number of shards.
+    pub fn shards(&self) -> usize {
+        self.pictures().div_ceil(self.shard_size)
+    }
+
+    /// Bytes of all features.
+    pub fn bytes(&self) -> u64 {
+        self.pictures() as u64 * self.picture_bytes() as u64
+    }
+
+    pub(super) fn pictures(&self) -> usize {
+        self.data.count as usize
+    }
+
+    /// Bytes of one picture, all variants.
+    pub(super) fn picture_bytes(&self) -> usize {
+        self.variants.count() * self.variant_bytes()
+    }
+
+    pub(super) fn variant_bytes(&self) -> usize {
+        self.grid.iter().product::<usize>() * self.dtype.bytes()
+    }
+
+    /// The numbers of the pictures that a shard is made of.
+    pub(super) fn range(&self, shard: usize) -> std::ops::Range<usize> {
+        let start = shard * self.shard_size;
+        start..(start + self.shard_size).min(self.pictures())
+    }
+
+    /// The first field in which a cache, `self`, differs from what is asked for.
+    pub(super) fn difference(&self, asked: &Self) -> Option<String> {
+        let told = |what: &str, there: String, here: String| {
+            (there != here).then(|| format!("{what} {there} there, {here} asked for"))
+        };
+        let grid = |[rows, columns, channels]: [usize; 3]| {
+            format!("{rows} x {columns} tokens of {channels} channels")
+        };
+        let data = |data: &Fingerprint| {
+            let start = data.sha256.get(..12).unwrap_or(&data.sha256);
+            format!("{} pictures, {start}", data.count)
+        };
+        let classes = |names: &[String]| match names {
+            [first, .., last] => format!("{} from {first} to {last}", names.len()),
+            names => names.concat(),
+        };
+        told("features", self.features.clone(), asked.features.clone())
+            .or_else(|| told("a grid of", grid(self.grid), grid(asked.grid)))
+            .or_else(|| told("squares of", self.size.to_string(), asked.size.to_string()))
+            .or_else(|| {
+                told(
+                    "variants:",
+                    self.variants.to_string(),
+                    asked.variants.to_string(),
+                )
+            })
+            .or_else(|| told("the type", self.dtype.to_string(), asked.dtype.to_string()))
+            .or_else(|| {
+                let [there, here] = [self, asked].map(|plan| plan.shard_size.to_string());
+                told("shards of", there, here)
+            })
+            .or_else(|| told("data of", data(&self.data), data(&asked.data)))
+            .or_else(|| told("classes:", classes(&self.classes), classes(&asked.classes)))
+            .or_else(|| (self != asked).then(|| "other names of classes".to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan() -> CachePlan {
+        CachePlan {
+            features: "f1".into(),
+            grid: [4, 4, 12],
+            size: 16,
+            variants: Variants::Mirrored,
+            dtype: CacheType::F16,
+            shard_size: 3,
+            data: Fingerprint {
+                count: 7,
+                sha256: "0123456789abcdef".into(),
+            },
+            classes: vec!["a".into(), "b".into()],
+        }
+    }
+
+    #[test]
+    fn shards_cover_every_picture_once() {
+        let plan = plan();
+        let all: Vec<_> = (0..plan.shards())
+            .flat_map(|shard| plan.range(shard))
+            .collect();
+        assert_eq!(all, (0..7).collect::<Vec<_>>());
+        assert_eq!(plan.bytes(), 7 * 2 * 4 * 4 * 12 * 2);
+    }
+
+    #[test]
+    fn a_difference_names_both_sides() {
+        assert_eq!(plan().difference(&plan()), None);
+        let check = |change: fn(&mut CachePlan), expected: &str| {
+            let mut asked = plan();
+            change(&mut asked);
+            let said = plan().difference(&asked).unwrap();
+            assert!(said.contains(expected), "{said}");
+        };
+        check(|p| p.features = "f2".into(), "features f1 there, f2 asked");
+        check(
+            |p| p.grid[0] = 8,
+            "4 x 4 tokens of 12 channels there, 8 x 4",
+        );
+        check(
+            |p| p.dtype = CacheType::F32,
+            "the type f16 there, f32 asked",
+        );
+        check(|p| p.data.count = 9, "7 pictures, 0123456789ab there, 9");
+        check(
+            |p| p.variants = Variants::Crops { count: 3, seed: 1 },
+            "3 random crops",
+        );
+        check(
+            |p| p.classes[0] = "c".into(),
+            "2 from a to b there, 2 from c to b",
+        );
+        check(
+            |p| p.classes[1] = "c".into(),
+            "2 from a to b there, 2 from a to c",
+        );
+    }
+
+    #[test]
+    fn a_plan_survives_its_file_and_an_unknown_field_does_not() {
+        let text = serde_json::to_string(&plan()).unwrap();
+        assert_eq!(serde_json::from_str::<CachePlan>(&text).unwrap(), plan());
+        let typo = text.replace("\"size\"", "\"sise\":1,\"size\"");
+        assert!(serde_json::from_str::<CachePlan>(&typo).is_err());
+    }
+}

@@ -1,0 +1,186 @@
+//! One file of features.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::ops::Range;
+use std::path::Path;
+
+use burn::store::bridge;
+use burn::store::burn_pack::Bytes;
+use burn::tensor::TensorData;
+use memmap2::Mmap;
+use safetensors::{Dtype, SafeTensors};
+use serde::{Deserialize, Serialize};
+use svg_nn::{LoadError, StoredTensor, save_tensors};
+
+use super::plan::CachePlan;
+
+/// The key of a shard's only metadata.
+const KEY: &str = "cache";
+
+/// What a shard says of itself.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    plan: CachePlan,
+    shard: usize,
+}
+
+/// The contents of a shard in the making.
+#[derive(Default)]
+pub(super) struct Contents {
+    /// Packed numbers, `[pictures, variants, tokens, channels]`.
+    pub features: Vec<u8>,
+    /// The class of each picture.
+    pub labels: Vec<i64>,
+    /// The number of each picture in its set.
+    pub pictures: Vec<i64>,
+}
+
+impl Contents {
+    /// Writes the shard, whole or not at all.
+    pub fn save(self, path: &Path, plan: &CachePlan, number: usize) -> Result<(), LoadError> {
+        let header = Header {
+            plan: plan.clone(),
+            shard: number,
+        };
+        let header = serde_json::to_string(&header).expect("plain fields always serialise");
+        let count = self.labels.len();
+        let integers = |name: &str, values: Vec<i64>| {
+            bridge::from_data(TensorData::new(values, [count]), name.to_string(), None)
+        };
+        let tensors = [
+            StoredTensor::new(
+                "features".to_string(),
+                plan.dtype.in_memory(),
+                shape(plan, count),
+                None,
+                Bytes::from_bytes_vec(self.features),
+            ),
+            integers("labels", self.labels),
+            integers("pictures", self.pictures),
+        ];
+        save_tensors(path, &tensors, HashMap::from([(KEY.to_string(), header)]))
+    }
+}
+
+fn shape(plan: &CachePlan, pictures: usize) -> Vec<usize> {
+    let [rows, columns, channels] = plan.grid;
+    vec![pictures, plan.variants.count(), rows * columns, channels]
+}
+
+/// Why a file is not the shard that was asked for.
+pub(super) enum Unfit {
+    /// There is none.
+    Missing,
+    /// It is damaged, in words.
+    Damaged(String),
+    /// It is whole and belongs to another cache; the difference in words.
+    Other(String),
+}
+
+/// A shard, mapped into memory. Nobody may change its file meanwhile.
+#[derive(Debug)]
+pub(super) struct Shard {
+    map: Mmap,
+    features: Range<usize>,
+    /// The class of each picture.
+    pub labels: Vec<usize>,
+    /// The number of each picture in its set.
+    pub pictures: Vec<usize>,
+}
+
+impl Shard {
+    /// Opens the shard of that number, and checks that it is what the plan says; its features are not read.
+    pub fn open(path: &Path, plan: &CachePlan, number: usize) -> Result<Self, Unfit> {
+        let damaged = |error: &dyn std::fmt::Display| Unfit::Damaged(error.to_string());
+        let file = File::open(path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Unfit::Missing,
+            _ => damaged(&error),
+        })?;
+        // SAFETY: the mapping is read-only, and the type's documentation asks that nobody changes the file
+        // meanwhile. Every range is checked against the length below.
+        let map = unsafe { Mmap::map(&file) }.map_err(|error| damaged(&error))?;
+        let (header, metadata) =
+            SafeTensors::read_metadata(&map).map_err(|error| damaged(&error))?;
+        let start = 8 + header;
+        let told = metadata.metadata().as_ref().and_then(|all| all.get(KEY));
+        let told = told.ok_or_else(|| Unfit::Damaged("it does not say what it is of".into()))?;
+        let told: Header = serde_json::from_str(told).map_err(|error| damaged(&error))?;
+        if let Some(difference) = told.plan.difference(plan) {
+            return Err(Unfit::Other(difference));
+        }
+        if told.shard != number {
+            let found = told.shard;
+            return Err(Unfit::Damaged(format!("it is shard {found}, not {number}")));
+        }
+        let tensor = |name: &str| -> Result<_, Unfit> {
+            let info = metadata.info(name);
+            let info = info.ok_or_else(|| Unfit::Damaged(format!("{name} is missing")))?;
+            let (begin, end) = info.data_offsets;
+            let range = start + begin..start + end;
+            match map.get(range.clone()) {
+                Some(bytes) => Ok((info, range, bytes)),
+                None => Err(Unfit::Damaged(format!("{name} ends beyond the file"))),
+            }
+        };
+        let integers = |name: &str, below: usize| -> Result<Vec<usize>, Unfit> {
+            let (info, _, bytes) = tensor(name)?;
+            if info.dtype != Dtype::I64 {
+                let found = info.dtype;
+                return Err(Unfit::Damaged(format!(
+                    "{name} is of type {found:?}, not I64"
+                )));
+            }
+            let (words, _) = bytes.as_chunks();
+            let number = |word: &[u8; 8]| {
+                let value = i64::from_le_bytes(*word);
+                let known = usize::try_from(value).ok().filter(|value| *value < below);
+                known.ok_or_else(|| {
+                    Unfit::Damaged(format!("{name} has {value}, which is not below {below}"))
+                })
+            };
+            words.iter().map(number).collect()
+        };
+        let pictures = integers("pictures", plan.pictures())?;
+        let labels = integers("labels", plan.classes.len())?;
+        let (info, features, _) = tensor("features")?;
+        let expected = (plan.dtype.on_disk(), shape(plan, pictures.len()));
+        if (info.dtype, &info.shape) != (expected.0, &expected.1) || labels.len() != pictures.len()
+        {
+            return Err(Unfit::Damaged(format!(
+                "its features are {:?} {:?} with {} labels where the index says {:?} {:?}",
+                info.dtype,
+                info.shape,
+                labels.len(),
+                expected.0,
+                expected.1
+            )));
+        }
+        let range = plan.range(number);
+        if !pictures.iter().all(|picture| range.contains(picture)) || !pictures.is_sorted() {
+            return Err(Unfit::Damaged(format!(
+                "its pictures are not of {} to {}",
+                range.start,
+                range.end - 1
+            )));
+        }
+        Ok(Self {
+            map,
+            features,
+            labels,
+            pictures,
+        })
+    }
+
+    /// Bytes of the whole file.
+    pub fn bytes(&self) -> u64 {
+        self.map.len() as u64
+    }
+
+    /// The packed numbers of one variant of the picture in a row.
+    pub fn variant(&self, plan: &CachePlan, row: usize, variant: usize) -> &[u8] {
+        let begin = row * plan.picture_bytes() + variant * plan.variant_bytes();
+        &self.map[self.features.clone()][begin..begin + plan.variant_bytes()]
+    }
+}

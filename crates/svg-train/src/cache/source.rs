@@ -1,0 +1,91 @@
+//! A cache as what a flow learns from.
+
+use burn::prelude::*;
+use svg_model::LatentStatistics;
+
+use super::read::{Item, LatentCache};
+use crate::TrainError;
+use crate::data::{Draw, Fingerprint, Order, Sample};
+use crate::flow::{LatentBatch, LatentSource};
+
+/// A [`LatentCache`] in an endless order, normalised.
+///
+/// The order, the choice of variants and what is done about broken pictures are those of
+/// [`Stream`](crate::data::Stream), so that with [`Variants::Mirrored`](super::Variants::Mirrored) a batch is
+/// what the pictures would have given.
+#[derive(Debug)]
+pub struct CachedLatents {
+    cache: LatentCache,
+    statistics: LatentStatistics,
+    device: Device,
+    /// The order of a seed, at a cursor: going on is cheap.
+    order: Option<(u64, u64, Order)>,
+}
+
+impl CachedLatents {
+    pub(super) fn new(cache: LatentCache, statistics: LatentStatistics, device: &Device) -> Self {
+        Self {
+            cache,
+            statistics,
+            device: device.clone().without_autodiff(),
+            order: None,
+        }
+    }
+
+    /// The cache behind it.
+    pub fn cache(&self) -> &LatentCache {
+        &self.cache
+    }
+}
+
+impl LatentSource for CachedLatents {
+    fn batch(&mut self, seed: u64, cursor: u64, size: usize) -> Result<LatentBatch, TrainError> {
+        let mut order = match self.order.take() {
+            Some((of, at, order)) if (of, at) == (seed, cursor) => order,
+            _ => Order::at(seed, self.cache.len(), cursor),
+        };
+        let (mut items, mut labels) = (Vec::with_capacity(size), Vec::with_capacity(size));
+        let mut cursor = cursor;
+        while items.len() < size {
+            let Sample { epoch, index } = order.next().expect("the order has no end");
+            cursor += 1;
+            let Some(label) = self.cache.label(index) else {
+                continue;
+            };
+            let draw = Draw {
+                seed,
+                epoch,
+                index: index as u64,
+            };
+            items.push(Item {
+                picture: index,
+                variant: self.cache.plan().variants.choose(draw),
+            });
+            labels.push(label);
+        }
+        self.order = Some((seed, cursor, order));
+        let features = self.cache.features(&items, &self.device);
+        Ok(LatentBatch {
+            latents: self.statistics.normalise(features),
+            labels,
+            cursor_after: cursor,
+            remarks: vec![],
+        })
+    }
+
+    fn fingerprint(&self) -> &Fingerprint {
+        &self.cache.plan().data
+    }
+
+    fn classes(&self) -> &[String] {
+        &self.cache.plan().classes
+    }
+
+    fn kind(&self) -> String {
+        let plan = self.cache.plan();
+        format!(
+            "a cache in {}, {} of {} pixels",
+            plan.dtype, plan.variants, plan.size
+        )
+    }
+}

@@ -1,0 +1,142 @@
+//! What is random in a step, as a function of which samples it sees.
+
+use burn::prelude::*;
+use burn::tensor::TensorData;
+use svg_model::gaussian;
+
+use crate::flow::FlowTraining;
+use crate::random::{Purpose, fraction, generator};
+
+/// Streams of normal numbers beside those of sampling, which are small.
+const NOISE: u64 = 1 << 32;
+const TIMES: u64 = NOISE + 1;
+const VALIDATION_NOISE: u64 = NOISE + 2;
+const VALIDATION_TIMES: u64 = NOISE + 3;
+
+/// The random half of a batch. Sample `n` of a training, counted over all its steps, always gets the same
+/// noise, time and fate of its label, however samples are grouped into batches.
+pub(super) struct Draws {
+    /// `[batch, tokens, channels]`
+    pub noise: Tensor<3>,
+    /// `[batch]`, after the shift.
+    pub times: Tensor<1>,
+    pub labels: Vec<usize>,
+}
+
+impl Draws {
+    /// For training: the samples from `first` on, of the classes `labels`.
+    pub fn training(
+        config: &FlowTraining,
+        first: u64,
+        labels: &[usize],
+        shape: [usize; 2],
+        device: &Device,
+    ) -> Self {
+        let sampler = config.time.sampler();
+        let null = config.sit.n_classes;
+        let (mut times, mut kept) = (Vec::new(), Vec::new());
+        for (sample, &label) in (first..).zip(labels) {
+            let mut random = generator(Purpose::Flow, config.seed, sample, 0);
+            let uniform = fraction(&mut random);
+            let dropped = fraction(&mut random) < config.label_dropout;
+            let normal = gaussian(config.seed, TIMES, sample, 1)[0];
+            times.push(sampler.time(uniform, normal.into()) as f32);
+            kept.push(if dropped { null } else { label });
+        }
+        Self {
+            noise: noise(
+                config.seed,
+                NOISE,
+                first,
+                [labels.len(), shape[0], shape[1]],
+                device,
+            ),
+            times: Tensor::from_data(times.as_slice(), device),
+            labels: kept,
+        }
+    }
+
+    /// For validation: times at the middles of equal shares, no label dropped.
+    pub fn validation(
+        config: &FlowTraining,
+        labels: &[usize],
+        shape: [usize; 2],
+        device: &Device,
+    ) -> Self {
+        let sampler = config.time.sampler();
+        let count = labels.len();
+        let time = |sample: usize| {
+            let uniform = (sample as f64 + 0.5) / count as f64;
+            let normal = gaussian(config.seed, VALIDATION_TIMES, sample as u64, 1)[0];
+            sampler.time(uniform, normal.into()) as f32
+        };
+        let times: Vec<f32> = (0..count).map(time).collect();
+        let shape = [count, shape[0], shape[1]];
+        Self {
+            noise: noise(config.seed, VALIDATION_NOISE, 0, shape, device),
+            times: Tensor::from_data(times.as_slice(), device),
+            labels: labels.to_vec(),
+        }
+    }
+}
+
+/// Samples from `first` on, drawn on all cores: each is a function of its number.
+fn noise(seed: u64, stream: u64, first: u64, shape: [usize; 3], device: &Device) -> Tensor<3> {
+    let [count, tokens, channels] = shape;
+    let numbers: Vec<u64> = (first..first + count as u64).collect();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let draw = |numbers: &[u64]| -> Vec<f32> {
+        let draw = |&sample: &u64| gaussian(seed, stream, sample, tokens * channels);
+        numbers.iter().flat_map(draw).collect()
+    };
+    let values = std::thread::scope(|scope| {
+        let threads: Vec<_> = numbers
+            .chunks(count.div_ceil(cores).max(1))
+            .map(|numbers| scope.spawn(move || draw(numbers)))
+            .collect();
+        let parts = threads.into_iter().map(|thread| thread.join());
+        let parts: Vec<_> = parts
+            .map(|part| part.expect("drawing does not panic"))
+            .collect();
+        parts.concat()
+    });
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn draws(first: u64, count: usize) -> Draws {
+        let config = FlowTraining {
+            label_dropout: 0.5,
+            ..FlowTraining::tiny()
+        };
+        let device = Device::default();
+        Draws::training(&config, first, &vec![1; count], [3, 5], &device)
+    }
+
+    #[test]
+    fn a_sample_draws_the_same_in_every_batch() {
+        let (whole, part) = (draws(4, 7), draws(6, 2));
+        let noise = whole.noise.narrow(0, 2, 2).into_data();
+        part.noise.into_data().assert_eq(&noise, true);
+        let times = whole.times.narrow(0, 2, 2).into_data();
+        part.times.into_data().assert_eq(&times, true);
+        assert_eq!(part.labels, whole.labels[2..4]);
+    }
+
+    #[test]
+    fn half_of_the_labels_are_dropped_and_times_follow_their_density() {
+        let draws = draws(0, 2_000);
+        let null = FlowTraining::tiny().sit.n_classes;
+        let dropped = draws.labels.iter().filter(|label| **label == null).count();
+        // Four standard deviations of 22.4.
+        assert!(dropped.abs_diff(1_000) < 90, "{dropped}");
+        let mut times: Vec<f32> = draws.times.into_data().try_to_vec().unwrap();
+        times.sort_by(f32::total_cmp);
+        // The median of a uniform number, shifted by 0.4.
+        assert!((times[1_000] - 0.285_714).abs() < 0.03, "{}", times[1_000]);
+        assert!(times[0] >= 0.0 && times[1_999] <= 1.0);
+    }
+}

@@ -1,0 +1,273 @@
+//! A training from its first step to its last, through interruptions.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use svg_image::{save_png, write_atomically};
+
+use crate::TrainError;
+use crate::checkpoints::Checkpoints;
+use crate::log::{CsvLog, TensorBoard};
+use crate::run::{Course, Ended, Identity, Observer, Pace, Shown, Standing, StepReport, Taken};
+
+/// After so many returns to one checkpoint, training gives up.
+const MOST_ROLLBACKS: u64 = 8;
+
+/// Where a run is, and how it is to go on.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// The folder of the run.
+    pub out: PathBuf,
+    /// Whether to go on from the newest checkpoint.
+    pub resume: bool,
+    /// Whether to go on although the pictures have changed.
+    pub force_data: bool,
+    /// Steps to stop after, before those of the configuration.
+    pub max_steps: Option<u64>,
+}
+
+/// Trains a course, or goes on training it.
+///
+/// `begin` makes the course; it is called when the folder is this process's own.
+///
+/// # Errors
+///
+/// [`TrainError`] of every kind; whatever it is, the newest checkpoint is whole.
+pub fn run<C: Course>(
+    options: RunOptions,
+    begin: impl FnOnce() -> Result<C, TrainError>,
+    observer: &mut dyn Observer,
+) -> Result<Ended, TrainError> {
+    std::fs::create_dir_all(&options.out).map_err(TrainError::system(&options.out))?;
+    let _lock = lock(&options.out)?;
+    observer.watches(C::HEADLINES);
+    Run::begin(options, begin()?, observer)?.go(observer)
+}
+
+struct Run<C: Course> {
+    options: RunOptions,
+    pace: Pace,
+    checkpoints: Checkpoints,
+    course: C,
+    state: Standing<C::Identity>,
+    csv: CsvLog,
+    events: TensorBoard,
+    rollbacks: u64,
+}
+
+impl<C: Course> Run<C> {
+    fn begin(
+        options: RunOptions,
+        course: C,
+        observer: &mut dyn Observer,
+    ) -> Result<Self, TrainError> {
+        let pace = course.pace();
+        let checkpoints =
+            Checkpoints::open(&options.out.join("checkpoints"), pace.checkpoints_kept)?;
+        let now = Standing::new(course.data().clone(), course.identity().clone());
+        let found = checkpoints.newest::<Standing<C::Identity>>()?;
+        let (course, state) = match (found, options.resume) {
+            (Some(found), true) => {
+                for reason in &found.passed_over {
+                    observer.remark(&format!("passed over a damaged checkpoint, {reason}"));
+                }
+                checkpoints.set_aside_after(found.state.step)?;
+                let state = agreed(found.state, now, options.force_data, observer)?;
+                (course.restore(&found.folder)?, state)
+            }
+            (None, true) => return Err(TrainError::NothingToResume { path: options.out }),
+            (None, false) if checkpoints.is_empty()? => {
+                save_document(&course.document(), &options.out)?;
+                checkpoints.write(0, &now, |folder| course.save(folder))?;
+                (course, now)
+            }
+            (_, false) => return Err(TrainError::Occupied { path: options.out }),
+        };
+        Ok(Self {
+            csv: CsvLog::open(options.out.join("steps.csv"), state.step)?,
+            events: TensorBoard::create(options.out.join("tensorboard"), SystemTime::now())?,
+            checkpoints,
+            course,
+            state,
+            pace,
+            options,
+            rollbacks: 0,
+        })
+    }
+
+    fn go(mut self, observer: &mut dyn Observer) -> Result<Ended, TrainError> {
+        let steps = self
+            .options
+            .max_steps
+            .unwrap_or(u64::MAX)
+            .min(self.pace.steps);
+        observer.begins(self.state.step, steps, self.pace.images_per_step);
+        while self.state.step < steps {
+            if observer.wants_to_stop() {
+                self.checkpoint()?;
+                return Ok(Ended::Interrupted(self.state.step));
+            }
+            let (step, cursor) = (self.state.step, self.state.cursor);
+            let learning_rate = self.learning_rate();
+            let taken = self.course.step(step, cursor, learning_rate, observer)?;
+            let Taken {
+                course,
+                cursor,
+                report,
+            } = taken;
+            self.course = course;
+            self.state.cursor = cursor;
+            self.state.step += 1;
+            self.note(report, learning_rate, observer)?;
+            if self.state.dropped_in_a_row >= self.pace.patience {
+                self = self.roll_back(observer)?;
+                continue;
+            }
+            if self.state.step.is_multiple_of(self.pace.checkpoint_every) {
+                self.checkpoint()?;
+                if self.state.dropped_in_a_row == 0 {
+                    self.rollbacks = 0;
+                }
+            }
+        }
+        self.checkpoint()?;
+        let folder = self.course.finish(&self.options.out, self.state.step)?;
+        Ok(Ended::Finished(folder))
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.course.learning_rate(self.state.step) * 0.5f64.powi(self.state.halvings as i32)
+    }
+
+    /// Counts a step, logs it, and shows samples when it is their turn.
+    fn note(
+        &mut self,
+        report: StepReport,
+        learning_rate: f64,
+        observer: &mut dyn Observer,
+    ) -> Result<(), TrainError> {
+        let StepReport {
+            mut scalars,
+            dropped,
+        } = report;
+        let step = self.state.step;
+        match dropped {
+            false => self.state.dropped_in_a_row = 0,
+            true => {
+                self.state.dropped += 1;
+                self.state.dropped_in_a_row += 1;
+                observer.remark(&format!(
+                    "step {step} was dropped, its loss or gradient is not finite ({} in a row, {} in all)",
+                    self.state.dropped_in_a_row, self.state.dropped
+                ));
+            }
+        }
+        scalars.push("learning_rate", learning_rate);
+        scalars.push("dropped", self.state.dropped as f64);
+        if step.is_multiple_of(self.pace.samples_every) || step == self.pace.steps {
+            let shown = self.show(step)?;
+            for (name, value) in shown.scalars.iter() {
+                scalars.push(name, value);
+            }
+            if let Some(summary) = &shown.summary {
+                observer.remark(&format!("step {step}: {summary}"));
+            }
+        }
+        self.csv.write(step, &scalars)?;
+        self.events.scalars(step, &scalars)?;
+        observer.stepped(step, &scalars);
+        Ok(())
+    }
+
+    fn show(&mut self, step: u64) -> Result<Shown, TrainError> {
+        let shown = self.course.show(step)?;
+        if let Some(picture) = &shown.picture {
+            let folder = self.options.out.join("samples");
+            std::fs::create_dir_all(&folder).map_err(TrainError::system(&folder))?;
+            let path = folder.join(format!("step-{step:08}.png"));
+            let notes = format!("step {step}, {}", picture.caption);
+            save_png(&picture.image, path, &[("Comment", &notes)])?;
+            self.events.image(step, "samples", &picture.image)?;
+        }
+        Ok(shown)
+    }
+
+    fn checkpoint(&self) -> Result<(), TrainError> {
+        let fill = |folder: &Path| self.course.save(folder);
+        self.checkpoints.write(self.state.step, &self.state, fill)?;
+        Ok(())
+    }
+
+    /// Back to the newest checkpoint with half the learning rate. The pictures go on, so that the same
+    /// ones do not spoil it again.
+    fn roll_back(mut self, observer: &mut dyn Observer) -> Result<Self, TrainError> {
+        self.rollbacks += 1;
+        let found = self.checkpoints.newest::<Standing<C::Identity>>()?;
+        let (Some(found), true) = (found, self.rollbacks <= MOST_ROLLBACKS) else {
+            return Err(TrainError::Diverged {
+                patience: self.pace.patience,
+                rollbacks: self.rollbacks - 1,
+            });
+        };
+        self.course = self.course.restore(&found.folder)?;
+        self.state = Standing {
+            halvings: self.state.halvings + 1,
+            cursor: self.state.cursor,
+            dropped: self.state.dropped,
+            dropped_in_a_row: 0,
+            ..found.state
+        };
+        observer.remark(&format!(
+            "{} steps in a row were dropped: back to step {} with the learning rate {:e}",
+            self.pace.patience,
+            self.state.step,
+            self.learning_rate()
+        ));
+        self.csv = CsvLog::open(self.options.out.join("steps.csv"), self.state.step)?;
+        Ok(self)
+    }
+}
+
+/// The stored state, if the run that is asked for is the one that was stored.
+fn agreed<I: Identity>(
+    stored: Standing<I>,
+    now: Standing<I>,
+    force_data: bool,
+    observer: &mut dyn Observer,
+) -> Result<Standing<I>, TrainError> {
+    if let Some(reason) = stored.identity.differs(&now.identity) {
+        return Err(TrainError::OtherRun { reason });
+    }
+    match stored.data.compare(&now.data) {
+        Ok(()) => Ok(stored),
+        Err(error) if force_data => {
+            observer.remark(&format!("going on with other data, as forced: {error}"));
+            // The place in the old order means nothing in the new one, but keeps epochs apart.
+            Ok(Standing {
+                data: now.data,
+                ..stored
+            })
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn save_document(json: &str, out: &Path) -> Result<(), TrainError> {
+    Ok(write_atomically(out.join("config.json"), |file| {
+        file.write_all(json.as_bytes())
+    })?)
+}
+
+/// Held until the process ends, however it ends.
+fn lock(out: &Path) -> Result<File, TrainError> {
+    let path = out.join(".lock");
+    let file = File::create(&path).map_err(TrainError::system(&path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(TrainError::Locked {
+            path: out.to_path_buf(),
+        }),
+        Err(std::fs::TryLockError::Error(source)) => Err(TrainError::System { path, source }),
+    }
+}

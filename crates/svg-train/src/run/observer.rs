@@ -1,0 +1,39 @@
+//! Who watches a run, and what they see.
+
+use std::path::PathBuf;
+
+use crate::log::Scalars;
+
+/// A scalar that people watch while it falls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Headline {
+    /// Its name among the scalars of a step; a step may lack it.
+    pub scalar: &'static str,
+    /// What it is called in a line of progress.
+    pub label: &'static str,
+    /// Digits after the point.
+    pub digits: usize,
+}
+
+/// Who watches a run.
+pub trait Observer {
+    /// What is worth watching, said once before the run begins.
+    fn watches(&mut self, _headlines: &'static [Headline]) {}
+    /// Training begins with this many steps behind it.
+    fn begins(&mut self, step: u64, steps: u64, images_per_step: u64);
+    /// A step was taken.
+    fn stepped(&mut self, step: u64, scalars: &Scalars);
+    /// Something that people should read.
+    fn remark(&mut self, text: &str);
+    /// Whether to stop after this step.
+    fn wants_to_stop(&self) -> bool;
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// All steps were taken; the model is in this folder.
+    Finished(PathBuf),
+    /// It was asked to stop, and a checkpoint was written at this step.
+    Interrupted(u64),
+}

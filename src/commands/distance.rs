@@ -1,0 +1,205 @@
+//! `svg distance`: how far two sets of pictures are apart.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use burn::prelude::*;
+use clap::Args;
+use svg_dino::Dino;
+use svg_eval::{Moments, StoredMoments, frechet_distance};
+use svg_model::{Bundle, encoder_fingerprint};
+
+use crate::commands::checks::{check_output, check_size};
+use crate::commands::pictures::{PictureBatch, PictureOptions};
+use crate::commands::{open_weights, print};
+use crate::device::DeviceOptions;
+
+/// The kinds of features, by their names in a file of moments.
+const KINDS: [(&str, &str); 2] = [("patch", "patch mean"), ("class", "class token")];
+
+/// Measure the Fréchet distance of two sets of images in the frozen encoder's features
+///
+/// Each image becomes one vector: the mean of its patch tokens, and, as a second number, its class token.
+/// This is a metric of this project. It is no FID, which is defined by the features of one Inception
+/// network, and compares with nothing but itself: the same encoder, the same size, and as many images.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  svg distance --bundle svg/ --reference imagenet/val --samples samples/
+  svg distance --weights vits16plus.pth --reference imagenet/val --save-reference val.safetensors \\
+      --samples samples/
+  svg distance --weights vits16plus.pth --reference-moments val.safetensors --samples samples/")]
+pub struct Distance {
+    /// Take the encoder of this bundle
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        required_unless_present = "weights",
+        conflicts_with = "weights"
+    )]
+    bundle: Option<PathBuf>,
+    /// The encoder's weights, where they are no longer at the place that the bundle remembers
+    #[arg(long, value_name = "FILE", conflicts_with = "weights")]
+    encoder: Option<PathBuf>,
+    /// Take the encoder of these weights, in any layout
+    #[arg(long, value_name = "FILE")]
+    weights: Option<PathBuf>,
+    /// Its architecture, where the file does not say it
+    #[arg(long, value_name = "NAME", requires = "weights")]
+    model: Option<String>,
+    /// The images to compare with: files, folders, .tar or .tar.gz archives, .txt lists
+    #[arg(
+        long,
+        num_args = 1..,
+        value_name = "PATH",
+        required_unless_present = "reference_moments",
+        conflicts_with = "reference_moments"
+    )]
+    reference: Vec<PathBuf>,
+    /// Their moments, which --save-reference has kept, instead
+    #[arg(long, value_name = "FILE")]
+    reference_moments: Option<PathBuf>,
+    /// Keep the moments of the reference for the next time
+    #[arg(long, value_name = "FILE", conflicts_with = "reference_moments")]
+    save_reference: Option<PathBuf>,
+    /// The images to judge
+    #[arg(long, num_args = 1.., required = true, value_name = "PATH")]
+    samples: Vec<PathBuf>,
+    /// Side of the square crop in pixels [default: the bundle's, or 256]
+    #[arg(long, value_name = "PIXELS")]
+    size: Option<u32>,
+    /// Images that are encoded at once
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    batch: u16,
+    /// Take only so many of each side, evenly spread over all
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Stop at the first image that cannot be read, instead of skipping it
+    #[arg(long)]
+    strict: bool,
+}
+
+impl Distance {
+    pub fn run(self, device: &DeviceOptions) -> Result<()> {
+        if let Some(file) = &self.save_reference {
+            check_output(file, "--save-reference")?;
+        }
+        let kept = match &self.reference_moments {
+            Some(file) => Some(StoredMoments::load(file)?),
+            None => None,
+        };
+        let device = device.open_f32()?;
+        let (dino, usual) = self.open_encoder(&device)?;
+        let size = self.size.unwrap_or(usual);
+        check_size(size, dino.config().patch_size)?;
+        let fingerprint = encoder_fingerprint(&dino)?;
+        let features = format!("encoder {fingerprint}, crops of {size} x {size}");
+        let gather = |paths: &[PathBuf], what: &str| {
+            self.gather(&dino, paths, what, size, &features, &device)
+        };
+        let reference = match kept {
+            Some(kept) if kept.features != features => bail!(
+                "the moments of the reference are of {}, and this is {features}; compute them again with \
+                 --reference and --save-reference",
+                kept.features
+            ),
+            Some(kept) => kept,
+            None => gather(&self.reference, "reference")?,
+        };
+        if let Some(file) = &self.save_reference {
+            reference.save(file)?;
+        }
+        let samples = gather(&self.samples, "samples")?;
+        print(&report(&reference, &samples)?)?;
+        eprintln!(
+            "note: this is a metric of this project and no FID; it compares only with itself"
+        );
+        for (side, stored) in [("reference", &reference), ("samples", &samples)] {
+            if let Some(few) = stored.kinds.values().find(|moments| !moments.is_enough()) {
+                eprintln!(
+                    "warning: the {side} has {} images for features of {} channels, so its covariance is not \
+                     of full rank and the distance is far too large; take many times as many images as channels",
+                    few.count(),
+                    few.channels()
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// The encoder, and the usual side of its images.
+    fn open_encoder(&self, device: &Device) -> Result<(Dino, u32)> {
+        let Some(folder) = &self.bundle else {
+            let Some(weights) = &self.weights else {
+                bail!("name an encoder by --bundle or --weights");
+            };
+            let file = open_weights(weights, self.model.as_deref())?;
+            for note in file.notes() {
+                eprintln!("note: {note}");
+            }
+            return Ok((file.load(device)?, 256));
+        };
+        let bundle = Bundle::open(folder)?;
+        let config = &bundle.manifest().autoencoder;
+        let residual = config.residual.as_ref();
+        let side = residual.map_or(config.decoder.resolution, |config| config.image_size);
+        let encoder = bundle.encoder(self.encoder.as_deref(), device)?;
+        Ok((encoder, side as u32))
+    }
+
+    fn gather(
+        &self,
+        dino: &Dino,
+        paths: &[PathBuf],
+        what: &str,
+        size: u32,
+        features: &str,
+        device: &Device,
+    ) -> Result<StoredMoments> {
+        let pictures = PictureOptions {
+            images: paths.to_vec(),
+            size: Some(size),
+            batch: self.batch,
+            limit: self.limit,
+            strict: self.strict,
+        };
+        let [mut patch, mut class] = [Moments::new(), Moments::new()];
+        let push = |batch: PictureBatch| {
+            let output = dino.forward(batch.images);
+            patch.push(output.patches.mean_dim(1).squeeze_dim::<2>(1)); // [batch, channels]
+            class.push(output.cls);
+            Ok(())
+        };
+        pictures.for_each_batch(size, what, device, push)?;
+        let names: Vec<_> = paths
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+        let kinds = KINDS.map(|(kind, _)| kind.to_string());
+        Ok(StoredMoments {
+            kinds: BTreeMap::from_iter(kinds.into_iter().zip([patch, class])),
+            features: features.to_string(),
+            source: names.join(", "),
+        })
+    }
+}
+
+fn report(reference: &StoredMoments, samples: &StoredMoments) -> Result<String> {
+    let mut text = format!("Fréchet distance (no FID), {}\n", samples.features);
+    for (side, stored) in [("reference", reference), ("samples", samples)] {
+        let count = stored.kinds.values().map(Moments::count).max();
+        let count = count.unwrap_or_default();
+        writeln!(text, "{side:<12} {count} images, {}", stored.source)?;
+    }
+    for (kind, name) in KINDS {
+        let sides = (reference.kinds.get(kind), samples.kinds.get(kind));
+        let (Some(reference), Some(samples)) = sides else {
+            bail!("the moments of the reference lack {kind}; compute them again");
+        };
+        let distance = frechet_distance(reference, samples)?;
+        writeln!(text, "{name:<12} {distance:.6}")?;
+    }
+    Ok(text)
+}

@@ -1,0 +1,60 @@
+//! `svg export flow`: a velocity network in the published layout.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use svg_model::{Bundle, FLOW_KEY, FlowCheckpoint, ModelError};
+use svg_nn::save_tensors;
+
+use crate::commands::checks::check_output;
+use crate::commands::print;
+
+/// Write a bundle's velocity network as a checkpoint of the published layout
+///
+/// One safetensors file with the names of the state_dict, positions included. PyTorch reads it with
+/// safetensors.torch.load_file.
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  svg export flow --bundle svg/ --out flow.safetensors")]
+pub struct ExportFlow {
+    /// The model: a folder that `svg train` or `svg import` has written
+    #[arg(long, value_name = "FOLDER")]
+    bundle: PathBuf,
+    /// The file to write
+    #[arg(long, value_name = "FILE.safetensors")]
+    out: PathBuf,
+}
+
+impl ExportFlow {
+    pub fn run(self) -> Result<()> {
+        if self
+            .out
+            .extension()
+            .is_none_or(|ending| ending != "safetensors")
+        {
+            bail!(
+                "--out {}: files of torch.save are read but not written; name a .safetensors file",
+                self.out.display()
+            );
+        }
+        check_output(&self.out, "--out")?;
+        let bundle = Bundle::open(&self.bundle)?;
+        let (Some(entry), Some(tensors)) = (&bundle.manifest().flow, bundle.flow_tensors()?) else {
+            let path = self.bundle.clone();
+            return Err(ModelError::NoFlow { path }.into());
+        };
+        let metadata = HashMap::from([
+            ("format".to_string(), "pt".to_string()),
+            (FLOW_KEY.to_string(), FlowCheckpoint::description(entry)),
+        ]);
+        save_tensors(&self.out, &tensors, metadata)?;
+        print(&format!(
+            "{}: {} tensors\n",
+            self.out.display(),
+            tensors.len()
+        ))
+    }
+}

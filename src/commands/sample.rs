@@ -1,0 +1,285 @@
+//! `svg sample`: noise to pictures.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use svg_image::{DecodeOptions, RgbImage, grid, read_image, read_note, save_png};
+use svg_model::{FlowEntry, ModelError, file_sha256, gaussian};
+
+use crate::commands::bundle::BundleOptions;
+use crate::commands::checks::check_output;
+use crate::commands::classes::{Classes, drawn};
+use crate::commands::generate::{Sampler, SamplingOptions, number};
+use crate::commands::noise_file::{self, NoiseFile};
+use crate::commands::print;
+use crate::device::DeviceOptions;
+
+/// The keyword of the note in a PNG that says how it was made.
+pub const NOTE: &str = "Parameters";
+/// Pictures of a sheet beside single pictures.
+const SHEET: usize = 256;
+
+/// Make pictures of classes
+///
+/// Sample N of a class is a function of the model, the settings, the seed, the class and N: neither the
+/// batch nor the other samples matter. Its file is class-C-sample-N.png, with the settings in its notes; a
+/// file that is there with the same settings is kept. sheet.png shows the first 256 together.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  svg sample --bundle svg/ --classes 207,360 --count 4 --out samples/
+  svg sample --bundle svg/ --classes all --guidance 1.5 --guidance-mode interval:0.1:0.8 --out samples/
+  svg sample --bundle svg/ --classes random --count 64 --seed 7 --out sheet.png
+  svg sample --bundle svg/ --from-noise noise.safetensors --out samples/ --latents latents.safetensors")]
+pub struct Sample {
+    #[command(flatten)]
+    bundle: BundleOptions,
+    /// Classes: numbers or names with commas between, all, or random
+    #[arg(
+        long,
+        value_name = "CLASSES",
+        required_unless_present = "from_noise",
+        allow_hyphen_values = true
+    )]
+    classes: Option<String>,
+    /// Samples of each class, or samples in all for random classes
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    count: u32,
+    /// Of the noise and of random classes
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// A folder for the pictures, or a .png file for one sheet of all
+    #[arg(long, value_name = "FOLDER|FILE.png")]
+    out: PathBuf,
+    #[command(flatten)]
+    sampling: SamplingOptions,
+    /// Also write noise and latents [n, tokens, channels] and labels [n]; every sample is made anew then
+    #[arg(long, value_name = "FILE.safetensors")]
+    latents: Option<PathBuf>,
+    /// Take noise [n, tokens, channels], and labels [n] if they are there, from such a file
+    #[arg(long, value_name = "FILE.safetensors", conflicts_with = "count")]
+    from_noise: Option<PathBuf>,
+    /// Make pictures anew that are there, also if they were made with other settings
+    #[arg(long)]
+    force: bool,
+}
+
+/// One picture to be.
+struct Item {
+    class: usize,
+    /// Its number within the class, or in the file of noise.
+    index: usize,
+}
+
+impl Item {
+    fn file(&self) -> String {
+        format!("class-{}-sample-{}.png", self.class, self.index)
+    }
+}
+
+impl Sample {
+    pub fn run(self, device: &DeviceOptions) -> Result<()> {
+        let sampling = self.sampling.sampling(self.seed)?;
+        let bundle = self.bundle.open()?;
+        let Some(flow) = &bundle.manifest().flow else {
+            let path = self.bundle.bundle.clone();
+            return Err(ModelError::NoFlow { path }.into());
+        };
+        let shape = [flow.config.tokens(), flow.config.in_channels];
+        let given = self.from_noise.as_ref();
+        let given = given.map(|path| NoiseFile::read(path, shape)).transpose()?;
+        let items = self.items(flow, given.as_ref())?;
+        let as_sheet = self.out.extension().is_some_and(|ending| ending == "png");
+        match as_sheet {
+            true => check_output(&self.out, "--out")?,
+            false => std::fs::create_dir_all(&self.out)
+                .with_context(|| format!("--out {} cannot be made", self.out.display()))?,
+        }
+        if let Some(path) = &self.latents {
+            check_output(path, "--latents")?;
+        }
+        let sampler = self.sampling.sampler(&self.bundle, sampling, device)?;
+        let words = self.words(&sampler)?;
+        let kept = match as_sheet {
+            true => vec![false; items.len()],
+            false => self.kept(&items, &words)?,
+        };
+        let work: Vec<usize> = (0..items.len()).filter(|place| !kept[*place]).collect();
+        let bar = sampler.bar(work.len());
+        let start = Instant::now();
+        let (mut shown, mut passes) = (vec![None; items.len()], 0);
+        let limit = if as_sheet { items.len() } else { SHEET };
+        let (mut noises, mut latents) = (Vec::new(), Vec::new());
+        for places in work.chunks(self.sampling.batch()) {
+            let some: Vec<&Item> = places.iter().map(|place| &items[*place]).collect();
+            let labels: Vec<usize> = some.iter().map(|item| item.class).collect();
+            let numbers = some.iter().map(|item| number(item.class, item.index));
+            let numbers: Vec<u64> = numbers.collect();
+            let noise: Vec<f32> = match &given {
+                Some(file) => places
+                    .iter()
+                    .flat_map(|place| &file.noise[place * sampler.len()..][..sampler.len()])
+                    .copied()
+                    .collect(),
+                None => numbers
+                    .iter()
+                    .flat_map(|number| gaussian(self.seed, 0, *number, sampler.len()))
+                    .collect(),
+            };
+            let made = sampler.make(&noise, &labels, &numbers, &bar)?;
+            passes += made.passes;
+            for (place, image) in places.iter().zip(made.images) {
+                if !as_sheet {
+                    let item = &items[*place];
+                    let note = note(item, &words);
+                    save_png(&image, self.out.join(item.file()), &notes(&note))?;
+                }
+                if *place < limit {
+                    shown[*place] = Some(image);
+                }
+            }
+            if self.latents.is_some() {
+                noises.extend(noise);
+                latents.extend(made.latents);
+            }
+        }
+        bar.finish_and_clear();
+        let seconds = start.elapsed().as_secs_f64();
+        if let Some(path) = &self.latents {
+            let labels: Vec<usize> = items.iter().map(|item| item.class).collect();
+            noise_file::write(path, noises, latents, &labels, shape, &words)?;
+        }
+        self.write_sheet(&items, shown, limit, as_sheet, &words)?;
+        if work.len() < items.len() {
+            eprintln!("{} pictures were there", items.len() - work.len());
+        }
+        let mut said = format!("{}: {} images", self.out.display(), items.len());
+        if !work.is_empty() {
+            let (made, rate) = (work.len(), work.len() as f64 / seconds);
+            let each = passes as f64 / made as f64;
+            eprintln!("sampling: {made} images in {seconds:.1} s, {rate:.2} images/s");
+            said += &format!(", NFE {each}");
+        }
+        print(&format!("{said}\n"))
+    }
+
+    /// The samples that are asked for, in their order.
+    fn items(&self, flow: &FlowEntry, given: Option<&NoiseFile>) -> Result<Vec<Item>> {
+        let classes = self.classes.as_deref();
+        let classes = classes.map(|text| Classes::read(text, flow)).transpose()?;
+        let Some(given) = given else {
+            let count = self.count as usize;
+            let each = |class: usize| (0..count).map(move |index| Item { class, index });
+            return match classes {
+                Some(Classes::These(classes)) => Ok(classes.into_iter().flat_map(each).collect()),
+                _ => {
+                    let class = |index| drawn(self.seed, index, flow.config.n_classes);
+                    let item = |index| Item {
+                        class: class(index),
+                        index,
+                    };
+                    Ok((0..count).map(item).collect())
+                }
+            };
+        };
+        let [count, ..] = given.shape;
+        let labels = match (classes, &given.labels) {
+            (None, Some(labels)) => labels.clone(),
+            (None, None) => bail!("--from-noise: the file holds no labels; say --classes"),
+            (Some(Classes::Random), _) => {
+                let class = |index| drawn(self.seed, index, flow.config.n_classes);
+                (0..count).map(class).collect()
+            }
+            (Some(Classes::These(classes)), _) => match classes[..] {
+                [class] => vec![class; count],
+                _ if classes.len() == count => classes,
+                _ => bail!(
+                    "--classes names {} classes, the noise is of {count} samples; name one, or one for each",
+                    classes.len()
+                ),
+            },
+        };
+        let item = |(index, class)| Item { class, index };
+        Ok(labels.into_iter().enumerate().map(item).collect())
+    }
+
+    /// Everything that a picture follows from, but its class and number.
+    fn words(&self, sampler: &Sampler) -> Result<String> {
+        let seed = self.seed;
+        let noise = match &self.from_noise {
+            None => format!("seed {seed}"),
+            Some(path) => {
+                let hash = file_sha256(path).with_context(|| path.display().to_string())?;
+                format!("seed {seed}, noise {}", &hash[..8])
+            }
+        };
+        Ok(format!("{noise}, {}", sampler.words))
+    }
+
+    /// Which pictures are there already. Those of other settings are nobody's to overwrite.
+    fn kept(&self, items: &[Item], words: &str) -> Result<Vec<bool>> {
+        if self.force {
+            return Ok(vec![false; items.len()]);
+        }
+        let mut kept = Vec::with_capacity(items.len());
+        for item in items {
+            let path = self.out.join(item.file());
+            let there = path.exists();
+            let asked = note(item, words);
+            let found = read_note(&path, NOTE);
+            if there && found.as_deref() != Some(&asked) {
+                bail!(
+                    "{} was made in another way ({}) than is asked for ({asked}); name another folder, or say \
+                     --force to replace it",
+                    path.display(),
+                    found.as_deref().unwrap_or("it does not say how")
+                );
+            }
+            // Latents of kept pictures are not there.
+            kept.push(there && self.latents.is_none());
+        }
+        Ok(kept)
+    }
+
+    fn write_sheet(
+        &self,
+        items: &[Item],
+        shown: Vec<Option<RgbImage>>,
+        limit: usize,
+        as_sheet: bool,
+        words: &str,
+    ) -> Result<()> {
+        let mut images = Vec::new();
+        for (item, image) in items.iter().zip(shown).take(limit) {
+            images.push(match image {
+                Some(image) => image,
+                None => read_image(&self.out.join(item.file()), &DecodeOptions::default())?,
+            });
+        }
+        let path: &Path = match as_sheet {
+            true => &self.out,
+            false => &self.out.join("sheet.png"),
+        };
+        // A row for each class, if there are few samples of one.
+        let columns = match self.count {
+            2..=12 => self.count as usize,
+            _ => 8,
+        };
+        save_png(&grid(&images, columns, 2), path, &notes(words))?;
+        Ok(())
+    }
+}
+
+fn note(item: &Item, words: &str) -> String {
+    format!("class {}, sample {}, {words}", item.class, item.index)
+}
+
+/// The notes of a picture that was made here.
+pub fn notes(parameters: &str) -> [(&str, &str); 2] {
+    [
+        ("Software", concat!("svg ", env!("CARGO_PKG_VERSION"))),
+        (NOTE, parameters),
+    ]
+}

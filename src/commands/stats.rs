@@ -1,0 +1,99 @@
+//! `svg stats`: latent statistics over a data set.
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use svg_model::{Alignment, LatentAccumulator, ModelError, StoredLatentStatistics};
+
+use crate::commands::bundle::BundleOptions;
+use crate::commands::pictures::{PictureBatch, PictureOptions};
+use crate::commands::print;
+use crate::device::DeviceOptions;
+
+/// Compute the mean and deviation of every channel of the features and store them with the model
+///
+/// The flow lives in features that are normalised by these. Sums are kept in f64; the order and size of
+/// batches do not matter. Deviations are over n - 1.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  svg stats --bundle svg/ --images imagenet/train --limit 20000
+  svg stats --bundle svg/ --images photos/ --dry-run")]
+pub struct Stats {
+    #[command(flatten)]
+    bundle: BundleOptions,
+    #[command(flatten)]
+    pictures: PictureOptions,
+    /// Print the statistics and leave the bundle as it is
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Stats {
+    pub fn run(self, device: &DeviceOptions) -> Result<()> {
+        let device = device.open_f32()?;
+        let mut bundle = self.bundle.open()?;
+        let model = bundle.load(self.bundle.encoder.as_deref(), &device)?;
+        if !model.encoder.is_ready() {
+            let path = self.bundle.bundle.clone();
+            return Err(ModelError::NoStatistics { path }.into());
+        }
+        if model.encoder.residual.is_some() && model.encoder.alignment() == Alignment::Batch {
+            let bundle = self.bundle.bundle.display();
+            bail!(
+                "{bundle} aligns by the statistics of each batch, so its features have no statistics of \
+                 their own: they change with the batch; freeze them with `svg align-stats --bundle {bundle} \
+                 --images PATH` first"
+            );
+        }
+        let size = self.pictures.size_for(&model)?;
+        let mut all = LatentAccumulator::new();
+        let gather = |batch: PictureBatch| {
+            all.push(model.encoder.features(batch.images));
+            Ok(())
+        };
+        let count = self
+            .pictures
+            .for_each_batch(size, "gathering", &device, gather)?;
+        let statistics = all.statistics().context("there are too few tokens")?;
+        if let Some(channel) = statistics.std.iter().position(|std| *std <= 0.0) {
+            bail!("channel {channel} has the same value in all pictures; give more, or others");
+        }
+        let paths = self.pictures.images.iter();
+        let paths: Vec<String> = paths.map(|path| path.display().to_string()).collect();
+        let stored = StoredLatentStatistics {
+            statistics,
+            features: bundle.features_fingerprint(),
+            tokens: all.tokens(),
+            source: format!(
+                "{count} images of {size} x {size} from {}",
+                paths.join(", ")
+            ),
+        };
+        let mut text = format!("{}\n", summary(&stored));
+        if !self.dry_run {
+            bundle.set_latent_statistics(&stored)?;
+            let folder = bundle.folder().display();
+            text += &format!("{folder}: latents are normalised by these from now on\n");
+        }
+        print(&text)
+    }
+}
+
+/// `392 channels over 5120 tokens: means -1.8 to 3.5, deviations 0.16 to 1.55`
+pub fn summary(stored: &StoredLatentStatistics) -> String {
+    let range = |values: &[f64]| {
+        let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        format!("{low:.4} to {high:.4}")
+    };
+    let tokens = match stored.tokens {
+        0 => "an unknown number of".to_string(),
+        tokens => tokens.to_string(),
+    };
+    format!(
+        "{} channels over {tokens} tokens: means {}, deviations {}",
+        stored.statistics.channels(),
+        range(&stored.statistics.mean),
+        range(&stored.statistics.std)
+    )
+}

@@ -1,0 +1,156 @@
+//! `svg train flow`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Result;
+use burn::prelude::*;
+use clap::Args;
+use svg_dino::Dino;
+use svg_image::ImageSet;
+use svg_model::{Bundle, ModelError, StoredLatentStatistics, SvgAutoencoder};
+use svg_train::cache::LatentCache;
+use svg_train::flow::{FlowInputs, FlowTraining, LatentSource, OnlineLatents, train};
+use svg_train::run::RunOptions;
+
+use super::document::configuration;
+use super::watch::{Watch, report};
+use crate::commands::bundle::BundleOptions;
+use crate::device::DeviceOptions;
+
+/// Train the velocity network in the latents of a bundle
+///
+/// The class of a picture is the folder that it lies in. RUN gets the configuration, steps.csv, TensorBoard
+/// events (tensorboard --logdir RUN), sheets of samples in samples/, checkpoints, and at the end a bundle:
+/// the one given, with the averaged network as its flow. Ctrl-C ends the step, writes a checkpoint and exits
+/// with 130; a second one exits at once. Whatever happens, --resume goes on from the newest whole
+/// checkpoint, exactly.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  svg train flow --config flow_svg_xl_256 --cache imagenet.cache --bundle svg/ --out runs/xl
+  svg train flow --config flow_cifar10 --data cifar10/train --validation cifar10/test \\
+      --bundle runs/cifar10/bundle --out runs/flow
+  svg train flow --resume --data cifar10/train --bundle runs/cifar10/bundle --out runs/flow")]
+pub struct TrainFlow {
+    /// A configuration: a JSON file, or the name of one that is built in
+    ///
+    /// Built in are those under configs/: flow_svg_xl_256 and others; a wrong name lists them. With --resume
+    /// the run's own is used.
+    #[arg(long, value_name = "FILE|NAME", required_unless_present = "resume")]
+    config: Option<String>,
+    /// Pictures to train on, encoded as they come: folders of classes, .tar or .tar.gz archives, .txt lists
+    #[arg(long, num_args = 1.., value_name = "PATH", required_unless_present = "cache")]
+    data: Vec<PathBuf>,
+    /// Features to train on, made by `svg cache`
+    #[arg(long, value_name = "FOLDER", conflicts_with = "data")]
+    cache: Option<PathBuf>,
+    /// Pictures whose loss is measured [default: some of those trained on]
+    #[arg(long, num_args = 1.., value_name = "PATH")]
+    validation: Vec<PathBuf>,
+    #[command(flatten)]
+    bundle: BundleOptions,
+    /// The folder of the run
+    #[arg(long, value_name = "RUN")]
+    out: PathBuf,
+    /// Go on from the newest checkpoint of RUN
+    #[arg(long)]
+    resume: bool,
+    /// Stop after so many steps, before those of the configuration
+    #[arg(long, value_name = "N")]
+    max_steps: Option<u64>,
+    /// Go on although the pictures are not those that the run began with
+    #[arg(long, requires = "resume")]
+    force_data: bool,
+    /// Threads that decode pictures; 0 for as many as the machine runs at once
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    workers: usize,
+}
+
+impl TrainFlow {
+    pub fn run(self, device: &DeviceOptions) -> Result<ExitCode> {
+        let config: FlowTraining = configuration(self.config.as_deref(), &self.out, self.resume)?;
+        let device = device.open_f32()?;
+        let bundle = self.bundle.open()?;
+        let Some(statistics) = bundle.latent_statistics()? else {
+            let path = self.bundle.bundle.clone();
+            return Err(ModelError::NoLatentStatistics { path }.into());
+        };
+        let space = self.bundle.load(None, &device)?;
+        let space = space.with_latent_statistics(statistics.statistics.clone());
+        let place = Place {
+            config: &config,
+            bundle: &bundle,
+            statistics: &statistics,
+            space: &space,
+            workers: self.workers,
+            device: &device,
+        };
+        let (source, data_name) = match &self.cache {
+            Some(folder) => (place.cached(folder)?, folder.display().to_string()),
+            None => (place.online(&self.data)?, names(&self.data)),
+        };
+        let validation = match self.validation.is_empty() {
+            true => None,
+            false => Some(place.online(&self.validation)?),
+        };
+        eprintln!(
+            "{} pictures of {} classes: {}",
+            source.fingerprint().count,
+            source.classes().len(),
+            source.kind()
+        );
+        let inputs = FlowInputs {
+            options: RunOptions {
+                out: self.out,
+                resume: self.resume,
+                force_data: self.force_data,
+                max_steps: self.max_steps,
+            },
+            source,
+            validation,
+            data_name: format!("trained on {data_name}"),
+            bundle,
+            space,
+        };
+        let mut watch = Watch::new()?;
+        let ended = train(config, inputs, &device, &mut watch);
+        watch.finish();
+        report(ended?)
+    }
+}
+
+/// What sources of latents are made with.
+struct Place<'a> {
+    config: &'a FlowTraining,
+    bundle: &'a Bundle,
+    statistics: &'a StoredLatentStatistics,
+    space: &'a SvgAutoencoder<Dino>,
+    workers: usize,
+    device: &'a Device,
+}
+
+impl Place<'_> {
+    fn online(&self, paths: &[PathBuf]) -> Result<Box<dyn LatentSource>> {
+        let set = Arc::new(ImageSet::open(paths)?);
+        let (recipe, space) = (self.config.data.clone(), self.space.clone());
+        let latents = OnlineLatents::new(set, recipe, space, self.workers, self.device)?;
+        Ok(Box::new(latents))
+    }
+
+    fn cached(&self, folder: &std::path::Path) -> Result<Box<dyn LatentSource>> {
+        let cache = LatentCache::open(folder)?;
+        cache.check_features(&self.bundle.features_fingerprint())?;
+        let latents = cache.latents(self.statistics.clone(), self.device)?;
+        Ok(Box::new(latents))
+    }
+}
+
+fn names(paths: &[PathBuf]) -> String {
+    let names: Vec<_> = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    names.join(", ")
+}

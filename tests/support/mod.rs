@@ -1,0 +1,101 @@
+//! Runs as a user starts, kills and compares them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use burn::store::burn_pack::{Bytes, Reader};
+
+pub fn svg() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_svg"))
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// SIGKILL: the process learns nothing of its end.
+pub fn kill(mut child: Child) {
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// The folder of a run.
+pub struct Run(pub PathBuf);
+
+impl Run {
+    /// The newest checkpoint, by its step.
+    pub fn newest(&self) -> Option<u64> {
+        let names = fs::read_dir(self.0.join("checkpoints")).ok()?;
+        let step = |name: &str| name.strip_prefix("step-")?.parse().ok();
+        names
+            .filter_map(|entry| step(entry.ok()?.file_name().to_str()?))
+            .max()
+    }
+
+    /// The last step in the table.
+    pub fn last_row(&self) -> u64 {
+        let table = fs::read_to_string(self.0.join("steps.csv")).unwrap_or_default();
+        let last = table.lines().last().and_then(|line| line.split(',').next());
+        last.and_then(|step| step.parse().ok()).unwrap_or(0)
+    }
+
+    pub fn wait_for_row(&self, row: u64) {
+        let start = Instant::now();
+        while self.last_row() < row {
+            assert!(start.elapsed() < Duration::from_secs(60), "no step {row}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// The checkpoints of a step and the tables hold the same bytes.
+    pub fn assert_same(&self, other: &Self, step: u64) {
+        let folder = |run: &Self| run.0.join(format!("checkpoints/step-{step:08}"));
+        let (one, two) = (contents(&folder(self)), contents(&folder(other)));
+        assert_eq!(
+            one.keys().collect::<Vec<_>>(),
+            two.keys().collect::<Vec<_>>()
+        );
+        let (here, there) = (self.0.display(), other.0.display());
+        for (name, bytes) in &one {
+            assert!(*bytes == two[name], "{name} differs: {here}, {there}");
+        }
+        let table = |run: &Self| fs::read_to_string(run.0.join("steps.csv")).unwrap();
+        assert_eq!(table(self), table(other));
+    }
+}
+
+/// Files by name. Optimiser records keep their tensors in no order, so they are sorted here; the page of a
+/// checkpoint names their hashes, so only its state is taken.
+fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let read = |entry: fs::DirEntry| {
+        let name = entry.file_name().into_string().unwrap();
+        let bytes = fs::read(entry.path()).unwrap();
+        let bytes = match name.rsplit('.').next() {
+            Some("bpk") => record(bytes),
+            Some("json") => {
+                let page: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+                page["state"].to_string().into_bytes()
+            }
+            _ => bytes,
+        };
+        (name, bytes)
+    };
+    entries.map(read).collect()
+}
+
+fn record(bytes: Vec<u8>) -> Vec<u8> {
+    let reader = Reader::from_bytes(Bytes::from_bytes_vec(bytes)).unwrap();
+    let mut out = format!("{:?}", reader.scalars()).into_bytes();
+    let mut tensors = reader.into_tensors().unwrap();
+    assert!(!tensors.is_empty(), "an optimiser has moments");
+    tensors.sort_by(|a, b| a.name.cmp(&b.name));
+    for tensor in tensors {
+        out.extend(tensor.name.as_bytes());
+        out.extend(tensor.to_bytes().unwrap().iter());
+    }
+    out
+}
