@@ -46,6 +46,14 @@ impl Place {
         self.done(words, &[run]);
     }
 
+    /// Another bundle.
+    fn train_longer(&self, run: &str) {
+        let config = fs::read_to_string(self.path("config.json")).unwrap();
+        let config = config.replace("\"steps\": 2", "\"steps\": 3");
+        fs::write(self.path("config.json"), config).unwrap();
+        self.train(run);
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -155,13 +163,7 @@ fn cached_features_are_those_of_the_bundle() {
 fn a_cache_of_another_bundle_or_other_pictures_is_not_gone_on_with() {
     let place = Place::new();
     place.done(CACHE, &["cache"]);
-    let config = fs::read_to_string(place.path("config.json")).unwrap();
-    fs::write(
-        place.path("config.json"),
-        config.replace("\"steps\": 2", "\"steps\": 3"),
-    )
-    .unwrap();
-    place.train("other");
+    place.train_longer("other");
     let words = format!("{CACHE} cache").replace("run/bundle", "other/bundle");
     let said = place.refused(&words);
     assert!(
@@ -180,6 +182,44 @@ fn a_cache_of_another_bundle_or_other_pictures_is_not_gone_on_with() {
     assert!(said.contains("--rule reference"), "{said}");
     let said = place.done(CACHE, &["new", "--rule", "reference", "--crops", "3"]);
     assert!(said.contains("25 of 25 pictures"), "{said}");
+}
+
+#[test]
+fn a_flow_learns_from_the_cache_as_from_the_pictures_and_only_of_its_own_bundle() {
+    let place = Place::new();
+    place.done("stats --bundle run/bundle --images data", &[]);
+    place.done(CACHE, &["cache", "--store", "f32"]);
+    let train = "train flow --config flow_tiny --bundle run/bundle --workers 1 --max-steps 3";
+    place.done(train, &["--data", "data", "--out", "online"]);
+    place.done(train, &["--cache", "cache", "--out", "cached"]);
+    let losses = |run: &str| -> Vec<f64> {
+        let table = fs::read_to_string(place.path(run).join("steps.csv")).unwrap();
+        let names: Vec<_> = table.lines().next().unwrap().split(',').collect();
+        let column = names.iter().position(|name| name.contains("loss")).unwrap();
+        let rows = table.lines().skip(1);
+        rows.map(|row| row.split(',').nth(column).unwrap().parse().unwrap())
+            .collect()
+    };
+    let (online, cached) = (losses("online"), losses("cached"));
+    assert_eq!(online.len(), 3);
+    for (online, cached) in online.iter().zip(&cached) {
+        assert!(
+            (online - cached).abs() < 1e-5 * online,
+            "{online} and {cached}"
+        );
+    }
+
+    place.done(CACHE, &["small", "--size", "12"]);
+    let said = place.refused(&format!("{train} --cache small --out no"));
+    assert!(
+        said.contains("3 x 3 tokens of 20") && said.contains("4 x 4 tokens of 20"),
+        "{said}"
+    );
+    place.train_longer("other");
+    place.done("stats --bundle other/bundle --images data", &[]);
+    let other = train.replace("run/bundle", "other/bundle");
+    let said = place.refused(&format!("{other} --cache cache --out no"));
+    assert!(said.contains("cache holds features"), "{said}");
 }
 
 #[test]

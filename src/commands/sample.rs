@@ -55,10 +55,10 @@ pub struct Sample {
     out: PathBuf,
     #[command(flatten)]
     sampling: SamplingOptions,
-    /// Also write noise and latents [n, tokens, channels] and labels [n]; every sample is made anew then
+    /// Also write noise and latents [n, tokens, channels] and the n labels; every sample is made anew then
     #[arg(long, value_name = "FILE.safetensors")]
     latents: Option<PathBuf>,
-    /// Take noise [n, tokens, channels], and labels [n] if they are there, from such a file
+    /// Take noise [n, tokens, channels], and n labels if they are there, from such a file
     #[arg(long, value_name = "FILE.safetensors", conflicts_with = "count")]
     from_noise: Option<PathBuf>,
     /// Make pictures anew that are there, also if they were made with other settings
@@ -255,7 +255,7 @@ impl Sample {
         for (item, image) in items.iter().zip(shown).take(limit) {
             images.push(match image {
                 Some(image) => image,
-                None => read_image(&self.out.join(item.file()), &DecodeOptions::default())?,
+                None => read_image(self.out.join(item.file()), &DecodeOptions::default())?,
             });
         }
         let path: &Path = match as_sheet {

@@ -8,6 +8,7 @@ mod decoder;
 mod dinov3;
 mod fill;
 mod flow_training;
+mod generate;
 mod perceptual;
 mod residual;
 mod sampler;

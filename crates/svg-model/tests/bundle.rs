@@ -7,10 +7,12 @@ use burn::prelude::*;
 use svg_decoder::DecoderConfig;
 use svg_dino::{Dino, DinoConfig, DinoFile, Layout, RopePeriods};
 use svg_model::{
-    AUTOENCODER_FILE, Alignment, AutoencoderConfig, Bundle, BundleContents, Provenance,
-    StoredStatistics, SvgAutoencoder, autoencoder_tensors,
+    AUTOENCODER_FILE, Alignment, AutoencoderConfig, Bundle, BundleContents, FlowContents,
+    LatentStatistics, Provenance, StoredLatentStatistics, StoredStatistics, SvgAutoencoder,
+    autoencoder_tensors,
 };
-use svg_residual::{Moments, ResidualConfig, Statistics};
+use svg_residual::{Moments, ResidualConfig, ResidualEncoder, Statistics};
+use svg_sit::{SitConfig, checkpoint_tensors};
 
 struct Place {
     folder: tempfile::TempDir,
@@ -201,7 +203,7 @@ fn a_manifest_of_another_version_or_with_a_typo_is_refused() {
     let path = bundle.folder().join("manifest.json");
     let text = fs::read_to_string(&path).unwrap();
     for (from, to, expected) in [
-        ("\"format\": 1", "\"format\": 2", "format 2 is not known"),
+        ("\"format\": 2", "\"format\": 3", "format 3 is not known"),
         ("\"d_ff\"", "\"d_fff\": 1, \"d_ff\"", "d_fff"),
         (
             "autoencoder.safetensors",
@@ -215,6 +217,174 @@ fn a_manifest_of_another_version_or_with_a_typo_is_refused() {
     }
     let empty = tempfile::tempdir().unwrap();
     assert!(message(Bundle::open(empty.path())).contains("not a bundle"));
+}
+
+#[test]
+fn a_bundle_of_the_first_format_opens_and_becomes_one_of_the_second() {
+    let place = Place::new();
+    let (bundle, _) = place.write(false);
+    let path = bundle.folder().join("manifest.json");
+    let text = fs::read_to_string(&path).unwrap();
+    let first = text.replacen("\"format\": 2", "\"format\": 1", 1);
+    let first = first.replacen("  \"flow\": null,\n", "", 1);
+    assert_ne!(first.len(), text.len());
+    fs::write(&path, first).unwrap();
+    let mut old = Bundle::open(bundle.folder()).unwrap();
+    assert_eq!(old.manifest().flow, None);
+    assert_eq!(old.features_fingerprint(), bundle.features_fingerprint());
+    old.set_statistics(&statistics(1.0)).unwrap();
+    assert_eq!(
+        Bundle::open(bundle.folder()).unwrap().manifest().format,
+        svg_model::FORMAT
+    );
+}
+
+fn latents(bundle: &Bundle, mean: f64) -> StoredLatentStatistics {
+    StoredLatentStatistics {
+        statistics: LatentStatistics {
+            mean: vec![mean; 24],
+            std: vec![0.5; 24],
+        },
+        features: bundle.features_fingerprint(),
+        tokens: 512,
+        source: "a test".to_string(),
+    }
+}
+
+fn flow() -> SitConfig {
+    SitConfig::new(24, 2, 2, 16, 1, 2, 32).with_n_classes(2)
+}
+
+fn set_flow(bundle: &mut Bundle, config: SitConfig) -> Result<(), svg_model::ModelError> {
+    bundle.set_flow(FlowContents {
+        tensors: &checkpoint_tensors(&config.init(&Device::default())),
+        config,
+        classes: ["dark", "light"].map(String::from).into(),
+        provenance: Provenance::default(),
+    })
+}
+
+#[test]
+fn a_flow_and_its_statistics_come_back_and_take_the_old_ones_place() {
+    let place = Place::new();
+    let (mut bundle, _) = place.write(false);
+    let refused = message(bundle.generator(None, &place.device));
+    assert!(refused.contains("svg train flow --bundle"), "{refused}");
+    set_flow(&mut bundle, flow()).unwrap();
+    let refused = message(bundle.generator(None, &place.device));
+    assert!(refused.contains("svg stats --bundle"), "{refused}");
+    for mean in [0.1, 0.2] {
+        let stored = latents(&bundle, mean);
+        bundle.set_latent_statistics(&stored).unwrap();
+        set_flow(&mut bundle, flow()).unwrap();
+        bundle = Bundle::open(bundle.folder()).unwrap();
+        assert_eq!(bundle.latent_statistics().unwrap(), Some(stored));
+    }
+    let files = fs::read_dir(bundle.folder()).unwrap().count();
+    assert_eq!(files, bundle.manifest().files.len() + 1);
+    let names: Vec<_> = bundle.manifest().files.keys().collect();
+    assert_eq!(names.len(), 4, "{names:?}");
+    let generator = bundle.generator(None, &place.device).unwrap();
+    assert_eq!(*generator.flow.config(), flow());
+    let latents = generator.noise(0, &[0, 1]);
+    let latent_space = generator.space.latent_statistics().unwrap();
+    let features = latent_space.denormalise(latents.narrow(0, 0, 1));
+    let expected = generator.space.decoder.forward(features, [2, 2]);
+    let images = generator.images(generator.noise(0, &[0, 1]));
+    let first = images.narrow(0, 0, 1).into_data();
+    first.assert_eq(&expected.into_data(), true);
+}
+
+#[test]
+fn what_belongs_to_other_features_or_statistics_is_refused_with_both_fingerprints() {
+    let place = Place::new();
+    let (mut bundle, _) = place.write(false);
+    let before = bundle.features_fingerprint();
+    let old = latents(&bundle, 0.1);
+    bundle.set_latent_statistics(&old).unwrap();
+    set_flow(&mut bundle, flow()).unwrap();
+
+    let other = latents(&bundle, 0.3);
+    bundle.set_latent_statistics(&other).unwrap();
+    let refused = message(bundle.generator(None, &place.device));
+    let both = [&old, &other].map(|stored| stored.statistics.fingerprint());
+    assert!(both.iter().all(|one| refused.contains(one)), "{refused}");
+
+    bundle.set_statistics(&statistics(-2.0)).unwrap();
+    let after = bundle.features_fingerprint();
+    assert_ne!(before, after);
+    assert_eq!(
+        Bundle::open(bundle.folder())
+            .unwrap()
+            .features_fingerprint(),
+        after
+    );
+    let refused = message(bundle.latent_statistics());
+    assert!(
+        refused.contains(&before) && refused.contains(&after),
+        "{refused}"
+    );
+    assert!(message(bundle.set_latent_statistics(&old)).contains(&before));
+    let new = latents(&bundle, 0.1);
+    bundle.set_latent_statistics(&new).unwrap();
+    let refused = message(bundle.generator(None, &place.device));
+    assert!(
+        refused.contains("Train or import the flow again"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn a_flow_of_another_grid_or_other_classes_is_named_on_both_sides() {
+    let place = Place::new();
+    let (mut bundle, _) = place.write(false);
+    let wide = SitConfig {
+        columns: 3,
+        ..flow()
+    };
+    let refused = message(set_flow(&mut bundle, wide));
+    assert!(
+        refused.contains("24 channels on 2 x 3 tokens, the bundle's latents have 24 on 2 x 2"),
+        "{refused}"
+    );
+    let refused = message(set_flow(&mut bundle, flow().with_n_classes(5)));
+    assert!(refused.contains("5 classes and 2 names"), "{refused}");
+    let mut few = latents(&bundle, 0.0);
+    few.statistics = LatentStatistics {
+        mean: vec![0.0; 3],
+        std: vec![1.0; 3],
+    };
+    let refused = message(bundle.set_latent_statistics(&few));
+    assert!(
+        refused.contains("3 channels, the bundle's features 24"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn features_have_a_fingerprint_that_no_decoder_changes() {
+    let place = Place::new();
+    let (bundle, model) = place.write(false);
+    let decoder = Place::config().decoder.init(&place.device);
+    let write = |name: &str, residual: Option<&ResidualEncoder>| {
+        let contents = BundleContents {
+            config: Place::config(),
+            tensors: &autoencoder_tensors(residual, &decoder),
+            statistics: Some(statistics(0.5)),
+            rest: &[],
+            encoder: &place.encoder(),
+            encoder_path: &place.path("encoder.safetensors"),
+            copy_encoder: false,
+            provenance: Provenance::default(),
+        };
+        let written = Bundle::create(&place.path(name), contents, false);
+        written.unwrap().features_fingerprint()
+    };
+    let fingerprint = bundle.features_fingerprint();
+    let same = write("decoder", model.encoder.residual.as_ref());
+    assert_eq!(same, fingerprint);
+    let residual = Place::config().residual.unwrap().init(&place.device);
+    assert_ne!(write("residual", Some(&residual)), fingerprint);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use burn::prelude::*;
 use clap::Args;
 use svg_dino::Dino;
 use svg_image::ImageSet;
-use svg_model::{Bundle, ModelError, StoredLatentStatistics, SvgAutoencoder};
+use svg_model::{Bundle, LatentSpace, ModelError, StoredLatentStatistics, SvgAutoencoder};
 use svg_train::cache::LatentCache;
 use svg_train::flow::{FlowInputs, FlowTraining, LatentSource, OnlineLatents, train};
 use svg_train::run::RunOptions;
@@ -142,6 +142,7 @@ impl Place<'_> {
     fn cached(&self, folder: &std::path::Path) -> Result<Box<dyn LatentSource>> {
         let cache = LatentCache::open(folder)?;
         cache.check_features(&self.bundle.features_fingerprint())?;
+        cache.check_grid(self.space.grid())?;
         let latents = cache.latents(self.statistics.clone(), self.device)?;
         Ok(Box::new(latents))
     }

@@ -62,6 +62,19 @@ pub enum CacheError {
         /// The fingerprint asked for.
         asked: String,
     },
+    /// The squares of the cache have another size.
+    #[error(
+        "{} holds {cache}, and training is for {asked}; make a cache of the size that the bundle is made for",
+        path.display()
+    )]
+    OtherGrid {
+        /// The cache.
+        path: PathBuf,
+        /// Its grid.
+        cache: String,
+        /// The grid asked for.
+        asked: String,
+    },
     /// A feature does not fit the type of the cache.
     #[error("{name}: a feature of {value} cannot be kept in {dtype}; {advice}")]
     Value {

@@ -110,9 +110,6 @@ impl CachePlan {
         let told = |what: &str, there: String, here: String| {
             (there != here).then(|| format!("{what} {there} there, {here} asked for"))
         };
-        let grid = |[rows, columns, channels]: [usize; 3]| {
-            format!("{rows} x {columns} tokens of {channels} channels")
-        };
         let data = |data: &Fingerprint| {
             let start = data.sha256.get(..12).unwrap_or(&data.sha256);
             format!("{} pictures, {start}", data.count)
@@ -122,7 +119,7 @@ impl CachePlan {
             names => names.concat(),
         };
         told("features", self.features.clone(), asked.features.clone())
-            .or_else(|| told("a grid of", grid(self.grid), grid(asked.grid)))
+            .or_else(|| told("a grid of", in_words(self.grid()), in_words(asked.grid())))
             .or_else(|| told("squares of", self.size.to_string(), asked.size.to_string()))
             .or_else(|| {
                 told(
@@ -140,6 +137,16 @@ impl CachePlan {
             .or_else(|| told("classes:", classes(&self.classes), classes(&asked.classes)))
             .or_else(|| (self != asked).then(|| "other names of classes".to_string()))
     }
+}
+
+/// A grid for people.
+pub(super) fn in_words(grid: Grid) -> String {
+    let Grid {
+        rows,
+        columns,
+        channels,
+    } = grid;
+    format!("{rows} x {columns} tokens of {channels} channels")
 }
 
 #[cfg(test)]

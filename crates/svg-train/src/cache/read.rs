@@ -8,7 +8,7 @@ use svg_model::{Grid, StoredLatentStatistics, file_sha256};
 
 use super::error::CacheError;
 use super::index::{CacheIndex, shard_path};
-use super::plan::CachePlan;
+use super::plan::{CachePlan, in_words};
 use super::shard::{Shard, Unfit};
 use super::source::CachedLatents;
 
@@ -194,6 +194,22 @@ impl LatentCache {
                 path: self.folder.clone(),
                 cache: cache.clone(),
                 asked: fingerprint.to_string(),
+            }),
+        }
+    }
+
+    /// Whether the tokens lie on this grid.
+    ///
+    /// # Errors
+    ///
+    /// [`CacheError::OtherGrid`] if not, with both grids.
+    pub fn check_grid(&self, grid: Grid) -> Result<(), CacheError> {
+        match self.grid() == grid {
+            true => Ok(()),
+            false => Err(CacheError::OtherGrid {
+                path: self.folder.clone(),
+                cache: in_words(self.grid()),
+                asked: in_words(grid),
             }),
         }
     }
