@@ -56,7 +56,7 @@ enum Backend {
 
 /// `cuda:1`: a backend and, for graphics cards, which one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct DeviceName {
+pub struct DeviceName {
     backend: Backend,
     index: Option<usize>,
 }
@@ -69,17 +69,15 @@ impl DeviceOptions {
     /// If the backend is not compiled in, there is no such card, its driver does not answer, or it
     /// cannot compute in the chosen number type.
     pub fn open(&self) -> Result<(Device, Precision)> {
+        let name = self
+            .device
+            .map_or("the default device".to_string(), |name| name.to_string());
         let device = match self.device {
             Some(name) => name.find()?,
             None => quietly(Device::default)
                 .context("no device answers. Try --device cpu, or check BURN_DEVICE")?,
         };
-        let name = self
-            .device
-            .map_or("the default device".to_string(), |name| name.to_string());
-        let probe = device.clone();
-        quietly(move || (Tensor::<1>::ones([1], &probe) + 1.0).into_scalar::<f32>())
-            .with_context(|| format!("{name} does not compute; is its driver installed?"))?;
+        try_out(&device, &name)?;
         let precision = Precision::from(self.dtype);
         if !device.supports_dtype(precision.dtype()) {
             bail!(
@@ -101,7 +99,22 @@ impl DeviceOptions {
     }
 }
 
+/// A backend without its driver panics at its first operation.
+fn try_out(device: &Device, name: &str) -> Result<()> {
+    let probe = device.clone();
+    quietly(move || (Tensor::<1>::ones([1], &probe) + 1.0).into_scalar::<f32>())
+        .with_context(|| format!("{name} does not compute; is its driver installed?"))?;
+    Ok(())
+}
+
 impl DeviceName {
+    /// Opens the device and tries it out.
+    pub fn open(self) -> Result<Device> {
+        let device = self.find()?;
+        try_out(&device, &self.to_string())?;
+        Ok(device)
+    }
+
     fn find(self) -> Result<Device> {
         match self.backend {
             #[cfg(feature = "flex")]

@@ -9,15 +9,16 @@ use svg_train::{Reduction, Replicas};
 /// All devices of the first compiled backend that has more than one, best first.
 fn group() -> Result<Vec<Device>, String> {
     #[allow(unused_mut)]
-    let mut kinds: Vec<(&str, burn::tensor::DeviceType)> = Vec::new();
-    #[cfg(feature = "cuda")]
-    kinds.push(("cuda", burn::tensor::DeviceType::Cuda));
-    #[cfg(feature = "vulkan")]
-    kinds.push(("vulkan", burn::tensor::DeviceType::Vulkan));
-    #[cfg(feature = "wgpu")]
-    kinds.push(("wgpu", burn::tensor::DeviceType::Wgpu));
-    #[cfg(feature = "flex")]
-    kinds.push(("cpu", burn::tensor::DeviceType::Flex));
+    let kinds: Vec<(&str, burn::tensor::DeviceType)> = vec![
+        #[cfg(feature = "cuda")]
+        ("cuda", burn::tensor::DeviceType::Cuda),
+        #[cfg(feature = "vulkan")]
+        ("vulkan", burn::tensor::DeviceType::Vulkan),
+        #[cfg(feature = "wgpu")]
+        ("wgpu", burn::tensor::DeviceType::Wgpu),
+        #[cfg(feature = "flex")]
+        ("cpu", burn::tensor::DeviceType::Flex),
+    ];
     let mut counts = String::new();
     for (name, kind) in kinds {
         let found = std::panic::catch_unwind(|| Device::enumerate(kind).into_vec());

@@ -25,6 +25,7 @@ const RATIOS: [f64; 6] = [0.5, 1.0, 2.0, 4.0, 8.0, 16.0];
 
 /// Two classes at a distance of so many of their deviations.
 pub struct Toy {
+    /// The distance of the classes in their own deviations.
     pub ratio: f64,
     std: f64,
     means: [[f64; 2]; 2],
@@ -35,6 +36,7 @@ pub struct Toy {
 }
 
 impl Toy {
+    /// Two classes this far apart.
     pub fn new(ratio: f64) -> Self {
         let std = (1.0 + ratio * ratio / 8.0).powf(-0.5); // the variances of both channels have the mean 1
         let mean = ratio * std / 2.0;

@@ -29,12 +29,15 @@ pub fn save_tensors(
         refuse_duplicates(tensors)?;
         let views = tensors.iter().map(|tensor| Stored::new(tensor, &failure));
         let file = temporary(path)?;
+        let permissions = file.as_file().metadata()?.permissions();
         safetensors::serialize_to_file(
             views.collect::<io::Result<Vec<_>>>()?,
             Some(metadata),
             file.path(),
         )
         .map_err(io::Error::other)?;
+        // The writer makes the file anew, and private.
+        std::fs::set_permissions(file.path(), permissions)?;
         match failure.take() {
             Some(reason) => Err(io::Error::other(reason)),
             None => commit(file, path),
@@ -171,6 +174,18 @@ mod tests {
     fn tensor(name: &str) -> StoredTensor {
         let data = TensorData::from([[1.0f32, 2.0], [3.0, 4.0]]);
         bridge::from_data(data, name.to_string(), None)
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_has_the_permissions_of_any_other() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let (ours, other) = (folder.path().join("ours"), folder.path().join("other"));
+        save_tensors(&ours, &[tensor("a")], HashMap::new()).unwrap();
+        std::fs::write(&other, "").unwrap();
+        let mode = |path| std::fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(ours), mode(other));
     }
 
     #[test]

@@ -50,8 +50,8 @@ impl AdamStep {
             rate: self.rate as f32,
             kept: (1.0 - self.rate * f64::from(self.weight_decay)) as f32,
         };
-        let hosted = [&parameter, &gradient, &first, &second];
-        if !hosted.into_iter().all(|tensor| on_host(tensor)) {
+        let all = [&parameter, &gradient, &first, &second];
+        if !all.into_iter().all(on_host) {
             return composed(parameter, gradient, [first, second], factors);
         }
         let device = parameter.device();

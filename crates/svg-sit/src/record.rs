@@ -38,7 +38,7 @@ pub struct Recording<'a> {
 enum Kept {
     Tape(Box<BlockTape>),
     /// With checkpointing: its input.
-    Input(Tensor<3>),
+    Input(Box<Tensor<3>>),
 }
 
 struct BlockTape {
@@ -84,7 +84,7 @@ impl Sit {
             let (output, tape) = block.record(tokens, condition.clone());
             tokens = output;
             blocks.push(match checkpointing {
-                true => Kept::Input(input),
+                true => Kept::Input(Box::new(input)),
                 false => Kept::Tape(Box::new(tape)),
             });
         }
@@ -143,7 +143,7 @@ impl Recording<'_> {
         for (block, kept) in network.blocks.iter().zip(blocks).rev() {
             let tape = match kept {
                 Kept::Tape(tape) => *tape,
-                Kept::Input(x) => block.record(x, condition.clone()).1,
+                Kept::Input(x) => block.record(*x, condition.clone()).1,
             };
             let (at_x, at_parts) = block.backward(tape, dx, sink);
             dx = at_x;

@@ -189,3 +189,25 @@ fn a_long_gradient_is_shortened_and_a_short_one_is_not() {
     );
     assert_eq!(whole, free);
 }
+
+#[test]
+fn two_replicas_learn_what_one_device_learns() {
+    let _turn = my_turn();
+    let config = FlowTraining::tiny();
+    let batches: Vec<_> = (0..3).map(|seed| vec![batch(4, seed)]).collect();
+    let (one, losses) = steps(stage(&config), &batches, 0);
+    let shared = stage(&config).with_replicas(vec![Device::default()]);
+    let (two, shared_losses) = steps(shared, &batches, 0);
+    for (one, two) in losses.iter().zip(&shared_losses) {
+        assert!((one / two - 1.0).abs() < 1e-5, "{one} and {two}");
+    }
+    let pairs = checkpoint_tensors(one.network()).into_iter();
+    for (one, two) in pairs.zip(checkpoint_tensors(two.network())) {
+        let name = one.name.clone();
+        let numbers = |tensor| burn::store::bridge::into_data(tensor).unwrap();
+        let (one, two) = (numbers(one), numbers(two));
+        let pairs = one.iter::<f32>().zip(two.iter::<f32>());
+        let worst = pairs.map(|(a, b)| (a - b).abs()).fold(0.0f32, f32::max);
+        assert!(worst < 1e-4, "{name}: {worst}");
+    }
+}

@@ -17,7 +17,7 @@ use svg_train::run::RunOptions;
 use super::document::configuration;
 use super::watch::{Watch, report};
 use crate::commands::bundle::BundleOptions;
-use crate::device::DeviceOptions;
+use crate::device::{DeviceName, DeviceOptions};
 
 /// Train the velocity network in the latents of a bundle
 ///
@@ -51,6 +51,9 @@ pub struct TrainFlow {
     validation: Vec<PathBuf>,
     #[command(flatten)]
     bundle: BundleOptions,
+    /// More devices that share every batch with the first, as in cuda:1,cuda:2
+    #[arg(long, value_delimiter = ',', value_name = "DEVICE")]
+    replicas: Vec<DeviceName>,
     /// The folder of the run
     #[arg(long, value_name = "RUN")]
     out: PathBuf,
@@ -72,6 +75,8 @@ impl TrainFlow {
     pub fn run(self, device: &DeviceOptions) -> Result<ExitCode> {
         let config: FlowTraining = configuration(self.config.as_deref(), &self.out, self.resume)?;
         let device = device.open_f32()?;
+        let replicas = self.replicas.iter().map(|name| name.open());
+        let replicas = replicas.collect::<Result<Vec<_>>>()?;
         let bundle = self.bundle.open()?;
         let Some(statistics) = bundle.latent_statistics()? else {
             let path = self.bundle.bundle.clone();
@@ -113,6 +118,7 @@ impl TrainFlow {
             data_name: format!("trained on {data_name}"),
             bundle,
             space,
+            replicas,
         };
         let mut watch = Watch::new()?;
         let ended = train(config, inputs, &device, &mut watch);

@@ -134,7 +134,7 @@ vectorised! {
 
 /// GELU's tanh approximation is `x sigmoid(2 u)` with `u = sqrt(2 / pi) (x + 0.044715 x^3)`; this is
 /// `2 sqrt(2 / pi)`.
-const GELU_SLOPE: f32 = 1.595_769_1;
+const GELU_SLOPE: f32 = 1.595_769;
 const GELU_CUBE: f32 = 0.044_715;
 
 vectorised! {

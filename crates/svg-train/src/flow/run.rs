@@ -29,6 +29,8 @@ pub struct FlowInputs<L> {
     pub bundle: Bundle,
     /// The space of the latents, with its statistics, for samples.
     pub space: L,
+    /// More devices, which share every batch with the first.
+    pub replicas: Vec<Device>,
 }
 
 /// Trains a flow, or goes on training one.
@@ -70,6 +72,13 @@ impl<L: LatentSpace> FlowCourse<L> {
         if let Some(reason) = config.misfit(inputs.space.grid(), inputs.source.classes()) {
             return Err(unfit(reason));
         }
+        let devices = 1 + inputs.replicas.len();
+        if !config.batch_size.is_multiple_of(devices) {
+            return Err(unfit(format!(
+                "batch_size is {}, which does not divide among {devices} devices; set it to a multiple",
+                config.batch_size
+            )));
+        }
         let precision = config.precision.precision();
         if !device.supports_dtype(precision.dtype()) {
             return Err(unfit(format!(
@@ -102,7 +111,7 @@ impl<L: LatentSpace> FlowCourse<L> {
             }
         };
         Ok(Self {
-            stage: FlowStage::new(config.clone(), &device),
+            stage: FlowStage::new(config.clone(), &device).with_replicas(inputs.replicas.clone()),
             config,
             inputs,
             device,

@@ -4,7 +4,7 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::prelude::*;
 use svg_flow::linear_path;
 use svg_nn::sum_of_squares;
-use svg_sit::Sit;
+use svg_sit::{Recording, Sit};
 
 use crate::adamw::AdamW;
 use crate::average::Average;
@@ -13,6 +13,7 @@ use crate::flow::draws::Draws;
 use crate::gradients::{MeanGradients, scaled};
 use crate::identity::name_parameters;
 use crate::log::Scalars;
+use crate::parallel::Replicas;
 use crate::run::StepReport;
 
 /// The velocity network, its optimiser and its moving average.
@@ -23,6 +24,8 @@ pub struct FlowStage {
     pub(super) sit: Sit,
     pub(super) optimizer: ModuleOptimizer,
     pub(super) average: Average<Sit>,
+    /// The devices that share a batch.
+    replicas: Replicas,
 }
 
 /// Latents that go through the network at once.
@@ -41,12 +44,25 @@ impl FlowStage {
         device.seed(config.seed);
         let sit = name_parameters(config.sit.init(&device), "flow");
         Self {
+            replicas: Replicas::new(vec![device.clone()]),
             average: Average::new(&sit, config.average_decay),
             optimizer: adamw(&config),
             sit,
             device,
             config,
         }
+    }
+
+    /// The same with more devices, which take equal shares of every batch.
+    ///
+    /// # Panics
+    ///
+    /// In [`step`](Self::step), if the number of devices does not divide a batch.
+    pub fn with_replicas(mut self, more: Vec<Device>) -> Self {
+        let mut devices = vec![self.device.clone()];
+        devices.extend(more);
+        self.replicas = Replicas::new(devices);
+        self
     }
 
     /// Learns from the batches of step `number`, counted from 0. Their gradients are averaged.
@@ -98,21 +114,23 @@ impl FlowStage {
         let network = precision.apply(self.sit.valid());
         let classes = labels(classes, &latents.device());
         let point = linear_path(noise, latents, times.clone());
+        let mut shards = Vec::new();
+        let states = self.replicas.split(point.x);
+        let targets = self.replicas.split(point.velocity);
+        let times = self.replicas.split(times);
+        let classes = self.replicas.split(classes);
+        for (((x, velocity), times), classes) in
+            states.into_iter().zip(targets).zip(times).zip(classes)
+        {
+            shards.push((x, velocity, times, classes));
+        }
         let checkpointing = self.config.gradient_checkpointing;
-        let recording = network.record(point.x, times, classes, checkpointing);
-        let error = recording.velocity.clone() - point.velocity;
-        let count = error.shape().num_elements() as f64;
-        let squares: f32 = sum_of_squares(error.clone()).into_scalar();
-        let loss = f64::from(squares) / count;
-        let found = recording.backward(error * (2.0 / count));
-        let mut gradients = GradientsParams::new();
-        for (id, gradient) in found.vectors {
-            gradients.register(id, gradient);
-        }
-        for (id, gradient) in found.matrices {
-            gradients.register(id, gradient);
-        }
-        (loss, gradients)
+        let work = |network: &Sit, (x, velocity, times, classes)| {
+            let recording = network.record(x, times, classes, checkpointing);
+            from_error(recording, velocity)
+        };
+        let (losses, gradients) = self.replicas.gradients(&network, shards, work);
+        (losses.iter().sum::<f64>() / losses.len() as f64, gradients)
     }
 
     fn clipped(&self, gradients: GradientsParams, norm: f64) -> GradientsParams {
@@ -126,6 +144,22 @@ impl FlowStage {
     pub fn network(&self) -> &Sit {
         self.average.network()
     }
+}
+
+/// The mean square of the error, and its gradients.
+fn from_error(recording: Recording, velocity: Tensor<3>) -> (f64, GradientsParams) {
+    let error = recording.velocity.clone() - velocity;
+    let count = error.shape().num_elements() as f64;
+    let squares: f32 = sum_of_squares(error.clone()).into_scalar();
+    let found = recording.backward(error * (2.0 / count));
+    let mut gradients = GradientsParams::new();
+    for (id, gradient) in found.vectors {
+        gradients.register(id, gradient);
+    }
+    for (id, gradient) in found.matrices {
+        gradients.register(id, gradient);
+    }
+    (f64::from(squares) / count, gradients)
 }
 
 /// Classes as networks take them.
