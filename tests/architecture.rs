@@ -10,7 +10,7 @@ use toml::{Table, Value};
 /// Which crates of the workspace a library may use. Some are written later; their place is settled.
 ///
 /// Networks do not know each other, and the mathematics of flows knows no network.
-const MAY_USE: [(&str, &[&str]); 10] = [
+const MAY_USE: [(&str, &[&str]); 11] = [
     ("svg-nn", &[]),
     ("svg-image", &[]),
     ("svg-flow", &[]),
@@ -33,6 +33,8 @@ const MAY_USE: [(&str, &[&str]); 10] = [
     ),
     // Images in, numbers out: no generator, no trainer. LPIPS is a metric first and a loss second.
     ("svg-eval", &["svg-nn", "svg-image"]),
+    // A data set made by code.
+    ("svg-shapes", &["svg-image"]),
     (
         "svg-train",
         &[

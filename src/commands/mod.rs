@@ -7,6 +7,7 @@ mod checks;
 mod classes;
 mod convert;
 mod cost;
+mod dataset;
 mod decode;
 mod distance;
 mod encode;
@@ -54,6 +55,7 @@ pub enum Command {
     Info(info::Info),
     Convert(convert::Convert),
     Cost(cost::Cost),
+    Dataset(dataset::Dataset),
     Init(init::Init),
 }
 
@@ -76,6 +78,7 @@ impl Command {
             Self::Info(command) => command.run(),
             Self::Convert(command) => command.run(),
             Self::Cost(command) => command.run(),
+            Self::Dataset(command) => command.run(),
             Self::Init(command) => command.run(device),
         }?;
         Ok(ExitCode::SUCCESS)

@@ -1,0 +1,54 @@
+//! A slight lack of focus.
+
+use crate::colour::Colour;
+
+/// Each pixel and its four neighbours, `side` of each neighbour along a row and then along a column, so many
+/// times. Beyond the edge are the pixels of the edge.
+pub(crate) fn blur(pixels: &mut [Colour], size: usize, side: f64, times: usize) {
+    for _ in 0..times {
+        for line in 0..size {
+            smooth(pixels, line * size, 1, size, side);
+        }
+        for line in 0..size {
+            smooth(pixels, line, size, size, side);
+        }
+    }
+}
+
+fn smooth(pixels: &mut [Colour], start: usize, step: usize, count: usize, side: f64) {
+    let mut before = pixels[start];
+    for place in 0..count {
+        let here = pixels[start + place * step];
+        let after = pixels[start + (place + 1).min(count - 1) * step];
+        pixels[start + place * step] = [0, 1, 2].map(|channel| {
+            let sides = before[channel] + after[channel];
+            (1.0 - 2.0 * side) * here[channel] + side * sides
+        });
+        before = here;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_point_spreads_evenly_and_keeps_its_light() {
+        let mut pixels = vec![[0.0; 3]; 25];
+        pixels[12] = [1.0; 3];
+        blur(&mut pixels, 5, 0.25, 1);
+        let sum: f64 = pixels.iter().map(|pixel| pixel[0]).sum();
+        assert_eq!(sum, 1.0);
+        assert_eq!(pixels[12][1], 0.25);
+        for neighbour in [7, 11, 13, 17] {
+            assert_eq!(pixels[neighbour][2], 0.125);
+        }
+    }
+
+    #[test]
+    fn an_even_picture_stays_as_it_is() {
+        let mut pixels = vec![[0.5, 0.25, 1.0]; 16];
+        blur(&mut pixels, 4, 0.125, 3);
+        assert!(pixels.iter().all(|pixel| *pixel == [0.5, 0.25, 1.0]));
+    }
+}

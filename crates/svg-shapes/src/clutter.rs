@@ -1,0 +1,49 @@
+//! What lies about: dots and pieces of lines, too small for a figure.
+
+use std::f64::consts::TAU;
+
+use crate::draw::Draw;
+use crate::outline::Outline;
+
+/// Two to six things anywhere in the picture.
+pub(crate) fn clutter(draw: &mut Draw) -> Vec<Outline> {
+    let count = 2 + draw.below(5);
+    (0..count).map(|_| thing(draw)).collect()
+}
+
+fn thing(draw: &mut Draw) -> Outline {
+    let outline = match draw.below(2) {
+        0 => dot(draw.between(0.015, 0.032)),
+        _ => line(draw.between(0.03, 0.08), draw.between(0.010, 0.018)),
+    };
+    let place = [draw.between(0.03, 0.97), draw.between(0.03, 0.97)];
+    outline.turned(draw.angle()).moved(place)
+}
+
+fn dot(radius: f64) -> Outline {
+    let point = |place: u32| {
+        let angle = TAU * f64::from(place) / 24.0;
+        [radius * libm::cos(angle), radius * libm::sin(angle)]
+    };
+    Outline(vec![(0..24).map(point).collect()])
+}
+
+/// Twice as long and as wide as these.
+fn line(length: f64, width: f64) -> Outline {
+    let corners = [[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]];
+    Outline(vec![corners.into()]).scaled([length, width])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clutter_is_small_beside_the_smallest_figure() {
+        for index in 0..200 {
+            let things = clutter(&mut Draw::new(3, 0, index));
+            assert!((2..=6).contains(&things.len()));
+            assert!(things.iter().all(|thing| thing.area() < 0.10 / 15.0));
+        }
+    }
+}

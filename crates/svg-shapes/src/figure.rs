@@ -1,0 +1,213 @@
+//! The ten outlines, the only thing that a class decides.
+
+use std::f64::consts::{FRAC_PI_2, PI, TAU};
+
+use crate::draw::Draw;
+use crate::outline::{Outline, Point};
+
+/// What the figures are called, in the order of the alphabet, which is also the order of folders.
+pub const CLASSES: [&str; 10] = [
+    "arrow", "crescent", "cross", "disc", "heart", "ring", "square", "star", "stripes", "triangle",
+];
+
+/// Of the picture, the same range for every class.
+const AREA: [f64; 2] = [0.10, 0.20];
+
+/// From a figure to the edge of the picture.
+const MARGIN: f64 = 0.03;
+
+/// A figure somewhere in the picture. Its area is drawn first and by no class.
+pub(crate) fn figure(class: usize, draw: &mut Draw) -> Outline {
+    let area = draw.between(AREA[0], AREA[1]);
+    let stretch = draw.between(0.9, 1.1);
+    let place = [draw.between(0.0, 1.0), draw.between(0.0, 1.0)];
+    let turn = draw.between(-1.0, 1.0);
+
+    // A heart on its head is a heart for nobody at a glance.
+    let turn = turn * if CLASSES[class] == "heart" { 0.6 } else { PI };
+    let outline = outline(CLASSES[class], draw);
+    let scale = (area / outline.area()).sqrt();
+    let outline = outline
+        .scaled([scale * stretch, scale / stretch])
+        .turned(turn);
+    let [low, high] = outline.bounds();
+    let shift = [0, 1].map(|axis| {
+        let (first, last) = (MARGIN - low[axis], 1.0 - MARGIN - high[axis]);
+        first + (last - first) * place[axis]
+    });
+    outline.moved(shift)
+}
+
+fn outline(name: &str, draw: &mut Draw) -> Outline {
+    let one = |points| Outline(vec![points]);
+    match name {
+        "arrow" => one(arrow(draw)),
+        "crescent" => one(crescent(draw)),
+        "cross" => one(cross(draw.between(0.26, 0.36))),
+        "disc" => one(circle(1.0)),
+        "heart" => one(heart()),
+        "ring" => {
+            let hole = circle(draw.between(0.5, 0.65)).into_iter().rev();
+            Outline(vec![circle(1.0), hole.collect()])
+        }
+        "square" => one(rectangle([-1.0, -1.0], [1.0, 1.0])),
+        "star" => one(around([1.0, draw.between(0.4, 0.5)], 5)),
+        "stripes" => stripes(draw),
+        "triangle" => one(around([1.0], 3)),
+        other => unreachable!("{other} is no class"),
+    }
+}
+
+/// Points at equal angles, at these distances in turn, the first straight up.
+fn around<const N: usize>(distances: [f64; N], times: usize) -> Vec<Point> {
+    let count = N * times;
+    let point = |place: usize| {
+        let angle = TAU * place as f64 / count as f64 - FRAC_PI_2;
+        at(angle, distances[place % N])
+    };
+    (0..count).map(point).collect()
+}
+
+fn at(angle: f64, distance: f64) -> Point {
+    [distance * libm::cos(angle), distance * libm::sin(angle)]
+}
+
+fn circle(radius: f64) -> Vec<Point> {
+    around([radius], 96)
+}
+
+fn rectangle(low: Point, high: Point) -> Vec<Point> {
+    vec![low, [high[0], low[1]], high, [low[0], high[1]]]
+}
+
+/// To the right, two long.
+fn arrow(draw: &mut Draw) -> Vec<Point> {
+    let shaft = draw.between(0.22, 0.3);
+    let head = draw.between(0.64, 0.76);
+    let neck = draw.between(0.0, 0.2);
+    let mut points = vec![[-1.0, -shaft], [neck, -shaft], [neck, -head], [1.0, 0.0]];
+    let upper = points.clone().into_iter().take(3).rev();
+    points.extend(upper.map(|[x, y]| [x, -y]));
+    points
+}
+
+/// A disc without the part that another disc covers, whose centre lies to the right.
+fn crescent(draw: &mut Draw) -> Vec<Point> {
+    let distance = draw.between(0.42, 0.54);
+    let radius = draw.between(0.76, 0.84);
+    // Where the two circles meet.
+    let x = (1.0 - radius * radius + distance * distance) / (2.0 * distance);
+    let y = (1.0 - x * x).sqrt();
+    let outer = libm::atan2(y, x);
+    let inner = libm::atan2(y, x - distance);
+    let arc = |from: f64, to: f64| {
+        let part = move |place: usize| from + (to - from) * place as f64 / 64.0;
+        (0..64).map(part)
+    };
+    let outside = arc(outer, TAU - outer).map(|angle| at(angle, 1.0));
+    let inside = arc(TAU - inner, inner).map(|angle| {
+        let [x, y] = at(angle, radius);
+        [x + distance, y]
+    });
+    outside.chain(inside).collect()
+}
+
+fn cross(half: f64) -> Vec<Point> {
+    let corner = [[-half, -1.0], [half, -1.0], [half, -half]];
+    let quarter = |turns: usize| {
+        corner.map(|[x, y]| match turns {
+            0 => [x, y],
+            1 => [-y, x],
+            2 => [-x, -y],
+            _ => [y, -x],
+        })
+    };
+    (0..4).flat_map(quarter).collect()
+}
+
+/// `x = 16 sin^3 t`, `y = 13 cos t - 5 cos 2t - 2 cos 3t - cos 4t`, the point down.
+fn heart() -> Vec<Point> {
+    let point = |place: usize| {
+        let t = TAU * place as f64 / 96.0;
+        let sine = libm::sin(t);
+        let cosine = |times: f64| libm::cos(times * t);
+        let y = 13.0 * cosine(1.0) - 5.0 * cosine(2.0) - 2.0 * cosine(3.0) - cosine(4.0);
+        [16.0 * sine * sine * sine, -y]
+    };
+    (0..96).map(point).collect()
+}
+
+/// Three or four bars in a square.
+fn stripes(draw: &mut Draw) -> Outline {
+    let count = 3 + draw.below(2);
+    let filled = draw.between(0.5, 0.6);
+    // The gaps are one fewer than the bars.
+    let bar = 2.0 * filled / count as f64;
+    let gap = 2.0 * (1.0 - filled) / (count - 1) as f64;
+    let bars = (0..count).map(|place| {
+        let top = -1.0 + place as f64 * (bar + gap);
+        rectangle([-1.0, top], [1.0, top + bar])
+    });
+    Outline(bars.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn each(check: impl Fn(usize, Outline)) {
+        for class in 0..CLASSES.len() {
+            for index in 0..200 {
+                check(class, figure(class, &mut Draw::new(5, class, index)));
+            }
+        }
+    }
+
+    #[test]
+    fn the_classes_stand_in_the_order_of_their_folders() {
+        assert!(CLASSES.is_sorted());
+    }
+
+    #[test]
+    fn every_figure_lies_within_the_picture() {
+        each(|class, figure| {
+            let [low, high] = figure.bounds();
+            let inside = |value: &f64| (0.0..=1.0).contains(value);
+            assert!(
+                low.iter().chain(&high).all(inside),
+                "{}: {low:?} to {high:?}",
+                CLASSES[class]
+            );
+        });
+    }
+
+    #[test]
+    fn every_figure_covers_the_area_that_was_drawn_for_it() {
+        each(|class, figure| {
+            let covered = figure.coverage(64).iter().sum::<f64>() / (64.0 * 64.0);
+            let area = figure.area();
+            assert!((AREA[0] - 1e-9..AREA[1] + 1e-9).contains(&area));
+            assert!(
+                (covered - area).abs() < 0.01,
+                "{}: {covered} of {area}",
+                CLASSES[class]
+            );
+        });
+    }
+
+    #[test]
+    fn the_areas_of_all_classes_are_distributed_alike() {
+        let middle = (AREA[0] + AREA[1]) / 2.0;
+        for (class, name) in CLASSES.iter().enumerate() {
+            let mut areas: Vec<_> = (0..400)
+                .map(|index| figure(class, &mut Draw::new(1, class, index)).area())
+                .collect();
+            areas.sort_by(f64::total_cmp);
+            // Quartiles of a uniform distribution, within four standard errors.
+            for (quarter, expected) in [(100, -0.025), (200, 0.0), (300, 0.025)] {
+                let off = areas[quarter] - middle - expected;
+                assert!(off.abs() < 0.01, "{name}: {} at {quarter}", areas[quarter]);
+            }
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! The pictures of a seed.
+
+use svg_image::{Rgb, RgbImage};
+
+use crate::blur::blur;
+use crate::clutter::clutter;
+use crate::colour::{Colour, Palette, mix};
+use crate::draw::Draw;
+use crate::figure::{CLASSES, figure};
+use crate::outline::Outline;
+use crate::texture::Texture;
+
+/// Small colour images of ten figures, each a function of the seed, its class and its index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shapes {
+    seed: u64,
+    size: u32,
+}
+
+impl Shapes {
+    /// The pictures of this seed, of 32 pixels each way.
+    pub fn new(seed: u64) -> Self {
+        Self { seed, size: 32 }
+    }
+
+    /// The same pictures at another size.
+    ///
+    /// # Panics
+    ///
+    /// If a side is not of 16 to 256 pixels: below, figures are no longer told apart.
+    pub fn with_size(self, size: u32) -> Self {
+        assert!(
+            (16..=256).contains(&size),
+            "a picture has 16 to 256 pixels each way, not {size}"
+        );
+        Self { size, ..self }
+    }
+
+    /// The seed.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Pixels of a side.
+    pub fn size(&self) -> u32 {
+        self.size
+    }
+
+    /// Picture `index` of a class.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such class in [`CLASSES`].
+    pub fn image(&self, class: usize, index: u64) -> RgbImage {
+        let count = CLASSES.len();
+        assert!(
+            class < count,
+            "there is no class {class}: there are {count}, from 0"
+        );
+        let draw = &mut Draw::new(self.seed, class, index);
+        let palette = Palette::new(draw);
+        let mut pixels = self.ground(&palette, draw);
+        for thing in clutter(draw) {
+            let accent = palette.accent(draw);
+            self.fill(&mut pixels, &thing, |_, _| accent);
+        }
+        let (shade, depth) = (Texture::gradient(draw), draw.between(0.0, 0.06));
+        let focus = draw.between(0.0, 0.12);
+        // The outline comes last, so that nothing else depends on how much a class draws.
+        self.fill(&mut pixels, &figure(class, draw), |x, y| {
+            lit(palette.figure, depth * shade.at(x, y))
+        });
+        let finer = f64::from(self.size) / 32.0;
+        let times = (finer * finer).round().max(1.0) as usize;
+        blur(&mut pixels, self.size as usize, focus, times);
+
+        let level = |level: f64| (255.0 * level.clamp(0.0, 1.0)).round() as u8;
+        RgbImage::from_fn(self.size, self.size, |x, y| {
+            Rgb(pixels[(y * self.size + x) as usize].map(level))
+        })
+    }
+
+    /// `count` pictures and their classes, one class after the other in turn.
+    pub fn images(self, count: u64) -> impl Iterator<Item = (usize, RgbImage)> {
+        let classes = CLASSES.len() as u64;
+        (0..count).map(move |number| {
+            let class = (number % classes) as usize;
+            (class, self.image(class, number / classes))
+        })
+    }
+
+    fn ground(&self, palette: &Palette, draw: &mut Draw) -> Vec<Colour> {
+        let (texture, depth) = (Texture::new(draw), draw.between(0.02, 0.09));
+        let lit = |[x, y]: [f64; 2]| lit(palette.ground, depth * texture.at(x, y));
+        self.centres().map(lit).collect()
+    }
+
+    fn fill(&self, pixels: &mut [Colour], outline: &Outline, colour: impl Fn(f64, f64) -> Colour) {
+        let covered = outline.coverage(self.size);
+        for ((pixel, part), [x, y]) in pixels.iter_mut().zip(covered).zip(self.centres()) {
+            *pixel = mix(*pixel, colour(x, y), part);
+        }
+    }
+
+    /// The middle of each pixel, row by row.
+    fn centres(&self) -> impl Iterator<Item = [f64; 2]> {
+        let side = f64::from(self.size);
+        let middle = move |place: u32| (f64::from(place) + 0.5) / side;
+        let size = self.size;
+        (0..size * size).map(move |place| [middle(place % size), middle(place / size)])
+    }
+}
+
+/// Brighter by this much, in every channel.
+fn lit(colour: Colour, light: f64) -> Colour {
+    colour.map(|level| level + light)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// FNV-1a over the bytes of the pixels.
+    fn hash(image: &RgbImage) -> u64 {
+        let bytes = image.as_raw().iter();
+        bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
+        })
+    }
+
+    fn mean(image: &RgbImage) -> Colour {
+        let count = f64::from(image.width() * image.height());
+        let sum = image.pixels().fold([0.0; 3], |sum, pixel| {
+            [0, 1, 2].map(|channel| sum[channel] + f64::from(pixel.0[channel]))
+        });
+        sum.map(|channel| channel / count)
+    }
+
+    /// Recorded on x86-64.
+    const RECORDED: [u64; 10] = [
+        0x4451_1352_4587_51fb,
+        0x6abb_e992_43b5_e64f,
+        0x3c45_adc4_8af5_a28e,
+        0xbd33_8287_8569_4091,
+        0x02c7_17e0_0b2e_6062,
+        0x6271_6795_9e02_895e,
+        0x1cd5_0c80_977f_b532,
+        0xe365_51f6_d2c8_6122,
+        0x1b41_f0b1_430f_e5df,
+        0x0564_97c8_6179_542a,
+    ];
+
+    #[test]
+    fn the_pictures_are_the_recorded_ones_on_every_machine() {
+        let found: Vec<_> = (0..CLASSES.len())
+            .map(|class| {
+                let sizes = [16, 32, 256];
+                let images = sizes.map(|size| Shapes::new(7).with_size(size).image(class, 3));
+                images.iter().fold(0, |sum: u64, image| {
+                    sum.rotate_left(1).wrapping_add(hash(image))
+                })
+            })
+            .collect();
+        assert_eq!(found, RECORDED, "{found:#018x?}");
+    }
+
+    #[test]
+    fn a_picture_is_the_same_alone_and_among_any_number_of_others() {
+        let shapes = Shapes::new(11);
+        let all: Vec<_> = shapes.images(40).collect();
+        for (number, (class, image)) in all.iter().enumerate().rev() {
+            assert_eq!(*image, shapes.image(*class, number as u64 / 10));
+        }
+        assert!(shapes.images(7).eq(all.into_iter().take(7)));
+    }
+
+    #[test]
+    fn every_class_comes_as_often_as_the_others() {
+        let mut counts = [0; CLASSES.len()];
+        Shapes::new(0)
+            .images(60)
+            .for_each(|(class, _)| counts[class] += 1);
+        assert_eq!(counts, [6; CLASSES.len()]);
+    }
+
+    #[test]
+    fn seed_class_and_index_each_change_the_picture() {
+        let images = [
+            Shapes::new(0).image(0, 0),
+            Shapes::new(1).image(0, 0),
+            Shapes::new(0).image(1, 0),
+            Shapes::new(0).image(0, 1),
+        ];
+        for (place, image) in images.iter().enumerate() {
+            assert!(!images[..place].contains(image));
+        }
+    }
+
+    #[test]
+    fn another_size_shows_the_same_colours() {
+        for class in 0..CLASSES.len() {
+            let [small, large] = [32, 128].map(|size| {
+                let image = Shapes::new(2).with_size(size).image(class, 0);
+                mean(&image)
+            });
+            for (small, large) in small.iter().zip(large) {
+                assert!((small - large).abs() < 2.5, "{small} and {large}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_mean_colour_says_nothing_about_the_class() {
+        let shapes = Shapes::new(4);
+        let means = |first: u64| {
+            let classes = 0..CLASSES.len();
+            let pairs = classes.flat_map(move |class| (first..first + 60).map(move |i| (class, i)));
+            pairs.map(move |(class, index)| (class, mean(&shapes.image(class, index))))
+        };
+        let known: Vec<_> = means(0).collect();
+        let distance = |one: &Colour, other: &Colour| -> f64 {
+            one.iter().zip(other).map(|(a, b)| (a - b) * (a - b)).sum()
+        };
+        let right = means(1000).filter(|(class, found)| {
+            let by_distance = |one: &&(usize, Colour), other: &&(usize, Colour)| {
+                distance(&one.1, found).total_cmp(&distance(&other.1, found))
+            };
+            let nearest = known.iter().min_by(by_distance);
+            nearest.is_some_and(|(nearest, _)| nearest == class)
+        });
+        // Of 600, where chance is 60 and its deviation 7.3.
+        let right = right.count();
+        assert!((35..85).contains(&right), "{right} of 600 are right");
+    }
+
+    #[test]
+    #[should_panic(expected = "there is no class 10: there are 10, from 0")]
+    fn a_class_that_is_not_there_is_a_mistake() {
+        Shapes::new(0).image(10, 0);
+    }
+
+    #[test]
+    #[should_panic(expected = "16 to 256 pixels each way, not 8")]
+    fn a_size_that_hides_the_figures_is_a_mistake() {
+        let _ = Shapes::new(0).with_size(8);
+    }
+}

@@ -1,0 +1,266 @@
+//! `svg dataset`: pictures to train on, made by code.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, Subcommand};
+use rayon::prelude::*;
+use svg_image::{grid, save_png, write_atomically};
+use svg_shapes::{CLASSES, Shapes};
+
+use crate::commands::print;
+use crate::progress::image_bar;
+
+/// Make pictures to train on
+#[derive(Args)]
+pub struct Dataset {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    Shapes(DatasetShapes),
+}
+
+/// Draw small colour images of ten figures, from arrow to triangle
+///
+/// Writes train/CLASS/NNNNN.png, test/CLASS/NNNNN.png, a contact sheet (sheet.png) and what was drawn
+/// (dataset.json). A picture is a function of the seed, its class and its number: the same command gives the
+/// same bytes on every machine. Given again, the command draws what is missing, or more with larger counts.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  svg dataset shapes --count 20000 --test-count 2000 --seed 0 --out shapes
+  svg dataset shapes --count 1000 --size 64 --seed 1 --out shapes64")]
+struct DatasetShapes {
+    /// The folder to write
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Pictures to train on, of all classes together
+    #[arg(long, value_name = "N")]
+    count: u64,
+    /// Pictures to test with, which are others
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    test_count: u64,
+    /// Seed of all pictures
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Pixels of a side, from 16 to 256
+    #[arg(long, value_name = "PIXELS", default_value_t = 32, value_parser = clap::value_parser!(u32).range(16..=256))]
+    size: u32,
+    /// Draw anew: remove the pictures of an earlier data set there, leave other files alone
+    #[arg(long)]
+    force: bool,
+}
+
+/// The name of the page that says what was drawn.
+const PAGE: &str = "dataset.json";
+const MADE_BY: &str = "svg dataset shapes";
+/// Raised when the same seed begins to give other pictures.
+const VERSION: u64 = 1;
+
+/// The first index of a test picture, beyond any of training.
+const TEST: u64 = 1 << 32;
+
+#[derive(PartialEq)]
+struct Recipe {
+    seed: u64,
+    size: u32,
+    train: u64,
+    test: u64,
+}
+
+struct Picture {
+    class: usize,
+    index: u64,
+    path: PathBuf,
+}
+
+impl Dataset {
+    pub fn run(self) -> Result<()> {
+        match self.what {
+            What::Shapes(shapes) => shapes.run(),
+        }
+    }
+}
+
+impl DatasetShapes {
+    fn run(self) -> Result<()> {
+        if self.count == 0 {
+            bail!("--count 0 draws nothing to train on; try {}", CLASSES.len());
+        }
+        check_count(self.count, "--count")?;
+        check_count(self.test_count, "--test-count")?;
+        let recipe = Recipe {
+            seed: self.seed,
+            size: self.size,
+            train: self.count,
+            test: self.test_count,
+        };
+        let failed = || format!("--out {} cannot be written", self.out.display());
+        self.prepare(&recipe)?;
+        for split in recipe.splits() {
+            for class in CLASSES {
+                let folder = self.out.join(split).join(class);
+                fs::create_dir_all(folder).with_context(failed)?;
+            }
+        }
+        write_atomically(self.out.join(PAGE), |file| {
+            file.write_all(recipe.page().as_bytes())
+        })?;
+        let shapes = Shapes::new(self.seed).with_size(self.size);
+        save_sheet(shapes, &self.out.join("sheet.png"))?;
+
+        let mut pictures = recipe.pictures(&self.out);
+        let all = pictures.len();
+        pictures.retain(|picture| !picture.path.exists());
+        let bar = image_bar(pictures.len(), "drawing");
+        pictures.par_iter().try_for_each(|picture| {
+            let image = shapes.image(picture.class, picture.index);
+            bar.inc(1);
+            save_png(&image, &picture.path, &[])
+        })?;
+        bar.finish_and_clear();
+        print(&format!(
+            "{}: {} pictures to train on, {} to test with, of {} classes; {} were there\n",
+            self.out.display(),
+            self.count,
+            self.test_count,
+            CLASSES.len(),
+            all - pictures.len(),
+        ))
+    }
+
+    /// Leaves a folder in which every picture of these names is one of the recipe's.
+    fn prepare(&self, recipe: &Recipe) -> Result<()> {
+        let out = self.out.display();
+        let earlier = Recipe::read(&self.out.join(PAGE));
+        if self.force {
+            let earlier = earlier.map(|earlier| earlier.pictures(&self.out));
+            let old = recipe.pictures(&self.out);
+            for picture in earlier.unwrap_or_default().iter().chain(&old) {
+                remove(&picture.path)
+                    .with_context(|| format!("{} cannot be removed", picture.path.display()))?;
+            }
+            return Ok(());
+        }
+        let Some(earlier) = earlier else {
+            let empty = match fs::read_dir(&self.out) {
+                Ok(mut entries) => entries.next().is_none(),
+                Err(error) if error.kind() == ErrorKind::NotFound => true,
+                Err(error) => bail!("--out {out}: {error}; name a folder"),
+            };
+            if !empty {
+                bail!(
+                    "--out {out} holds other files; name a new folder, or add --force to write beside them"
+                );
+            }
+            return Ok(());
+        };
+        if (earlier.seed, earlier.size) != (recipe.seed, recipe.size) {
+            bail!(
+                "--out {out} holds pictures of seed {} and size {}, not of seed {} and size {}; name \
+                 another folder, or add --force to draw anew",
+                earlier.seed,
+                earlier.size,
+                recipe.seed,
+                recipe.size
+            );
+        }
+        for (option, there, wanted) in [
+            ("--count", earlier.train, recipe.train),
+            ("--test-count", earlier.test, recipe.test),
+        ] {
+            if there > wanted {
+                bail!(
+                    "--out {out} holds {there} pictures where {option} says {wanted}; say {option} \
+                     {there} or more, or add --force to draw anew"
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Recipe {
+    fn splits(&self) -> impl Iterator<Item = &'static str> {
+        let test = (self.test > 0).then_some("test");
+        ["train"].into_iter().chain(test)
+    }
+
+    fn pictures(&self, out: &Path) -> Vec<Picture> {
+        let classes = CLASSES.len() as u64;
+        let split = |name: &'static str, count: u64, first: u64| {
+            (0..count).map(move |number| {
+                let (class, number) = ((number % classes) as usize, number / classes);
+                let file = format!("{number:05}.png");
+                Picture {
+                    class,
+                    index: first + number,
+                    path: out.join(name).join(CLASSES[class]).join(file),
+                }
+            })
+        };
+        let train = split("train", self.train, 0);
+        train.chain(split("test", self.test, TEST)).collect()
+    }
+
+    fn page(&self) -> String {
+        let page = serde_json::json!({
+            "made_by": MADE_BY,
+            "version": VERSION,
+            "seed": self.seed,
+            "size": self.size,
+            "train": self.train,
+            "test": self.test,
+            "first_test_index": TEST,
+            "classes": CLASSES,
+        });
+        format!("{page:#}\n")
+    }
+
+    /// What an earlier run has drawn; `None` if there was none of this version.
+    fn read(page: &Path) -> Option<Self> {
+        let page: serde_json::Value = serde_json::from_slice(&fs::read(page).ok()?).ok()?;
+        let number = |name: &str| page[name].as_u64();
+        if page["made_by"] != MADE_BY || number("version") != Some(VERSION) {
+            return None;
+        }
+        Some(Self {
+            seed: number("seed")?,
+            size: number("size")?.try_into().ok()?,
+            train: number("train")?,
+            test: number("test")?,
+        })
+    }
+}
+
+/// Whether every class gets as many pictures.
+fn check_count(count: u64, option: &str) -> Result<()> {
+    let classes = CLASSES.len() as u64;
+    if !count.is_multiple_of(classes) {
+        let above = count.div_ceil(classes) * classes;
+        bail!("{option} {count} is no multiple of the {classes} classes; try {above}");
+    }
+    Ok(())
+}
+
+/// Ten pictures of each class, a row each.
+fn save_sheet(shapes: Shapes, path: &Path) -> Result<()> {
+    let classes = 0..CLASSES.len();
+    let images = classes.flat_map(|class| (0..10).map(move |index| shapes.image(class, index)));
+    let sheet = grid(&images.collect::<Vec<_>>(), 10, 4);
+    let (seed, size) = (shapes.seed(), shapes.size());
+    let note = format!("{MADE_BY} --seed {seed} --size {size}");
+    Ok(save_png(&sheet, path, &[("Software", &note)])?)
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
