@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, Param, ParamId};
-use burn::optim::{AdamWConfig, GradientsParams};
+use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::prelude::*;
 use burn::store::bridge;
 use serde::Deserialize;
-use svg_flow::{TimeSampler, flow_matching_loss};
+use svg_flow::{TimeSampler, flow_matching_loss, linear_path};
 use svg_sit::{Sit, checkpoint_tensors};
-use svg_train::Average;
+use svg_train::flow::flow_gradients;
+use svg_train::{AdamW, Average};
 
 use crate::fill::murmur_tensor;
 use crate::sit::{formula, recorded, tiny};
@@ -64,32 +65,48 @@ fn check_first(what: &str, sit: &Sit, want: &BTreeMap<String, [f64; 4]>) {
     assert!(worst < allowed, "{what}: off by {worst:e}");
 }
 
+/// How a step is taken.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    /// By Burn's graph and Burn's AdamW.
+    Graph,
+    /// As the trainer does: without a graph, with its own AdamW.
+    Own,
+}
+
 #[test]
-fn three_steps_of_training_equal_the_reference() {
+fn three_steps_of_training_equal_the_reference_on_a_graph_and_without() {
+    three_steps(Way::Graph);
+    three_steps(Way::Own);
+}
+
+fn three_steps(way: Way) {
     let want: Expected = recorded("rf_train_tiny");
-    let device = Device::default().autodiff();
-    let mut sit = formula(&tiny(), "dit_tiny.", &device);
+    let plain = Device::default();
+    let mut sit = formula(&tiny(), "dit_tiny.", &plain.clone().autodiff());
     let mut average = Average::new(&sit, 0.9999);
-    let mut optimizer = AdamWConfig::new()
-        .with_epsilon(1e-8)
-        .with_weight_decay(0.0)
-        .init();
+    let mut optimizer = match way {
+        Way::Graph => AdamWConfig::new()
+            .with_epsilon(1e-8)
+            .with_weight_decay(0.0)
+            .init(),
+        Way::Own => ModuleOptimizer::from(AdamW {
+            beta_1: 0.9,
+            beta_2: 0.999,
+            epsilon: 1e-8,
+            weight_decay: 0.0,
+        }),
+    };
     let sampler = TimeSampler::Uniform { shift: 0.4 };
     let times = [0.1, 0.5, 0.9].map(|u| sampler.time(u, 0.0));
     for (got, want) in times.iter().zip(want.shifted_t) {
         assert!((got - want).abs() < 1e-7, "{got} for {want}");
     }
-    let t = Tensor::<1>::from_data(times, &device);
-    let data = murmur_tensor("rf.z1", [3, 256, 20], 1.2, &device);
-    let noise = murmur_tensor("rf.z0", [3, 256, 20], 1.7, &device);
     for (step, want_loss) in want.losses.iter().enumerate() {
-        let field = sit.conditioned(Tensor::from_data([7, 999, 1000], &device));
-        let loss = flow_matching_loss(&field, noise.clone(), data.clone(), t.clone());
-        let value = f64::from(loss.clone().detach().into_scalar::<f32>());
+        let (value, gradients) = loss_and_gradients(way, &sit, times, &plain);
         let off = (value / want_loss - 1.0).abs();
-        println!("loss {step}: off by {off:.1e}");
+        println!("{way:?}, loss {step}: off by {off:.1e}");
         assert!(off < FORWARD, "loss {step}: {value} for {want_loss}");
-        let gradients = GradientsParams::from_grads(loss.backward(), &sit);
         if step == 0 {
             check_norms(&sit, &gradients, &want.grad_norms_step0);
         }
@@ -98,6 +115,30 @@ fn three_steps_of_training_equal_the_reference() {
     }
     check_first("weights", &sit, &want.param_after3);
     check_first("average", average.network(), &want.ema_after3);
+}
+
+fn loss_and_gradients(
+    way: Way,
+    sit: &Sit,
+    times: [f64; 3],
+    plain: &Device,
+) -> (f64, GradientsParams) {
+    let data = murmur_tensor("rf.z1", [3, 256, 20], 1.2, plain);
+    let noise = murmur_tensor("rf.z0", [3, 256, 20], 1.7, plain);
+    let t = Tensor::<1>::from_data(times, plain);
+    let labels = [7, 999, 1000];
+    if let Way::Own = way {
+        let point = linear_path(noise, data, t.clone());
+        let labels = Tensor::from_data(labels, plain);
+        return flow_gradients(&sit.valid(), point, t, labels, false);
+    }
+    let labels = Tensor::from_data(labels, &plain.clone().autodiff());
+    let [noise, data] = [noise, data].map(Tensor::from_inner);
+    let field = sit.conditioned(labels);
+    let loss = flow_matching_loss(&field, noise, data, Tensor::from_inner(t));
+    let value = loss.clone().detach().into_scalar::<f32>();
+    let gradients = GradientsParams::from_grads(loss.backward(), sit);
+    (value.into(), gradients)
 }
 
 fn check_norms(sit: &Sit, gradients: &GradientsParams, want: &BTreeMap<String, f64>) {

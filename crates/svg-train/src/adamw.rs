@@ -7,7 +7,7 @@ use svg_nn::AdamStep;
 /// AdamW whose step is [`AdamStep`]: the formula and the record of Burn's, in an eighth of its memory traffic
 /// on CPUs. There an optimiser of large networks waits for memory and nothing else.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct AdamW {
+pub struct AdamW {
     /// Decay of the first moment.
     pub beta_1: f32,
     /// Decay of the second moment.

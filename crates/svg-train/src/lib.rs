@@ -33,6 +33,7 @@
 //! - [`data`]: endless batches that can be entered anywhere
 //! - [`log`]: tables, TensorBoard, sheets
 //! - [`Checkpoints`]: whole or absent
+//! - [`AdamW`]: Burn's, in one pass over memory
 //! - [`Average`], [`name_parameters`]: moving averages, and parameters that keep their identity
 //! - [`Replicas`]: one step on several devices
 
@@ -53,6 +54,7 @@ pub mod flow;
 pub mod log;
 pub mod run;
 
+pub use adamw::AdamW;
 pub use average::Average;
 pub use checkpoints::{Checkpoints, Found};
 pub use error::TrainError;

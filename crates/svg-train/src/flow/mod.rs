@@ -2,7 +2,7 @@
 //!
 //! - [`FlowTraining`]: a training as a document, with presets
 //! - [`train`]: a run, from its first step to its last, through interruptions
-//! - [`FlowStage`]: one step; [`FlowBatch`]: what it learns from
+//! - [`FlowStage`]: one step; [`FlowBatch`]: what it learns from; [`flow_gradients`]: its loss
 //! - [`LatentSource`]: the role of the data, played by [`OnlineLatents`] and by a cache on disk
 
 mod bundle;
@@ -24,5 +24,5 @@ pub use config::{
 pub use online::OnlineLatents;
 pub use run::{FlowInputs, train};
 pub use source::{LatentBatch, LatentSource};
-pub use stage::{FlowBatch, FlowStage};
+pub use stage::{FlowBatch, FlowStage, flow_gradients};
 pub use state::FlowIdentity;

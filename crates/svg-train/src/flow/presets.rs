@@ -94,7 +94,7 @@ impl FlowTraining {
             columns: 8,
             n_classes: 10,
             d_model: 256,
-            n_layers: 8,
+            n_layers: 6,
             n_heads: 4,
             d_ff: 1024,
             ..SitConfig::s()
@@ -107,21 +107,22 @@ impl FlowTraining {
                     --bundle BUNDLE --out RUN."
                 .to_string(),
             sit: shape,
-            steps: 1_500,
-            batch_size: 128,
+            steps: 3_600,
+            batch_size: 64,
             data: Recipe {
                 size: 32,
                 ..Recipe::default()
             },
             optimizer: AdamWSettings {
-                learning_rate: 5e-4,
+                learning_rate: 6e-4,
                 clip_norm: Some(1.0),
-                warmup_steps: 100,
+                warmup_steps: 200,
+                schedule: RateSchedule::Cosine,
                 ..published.optimizer
             },
-            average_decay: 0.995,
-            checkpoint_every: 250,
-            samples_every: 250,
+            average_decay: 0.998,
+            checkpoint_every: 500,
+            samples_every: 500,
             samples: FlowSamplesSettings {
                 count: 40,
                 steps: 25,

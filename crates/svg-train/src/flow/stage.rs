@@ -2,9 +2,9 @@
 
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::prelude::*;
-use svg_flow::linear_path;
+use svg_flow::{PathPoint, linear_path};
 use svg_nn::sum_of_squares;
-use svg_sit::{Recording, Sit};
+use svg_sit::Sit;
 
 use crate::adamw::AdamW;
 use crate::average::Average;
@@ -126,8 +126,8 @@ impl FlowStage {
         }
         let checkpointing = self.config.gradient_checkpointing;
         let work = |network: &Sit, (x, velocity, times, classes)| {
-            let recording = network.record(x, times, classes, checkpointing);
-            from_error(recording, velocity)
+            let point = PathPoint { x, velocity };
+            flow_gradients(network, point, times, classes, checkpointing)
         };
         let (losses, gradients) = self.replicas.gradients(&network, shards, work);
         (losses.iter().sum::<f64>() / losses.len() as f64, gradients)
@@ -146,9 +146,22 @@ impl FlowStage {
     }
 }
 
-/// The mean square of the error, and its gradients.
-fn from_error(recording: Recording, velocity: Tensor<3>) -> (f64, GradientsParams) {
-    let error = recording.velocity.clone() - velocity;
+/// The flow-matching loss at points of the path, and its gradients at the parameters, without a graph: what
+/// [`flow_matching_loss`](svg_flow::flow_matching_loss) and a graph would give.
+///
+/// # Shapes
+///
+/// - point: `[batch, tokens, channels]`, on the plain device as the network
+/// - times, labels: `[batch]`
+pub fn flow_gradients(
+    network: &Sit,
+    point: PathPoint,
+    times: Tensor<1>,
+    labels: Tensor<1, Int>,
+    checkpointing: bool,
+) -> (f64, GradientsParams) {
+    let recording = network.record(point.x, times, labels, checkpointing);
+    let error = recording.velocity.clone() - point.velocity;
     let count = error.shape().num_elements() as f64;
     let squares: f32 = sum_of_squares(error.clone()).into_scalar();
     let found = recording.backward(error * (2.0 / count));
