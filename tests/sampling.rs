@@ -153,7 +153,7 @@ fn a_sample_is_the_same_file_in_every_batch() {
         note.contains("class 1, sample 2, seed 0, euler, 3 steps"),
         "{note}"
     );
-    assert!(place.path("b1/sheet.png").is_file());
+    assert!(place.path("b1-sheet.png").is_file());
 }
 
 #[test]
@@ -163,13 +163,13 @@ fn pictures_that_are_there_are_kept_and_those_of_other_settings_are_nobodys() {
     place.done(&words);
     let (one, sheet) = (
         place.bytes("out/class-2-sample-1.png"),
-        place.bytes("out/sheet.png"),
+        place.bytes("out-sheet.png"),
     );
     fs::remove_file(place.path("out/class-2-sample-1.png")).unwrap();
     let said = place.done(&words);
     assert!(said.contains("5 pictures were there"), "{said}");
     assert!(place.bytes("out/class-2-sample-1.png") == one);
-    assert!(place.bytes("out/sheet.png") == sheet);
+    assert!(place.bytes("out-sheet.png") == sheet);
     let said = place.done(&words);
     assert!(said.contains("6 pictures were there"), "{said}");
     place.refused(&format!("{words} --seed 1"), "was made in another way");

@@ -25,7 +25,8 @@ const SHEET: usize = 256;
 ///
 /// Sample N of a class is a function of the model, the settings, the seed, the class and N: neither the
 /// batch nor the other samples matter. Its file is class-C-sample-N.png, with the settings in its notes; a
-/// file that is there with the same settings is kept. sheet.png shows the first 256 together.
+/// file that is there with the same settings is kept. A sheet beside the folder, samples-sheet.png for
+/// samples/, shows the first 256 together.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -64,6 +65,13 @@ pub struct Sample {
     /// Make pictures anew that are there, also if they were made with other settings
     #[arg(long)]
     force: bool,
+}
+
+/// `samples-sheet.png` for `samples/`.
+fn beside(folder: &Path) -> PathBuf {
+    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    folder.with_file_name(format!("{name}-sheet.png"))
 }
 
 /// One picture to be.
@@ -260,7 +268,8 @@ impl Sample {
         }
         let path: &Path = match as_sheet {
             true => &self.out,
-            false => &self.out.join("sheet.png"),
+            // Beside the folder and not in it, where it would be taken for a sample.
+            false => &beside(&self.out),
         };
         // A row for each class, if there are few samples of one.
         let columns = match self.count {
