@@ -13,9 +13,7 @@
 
 mod support;
 
-use std::time::Instant;
-
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use burn::prelude::*;
 use burn::tensor::Distribution;
 use clap::Parser;
@@ -25,7 +23,7 @@ use svg_model::{Alignment, AutoencoderConfig};
 use svg_nn::module_tensors;
 use svg_train::autoencoder::{Adversary, AutoencoderTraining, CriticConfig, Stage, Start};
 
-use support::{compiled_devices, memory};
+use support::{compiled_devices, memory, timed};
 
 /// Times the autoencoder.
 #[derive(Parser)]
@@ -99,7 +97,7 @@ fn decode(batch: usize, options: &Options, device: &Device) -> Result<Vec<f64>> 
     let decoder = AutoencoderConfig::svg().decoder.init(device);
     let normal = Distribution::Normal(0.0, 1.0);
     let features = Tensor::<3>::random([batch, 256, 392], normal, device);
-    timed(options, device, || {
+    timed([options.warmup, options.repeat], device, || {
         decoder.forward(features.clone(), [16, 16]);
     })
 }
@@ -109,7 +107,7 @@ fn encode(batch: usize, options: &Options, device: &Device) -> Result<Vec<f64>> 
     let config = AutoencoderConfig::svg().with_alignment(Alignment::Batch);
     let model = config.init(dino, device);
     let images = images(batch, device);
-    timed(options, device, || {
+    timed([options.warmup, options.repeat], device, || {
         model.encoder.features(images.clone());
     })
 }
@@ -127,27 +125,10 @@ fn train(batch: usize, options: &Options, device: &Device) -> Result<Vec<f64>> {
     let stage = Stage::new(config, dino, Box::new(lpips), device)?;
     let images = images(batch, device);
     let (mut stage, mut number) = (Some(stage), 0);
-    timed(options, device, || {
+    timed([options.warmup, options.repeat], device, || {
         if let Some(before) = stage.take() {
             stage = Some(before.step(number, 1e-4, std::slice::from_ref(&images)).0);
             number += 1;
         }
     })
-}
-
-/// Seconds of each call, sorted.
-fn timed(options: &Options, device: &Device, mut call: impl FnMut()) -> Result<Vec<f64>> {
-    let mut once = || -> Result<f64> {
-        let start = Instant::now();
-        call();
-        device.sync().context("the device failed")?;
-        Ok(start.elapsed().as_secs_f64())
-    };
-    for _ in 0..options.warmup {
-        once()?;
-    }
-    let seconds: Result<Vec<_>> = (0..options.repeat.max(1)).map(|_| once()).collect();
-    let mut seconds = seconds?;
-    seconds.sort_by(f64::total_cmp);
-    Ok(seconds)
 }

@@ -13,8 +13,6 @@
 
 mod support;
 
-use std::time::Instant;
-
 use anyhow::{Context, Result, bail};
 use burn::prelude::*;
 use burn::tensor::Distribution;
@@ -25,7 +23,7 @@ use svg_nn::Precision;
 use svg_sit::{Sit, SitConfig};
 use svg_train::flow::{ComputeType, FlowBatch, FlowStage, FlowTraining};
 
-use support::{compiled_devices, memory};
+use support::{compiled_devices, memory, timed};
 
 /// Times the velocity network.
 #[derive(Parser)]
@@ -139,7 +137,7 @@ fn forward(
 ) -> Result<Vec<f64>> {
     let sit = network(&config, options, device);
     let (x, t) = (latents(batch, device), Tensor::full([batch], 0.37, device));
-    timed(options, device, || {
+    timed([options.warmup, options.repeat], device, || {
         sit.forward(x.clone(), t.clone(), labels(batch, device));
     })
 }
@@ -157,7 +155,7 @@ fn train(config: SitConfig, batch: usize, options: &Options, device: &Device) ->
         labels: vec![207; batch],
     };
     let (mut stage, mut number) = (Some(FlowStage::new(training, device)), 0);
-    timed(options, device, || {
+    timed([options.warmup, options.repeat], device, || {
         if let Some(before) = stage.take() {
             stage = Some(before.step(number, 1e-4, std::slice::from_ref(&data)).0);
             number += 1;
@@ -169,7 +167,7 @@ fn sample(batch: usize, options: &Options, device: &Device) -> Result<Vec<f64>> 
     let sit = network(&SitConfig::b().with_learn_sigma(true), options, device);
     let decoder = AutoencoderConfig::svg().decoder.init(device);
     let times = TimeShift::new(0.15).grid(5);
-    timed(options, device, || {
+    timed([options.warmup, options.repeat], device, || {
         let field = Guided {
             branches: sit.conditioned(labels(batch, device)),
             guidance: Guidance::constant(4.0),
@@ -178,21 +176,4 @@ fn sample(batch: usize, options: &Options, device: &Device) -> Result<Vec<f64>> 
         let solution = integrate(&field, &Euler, &times, noise, &mut unwatched);
         decoder.forward(solution.x, [16, 16]);
     })
-}
-
-/// Seconds of each call, sorted.
-fn timed(options: &Options, device: &Device, mut call: impl FnMut()) -> Result<Vec<f64>> {
-    let mut once = || -> Result<f64> {
-        let start = Instant::now();
-        call();
-        device.sync().context("the device failed")?;
-        Ok(start.elapsed().as_secs_f64())
-    };
-    for _ in 0..options.warmup {
-        once()?;
-    }
-    let seconds: Result<Vec<_>> = (0..options.repeat.max(1)).map(|_| once()).collect();
-    let mut seconds = seconds?;
-    seconds.sort_by(f64::total_cmp);
-    Ok(seconds)
 }

@@ -5,6 +5,9 @@
 #[path = "../../src/allocator.rs"]
 pub mod allocator;
 
+use std::time::Instant;
+
+use anyhow::{Context, Result};
 use burn::prelude::*;
 
 /// Every backend that this program was built with.
@@ -35,4 +38,25 @@ pub mod memory {
         let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
         Some(kib / 1024.0)
     }
+}
+
+/// Seconds of each call after those that warm up, sorted. The device is waited for.
+pub fn timed(
+    [warmup, repeat]: [usize; 2],
+    device: &Device,
+    mut call: impl FnMut(),
+) -> Result<Vec<f64>> {
+    let mut once = || -> Result<f64> {
+        let start = Instant::now();
+        call();
+        device.sync().context("the device failed")?;
+        Ok(start.elapsed().as_secs_f64())
+    };
+    for _ in 0..warmup {
+        once()?;
+    }
+    let seconds: Result<Vec<_>> = (0..repeat.max(1)).map(|_| once()).collect();
+    let mut seconds = seconds?;
+    seconds.sort_by(f64::total_cmp);
+    Ok(seconds)
 }

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::{Args, Subcommand};
 use svg_dino::{DinoFile, Layout};
 use svg_model::{AUTOENCODER_FILE, Bundle, CONFIG_KEY, Checkpoint};
 use svg_nn::{StoredTensor, TensorFile, save_tensors};
 
-use crate::commands::checks::check_output;
+use crate::commands::checks::check_export;
 use crate::commands::export_flow::ExportFlow;
 use crate::device::DeviceOptions;
 
@@ -60,17 +60,7 @@ impl Export {
 
 impl ExportAutoencoder {
     fn run(self, device: &DeviceOptions) -> Result<()> {
-        if self
-            .out
-            .extension()
-            .is_none_or(|ending| ending != "safetensors")
-        {
-            bail!(
-                "--out {}: files of torch.save are read but not written; name a .safetensors file",
-                self.out.display()
-            );
-        }
-        check_output(&self.out, "--out")?;
+        check_export(&self.out)?;
         let bundle = Bundle::open(&self.bundle)?;
         let mut tensors = TensorFile::open(bundle.folder().join(AUTOENCODER_FILE))?.into_tensors();
         tensors.extend(bundle.rest()?);

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 use svg_model::{Bundle, FLOW_KEY, FlowCheckpoint, ModelError};
 use svg_nn::save_tensors;
 
-use crate::commands::checks::check_output;
+use crate::commands::checks::check_export;
 use crate::commands::print;
 
 /// Write a bundle's velocity network as a checkpoint of the published layout
@@ -30,17 +30,7 @@ pub struct ExportFlow {
 
 impl ExportFlow {
     pub fn run(self) -> Result<()> {
-        if self
-            .out
-            .extension()
-            .is_none_or(|ending| ending != "safetensors")
-        {
-            bail!(
-                "--out {}: files of torch.save are read but not written; name a .safetensors file",
-                self.out.display()
-            );
-        }
-        check_output(&self.out, "--out")?;
+        check_export(&self.out)?;
         let bundle = Bundle::open(&self.bundle)?;
         let (Some(entry), Some(tensors)) = (&bundle.manifest().flow, bundle.flow_tensors()?) else {
             let path = self.bundle.clone();

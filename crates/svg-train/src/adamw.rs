@@ -4,8 +4,8 @@ use burn::optim::{AdamWState, AdaptiveMomentumState, LearningRate, Optimizer};
 use burn::prelude::*;
 use svg_nn::AdamStep;
 
-/// AdamW whose step is [`AdamStep`]: the formula and the record of Burn's, in an eighth of its memory traffic
-/// on CPUs. There an optimiser of large networks waits for memory and nothing else.
+/// AdamW whose step is [`AdamStep`]: the formula and the record of Burn's, in one pass over memory on CPUs,
+/// where an optimiser of large networks waits for memory and nothing else.
 #[derive(Clone, Copy, Debug)]
 pub struct AdamW {
     /// Decay of the first moment.
