@@ -4,10 +4,17 @@
 
 mod allocator;
 mod commands;
+mod confusion_picture;
 mod device;
 mod encoded;
+mod interrupt;
+mod labelled;
+mod nano;
 mod pca;
+mod pooled;
+mod probed;
 mod progress;
+mod report;
 
 use clap::Parser;
 
@@ -36,5 +43,40 @@ fn main() -> std::process::ExitCode {
             eprintln!("error: {error:#}");
             std::process::ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    /// Checks the examples of a command, or of those below it; how many commands were checked.
+    fn check(command: &clap::Command, name: &str) -> usize {
+        let below: Vec<_> = command.get_subcommands().collect();
+        if !below.is_empty() {
+            let each = |command: &&clap::Command| {
+                check(command, &format!("{name} {}", command.get_name()))
+            };
+            return below.iter().map(each).sum();
+        }
+        let help = command.get_after_help().map(ToString::to_string);
+        let help = help.unwrap_or_default().replace("\\\n", " ");
+        let examples = help.strip_prefix("Examples:\n");
+        let examples = examples.unwrap_or_else(|| panic!("`{name} --help` has no examples"));
+        for example in examples.lines() {
+            let words = example.split_whitespace().take_while(|word| *word != "#");
+            if let Err(error) = Cli::try_parse_from(words) {
+                panic!("`{name} --help` has an example that does not parse: {error}");
+            }
+        }
+        assert!(examples.contains(name), "`{name} --help` shows no {name}");
+        1
+    }
+
+    #[test]
+    fn every_command_has_examples_and_they_parse() {
+        let checked = check(&Cli::command(), "svg");
+        assert!(checked > 15, "there are more commands than {checked}");
     }
 }

@@ -69,6 +69,7 @@ fn the_flows_fit_the_latents_of_their_autoencoders() {
         ("flow_svg_xl_256", "autoencoder_svg_256", 1000),
         ("flow_svg_b_256", "autoencoder_svg_256", 1000),
         ("flow_cifar10", "autoencoder_cifar10", 10),
+        ("flow_shapes", "autoencoder_shapes", 10),
         ("flow_tiny", "autoencoder_tiny", 2),
     ] {
         let flow = FlowTraining::preset(flow).unwrap();

@@ -160,18 +160,6 @@ fn a_run_killed_at_many_moments_is_the_run_that_was_not() {
     place.finish("broken", &format!("--resume --max-steps {end}"));
     place.finish("whole", &format!("--max-steps {end}"));
     broken.assert_same(&place.run("whole"), end);
-    // Bundles too: the same network from the same bundle.
-    let flow = |run: &str| {
-        let names = fs::read_dir(place.path(run).join("bundle")).unwrap();
-        let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let mut names: Vec<_> = names.filter(|name| name.starts_with("flow")).collect();
-        names.sort();
-        let read = |name: &String| fs::read(place.path(run).join("bundle").join(name)).unwrap();
-        (names.clone(), names.iter().map(read).collect::<Vec<_>>())
-    };
-    let (names, bytes) = flow("whole");
-    assert_eq!(names.len(), 1, "{names:?}");
-    assert!(flow("broken") == (names, bytes));
 }
 
 #[cfg(unix)]

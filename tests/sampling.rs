@@ -167,11 +167,11 @@ fn pictures_that_are_there_are_kept_and_those_of_other_settings_are_nobodys() {
     );
     fs::remove_file(place.path("out/class-2-sample-1.png")).unwrap();
     let said = place.done(&words);
-    assert!(said.contains("5 pictures were there"), "{said}");
+    assert!(said.contains("there already: 5 images"), "{said}");
     assert!(place.bytes("out/class-2-sample-1.png") == one);
     assert!(place.bytes("out-sheet.png") == sheet);
     let said = place.done(&words);
-    assert!(said.contains("6 pictures were there"), "{said}");
+    assert!(said.contains("there already: 6 images"), "{said}");
     place.refused(&format!("{words} --seed 1"), "was made in another way");
     place.done(&format!("{words} --seed 1 --force"));
     assert!(place.bytes("out/class-2-sample-1.png") != one);
@@ -198,7 +198,10 @@ fn noise_from_a_file_is_the_noise_of_the_seed() {
     place.done(&format!(
         "{SAMPLE} --from-noise a.safetensors --classes red --out red"
     ));
-    assert!(place.path("red/class-2-sample-3.png").is_file());
+    let note = read_note(place.path("red/class-2-sample-3.png"), "Parameters").unwrap();
+    assert!(note.contains("sample 3, noise "), "{note}");
+    let said = place.done(&format!("{SAMPLE} --classes red --out one"));
+    assert!(said.contains("one: 1 image, NFE 6"), "{said}");
     place.refused(
         &format!("{SAMPLE} --from-noise a.safetensors --classes 0,1,2 --out c"),
         "names 3 classes, the noise is of 4 samples",

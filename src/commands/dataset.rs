@@ -35,29 +35,29 @@ enum What {
 Examples:
   svg dataset shapes --count 20000 --test-count 2000 --seed 0 --out shapes
   svg dataset shapes --count 1000 --size 64 --seed 1 --out shapes64")]
-struct DatasetShapes {
+pub struct DatasetShapes {
     /// The folder to write
     #[arg(long, value_name = "DIR")]
-    out: PathBuf,
+    pub out: PathBuf,
     /// Pictures to train on, of all classes together
     #[arg(long, value_name = "N")]
-    count: u64,
+    pub count: u64,
     /// Pictures to test with, which are others
     #[arg(long, value_name = "N", default_value_t = 0)]
-    test_count: u64,
+    pub test_count: u64,
     /// Seed of all pictures
     #[arg(long, value_name = "N", default_value_t = 0)]
-    seed: u64,
+    pub seed: u64,
     /// Pixels of a side, from 16 to 256
     #[arg(long, value_name = "PIXELS", default_value_t = 32, value_parser = clap::value_parser!(u32).range(16..=256))]
-    size: u32,
+    pub size: u32,
     /// Draw anew: remove the pictures of an earlier data set there, leave other files alone
     #[arg(long)]
-    force: bool,
+    pub force: bool,
 }
 
 /// The name of the page that says what was drawn.
-const PAGE: &str = "dataset.json";
+pub const PAGE: &str = "dataset.json";
 const MADE_BY: &str = "svg dataset shapes";
 /// Raised when the same seed begins to give other pictures.
 const VERSION: u64 = 1;
@@ -89,6 +89,18 @@ impl Dataset {
 
 impl DatasetShapes {
     fn run(self) -> Result<()> {
+        let there = self.write()?;
+        print(&format!(
+            "{}: {} pictures to train on, {} to test with, of {} classes; {there} were there\n",
+            self.out.display(),
+            self.count,
+            self.test_count,
+            CLASSES.len(),
+        ))
+    }
+
+    /// Draws what is missing, and says how many pictures were there.
+    pub fn write(&self) -> Result<usize> {
         if self.count == 0 {
             bail!("--count 0 draws nothing to train on; try {}", CLASSES.len());
         }
@@ -124,14 +136,7 @@ impl DatasetShapes {
             save_png(&image, &picture.path, &[])
         })?;
         bar.finish_and_clear();
-        print(&format!(
-            "{}: {} pictures to train on, {} to test with, of {} classes; {} were there\n",
-            self.out.display(),
-            self.count,
-            self.test_count,
-            CLASSES.len(),
-            all - pictures.len(),
-        ))
+        Ok(all - pictures.len())
     }
 
     /// Leaves a folder in which every picture of these names is one of the recipe's.

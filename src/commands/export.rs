@@ -32,7 +32,7 @@ enum What {
 /// decoder, and what the bundle keeps for training. PyTorch reads it with safetensors.torch.load_file.
 #[derive(Args)]
 #[command(after_help = "\
-Example:
+Examples:
   svg export autoencoder --bundle svg/ --out svg_autoencoder.safetensors")]
 struct ExportAutoencoder {
     /// The model: a folder that `svg train` or `svg import` has written

@@ -17,7 +17,7 @@ use crate::commands::print;
 /// safetensors.torch.load_file.
 #[derive(Args)]
 #[command(after_help = "\
-Example:
+Examples:
   svg export flow --bundle svg/ --out flow.safetensors")]
 pub struct ExportFlow {
     /// The model: a folder that `svg train` or `svg import` has written

@@ -45,6 +45,11 @@ impl SamplingOptions {
         usize::from(self.batch)
     }
 
+    /// Whether the solver draws noise of its own.
+    pub fn draws_noise(&self) -> bool {
+        self.solver == SolverKind::EulerMaruyama
+    }
+
     /// The settings, checked.
     pub fn sampling(&self, seed: u64) -> Result<Sampling> {
         let sampling = Sampling {

@@ -33,7 +33,7 @@ enum What {
 Examples:
   svg import autoencoder svg_autoencoder_dinov3s16p_vit-s_epoch40.ckpt --out svg/
   svg import autoencoder decoder-only.safetensors --encoder dinov3.pth --out svg/
-  svg align-stats --bundle svg/ --images photos/     (afterwards: freeze the alignment)")]
+  svg align-stats --bundle svg/ --images photos/   # afterwards: freezes the alignment")]
 struct ImportAutoencoder {
     /// A .ckpt, .pt or .safetensors file
     #[arg(value_name = "CHECKPOINT")]

@@ -29,7 +29,7 @@ enum What {
 /// of the world. The same seed gives the same file. Bundles trained on it carry a copy.
 #[derive(Args)]
 #[command(after_help = "\
-Example:
+Examples:
   svg init encoder --d-model 32 --layers 2 --heads 2 --d-ff 64 --patch 4 --seed 7 --out encoder.safetensors")]
 struct InitEncoder {
     /// Channels of a token

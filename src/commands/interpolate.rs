@@ -22,7 +22,7 @@ use crate::device::DeviceOptions;
 /// vectors. Writes one sheet with a row for each mode.
 #[derive(Args)]
 #[command(after_help = "\
-Example:
+Examples:
   svg interpolate --bundle svg/ --class 207 --points 10 --seeds 233,234 --mode both --guidance 6 --out way.png")]
 pub struct Interpolate {
     #[command(flatten)]

@@ -9,6 +9,7 @@ mod convert;
 mod cost;
 mod dataset;
 mod decode;
+mod demo;
 mod distance;
 mod encode;
 mod export;
@@ -22,6 +23,8 @@ mod init;
 mod interpolate;
 mod noise_file;
 mod pictures;
+mod pretrain;
+mod probe;
 mod reconstruct;
 mod sample;
 mod stats;
@@ -39,6 +42,8 @@ use crate::device::DeviceOptions;
 
 #[derive(Subcommand)]
 pub enum Command {
+    Demo(demo::Demo),
+    Pretrain(pretrain::Pretrain),
     Train(train::Train),
     Reconstruct(reconstruct::Reconstruct),
     Encode(encode::Encode),
@@ -49,6 +54,7 @@ pub enum Command {
     Interpolate(interpolate::Interpolate),
     Cache(cache::Cache),
     Distance(distance::Distance),
+    Probe(probe::Probe),
     Import(import::Import),
     Export(export::Export),
     Features(features::Features),
@@ -62,6 +68,8 @@ pub enum Command {
 impl Command {
     pub fn run(self, device: &DeviceOptions) -> Result<ExitCode> {
         match self {
+            Self::Pretrain(command) => return command.run(device),
+            Self::Demo(command) => return command.run(device),
             Self::Train(command) => return command.run(device),
             Self::Reconstruct(command) => command.run(device),
             Self::Encode(command) => command.run(device),
@@ -72,6 +80,7 @@ impl Command {
             Self::Interpolate(command) => command.run(device),
             Self::Cache(command) => command.run(device),
             Self::Distance(command) => command.run(device),
+            Self::Probe(command) => command.run(device),
             Self::Import(command) => command.run(device),
             Self::Export(command) => command.run(device),
             Self::Features(command) => command.run(device),

@@ -161,13 +161,14 @@ impl Sample {
         }
         self.write_sheet(&items, shown, limit, as_sheet, &words)?;
         if work.len() < items.len() {
-            eprintln!("{} pictures were there", items.len() - work.len());
+            eprintln!("there already: {}", images(items.len() - work.len()));
         }
-        let mut said = format!("{}: {} images", self.out.display(), items.len());
+        let mut said = format!("{}: {}", self.out.display(), images(items.len()));
         if !work.is_empty() {
             let (made, rate) = (work.len(), work.len() as f64 / seconds);
             let each = passes as f64 / made as f64;
-            eprintln!("sampling: {made} images in {seconds:.1} s, {rate:.2} images/s");
+            let made = images(made);
+            eprintln!("sampling: {made} in {seconds:.1} s, {rate:.2} images/s");
             said += &format!(", NFE {each}");
         }
         print(&format!("{said}\n"))
@@ -215,12 +216,16 @@ impl Sample {
 
     /// Everything that a picture follows from, but its class and number.
     fn words(&self, sampler: &Sampler) -> Result<String> {
-        let seed = self.seed;
+        let seed = format!("seed {}", self.seed);
         let noise = match &self.from_noise {
-            None => format!("seed {seed}"),
+            None => seed,
             Some(path) => {
                 let hash = file_sha256(path).with_context(|| path.display().to_string())?;
-                format!("seed {seed}, noise {}", &hash[..8])
+                let noise = format!("noise {}", &hash[..8]);
+                match self.sampling.draws_noise() {
+                    true => format!("{seed}, {noise}"),
+                    false => noise,
+                }
             }
         };
         Ok(format!("{noise}, {}", sampler.words))
@@ -278,6 +283,14 @@ impl Sample {
         };
         save_png(&grid(&images, columns, 2), path, &notes(words))?;
         Ok(())
+    }
+}
+
+/// So many images, in words.
+fn images(count: usize) -> String {
+    match count {
+        1 => "1 image".to_string(),
+        _ => format!("{count} images"),
     }
 }
 

@@ -50,7 +50,7 @@ impl Run {
         }
     }
 
-    /// The checkpoints of a step and the tables hold the same bytes.
+    /// The bundles hold the same files, the checkpoints of a step and the tables the same bytes.
     pub fn assert_same(&self, other: &Self, step: u64) {
         let folder = |run: &Self| run.0.join(format!("checkpoints/step-{step:08}"));
         let (one, two) = (contents(&folder(self)), contents(&folder(other)));
@@ -62,18 +62,37 @@ impl Run {
         for (name, bytes) in &one {
             assert!(*bytes == two[name], "{name} differs: {here}, {there}");
         }
+        let bundle = |run: &Self| files(&run.0.join("bundle"));
+        let (one, two) = (bundle(self), bundle(other));
+        assert_eq!(
+            one.keys().collect::<Vec<_>>(),
+            two.keys().collect::<Vec<_>>()
+        );
+        for (name, bytes) in &one {
+            assert!(
+                *bytes == two[name],
+                "bundle/{name} differs: {here}, {there}"
+            );
+        }
         let table = |run: &Self| fs::read_to_string(run.0.join("steps.csv")).unwrap();
         assert_eq!(table(self), table(other));
     }
 }
 
-/// Files by name. Optimiser records keep their tensors in no order, so they are sorted here; the page of a
-/// checkpoint names their hashes, so only its state is taken.
-fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+/// Files by name.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
     let read = |entry: fs::DirEntry| {
         let name = entry.file_name().into_string().unwrap();
-        let bytes = fs::read(entry.path()).unwrap();
+        (name, fs::read(entry.path()).unwrap())
+    };
+    entries.map(read).collect()
+}
+
+/// As [`files`]. Optimiser records keep their tensors in no order, so they are sorted here; the page of a
+/// checkpoint names their hashes, so only its state is taken.
+fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let comparable = |(name, bytes): (String, Vec<u8>)| {
         let bytes = match name.rsplit('.').next() {
             Some("bpk") => record(bytes),
             Some("json") => {
@@ -84,7 +103,7 @@ fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
         };
         (name, bytes)
     };
-    entries.map(read).collect()
+    files(folder).into_iter().map(comparable).collect()
 }
 
 fn record(bytes: Vec<u8>) -> Vec<u8> {

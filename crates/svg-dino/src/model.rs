@@ -182,7 +182,7 @@ impl Dino {
         (unit - per_channel(pixels.mean)) / per_channel(pixels.std)
     }
 
-    fn grid(&self, pixels: &Tensor<4>) -> [usize; 2] {
+    pub(crate) fn grid(&self, pixels: &Tensor<4>) -> [usize; 2] {
         let [_, channels, height, width] = pixels.dims();
         let patch = self.config.patch_size;
         assert!(
@@ -197,7 +197,7 @@ impl Dino {
         [height / patch, width / patch]
     }
 
-    fn embed(&self, pixels: Tensor<4>, mask: Option<Tensor<2, Bool>>) -> Tensor<3> {
+    pub(crate) fn embed(&self, pixels: Tensor<4>, mask: Option<Tensor<2, Bool>>) -> Tensor<3> {
         let [batch, ..] = pixels.dims();
         let mut patches = self.patch_embed.forward(pixels); // [batch, patches, d]
         if let Some(mask) = mask {
@@ -232,7 +232,7 @@ impl Dino {
         })
     }
 
-    fn finish(&self, tokens: Tensor<3>, grid: [usize; 2]) -> DinoOutput {
+    pub(crate) fn finish(&self, tokens: Tensor<3>, grid: [usize; 2]) -> DinoOutput {
         let tokens = self.norm.forward(tokens);
         let (registers, prefix) = (self.config.n_registers, self.config.n_prefix());
         DinoOutput {

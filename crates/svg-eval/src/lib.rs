@@ -1,5 +1,5 @@
-//! How good a reconstruction is, PSNR, SSIM and LPIPS with the published definitions, and how far two sets
-//! of features are apart, by Fréchet's distance.
+//! How good a reconstruction is, PSNR, SSIM and LPIPS with the published definitions, how far two sets
+//! of features are apart, by Fréchet's distance, and what features know of classes, by two probes.
 //!
 //! Images in, numbers out. The crate knows no generator and no trainer; LPIPS is a metric first, and
 //! training borrows it as a loss.
@@ -28,23 +28,31 @@
 //! - [`Lpips`]: perceptual distance v0.1 on the features of VGG16, differentiable in its first input
 //! - [`Moments`], [`frechet_distance`]: how far two sets of features are apart, and [`StoredMoments`], a
 //!   reference that is kept
+//! - [`NearestNeighbours`], [`LinearProbe`]: how well features tell classes apart, and [`Confusion`], which
+//!   are taken for which
 //! - [`EvalError`]: what is wrong with a file of VGG16 weights, and where to get one
 
+mod confusion;
 mod error;
 mod frechet;
 mod gradient;
 mod import;
+mod linear_probe;
 mod lpips;
 mod moments;
+mod nearest;
 mod psnr;
 mod ssim;
 mod stored_moments;
 mod vgg;
 
+pub use confusion::Confusion;
 pub use error::EvalError;
 pub use frechet::{FrechetError, frechet_distance};
+pub use linear_probe::LinearProbe;
 pub use lpips::Lpips;
 pub use moments::Moments;
+pub use nearest::NearestNeighbours;
 pub use psnr::{psnr, psnr_batch};
 pub use ssim::ssim;
 pub use stored_moments::{MomentsError, StoredMoments};

@@ -27,7 +27,7 @@
 //! ```
 //!
 //! - [`decode`], [`DecodeOptions`], [`read_image`]: any common format to RGB, as Pillow reads it
-//! - [`resize`], [`Filter`], [`adm_crop`]: Pillow's resampling, and the crop made of it
+//! - [`resize`], [`resize_region`], [`Filter`], [`adm_crop`]: Pillow's resampling, and the crop made of it
 //! - [`resize_bilinear_plain`], [`plain_crop`]: OpenCV's bilinear, which does not smooth, and its crop
 //! - [`mirrored`]: left and right exchanged
 //! - [`Images`], [`PixelRange`], [`Signed`], [`Unit`]: tensors that know their black and white
@@ -63,6 +63,6 @@ pub use note::read_note;
 pub use plain::{plain_crop, resize_bilinear_plain};
 pub use range::{Images, PixelRange, Signed, Unit};
 pub use read::{DecodeOptions, Orientation, decode, dimensions, read_image};
-pub use resample::{Filter, resize};
+pub use resample::{Filter, Region, resize, resize_region};
 pub use save::{encode_png, save_png, write_atomically};
 pub use source::{EXTENSIONS, ImageSet};

@@ -76,6 +76,37 @@ pub fn resize(image: &RgbImage, width: u32, height: u32, filter: Filter) -> RgbI
     resize_window(image, columns, rows, filter)
 }
 
+/// A rectangle of a picture, in pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Region {
+    /// Columns to the left of it.
+    pub left: u32,
+    /// Rows above it.
+    pub top: u32,
+    /// Its columns.
+    pub width: u32,
+    /// Its rows.
+    pub height: u32,
+}
+
+/// A rectangle of the picture, cut out and then brought to `width` x `height` as by [`resize`]: pixels
+/// around the rectangle have no influence. Nothing is copied in between.
+///
+/// # Panics
+///
+/// If the rectangle or the new size has no pixels, or the rectangle leaves the picture.
+pub fn resize_region(
+    image: &RgbImage,
+    region: Region,
+    width: u32,
+    height: u32,
+    filter: Filter,
+) -> RgbImage {
+    let columns = Window::whole(width);
+    let rows = Window::whole(height);
+    resample(image, region, columns, rows, filter)
+}
+
 /// A stretch of an axis of the resized picture: `count` pixels from `first`, of `size`.
 ///
 /// Sizes are 64 bits wide: the resized picture of which a window is wanted may be too large to
@@ -105,6 +136,28 @@ pub(crate) fn resize_window(
     filter: Filter,
 ) -> RgbImage {
     let (width, height) = image.dimensions();
+    let whole = Region {
+        left: 0,
+        top: 0,
+        width,
+        height,
+    };
+    resample(image, whole, columns, rows, filter)
+}
+
+fn resample(
+    image: &RgbImage,
+    region: Region,
+    columns: Window,
+    rows: Window,
+    filter: Filter,
+) -> RgbImage {
+    let Region {
+        left,
+        top,
+        width,
+        height,
+    } = region;
     assert!(
         width > 0 && height > 0,
         "a picture without pixels cannot be resized"
@@ -113,13 +166,21 @@ pub(crate) fn resize_window(
         columns.count > 0 && rows.count > 0,
         "a picture cannot be resized to no pixels"
     );
+    let within = |first: u32, count: u32, size: u32| first <= size && count <= size - first;
+    assert!(
+        within(left, width, image.width()) && within(top, height, image.height()),
+        "{region:?} leaves a picture of {:?}",
+        image.dimensions()
+    );
 
     let across = Taps::new(width, columns, filter);
     let down = Taps::new(height, rows, filter);
     // Only the rows that the second pass will look at.
     let needed = down.reach();
-    let stride = width as usize * CHANNELS;
-    let source = &image.as_raw()[needed.start * stride..needed.end * stride];
+    let stride = image.width() as usize * CHANNELS;
+    let first = (top as usize + needed.start) * stride + left as usize * CHANNELS;
+    let length = (needed.len() - 1) * stride + width as usize * CHANNELS;
+    let source = &image.as_raw()[first..first + length];
     let narrow = horizontal(source, stride, &across);
     let pixels = vertical(
         &narrow,
@@ -208,10 +269,11 @@ fn clip(sum: i32) -> u8 {
 /// The sum that [`clip`] rounds to the nearest begins at one half.
 const HALF: i32 = 1 << (PRECISION - 1);
 
-/// Each row of `source` (`stride` samples long), resampled.
+/// Each row of `source`, resampled. Rows begin `stride` samples apart; the last may be shorter.
 fn horizontal(source: &[u8], stride: usize, taps: &Taps) -> Vec<u8> {
-    let mut out = Vec::with_capacity(source.len() / stride * taps.spans.len() * CHANNELS);
-    for row in source.chunks_exact(stride) {
+    let rows = source.len().div_ceil(stride);
+    let mut out = Vec::with_capacity(rows * taps.spans.len() * CHANNELS);
+    for row in source.chunks(stride) {
         for (first, weights) in taps.iter() {
             let start = first * CHANNELS;
             if taps.copy {
@@ -306,6 +368,43 @@ mod tests {
                 image::imageops::crop_imm(&whole, 5, 2, 9, 8).to_image()
             );
         }
+    }
+
+    #[test]
+    fn a_region_is_cut_out_first_and_resized_then() {
+        let image = ramp(40, 31);
+        for (left, top, width, height) in [
+            (0, 0, 40, 31),
+            (5, 2, 9, 8),
+            (39, 0, 1, 31),
+            (8, 19, 32, 12),
+        ] {
+            let region = Region {
+                left,
+                top,
+                width,
+                height,
+            };
+            let cut = image::imageops::crop_imm(&image, left, top, width, height).to_image();
+            for (columns, rows) in [(16, 16), (width, 5), (3, height), (50, 60)] {
+                assert_eq!(
+                    resize_region(&image, region, columns, rows, Filter::Bicubic),
+                    resize(&cut, columns, rows, Filter::Bicubic)
+                );
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "leaves a picture of (4, 4)")]
+    fn a_region_that_leaves_the_picture_is_a_mistake_of_the_caller() {
+        let region = Region {
+            left: 3,
+            top: 0,
+            width: 2,
+            height: 4,
+        };
+        resize_region(&ramp(4, 4), region, 2, 2, Filter::Box);
     }
 
     #[test]

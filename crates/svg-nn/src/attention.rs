@@ -4,7 +4,7 @@ use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::prelude::*;
 
 use crate::head_norm::{normalise_heads, normalise_heads_backward};
-use crate::kernel::{packed_attention, packed_attention_backward};
+use crate::kernel::{packed_attention, packed_attention_backward, rotate_packed};
 use crate::{ParameterGradients, Rotation, linear, linear_backward};
 
 /// Epsilon of the norms of queries and keys.
@@ -78,9 +78,11 @@ impl SelfAttentionConfig {
 #[derive(Clone, Debug)]
 pub struct AttentionTape {
     x: Tensor<3>,
-    /// Before the norms, `[batch, tokens, 3, heads, head_dim]`.
+    /// Before the norms, if there are any, `[batch, tokens, 3, heads, head_dim]`.
+    unnormed: Option<Tensor<5>>,
+    rotation: Option<Rotation>,
+    /// As attention takes it: normed and turned.
     qkv: Tensor<5>,
-    normed: Tensor<5>,
     /// Before the output projection, `[batch, tokens, d_model]`.
     heads: Tensor<3>,
 }
@@ -127,19 +129,50 @@ impl SelfAttention {
     ///
     /// - input and output: `[batch, tokens, d_model]`
     pub fn record(&self, x: Tensor<3>) -> (Tensor<3>, AttentionTape) {
+        self.attend_recorded(x, None)
+    }
+
+    /// As [`forward_rotated`](Self::forward_rotated), with what [`backward`](Self::backward) needs.
+    ///
+    /// # Shapes
+    ///
+    /// - input and output: `[batch, tokens, d_model]`
+    ///
+    /// # Panics
+    ///
+    /// As [`forward_rotated`](Self::forward_rotated).
+    pub fn record_rotated(&self, x: Tensor<3>, rotation: &Rotation) -> (Tensor<3>, AttentionTape) {
+        let [_, tokens, width] = x.dims();
+        rotation.assert_fits(tokens, width / self.n_heads);
+        self.attend_recorded(x, Some(rotation))
+    }
+
+    fn attend_recorded(
+        &self,
+        x: Tensor<3>,
+        rotation: Option<&Rotation>,
+    ) -> (Tensor<3>, AttentionTape) {
         let [batch, tokens, width] = x.dims();
         let qkv = linear(&self.qkv, x.clone());
         let qkv = qkv.reshape([batch, tokens, 3, self.n_heads, width / self.n_heads]);
-        let normed = match (&self.q_norm, &self.k_norm) {
-            (Some(q_norm), Some(k_norm)) => normalise_heads(qkv.clone(), q_norm, k_norm),
-            _ => qkv.clone(),
+        let (unnormed, qkv) = match (&self.q_norm, &self.k_norm) {
+            (Some(q_norm), Some(k_norm)) => {
+                let normed = normalise_heads(qkv.clone(), q_norm, k_norm);
+                (Some(qkv), normed)
+            }
+            _ => (None, qkv),
         };
-        let heads = packed_attention(normed.clone(), None);
+        let qkv = match rotation {
+            Some(rotation) => rotate_packed(qkv, rotation),
+            None => qkv,
+        };
+        let heads = packed_attention(qkv.clone(), None);
         let y = linear(&self.proj, heads.clone());
         let tape = AttentionTape {
             x,
+            unnormed,
+            rotation: rotation.cloned(),
             qkv,
-            normed,
             heads,
         };
         (y, tape)
@@ -159,15 +192,19 @@ impl SelfAttention {
     ) -> Tensor<3> {
         let AttentionTape {
             x,
+            unnormed,
+            rotation,
             qkv,
-            normed,
             heads,
         } = tape;
         let [batch, tokens, width] = x.dims();
         let dtype = qkv.dtype();
         let dy = linear_backward(&self.proj, heads, dy, gradients).cast(dtype);
-        let mut dy = packed_attention_backward(normed, dy);
-        if let (Some(q_norm), Some(k_norm)) = (&self.q_norm, &self.k_norm) {
+        let mut dy = packed_attention_backward(qkv, dy);
+        if let Some(rotation) = rotation {
+            dy = rotate_packed(dy, &rotation.inverse());
+        }
+        if let (Some(qkv), Some(q_norm), Some(k_norm)) = (unnormed, &self.q_norm, &self.k_norm) {
             dy = normalise_heads_backward(qkv, [q_norm, k_norm], dy, gradients);
         }
         let dy = dy.reshape([batch, tokens, 3 * width]);
@@ -217,17 +254,28 @@ mod tests {
     #[test]
     fn the_way_back_is_that_of_the_graph() {
         let device = Device::default();
-        for qk_norm in [false, true] {
+        let on_graph = device.clone().autodiff();
+        // A prefix of one token that does not turn.
+        let angles: Vec<f64> = (0..8).map(f64::from).collect();
+        let turn = |device: &Device| Rotation::from_angles(&angles, 4, 1, device);
+        for (qk_norm, turns) in [(false, false), (true, false), (false, true), (true, true)] {
             let config = SelfAttentionConfig::new(12, 3).with_qk_norm(qk_norm);
-            let layer = config.init(&device.clone().autodiff());
+            let layer = config.init(&on_graph);
+            let forward = |layer: &SelfAttention, x, device: &Device| match turns {
+                true => layer.forward_rotated(x, &turn(device)),
+                false => layer.forward(x),
+            };
             let plain = layer.valid();
             let (x, dy) = (tokens(&device), tokens(&device));
             let leaf = Tensor::from_inner(x.clone()).require_grad();
-            let loss = layer.forward(leaf.clone()) * Tensor::from_inner(dy.clone());
+            let loss = forward(&layer, leaf.clone(), &on_graph) * Tensor::from_inner(dy.clone());
             let graph = loss.sum().backward();
 
-            let (y, tape) = plain.record(x.clone());
-            let expected = plain.forward(x).into_data();
+            let (y, tape) = match turns {
+                true => plain.record_rotated(x.clone(), &turn(&device)),
+                false => plain.record(x.clone()),
+            };
+            let expected = forward(&plain, x, &device).into_data();
             y.into_data().assert_eq(&expected, true);
             let mut gradients = ParameterGradients::default();
             let dx = plain.backward(tape, dy, &mut gradients);

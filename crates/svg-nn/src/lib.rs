@@ -30,13 +30,15 @@
 //! - [`Mlp`] and [`SwiGluMlp`]: the two feed-forward layers of vision transformers
 //! - [`conv3x3`], [`group_norm_swish`], [`gelu`] and their gradients: the layers of convolutional
 //!   networks, with forms of their own on the CPU
-//! - [`adaptive_layer_norm`], [`gelu_tanh`], [`linear_backward`], [`ParameterGradients`], and `record` with
-//!   `backward` of [`SelfAttention`] and [`Mlp`]: training of transformers without a graph
+//! - [`adaptive_layer_norm`], [`gelu_tanh`], [`linear_backward`], [`layer_norm_backward`],
+//!   [`ParameterGradients`], and `record` with `backward` of [`SelfAttention`] and [`Mlp`]: training of
+//!   transformers without a graph
 //! - [`AdamStep`], [`blend`], [`sum_of_squares`]: what an optimiser does, in one pass over memory
 //! - [`LayerScale`]: a learned factor per channel
 //! - [`draw_parameters`]: all parameters now, so that a seed decides them
 //! - [`Frozen`]: a module that travels with its owner but is never trained or saved
 //! - [`TensorFile`], [`load_exact`], [`module_tensors`], [`save_tensors`]: bytes to parameters and back
+//! - [`Names`]: what differs between the names of a module and those of a public file
 //! - [`Precision`], [`linear`]: matrix products in a smaller type, everything fragile in f32
 
 mod adaptive_norm;
@@ -48,10 +50,13 @@ mod error;
 mod frozen;
 mod gelu;
 mod head_norm;
+mod header;
 mod kernel;
+mod layer_norm;
 mod layer_scale;
 mod load;
 mod mlp;
+mod names;
 mod norm_swish;
 mod parameter_gradients;
 mod precision;
@@ -70,10 +75,12 @@ pub use conv::{
 pub use draw::draw_parameters;
 pub use error::{LoadError, Mismatch};
 pub use frozen::Frozen;
-pub use gelu::{gelu, gelu_tanh, gelu_tanh_backward};
+pub use gelu::{gelu, gelu_backward, gelu_tanh, gelu_tanh_backward};
+pub use layer_norm::layer_norm_backward;
 pub use layer_scale::{LayerScale, LayerScaleConfig};
 pub use load::load_exact;
 pub use mlp::{Mlp, MlpConfig, MlpTape};
+pub use names::Names;
 pub use norm_swish::{
     GroupNormSwishGradients, group_norm, group_norm_backward, group_norm_swish,
     group_norm_swish_backward,

@@ -3,7 +3,9 @@
 use burn::nn::{Linear, LinearConfig};
 use burn::prelude::*;
 
-use crate::{ParameterGradients, gelu, gelu_tanh, gelu_tanh_backward, linear, linear_backward};
+use crate::{
+    ParameterGradients, gelu, gelu_backward, gelu_tanh, gelu_tanh_backward, linear, linear_backward,
+};
 
 /// Configuration of [`Mlp`].
 #[derive(Config, Debug)]
@@ -55,11 +57,14 @@ impl Mlp {
     /// - input and output: `[batch, tokens, d_model]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let hidden = linear(&self.fc1, x); // [batch, tokens, d_ff]
-        let hidden = match self.approximate_gelu {
+        linear(&self.fc2, self.activate(hidden))
+    }
+
+    fn activate(&self, hidden: Tensor<3>) -> Tensor<3> {
+        match self.approximate_gelu {
             true => gelu_tanh(hidden),
             false => gelu(hidden),
-        };
-        linear(&self.fc2, hidden)
+        }
     }
 
     /// As [`forward`](Self::forward), with what [`backward`](Self::backward) needs.
@@ -67,14 +72,9 @@ impl Mlp {
     /// # Shapes
     ///
     /// - input and output: `[batch, tokens, d_model]`
-    ///
-    /// # Panics
-    ///
-    /// If GELU is exact: its gradient is not written, since no network needs it.
     pub fn record(&self, x: Tensor<3>) -> (Tensor<3>, MlpTape) {
-        assert!(self.approximate_gelu, "exact GELU has no way back here");
         let hidden = linear(&self.fc1, x.clone());
-        let y = linear(&self.fc2, gelu_tanh(hidden.clone()));
+        let y = linear(&self.fc2, self.activate(hidden.clone()));
         (y, MlpTape { x, hidden })
     }
 
@@ -91,9 +91,12 @@ impl Mlp {
         gradients: &mut ParameterGradients,
     ) -> Tensor<3> {
         let MlpTape { x, hidden } = tape;
-        let active = gelu_tanh(hidden.clone());
+        let active = self.activate(hidden.clone());
         let dy = linear_backward(&self.fc2, active, dy, gradients);
-        let dy = gelu_tanh_backward(hidden, dy);
+        let dy = match self.approximate_gelu {
+            true => gelu_tanh_backward(hidden, dy),
+            false => gelu_backward(hidden, dy),
+        };
         linear_backward(&self.fc1, x, dy, gradients)
     }
 }
@@ -127,30 +130,32 @@ mod tests {
     fn the_way_back_is_that_of_the_graph() {
         use burn::tensor::{Distribution, Tolerance};
         let device = Device::default();
-        let config = MlpConfig::new(6, 21).with_approximate_gelu(true);
-        let layer = config.init(&device.clone().autodiff());
-        let random = || Tensor::random([2, 5, 6], Distribution::Normal(0.0, 1.0), &device);
-        let (x, dy): (Tensor<3>, Tensor<3>) = (random(), random());
-        let leaf = Tensor::from_inner(x.clone()).require_grad();
-        let loss = layer.forward(leaf.clone()) * Tensor::from_inner(dy.clone());
-        let graph = loss.sum().backward();
+        for approximate in [true, false] {
+            let config = MlpConfig::new(6, 21).with_approximate_gelu(approximate);
+            let layer = config.init(&device.clone().autodiff());
+            let random = || Tensor::random([2, 5, 6], Distribution::Normal(0.0, 1.0), &device);
+            let (x, dy): (Tensor<3>, Tensor<3>) = (random(), random());
+            let leaf = Tensor::from_inner(x.clone()).require_grad();
+            let loss = layer.forward(leaf.clone()) * Tensor::from_inner(dy.clone());
+            let graph = loss.sum().backward();
 
-        let (_, tape) = layer.valid().record(x);
-        let mut gradients = ParameterGradients::default();
-        let dx = layer.valid().backward(tape, dy, &mut gradients);
-        let near = Tolerance::relative(1e-4).set_absolute(1e-5);
-        let expected = leaf.grad(&graph).unwrap().into_data();
-        dx.into_data().assert_approx_eq::<f32>(&expected, near);
-        for (layer, got) in [&layer.fc2, &layer.fc1].into_iter().zip(gradients.matrices) {
-            assert_eq!(layer.weight.id, got.0);
-            let expected = layer.weight.val().grad(&graph).unwrap().into_data();
-            got.1.into_data().assert_approx_eq::<f32>(&expected, near);
-        }
-        for (layer, got) in [&layer.fc2, &layer.fc1].into_iter().zip(gradients.vectors) {
-            let bias = layer.bias.as_ref().unwrap();
-            assert_eq!(bias.id, got.0);
-            let expected = bias.val().grad(&graph).unwrap().into_data();
-            got.1.into_data().assert_approx_eq::<f32>(&expected, near);
+            let (_, tape) = layer.valid().record(x);
+            let mut gradients = ParameterGradients::default();
+            let dx = layer.valid().backward(tape, dy, &mut gradients);
+            let near = Tolerance::relative(1e-4).set_absolute(1e-5);
+            let expected = leaf.grad(&graph).unwrap().into_data();
+            dx.into_data().assert_approx_eq::<f32>(&expected, near);
+            for (layer, got) in [&layer.fc2, &layer.fc1].into_iter().zip(gradients.matrices) {
+                assert_eq!(layer.weight.id, got.0);
+                let expected = layer.weight.val().grad(&graph).unwrap().into_data();
+                got.1.into_data().assert_approx_eq::<f32>(&expected, near);
+            }
+            for (layer, got) in [&layer.fc2, &layer.fc1].into_iter().zip(gradients.vectors) {
+                let bias = layer.bias.as_ref().unwrap();
+                assert_eq!(bias.id, got.0);
+                let expected = bias.val().grad(&graph).unwrap().into_data();
+                got.1.into_data().assert_approx_eq::<f32>(&expected, near);
+            }
         }
     }
 }

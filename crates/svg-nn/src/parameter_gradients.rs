@@ -16,14 +16,36 @@ pub struct ParameterGradients {
     pub vectors: Vec<(ParamId, Tensor<1>)>,
     /// Of weights and tables.
     pub matrices: Vec<(ParamId, Tensor<2>)>,
+    /// Of learned tokens, `[1, tokens, channels]`.
+    pub tokens: Vec<(ParamId, Tensor<3>)>,
+    /// Of convolutions, `[out, in, height, width]`.
+    pub kernels: Vec<(ParamId, Tensor<4>)>,
 }
 
 impl ParameterGradients {
+    /// Adds the gradients of another pass through the same network, such as one of images of another size.
+    /// What only one of the passes has touched is kept as it is.
+    pub fn add(&mut self, other: Self) {
+        add(&mut self.vectors, other.vectors);
+        add(&mut self.matrices, other.matrices);
+        add(&mut self.tokens, other.tokens);
+        add(&mut self.kernels, other.kernels);
+    }
+
     /// Notes the gradients of a norm's factors and terms.
     pub(crate) fn of_norm(&mut self, norm: &LayerNorm, gamma: Tensor<1>, beta: Tensor<1>) {
         self.vectors.push((norm.gamma.id, gamma));
         if let Some(parameter) = &norm.beta {
             self.vectors.push((parameter.id, beta));
+        }
+    }
+}
+
+fn add<const D: usize>(sums: &mut Vec<(ParamId, Tensor<D>)>, others: Vec<(ParamId, Tensor<D>)>) {
+    for (id, gradient) in others {
+        match sums.iter_mut().find(|(known, _)| *known == id) {
+            Some((_, sum)) => *sum = sum.clone() + gradient,
+            None => sums.push((id, gradient)),
         }
     }
 }
@@ -57,4 +79,29 @@ pub fn linear_backward(
     dy.matmul(weight.transpose())
         .cast(DType::F32)
         .reshape([batch, tokens, d_input])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_passes_add_up_and_what_one_has_not_touched_is_kept() {
+        let device = Device::default();
+        let [both, first, second] = [(); 3].map(|()| ParamId::new());
+        let pass = |own: ParamId, value: f32| ParameterGradients {
+            vectors: vec![
+                (own, Tensor::full([2], value, &device)),
+                (both, Tensor::full([2], value, &device)),
+            ],
+            ..Default::default()
+        };
+        let mut sum = pass(first, 1.0);
+        sum.add(pass(second, 2.0));
+        let vectors = sum.vectors.into_iter();
+        let got: Vec<_> = vectors
+            .map(|(id, sum)| (id, sum.sum().into_scalar::<f32>()))
+            .collect();
+        assert_eq!(got, [(first, 2.0), (both, 6.0), (second, 4.0)]);
+    }
 }

@@ -81,6 +81,14 @@ impl Rotation {
         (u * self.cos.clone() + swapped * self.sin.clone()).cast(dtype)
     }
 
+    /// The turns back: the transposed matrix of each, so that it carries a gradient, too.
+    pub fn inverse(&self) -> Self {
+        Self {
+            cos: self.cos.clone(),
+            sin: self.sin.clone().neg(),
+        }
+    }
+
     /// Panics if the table is for other tokens or heads.
     pub(crate) fn assert_fits(&self, tokens: usize, head_dim: usize) {
         let [_, table_tokens, _, _, table_dim] = self.cos.dims();
@@ -133,6 +141,13 @@ mod tests {
         let out = table(&[1.0, 2.0], 1).rotate(tokens());
         let first = out.narrow(1, 0, 1).into_data();
         first.assert_eq(&tokens().narrow(1, 0, 1).into_data(), true);
+    }
+
+    #[test]
+    fn the_inverse_turns_back() {
+        let table = table(&[0.3, 1.7, 2.9, -0.4], 0);
+        let back = table.inverse().rotate(table.rotate(tokens())).into_data();
+        back.assert_approx_eq::<f32>(&tokens().into_data(), Tolerance::absolute(2e-6));
     }
 
     #[test]

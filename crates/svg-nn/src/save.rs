@@ -9,11 +9,12 @@ use std::path::Path;
 use burn::tensor::DType;
 use safetensors::{Dtype, View};
 
+use crate::header::sort_metadata;
 use crate::{LoadError, StoredTensor};
 
 /// Writes tensors as safetensors, one at a time, so that memory holds no more than the largest.
 ///
-/// `metadata` becomes the header's `__metadata__`.
+/// `metadata` becomes the header's `__metadata__`. The same contents are the same bytes.
 ///
 /// # Errors
 ///
@@ -36,6 +37,7 @@ pub fn save_tensors(
             file.path(),
         )
         .map_err(io::Error::other)?;
+        sort_metadata(file.path())?;
         // The writer makes the file anew, and private.
         std::fs::set_permissions(file.path(), permissions)?;
         match failure.take() {

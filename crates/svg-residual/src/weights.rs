@@ -1,12 +1,12 @@
 //! Torchvision's names to those of the network, and back.
 
 use burn::prelude::*;
-use svg_nn::{LoadError, Mismatch, StoredTensor, load_exact, module_tensors};
+use svg_nn::{LoadError, Names, StoredTensor};
 
 use crate::{ResidualConfig, ResidualEncoder};
 
-/// What differs: in the network, and in the file. Read in both directions.
-const NAMES: [(&str, &str); 7] = [
+/// What differs: in the network, and in the file.
+const NAMES: Names = Names(&[
     ("encoder.layers.", "encoder.layers.encoder_layer_"),
     // A packed projection is a parameter of the attention itself in PyTorch, and a layer here.
     ("self_attention.qkv.", "self_attention.in_proj_"),
@@ -16,7 +16,7 @@ const NAMES: [(&str, &str); 7] = [
     ("mlp.fc2.", "mlp.3."),
     ("heads.hidden.", "heads.0."),
     ("heads.out.", "heads.2."),
-];
+]);
 
 /// Loads the network from tensors with torchvision's names: `class_token`, `conv_proj.*`,
 /// `encoder.pos_embedding`, `encoder.layers.encoder_layer_{i}.*`, `encoder.ln.*`, `heads.0.*`,
@@ -35,63 +35,13 @@ pub fn load(
     source: &str,
     device: &Device,
 ) -> Result<ResidualEncoder, LoadError> {
-    // A name that does not come back is not torchvision's, even if it is one of ours.
-    let (known, foreign): (Vec<_>, Vec<_>) = tensors
-        .into_iter()
-        .partition(|tensor| in_file(&in_network(&tensor.name)) == tensor.name);
-    let known = known
-        .into_iter()
-        .map(|tensor| renamed(tensor, in_network))
-        .collect();
-    let loaded = load_exact(config.init(device), known, source);
-    let mut mismatch = match loaded {
-        Ok(encoder) if foreign.is_empty() => return Ok(encoder),
-        Ok(_) => Mismatch {
-            source: source.to_string(),
-            ..Mismatch::default()
-        },
-        Err(LoadError::Mismatch(mismatch)) => mismatch,
-        Err(other) => return Err(other),
-    };
-    for names in [
-        &mut mismatch.missing,
-        &mut mismatch.unexpected,
-        &mut mismatch.unusable,
-    ] {
-        names.iter_mut().for_each(|name| *name = in_file(name));
-    }
-    let foreign = foreign.into_iter().map(|tensor| tensor.name);
-    mismatch.unexpected.extend(foreign);
-    Err(mismatch.into())
+    NAMES.load_exact(config.init(device), tensors, source)
 }
 
 /// Every parameter under torchvision's name and in PyTorch's layout, sorted by name: what [`load`]
 /// takes.
 pub fn checkpoint_tensors(encoder: &ResidualEncoder) -> Vec<StoredTensor> {
-    let tensors = module_tensors(encoder).into_iter();
-    let mut tensors: Vec<_> = tensors.map(|tensor| renamed(tensor, in_file)).collect();
-    tensors.sort_by(|a, b| a.name.cmp(&b.name));
-    tensors
-}
-
-fn in_network(name: &str) -> String {
-    NAMES.iter().fold(name.to_string(), |name, (ours, theirs)| {
-        name.replacen(theirs, ours, 1)
-    })
-}
-
-fn in_file(name: &str) -> String {
-    NAMES.iter().fold(name.to_string(), |name, (ours, theirs)| {
-        name.replacen(ours, theirs, 1)
-    })
-}
-
-/// The same tensor under another name, and without the identity of the parameter that it came from:
-/// what is loaded is a parameter of its own.
-fn renamed(mut tensor: StoredTensor, name: fn(&str) -> String) -> StoredTensor {
-    tensor.name = name(&tensor.name);
-    tensor.param_id = None;
-    tensor
+    NAMES.tensors(encoder)
 }
 
 #[cfg(test)]
@@ -100,6 +50,7 @@ mod tests {
     use crate::config::tests::tiny;
     use burn::store::bridge;
     use burn::tensor::{Distribution, TensorData};
+    use svg_nn::Mismatch;
 
     fn mismatch(tensors: Vec<StoredTensor>) -> Mismatch {
         match load(&tiny(), tensors, "test", &Default::default()) {

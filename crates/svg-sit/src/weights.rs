@@ -3,17 +3,17 @@
 use burn::prelude::*;
 use burn::store::bridge;
 use burn::tensor::TensorData;
-use svg_nn::{LoadError, Mismatch, StoredTensor, load_exact, module_tensors};
+use svg_nn::{LoadError, Mismatch, Names, StoredTensor};
 
 use crate::{Sit, SitConfig, sincos_2d};
 
-/// What differs: in the network, and in the file. Read in both directions.
-const NAMES: [(&str, &str); 3] = [
+/// What differs: in the network, and in the file.
+const NAMES: Names = Names(&[
     // Places in a sequence, beside activations.
     ("t_embedder.fc1.", "t_embedder.mlp.0."),
     ("t_embedder.fc2.", "t_embedder.mlp.2."),
     ("adaln.", "adaLN_modulation.1."),
-];
+]);
 
 /// A buffer in the file, computed here.
 const POSITIONS: &str = "pos_embed";
@@ -40,33 +40,19 @@ pub fn load(
     let (positions, tensors): (Vec<_>, Vec<_>) = tensors
         .into_iter()
         .partition(|tensor| tensor.name == POSITIONS);
-    // A name that does not come back is not one of the file, even if it is one of ours.
-    let (known, foreign): (Vec<_>, Vec<_>) = tensors
-        .into_iter()
-        .partition(|tensor| in_file(&in_network(&tensor.name)) == tensor.name);
-    let known = known
-        .into_iter()
-        .map(|tensor| renamed(tensor, in_network))
-        .collect();
-    let (sit, mut mismatch) = match load_exact(config.init(device), known, source) {
-        Ok(sit) => (Some(sit), Mismatch::default()),
+    let empty = || Mismatch {
+        source: source.to_string(),
+        ..Mismatch::default()
+    };
+    let (sit, mut mismatch) = match NAMES.load_exact(config.init(device), tensors, source) {
+        Ok(sit) => (Some(sit), empty()),
         Err(LoadError::Mismatch(mismatch)) => (None, mismatch),
         Err(other) => return Err(other),
     };
-    for names in [
-        &mut mismatch.missing,
-        &mut mismatch.unexpected,
-        &mut mismatch.unusable,
-    ] {
-        names.iter_mut().for_each(|name| *name = in_file(name));
-    }
-    let foreign = foreign.into_iter().map(|tensor| tensor.name);
-    mismatch.unexpected.extend(foreign);
     match positions.first() {
         Some(stored) => mismatch.unusable.extend(other_positions(config, stored)),
         None => mismatch.missing.push(POSITIONS.to_string()),
     }
-    mismatch.source = source.to_string();
     match sit {
         Some(sit) if mismatch.is_empty() => Ok(sit),
         _ => Err(mismatch.into()),
@@ -79,9 +65,8 @@ pub fn checkpoint_tensors(sit: &Sit) -> Vec<StoredTensor> {
     let config = sit.config();
     let positions = TensorData::new(computed(config), shape(config));
     let positions = bridge::from_data(positions, POSITIONS.to_string(), None);
-    let tensors = module_tensors(sit).into_iter();
-    let tensors = tensors.map(|tensor| renamed(tensor, in_file));
-    let mut tensors: Vec<_> = tensors.chain([positions]).collect();
+    let mut tensors = NAMES.tensors(sit);
+    tensors.push(positions);
     tensors.sort_by(|a, b| a.name.cmp(&b.name));
     tensors
 }
@@ -116,26 +101,6 @@ fn other_positions(config: &SitConfig, stored: &StoredTensor) -> Option<String> 
              {columns}"
         )
     })
-}
-
-fn in_network(name: &str) -> String {
-    NAMES.iter().fold(name.to_string(), |name, (ours, theirs)| {
-        name.replacen(theirs, ours, 1)
-    })
-}
-
-fn in_file(name: &str) -> String {
-    NAMES.iter().fold(name.to_string(), |name, (ours, theirs)| {
-        name.replacen(ours, theirs, 1)
-    })
-}
-
-/// The same tensor under another name, and without the identity of the parameter that it came from:
-/// what is loaded is a parameter of its own.
-fn renamed(mut tensor: StoredTensor, name: fn(&str) -> String) -> StoredTensor {
-    tensor.name = name(&tensor.name);
-    tensor.param_id = None;
-    tensor
 }
 
 #[cfg(test)]

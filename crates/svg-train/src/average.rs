@@ -26,6 +26,11 @@ impl<M: Module> Average<M> {
         }
     }
 
+    /// The same average, which follows with another decay from now on.
+    pub fn with_decay(self, decay: f64) -> Self {
+        Self { decay, ..self }
+    }
+
     /// The network with averaged weights, for inference.
     pub fn network(&self) -> &M {
         &self.network

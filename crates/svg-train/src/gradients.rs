@@ -3,7 +3,7 @@
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::prelude::*;
-use svg_nn::sum_of_squares;
+use svg_nn::{ParameterGradients, sum_of_squares};
 
 /// The mean of the gradients of several batches for one module.
 pub struct MeanGradients<M> {
@@ -29,14 +29,7 @@ impl<M: Module> MeanGradients<M> {
     /// The mean, and its Euclidean norm over all parameters. Not finite if any number is not.
     pub fn finish(mut self, module: &M) -> (GradientsParams, f64) {
         let scale = scale(self.sum.grads(), module, 1.0 / self.batches.max(1) as f64);
-        let norm = match scale.squares.is_empty() {
-            true => 0.0,
-            false => {
-                let squares: f32 = Tensor::cat(scale.squares, 0).sum().into_scalar();
-                f64::from(squares).sqrt()
-            }
-        };
-        (scale.scaled, norm)
+        (scale.scaled, norm(scale.squares))
     }
 }
 
@@ -53,6 +46,61 @@ pub(crate) fn scaled<M: Module>(
     factor: f64,
 ) -> GradientsParams {
     scale(gradients, module, factor).scaled
+}
+
+/// Adds gradients that were found without a graph to a collection that has none of them.
+pub(crate) fn register(found: ParameterGradients, gradients: &mut GradientsParams) {
+    let ParameterGradients {
+        vectors,
+        matrices,
+        tokens,
+        kernels,
+    } = found;
+    vectors
+        .into_iter()
+        .for_each(|(id, gradient)| gradients.register(id, gradient));
+    matrices
+        .into_iter()
+        .for_each(|(id, gradient)| gradients.register(id, gradient));
+    tokens
+        .into_iter()
+        .for_each(|(id, gradient)| gradients.register(id, gradient));
+    kernels
+        .into_iter()
+        .for_each(|(id, gradient)| gradients.register(id, gradient));
+}
+
+/// Moves the gradients of `module` from `all` into `clipped`, shortened together to a norm of `longest` if
+/// they are longer. Gives back what is left of `all`, what is clipped, and their norm before.
+pub(crate) fn clipped_into<M: Module>(
+    clipped: GradientsParams,
+    all: GradientsParams,
+    module: &M,
+    longest: f64,
+) -> (GradientsParams, GradientsParams, f64) {
+    let measured = scale(all, module, 1.0);
+    let rest = measured.gradients;
+    let norm = norm(measured.squares);
+    let mut shorten = Scale {
+        gradients: measured.scaled,
+        scaled: clipped,
+        factor: match norm > longest {
+            true => longest / norm,
+            false => 1.0,
+        },
+        squares: Vec::new(),
+    };
+    module.visit(&mut shorten);
+    (rest, shorten.scaled, norm)
+}
+
+/// The Euclidean norm of everything whose sums of squares these are.
+fn norm(squares: Vec<Tensor<1>>) -> f64 {
+    if squares.is_empty() {
+        return 0.0;
+    }
+    let squares: f32 = Tensor::cat(squares, 0).sum().into_scalar();
+    f64::from(squares).sqrt()
 }
 
 fn scale<M: Module>(gradients: GradientsParams, module: &M, factor: f64) -> Scale {
@@ -115,6 +163,29 @@ mod tests {
         let weight = |gradients: GradientsParams| gradients.get::<2>(linear.weight.id).unwrap();
         let difference: f32 = (weight(one) - weight(two)).abs().max().into_scalar();
         assert!(difference < 1e-6, "{difference}");
+    }
+
+    #[test]
+    fn parts_are_clipped_each_by_itself() {
+        let device = Device::default().autodiff();
+        let (one, other) = (
+            LinearConfig::new(2, 3).init(&device),
+            LinearConfig::new(2, 3).init(&device),
+        );
+        let mut all = gradients(&one, &[[3.0, 4.0]]);
+        let mut more = gradients(&other, &[[0.01, 0.02]]);
+        let weight = more.remove::<2>(other.weight.id).unwrap();
+        all.register(other.weight.id, weight.clone());
+        let (rest, clipped, norm) = clipped_into(GradientsParams::new(), all, &one, 0.5);
+        let (rest, clipped, small) = clipped_into(clipped, rest, &other, 0.5);
+        assert!(norm > 0.5 && small < 0.5);
+        let length = |id| clipped.get::<2>(id).unwrap().square().sum();
+        let bias = clipped.get::<1>(one.bias.as_ref().unwrap().id).unwrap();
+        let squares: f32 = (length(one.weight.id) + bias.square().sum()).into_scalar();
+        assert!((squares - 0.25).abs() < 1e-6);
+        let same = clipped.get::<2>(other.weight.id).unwrap().into_data();
+        same.assert_eq(&weight.into_data(), true);
+        assert!(rest.is_empty());
     }
 
     #[test]

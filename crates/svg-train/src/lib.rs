@@ -26,6 +26,7 @@
 //! assert!(!Start::OptimizerSteps(5_001).generator_is_active(2_500));
 //! ```
 //!
+//! - [`pretrain`]: an encoder of one's own
 //! - [`autoencoder`]: the first stage, its losses and its run
 //! - [`flow`]: the second stage, a velocity network in the space of the first
 //! - [`mod@run`]: what all trainings share: folder, loop, checkpoints, logs
@@ -52,6 +53,7 @@ pub mod cache;
 pub mod data;
 pub mod flow;
 pub mod log;
+pub mod pretrain;
 pub mod run;
 
 pub use adamw::AdamW;

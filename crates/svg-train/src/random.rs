@@ -14,6 +14,10 @@ pub(crate) enum Purpose {
     Residual = 3,
     /// The times and the dropped labels of a flow.
     Flow = 4,
+    /// Crops, colours and blur of the views of a picture.
+    Views = 5,
+    /// Which patches are hidden from a student.
+    Masks = 6,
 }
 
 /// A generator keyed by its purpose, the seed and two numbers.
@@ -31,4 +35,24 @@ pub(crate) fn generator(purpose: Purpose, seed: u64, first: u64, second: u64) ->
 /// Uniform in [0, 1).
 pub(crate) fn fraction(random: &mut impl Rng) -> f64 {
     (random.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+}
+
+/// A number below `bound`, uniform but for a bias of at most `bound / 2^64`.
+///
+/// It is made here and not by rand, which may change its way from one version to the next: an order
+/// must survive an update.
+pub(crate) fn below(random: &mut impl Rng, bound: u64) -> u64 {
+    ((u128::from(random.next_u64()) * u128::from(bound)) >> 64) as u64
+}
+
+/// Uniform in [low, high).
+pub(crate) fn between(random: &mut impl Rng, low: f64, high: f64) -> f64 {
+    low + (high - low) * fraction(random)
+}
+
+/// Every order equally often, by Fisher and Yates's algorithm.
+pub(crate) fn shuffle<T>(items: &mut [T], random: &mut impl Rng) {
+    for last in (1..items.len()).rev() {
+        items.swap(last, below(random, last as u64 + 1) as usize);
+    }
 }

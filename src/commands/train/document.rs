@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use svg_train::autoencoder::AutoencoderTraining;
 use svg_train::flow::FlowTraining;
+use svg_train::pretrain::Pretraining;
 
 /// A training as a document with presets.
 pub trait Document: PartialEq + Sized {
@@ -26,6 +27,18 @@ impl Document for AutoencoderTraining {
 }
 
 impl Document for FlowTraining {
+    fn preset(name: &str) -> Option<Self> {
+        Self::preset(name)
+    }
+    fn preset_names() -> Vec<&'static str> {
+        Self::preset_names().collect()
+    }
+    fn from_json(text: &str) -> Result<Self, String> {
+        Self::from_json(text)
+    }
+}
+
+impl Document for Pretraining {
     fn preset(name: &str) -> Option<Self> {
         Self::preset(name)
     }

@@ -3,7 +3,10 @@
 mod autoencoder;
 mod document;
 mod flow;
-mod watch;
+pub mod watch;
+
+pub use document::configuration;
+pub use watch::{Watch, report};
 
 use anyhow::Result;
 use clap::{Args, Subcommand};

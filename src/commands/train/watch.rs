@@ -1,22 +1,23 @@
 //! A run as seen on a terminal.
 
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 use svg_train::log::Scalars;
 use svg_train::run::{Ended, Headline, Observer};
+
+use crate::interrupt::Interrupt;
 
 /// Where nobody watches, a line so often.
 const QUIET: Duration = Duration::from_secs(30);
 
 /// A progress bar with losses, images per second and what is left; lines where there is no terminal.
 pub struct Watch {
+    title: String,
     bar: ProgressBar,
-    stop: Arc<AtomicBool>,
+    interrupt: Interrupt,
     headlines: &'static [Headline],
     images_per_step: u64,
     began: (u64, Instant),
@@ -26,23 +27,21 @@ pub struct Watch {
 impl Watch {
     /// Listens for Ctrl-C from now on.
     pub fn new() -> Result<Self> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let asked = stop.clone();
-        ctrlc::set_handler(move || {
-            if asked.swap(true, Ordering::SeqCst) {
-                std::process::exit(130);
-            }
-            eprintln!("\nfinishing the step and writing a checkpoint; Ctrl-C again exits at once");
-        })
-        .context("cannot listen for Ctrl-C")?;
         Ok(Self {
+            title: String::new(),
             bar: ProgressBar::hidden(),
-            stop,
+            interrupt: Interrupt::listen()?,
             headlines: &[],
             images_per_step: 1,
             began: (0, Instant::now()),
             printed: Instant::now(),
         })
+    }
+
+    /// Says before the steps which part of a longer work they are.
+    pub fn with_title(mut self, title: &str) -> Self {
+        self.title = format!("{title}: ");
+        self
     }
 
     pub fn finish(&self) {
@@ -64,9 +63,12 @@ impl Observer for Watch {
     fn begins(&mut self, step: u64, steps: u64, images_per_step: u64) {
         self.images_per_step = images_per_step;
         self.began = (step, Instant::now());
-        let style = ProgressStyle::with_template("step {pos}/{len} [{wide_bar}] {msg}, {eta} left");
+        let style =
+            ProgressStyle::with_template("{prefix}step {pos}/{len} [{wide_bar}] {msg}, {eta} left");
         let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-        self.bar = ProgressBar::new(steps).with_style(style.progress_chars("=> "));
+        self.bar = ProgressBar::new(steps)
+            .with_style(style.progress_chars("=> "))
+            .with_prefix(self.title.clone());
         // The time that is left follows from the steps of this process, not of those before it.
         self.bar.set_position(step);
         self.bar.reset_eta();
@@ -86,7 +88,7 @@ impl Observer for Watch {
         let message = figures.join(", ");
         if self.bar.is_hidden() && self.printed.elapsed() >= QUIET {
             self.printed = Instant::now();
-            eprintln!("step {step}: {message}");
+            eprintln!("{}step {step}: {message}", self.title);
         }
         self.bar.set_message(message);
         self.bar.set_position(step);
@@ -97,7 +99,7 @@ impl Observer for Watch {
     }
 
     fn wants_to_stop(&self) -> bool {
-        self.stop.load(Ordering::SeqCst)
+        self.interrupt.is_asked()
     }
 }
 

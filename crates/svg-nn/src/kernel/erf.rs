@@ -42,6 +42,20 @@ vectorised! {
     }
 }
 
+vectorised! {
+    /// The gradient at `x` of [`gelu`] in place of `dy`, the one at its result: `Phi(x) + x phi(x)`, with the
+    /// distribution and the density of the normal law.
+    pub fn gelu_backward(x: &[f32], dy: &mut [f32]) {
+        // 1 / sqrt(2 pi)
+        const PEAK: f32 = 0.398_942_3;
+        for (x, dy) in x.iter().zip(dy) {
+            let tail = 0.5 * erfc(x.abs() * std::f32::consts::FRAC_1_SQRT_2);
+            let below = if *x >= 0.0 { 1.0 - tail } else { tail };
+            *dy *= below + *x * (PEAK * exp(-0.5 * *x * *x));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,6 +78,22 @@ mod tests {
             let error = (f64::from(erfc(x)) - (1.0 - erf(f64::from(x)))).abs();
             assert!(error < 2e-7, "erfc({x}): error {error:e}");
         }
+    }
+
+    #[test]
+    fn the_slope_of_gelu_is_right_and_ends_at_zero_and_one() {
+        let x: Vec<f32> = (-5_000..5_000).map(|i| i as f32 * 1e-3 + 3e-4).collect();
+        let mut slopes = vec![1.0; x.len()];
+        gelu_backward(&x, &mut slopes);
+        for (x, slope) in x.into_iter().map(f64::from).zip(slopes) {
+            let density = (-0.5 * x * x).exp() / std::f64::consts::TAU.sqrt();
+            let below = 0.5 * (1.0 + erf(x * std::f64::consts::FRAC_1_SQRT_2));
+            let error = (f64::from(slope) - (below + x * density)).abs();
+            assert!(error < 3e-7, "at {x}: error {error:e}");
+        }
+        let mut ends = [2.0; 4];
+        gelu_backward(&[-1e30, -20.0, 20.0, 1e30], &mut ends);
+        assert_eq!(ends, [0.0, 0.0, 2.0, 2.0]);
     }
 
     #[test]

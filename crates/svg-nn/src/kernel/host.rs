@@ -40,12 +40,22 @@ pub fn gelu_tanh(x: Tensor<3>) -> Tensor<3> {
 }
 
 /// In place of `dy`, if nobody else holds it.
+pub fn gelu_backward(x: Tensor<3>, dy: Tensor<3>) -> Tensor<3> {
+    through(x, dy, erf::gelu_backward)
+}
+
+/// In place of `dy`, if nobody else holds it.
 pub fn gelu_tanh_backward(x: Tensor<3>, dy: Tensor<3>) -> Tensor<3> {
+    through(x, dy, exp::gelu_tanh_backward)
+}
+
+/// A gradient number by number in place of `dy`.
+fn through(x: Tensor<3>, dy: Tensor<3>, step: fn(&[f32], &mut [f32])) -> Tensor<3> {
     let device = x.device();
     let (x, mut dy) = (x.into_data(), dy.into_data());
     let pieces = numbers_mut(&mut dy).par_chunks_mut(CHUNK);
     let pieces = numbers(&x).par_chunks(CHUNK).zip(pieces);
-    pieces.for_each(|(x, dy)| exp::gelu_tanh_backward(x, dy));
+    pieces.for_each(|(x, dy)| step(x, dy));
     Tensor::from_data(dy, &device)
 }
 
@@ -108,6 +118,15 @@ pub fn packed_attention(qkv: Tensor<5>, rotation: Option<&Rotation>) -> Tensor<3
         }
     });
     Tensor::from_data(TensorData::new(out, [batch, tokens, width]), &device)
+}
+
+/// In place of `qkv`, if nobody else holds it.
+pub fn rotate_packed(qkv: Tensor<5>, rotation: &Rotation) -> Tensor<5> {
+    let device = qkv.device();
+    let [.., heads, head_dim] = qkv.dims();
+    let mut qkv = qkv.into_data();
+    rotate_in_place(numbers_mut(&mut qkv), rotation, heads * head_dim, head_dim);
+    Tensor::from_data(qkv, &device)
 }
 
 fn rotate_in_place(qkv: &mut [f32], rotation: &Rotation, width: usize, head_dim: usize) {

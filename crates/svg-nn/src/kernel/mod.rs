@@ -50,6 +50,17 @@ pub(crate) fn gelu(x: Tensor<3>) -> Tensor<3> {
     }
 }
 
+/// The gradient of [`gelu`] at `x`, given the one at its result: `Phi(x) + x phi(x)`.
+pub(crate) fn gelu_backward(x: Tensor<3>, dy: Tensor<3>) -> Tensor<3> {
+    if on_host(&x) && on_host(&dy) {
+        return host::gelu_backward(x, dy);
+    }
+    let (x, dtype) = (x.cast(DType::F32), dy.dtype());
+    let below = ((x.clone() * std::f64::consts::FRAC_1_SQRT_2).erf() + 1.0) * 0.5;
+    let density = (x.clone().square() * -0.5).exp() * std::f64::consts::TAU.sqrt().recip();
+    (dy.cast(DType::F32) * (below + x * density)).cast(dtype)
+}
+
 /// `x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2`.
 pub(crate) fn gelu_tanh(x: Tensor<3>) -> Tensor<3> {
     match on_host(&x) {
@@ -84,6 +95,19 @@ pub(crate) fn column_sums<const D: usize>(rows: Tensor<D>) -> Tensor<1> {
         .reshape([count, width])
         .sum_dim(0)
         .reshape([width])
+}
+
+/// Queries and keys of a packed projection turned, values as they are.
+///
+/// # Shapes
+///
+/// - qkv and output: `[batch, tokens, 3, heads, head_dim]`
+pub(crate) fn rotate_packed(qkv: Tensor<5>, rotation: &Rotation) -> Tensor<5> {
+    if on_host(&qkv) {
+        return host::rotate_packed(qkv, rotation);
+    }
+    let turned = rotation.rotate(qkv.clone().narrow(2, 0, 2));
+    Tensor::cat(vec![turned, qkv.narrow(2, 2, 1)], 2)
 }
 
 /// The gradient of [`packed_attention`] without rotation, given the one at its result.
@@ -191,6 +215,26 @@ mod tests {
         let x = random([3, 41, 1001]);
         let expected = activation::gelu(x.clone()).into_data();
         let out = gelu(x).into_data();
+        out.assert_approx_eq::<f32>(&expected, Tolerance::absolute(1e-6));
+    }
+
+    #[test]
+    fn both_forms_of_the_gradient_of_gelu_agree() {
+        let (x, dy) = (random([3, 41, 1001]), random([3, 41, 1001]));
+        let [gx, gdy] = [&x, &dy].map(|tensor| Tensor::from_inner(tensor.clone()));
+        let expected = gelu_backward(gx, gdy).into_data();
+        let out = gelu_backward(x, dy).into_data();
+        out.assert_approx_eq::<f32>(&expected, Tolerance::absolute(2e-6));
+    }
+
+    #[test]
+    fn both_forms_of_a_turn_agree() {
+        let qkv = random([2, 5, 3, 3, 16]);
+        let angles: Vec<f64> = (0..3 * 8).map(|i| i as f64).collect();
+        let turn = |device: &Device| Rotation::from_angles(&angles, 16, 2, device);
+        let graph = Tensor::from_inner(qkv.clone());
+        let expected = rotate_packed(graph, &turn(&Device::default().autodiff())).into_data();
+        let out = rotate_packed(qkv, &turn(&Device::default())).into_data();
         out.assert_approx_eq::<f32>(&expected, Tolerance::absolute(1e-6));
     }
 

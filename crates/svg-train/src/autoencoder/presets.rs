@@ -12,7 +12,7 @@ use crate::data::{CropRule, Recipe, Smaller};
 /// A preset: the name of its file and how to make it.
 type Preset = (&'static str, fn() -> AutoencoderTraining);
 
-const PRESETS: [Preset; 5] = [
+const PRESETS: [Preset; 6] = [
     ("autoencoder_svg_256", AutoencoderTraining::svg),
     ("autoencoder_reference_256", AutoencoderTraining::reference),
     ("autoencoder_cifar10", AutoencoderTraining::cifar10),
@@ -20,6 +20,7 @@ const PRESETS: [Preset; 5] = [
         "autoencoder_cifar10_semantic",
         AutoencoderTraining::cifar10_semantic,
     ),
+    ("autoencoder_shapes", AutoencoderTraining::demo),
     ("autoencoder_tiny", AutoencoderTraining::tiny),
 ];
 
@@ -164,6 +165,37 @@ impl AutoencoderTraining {
                     .to_string(),
             autoencoder: AutoencoderConfig::new(decoder),
             ..whole
+        }
+    }
+
+    /// The first stage of `svg demo`: minutes on two cores, in the features of the embedded encoder.
+    pub fn demo() -> Self {
+        let small = Self::cifar10();
+        let decoder = DecoderConfig {
+            in_channels: 96 + 8,
+            ..small.autoencoder.decoder.clone()
+        };
+        Self {
+            about: "The first stage of svg demo: pictures of ten figures, the embedded encoder, and \
+                    neither critic nor perceptual loss, since weights of VGG are a file of their own. svg \
+                    demo --out RUN."
+                .to_string(),
+            autoencoder: AutoencoderConfig {
+                decoder,
+                ..small.autoencoder.clone()
+            },
+            steps: 500,
+            optimizer: AdamSettings {
+                learning_rate: 1e-3,
+                ..small.optimizer
+            },
+            objective: Objective::new().with_perceptual_weight(0.0),
+            average_decay: Some(0.99),
+            checkpoint_every: 100,
+            checkpoints_kept: 1,
+            samples_every: 100,
+            samples: 32,
+            ..small
         }
     }
 

@@ -1,17 +1,9 @@
 //! The random numbers of one picture.
 
-use rand::Rng;
 use rand::rngs::ChaCha8Rng;
 
+pub(super) use crate::random::below;
 use crate::random::{Purpose, generator};
-
-/// A number below `bound`, uniform but for a bias of at most `bound / 2^64`.
-///
-/// It is made here and not by rand, which may change its way from one version to the next: an order
-/// must survive an update.
-pub(super) fn below(generator: &mut ChaCha8Rng, bound: u64) -> u64 {
-    ((u128::from(generator.next_u64()) * u128::from(bound)) >> 64) as u64
-}
 
 /// The random numbers of one picture in one epoch.
 ///
@@ -40,6 +32,8 @@ impl Draw {
 
 #[cfg(test)]
 mod tests {
+    use rand::Rng;
+
     use super::*;
 
     const DRAW: Draw = Draw {

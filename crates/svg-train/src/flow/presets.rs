@@ -10,10 +10,11 @@ use crate::flow::{
 /// A preset: the name of its file and how to make it.
 type Preset = (&'static str, fn() -> FlowTraining);
 
-const PRESETS: [Preset; 4] = [
+const PRESETS: [Preset; 5] = [
     ("flow_svg_xl_256", FlowTraining::svg_xl),
     ("flow_svg_b_256", FlowTraining::svg_b),
     ("flow_cifar10", FlowTraining::cifar10),
+    ("flow_shapes", FlowTraining::demo),
     ("flow_tiny", FlowTraining::tiny),
 ];
 
@@ -130,6 +131,35 @@ impl FlowTraining {
                 shift: 0.4,
             },
             ..published
+        }
+    }
+
+    /// The second stage of `svg demo`: minutes on two cores, in the latents of `autoencoder_shapes`.
+    pub fn demo() -> Self {
+        let small = Self::cifar10();
+        Self {
+            about: "The second stage of svg demo, in the latents of a bundle made by \
+                    autoencoder_shapes.json. svg demo --out RUN."
+                .to_string(),
+            sit: SitConfig {
+                in_channels: 96 + 8,
+                d_model: 192,
+                n_layers: 6,
+                n_heads: 6,
+                d_ff: 768,
+                ..small.sit.clone()
+            },
+            steps: 1_500,
+            optimizer: AdamWSettings {
+                learning_rate: 1e-3,
+                warmup_steps: 100,
+                ..small.optimizer
+            },
+            average_decay: 0.995,
+            checkpoint_every: 150,
+            checkpoints_kept: 1,
+            samples_every: 500,
+            ..small
         }
     }
 

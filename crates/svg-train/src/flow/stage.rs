@@ -10,7 +10,7 @@ use crate::adamw::AdamW;
 use crate::average::Average;
 use crate::flow::FlowTraining;
 use crate::flow::draws::Draws;
-use crate::gradients::{MeanGradients, scaled};
+use crate::gradients::{MeanGradients, register, scaled};
 use crate::identity::name_parameters;
 use crate::log::Scalars;
 use crate::parallel::Replicas;
@@ -166,12 +166,7 @@ pub fn flow_gradients(
     let squares: f32 = sum_of_squares(error.clone()).into_scalar();
     let found = recording.backward(error * (2.0 / count));
     let mut gradients = GradientsParams::new();
-    for (id, gradient) in found.vectors {
-        gradients.register(id, gradient);
-    }
-    for (id, gradient) in found.matrices {
-        gradients.register(id, gradient);
-    }
+    register(found, &mut gradients);
     (f64::from(squares) / count, gradients)
 }
 

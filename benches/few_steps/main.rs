@@ -1,17 +1,17 @@
 //! Why separated classes need fewer steps, in two dimensions and in closed form.
 //!
 //! ```text
-//! cargo run --release --example toy_flow -- toy_flow.svg
+//! cargo bench --bench few_steps -- few_steps.svg
 //! ```
 //!
 //! Noise flows to data of two classes, each a round Gaussian. The variance of the data is always 1 for
 //! each channel, as that of normalised latents is; what varies is how far apart the classes are,
-//! measured in their own deviations. It prints a table and draws the fields: figure 4b of arXiv
-//! 2510.15301 with numbers.
+//! measured in their own deviations. It prints a table, and draws the fields into a file that is
+//! named: figure 4b of arXiv 2510.15301 with numbers.
 
 mod picture;
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use anyhow::Result;
 use burn::prelude::*;
@@ -132,9 +132,10 @@ fn unit(x: Tensor<3>) -> Tensor<3> {
 }
 
 fn main() -> Result<()> {
-    let out = std::env::args_os()
-        .nth(1)
-        .map_or(PathBuf::from("toy_flow.svg"), PathBuf::from);
+    // Cargo adds a flag of its own.
+    let out = std::env::args()
+        .skip(1)
+        .find(|word| !word.starts_with("--"));
     let device = Device::default();
     device.seed(0);
     let draw = || Tensor::<3>::random([1, SAMPLES, 2], Distribution::Normal(0.0, 1.0), &device);
@@ -169,7 +170,9 @@ fn main() -> Result<()> {
             println!("{:indent$}{name:<6}{shown}{enough:>12}", "");
         }
     }
-    picture::draw(&out, &noise)?;
-    println!("\nThe picture is {}.", out.display());
+    if let Some(out) = out {
+        picture::draw(Path::new(&out), &noise)?;
+        println!("\nThe picture is {out}.");
+    }
     Ok(())
 }

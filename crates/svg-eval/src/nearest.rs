@@ -1,0 +1,219 @@
+//! Classes by the neighbours that are known.
+
+use burn::prelude::*;
+
+/// Similarities that are on the host at once.
+const AT_ONCE: usize = 1 << 22;
+
+/// Weighted classification by nearest neighbours (Wu et al., 2018, arXiv 1805.01978; used by DINO, arXiv
+/// 2104.14294): each of the most similar known features votes for its class with
+/// `exp(cosine similarity / temperature)`.
+///
+/// Nothing is trained, so the accuracy speaks of the features alone.
+///
+/// ```
+/// use burn::prelude::*;
+/// use svg_eval::NearestNeighbours;
+///
+/// let device = Device::default();
+/// let known = Tensor::from_floats([[1.0, 0.0], [0.0, 1.0]], &device);
+/// let asked = Tensor::from_floats([[5.0, 1.0], [-1.0, 2.0]], &device);
+/// let said = NearestNeighbours::default().classify(known, &[0, 1], asked);
+/// assert_eq!(said, [0, 1]);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NearestNeighbours {
+    /// How many vote; all of them where fewer are known. Default: 20.
+    pub neighbours: usize,
+    /// The lower, the more the nearest outvote the others. Default: 0.07.
+    pub temperature: f64,
+}
+
+impl Default for NearestNeighbours {
+    fn default() -> Self {
+        Self {
+            neighbours: 20,
+            temperature: 0.07,
+        }
+    }
+}
+
+impl NearestNeighbours {
+    /// The class of each feature that is asked for.
+    ///
+    /// Among neighbours that are equally similar the first is taken, among classes with equal votes the
+    /// lowest. A feature of zeros is similar to nothing, with the similarity 0.
+    ///
+    /// # Shapes
+    ///
+    /// - known: `[n, channels]`, with `n` labels
+    /// - asked: `[m, channels]`
+    /// - output: `m` labels
+    ///
+    /// # Panics
+    ///
+    /// If nothing is known, the number of labels is not that of the known features, the channels differ, there
+    /// are no neighbours or the temperature is not positive.
+    pub fn classify(&self, known: Tensor<2>, labels: &[usize], asked: Tensor<2>) -> Vec<usize> {
+        let [count, _] = known.dims();
+        self.classify_in(known, labels, asked, (AT_ONCE / count.max(1)).max(1))
+    }
+
+    /// With so many features asked for at once.
+    fn classify_in(
+        &self,
+        known: Tensor<2>,
+        labels: &[usize],
+        asked: Tensor<2>,
+        chunk: usize,
+    ) -> Vec<usize> {
+        let ([count, channels], given) = (known.dims(), labels.len());
+        assert!(count > 0, "there is no neighbour, for nothing is known");
+        assert!(count == given, "{given} labels for {count} features");
+        assert_shape!(asked, [_, channels]);
+        assert!(self.neighbours > 0, "somebody must vote");
+        let temperature = self.temperature;
+        assert!(
+            temperature > 0.0,
+            "the temperature {temperature} is not positive"
+        );
+        if asked.dims()[0] == 0 {
+            return Vec::new();
+        }
+        let known = unit(known).transpose();
+        let chunks = asked.split(chunk, 0).into_iter();
+        chunks
+            .flat_map(|asked| {
+                let data = unit(asked).matmul(known.clone()).into_data(); // [chunk, n]
+                let similarities = data.convert::<f32>();
+                let rows = similarities.iter::<f32>().collect::<Vec<_>>();
+                rows.chunks_exact(count)
+                    .map(|row| self.vote(row, labels))
+                    .collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
+    /// What the neighbours of one feature say, which is `similarities` to all that are known.
+    fn vote(&self, similarities: &[f32], labels: &[usize]) -> usize {
+        let mut nearest: Vec<usize> = (0..similarities.len()).collect();
+        let closer = |a: &usize, b: &usize| {
+            let by_similarity = similarities[*b].total_cmp(&similarities[*a]);
+            by_similarity.then(a.cmp(b))
+        };
+        if self.neighbours < nearest.len() {
+            nearest.select_nth_unstable_by(self.neighbours - 1, closer);
+            nearest.truncate(self.neighbours);
+        }
+        nearest.sort_unstable_by(closer);
+        // Only ratios count, and against the best no vote of a low temperature underflows with all others.
+        let best = f64::from(similarities[nearest[0]]);
+        let classes = nearest.iter().map(|&at| labels[at] + 1).max();
+        let mut votes = vec![0.0; classes.unwrap_or(0)];
+        for &at in &nearest {
+            votes[labels[at]] += ((f64::from(similarities[at]) - best) / self.temperature).exp();
+        }
+        let first = (0, f64::MIN);
+        let most =
+            votes.iter().enumerate().fold(
+                first,
+                |most, (class, &vote)| {
+                    if vote > most.1 { (class, vote) } else { most }
+                },
+            );
+        most.0
+    }
+}
+
+/// `x / |x|`
+fn unit(features: Tensor<2>) -> Tensor<2> {
+    let lengths = features.clone().square().sum_dim(1).sqrt();
+    features / lengths.clamp_min(1e-12)
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Distribution, TensorData};
+
+    use super::*;
+
+    /// Unit vectors of the plane at these degrees.
+    fn at(degrees: &[f32]) -> Tensor<2> {
+        let points = degrees.iter().flat_map(|degree| {
+            let (sin, cos) = degree.to_radians().sin_cos();
+            [cos, sin]
+        });
+        let data = TensorData::new(points.collect::<Vec<f32>>(), [degrees.len(), 2]);
+        Tensor::from_data(data, &Device::default())
+    }
+
+    fn nearest(neighbours: usize, temperature: f64) -> NearestNeighbours {
+        NearestNeighbours {
+            neighbours,
+            temperature,
+        }
+    }
+
+    #[test]
+    fn one_neighbour_is_the_nearest_by_angle_and_not_by_length() {
+        let known = at(&[0.0, 40.0, 90.0]);
+        let said = nearest(1, 0.07).classify(known, &[2, 0, 1], at(&[15.0, 30.0, 80.0]) * 7.0);
+        assert_eq!(said, [2, 0, 1]);
+    }
+
+    /// Votes of class 0: `exp(1 / T)`; of class 1: `2 exp(cos 60 / T)`. They are equal at `T = 1 / (2 ln 2)`.
+    #[test]
+    fn the_temperature_decides_between_one_that_is_near_and_two_that_are_far() {
+        let (known, labels) = (at(&[0.0, 60.0, -60.0]), [0, 1, 1]);
+        let equal = 0.5 / 2f64.ln();
+        for (temperature, class) in [(0.99 * equal, 0), (1.01 * equal, 1), (1e-9, 0), (1e9, 1)] {
+            let said = nearest(3, temperature).classify(known.clone(), &labels, at(&[0.0]));
+            assert_eq!(said, [class], "at {temperature}");
+        }
+    }
+
+    #[test]
+    fn only_so_many_neighbours_vote() {
+        let (known, labels) = (at(&[0.0, 20.0, 30.0]), [1, 0, 0]);
+        let said = |count| nearest(count, 10.0).classify(known.clone(), &labels, at(&[1.0]));
+        assert_eq!([said(1), said(3), said(50)], [[1], [0], [0]]);
+    }
+
+    #[test]
+    fn of_equal_votes_the_lower_class_wins_and_of_equal_neighbours_the_first() {
+        let known = Tensor::from_floats([[1.0, 0.0], [0.0, 1.0]], &Device::default());
+        let asked = Tensor::from_floats([[1.0, 1.0], [0.0, 0.0]], &Device::default());
+        let said = |count, labels: &[usize]| {
+            nearest(count, 0.07).classify(known.clone(), labels, asked.clone())
+        };
+        assert_eq!(said(2, &[3, 1]), [1, 1]);
+        assert_eq!(said(1, &[3, 1]), [3, 3]);
+    }
+
+    #[test]
+    fn it_does_not_matter_how_many_are_asked_for_at_once() {
+        let random = |count| {
+            let all = Distribution::Normal(0.0, 1.0);
+            Tensor::<2>::random([count, 8], all, &Device::default())
+        };
+        let (known, asked) = (random(60), random(25));
+        let labels: Vec<usize> = (0..60).map(|index| index % 4).collect();
+        let probe = NearestNeighbours::default();
+        let whole = probe.classify(known.clone(), &labels, asked.clone());
+        for chunk in [1, 7, 25] {
+            let parts = probe.classify_in(known.clone(), &labels, asked.clone(), chunk);
+            assert_eq!(parts, whole);
+        }
+        assert!(
+            probe
+                .classify(known, &labels, Tensor::empty([0, 8], &Device::default()))
+                .is_empty()
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "1 labels for 2 features")]
+    fn a_feature_without_a_label_panics() {
+        NearestNeighbours::default().classify(at(&[0.0, 1.0]), &[0], at(&[0.0]));
+    }
+}

@@ -1,0 +1,225 @@
+//! How a picture becomes views, as a document.
+
+use serde::{Deserialize, Serialize};
+
+/// Crops of one kind: where they are cut and how large they become.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CropSettings {
+    /// Side of the view, in pixels.
+    pub size: u32,
+    /// The least and the largest share of the picture's area, between which a crop's is uniform.
+    pub scale: [f64; 2],
+}
+
+/// Random changes of colour, as torchvision's `ColorJitter`: brightness, contrast, saturation and hue,
+/// in an order that is drawn for each view.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JitterSettings {
+    /// Share of the views whose colours are changed.
+    pub probability: f64,
+    /// All colours are multiplied by a number uniform within this much of 1. 0 for none.
+    pub brightness: f64,
+    /// The distance from the mean grey of the view is, likewise.
+    pub contrast: f64,
+    /// The distance of each pixel from its own grey is, likewise.
+    pub saturation: f64,
+    /// Hues are turned by a share of the circle, uniform up to this much to either side; at most 0.5.
+    pub hue: f64,
+}
+
+/// The views of a picture that a student and a teacher are shown: two global crops and some local ones,
+/// each cut, mirrored, turned and coloured on its own.
+///
+/// This is DINOv2's multi-crop augmentation, in its order: crop, mirror, jitter, grey, blur, solarise.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ViewsSettings {
+    /// The two crops that both networks see.
+    pub global: CropSettings,
+    /// The crops that the student alone sees.
+    pub local: CropSettings,
+    /// How many of those there are.
+    pub local_count: usize,
+    /// The least and the largest width of a crop over its height, between which the logarithm is
+    /// uniform. Usually 3/4 and 4/3.
+    pub ratio: [f64; 2],
+    /// Share of the views that are mirrored left to right.
+    pub flip: f64,
+    /// Whether views are turned by 0, 1, 2 or 3 quarters, too: for pictures that have no up.
+    pub turn: bool,
+    /// Changes of colour.
+    pub jitter: JitterSettings,
+    /// Share of the views that lose their colours.
+    pub grey: f64,
+    /// Share of the views that are blurred: of the first global crops, of the second, of the local ones.
+    /// The deviation is uniform between 0.1 and 2 pixels, and the kernel has 9.
+    pub blur: [f64; 3],
+    /// Share of the second global crops whose upper half of levels is inverted.
+    pub solarize: f64,
+}
+
+/// What is special about one of the views.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct View {
+    pub crop: CropSettings,
+    pub blur: f64,
+    pub solarize: f64,
+}
+
+impl ViewsSettings {
+    /// The views in their order: two global ones, then the local ones.
+    pub(super) fn views(&self) -> Vec<View> {
+        let view = |crop, blur, solarize| View {
+            crop,
+            blur,
+            solarize,
+        };
+        let mut views = vec![
+            view(self.global, self.blur[0], 0.0),
+            view(self.global, self.blur[1], self.solarize),
+        ];
+        views.extend((0..self.local_count).map(|_| view(self.local, self.blur[2], 0.0)));
+        views
+    }
+
+    /// What makes no sense in these settings for a network with patches of `patch` pixels, in words,
+    /// with what to set; `None` if all does. Fields are named as those of a field `views`.
+    pub fn nonsense(&self, patch: usize) -> Option<String> {
+        let crops = [("global", &self.global), ("local", &self.local)];
+        for (name, crop) in crops {
+            let size = crop.size as usize;
+            if size == 0 || !size.is_multiple_of(patch) {
+                return Some(format!(
+                    "views.{name}.size is {size}; it must be a multiple of the patch, so set it to {}",
+                    size.div_ceil(patch).max(1) * patch
+                ));
+            }
+            let [low, high] = crop.scale;
+            if !(low > 0.0 && low <= high && high <= 1.0) {
+                return Some(format!(
+                    "views.{name}.scale is [{low}, {high}]; it must be two shares of the picture's \
+                     area, above 0, at most 1, the smaller first"
+                ));
+            }
+        }
+        let [low, high] = self.ratio;
+        if !(low > 0.0 && low <= high && high.is_finite()) {
+            return Some(format!(
+                "views.ratio is [{low}, {high}]; it must be two positive numbers, the smaller first, \
+                 such as [0.75, 1.3333]"
+            ));
+        }
+        let jitter = &self.jitter;
+        let bounded = [
+            ("flip", self.flip, 1.0),
+            ("jitter.probability", jitter.probability, 1.0),
+            ("jitter.brightness", jitter.brightness, 1.0),
+            ("jitter.contrast", jitter.contrast, 1.0),
+            ("jitter.saturation", jitter.saturation, 1.0),
+            ("jitter.hue", jitter.hue, 0.5),
+            ("grey", self.grey, 1.0),
+            ("blur[0]", self.blur[0], 1.0),
+            ("blur[1]", self.blur[1], 1.0),
+            ("blur[2]", self.blur[2], 1.0),
+            ("solarize", self.solarize, 1.0),
+        ];
+        bounded.iter().find_map(|(name, value, high)| {
+            let inside = (0.0..=*high).contains(value);
+            (!inside).then(|| format!("views.{name} is {value}; it must lie between 0 and {high}"))
+        })
+    }
+}
+
+/// Settings that change neither places nor colours by chance more than must be.
+#[cfg(test)]
+pub(super) fn plain() -> ViewsSettings {
+    ViewsSettings {
+        global: CropSettings {
+            size: 16,
+            scale: [0.4, 1.0],
+        },
+        local: CropSettings {
+            size: 8,
+            scale: [0.1, 0.4],
+        },
+        local_count: 3,
+        ratio: [0.75, 4.0 / 3.0],
+        flip: 0.0,
+        turn: false,
+        jitter: JitterSettings {
+            probability: 0.0,
+            brightness: 0.4,
+            contrast: 0.4,
+            saturation: 0.2,
+            hue: 0.1,
+        },
+        grey: 0.0,
+        blur: [0.0; 3],
+        solarize: 0.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_survive_their_file_and_a_typo_does_not() {
+        let json = serde_json::to_string(&plain()).unwrap();
+        assert_eq!(
+            serde_json::from_str::<ViewsSettings>(&json).unwrap(),
+            plain()
+        );
+        for (from, to) in [("\"hue\"", "\"heu\""), ("\"turn\"", "\"trun\"")] {
+            let error = serde_json::from_str::<ViewsSettings>(&json.replace(from, to));
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains(&to.replace('"', "`")), "{error}");
+        }
+    }
+
+    #[test]
+    fn only_the_second_global_view_is_solarised() {
+        let settings = ViewsSettings {
+            blur: [0.1, 0.2, 0.3],
+            solarize: 0.4,
+            ..plain()
+        };
+        let views = settings.views();
+        let amounts: Vec<_> = views
+            .iter()
+            .map(|view| (view.blur, view.solarize))
+            .collect();
+        assert_eq!(
+            amounts,
+            [(0.1, 0.0), (0.2, 0.4), (0.3, 0.0), (0.3, 0.0), (0.3, 0.0)]
+        );
+        let sizes: Vec<_> = views.iter().map(|view| view.crop.size).collect();
+        assert_eq!(sizes, [16, 16, 8, 8, 8]);
+    }
+
+    #[test]
+    fn nonsense_is_named_with_what_to_set() {
+        fn check(change: impl Fn(&mut ViewsSettings), expected: &str) {
+            let mut settings = plain();
+            change(&mut settings);
+            let reason = settings.nonsense(4).expect(expected);
+            assert!(reason.contains(expected), "{reason}");
+        }
+        assert_eq!(plain().nonsense(4), None);
+        check(|views| views.global.size = 18, "views.global.size is 18");
+        check(|views| views.global.size = 18, "set it to 20");
+        check(|views| views.local.size = 0, "set it to 4");
+        check(
+            |views| views.local.scale = [0.0, 0.4],
+            "views.local.scale is [0, 0.4]",
+        );
+        check(|views| views.global.scale = [0.5, 0.4], "the smaller first");
+        check(|views| views.global.scale[1] = 1.5, "at most 1");
+        check(|views| views.ratio = [2.0, 0.5], "views.ratio is [2, 0.5]");
+        check(|views| views.flip = 1.1, "views.flip is 1.1");
+        check(|views| views.jitter.hue = 0.6, "between 0 and 0.5");
+        check(|views| views.blur[2] = f64::NAN, "views.blur[2] is NaN");
+    }
+}

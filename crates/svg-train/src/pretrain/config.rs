@@ -1,0 +1,284 @@
+//! What a self-distillation is, as a document.
+
+use serde::{Deserialize, Serialize};
+use svg_dino::DinoConfig;
+use svg_model::strict_json;
+
+use crate::data::Recipe;
+use crate::pretrain::{MaskSettings, ViewsSettings};
+
+/// Everything that decides what a run computes, but the data.
+///
+/// Every field must be in the file, and a field that is not known is an error: a run is what its
+/// configuration says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pretraining {
+    /// What this makes, with which command, in how long, and what to expect.
+    pub about: String,
+    /// The network.
+    pub dino: DinoConfig,
+    /// The first weights, crops and masks follow from it.
+    pub seed: u64,
+    /// Optimiser steps.
+    pub steps: u64,
+    /// Pictures of one step.
+    pub batch_size: usize,
+    /// How pictures become the squares that crops are cut from.
+    pub data: Recipe,
+    /// The crops and their colours.
+    pub views: ViewsSettings,
+    /// Which patches the student does not see.
+    pub masks: MaskSettings,
+    /// From tokens to prototypes.
+    pub heads: HeadSettings,
+    /// What the teacher says.
+    pub teacher: TeacherSettings,
+    /// Temperature of the student's softmax.
+    pub student_temperature: f64,
+    /// How much each loss counts.
+    pub weights: LossWeights,
+    /// The optimiser.
+    pub optimizer: PretrainOptimizer,
+    /// How the encoder is judged while it learns.
+    pub judge: JudgeSettings,
+    /// Steps between checkpoints.
+    pub checkpoint_every: u64,
+    /// Checkpoints that are kept; older ones are deleted.
+    pub checkpoints_kept: usize,
+    /// Steps between judgements.
+    pub samples_every: u64,
+    /// Steps in a row whose loss is not finite until training goes back to the last checkpoint with half
+    /// the learning rate.
+    pub patience: u64,
+}
+
+/// The two projection heads, one for class tokens and one for patch tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeadSettings {
+    /// Channels of the two hidden layers.
+    pub hidden: usize,
+    /// Channels of the sphere that the prototypes lie on.
+    pub bottleneck: usize,
+    /// Prototypes of class tokens.
+    pub class_prototypes: usize,
+    /// Prototypes of patch tokens.
+    pub patch_prototypes: usize,
+}
+
+/// How the teacher's scores become targets.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Balance {
+    /// A moving mean of the scores is taken away, and a softmax of low temperature sharpens the rest (Caron
+    /// et al., 2021, arXiv 2104.14294).
+    Centering {
+        /// The share of the mean that stays in each step.
+        momentum: f64,
+    },
+    /// Targets of a batch use all prototypes alike (Sinkhorn and Knopp; Caron et al., 2020, arXiv
+    /// 2006.09882). It wants batches that are not much smaller than the number of prototypes.
+    SinkhornKnopp {
+        /// Rounds of balancing.
+        rounds: usize,
+    },
+}
+
+/// The teacher: the moving average of the student.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TeacherSettings {
+    /// Share of the average that stays, at the first and at the last step, along half a cosine.
+    pub momentum: [f64; 2],
+    /// Temperature of the softmax, at the first step and after the warm-up, in a straight line.
+    pub temperature: [f64; 2],
+    /// Steps of that warm-up.
+    pub temperature_warmup: u64,
+    /// How scores become targets.
+    pub balance: Balance,
+}
+
+/// How much each loss counts.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LossWeights {
+    /// Class tokens of crops against those of other crops (DINO).
+    pub class: f64,
+    /// Hidden patches against the teacher's, which sees them (iBOT).
+    pub patch: f64,
+    /// Class tokens of a batch away from their nearest neighbours (KoLeo), each global crop by itself.
+    pub spread: f64,
+}
+
+/// Adam with decoupled weight decay, on schedules.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PretrainOptimizer {
+    /// The learning rate after its warm-up.
+    pub learning_rate: f64,
+    /// The learning rate at the end, along half a cosine.
+    pub last_learning_rate: f64,
+    /// Steps over which the learning rate grows in a straight line.
+    pub warmup_steps: u64,
+    /// Decay of the first moment.
+    pub beta_1: f32,
+    /// Decay of the second moment.
+    pub beta_2: f32,
+    /// Added to the root of the second moment.
+    pub epsilon: f32,
+    /// Share of the weights, times the learning rate, that is taken away in a step: at the first and at the
+    /// last step, along half a cosine. Biases, norms and factors are spared.
+    pub weight_decay: [f64; 2],
+    /// The largest norm of the gradients of the network, and of those of each head.
+    pub clip_norm: f64,
+    /// Steps for which the prototypes stay as they were drawn.
+    pub frozen_prototypes: u64,
+}
+
+/// How an encoder is judged while it learns: how many of the pictures that it is asked for have the class
+/// that their nearest neighbours have.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JudgeSettings {
+    /// Pictures whose class is known, from the data of the training.
+    pub known: usize,
+    /// Pictures that are asked for, from the validation data, or others of the training if there are none.
+    pub asked: usize,
+    /// Neighbours that vote.
+    pub neighbours: usize,
+    /// Temperature of their votes.
+    pub temperature: f64,
+}
+
+impl Pretraining {
+    /// Reads a configuration.
+    ///
+    /// # Errors
+    ///
+    /// In words: no JSON, a missing or an unknown field, or a value that makes no sense.
+    pub fn from_json(text: &str) -> Result<Self, String> {
+        let config: Self = strict_json(text)?;
+        match config.nonsense() {
+            Some(reason) => Err(reason),
+            None => Ok(config),
+        }
+    }
+
+    /// The configuration as a file.
+    pub fn to_json(&self) -> String {
+        let json = serde_json::to_string_pretty(self).expect("plain fields always serialise");
+        json + "\n"
+    }
+
+    fn nonsense(&self) -> Option<String> {
+        let (dino, heads, judge) = (&self.dino, &self.heads, &self.judge);
+        let positive = [
+            ("steps", self.steps),
+            ("checkpoint_every", self.checkpoint_every),
+            ("checkpoints_kept", self.checkpoints_kept as u64),
+            ("samples_every", self.samples_every),
+            ("patience", self.patience),
+            ("data.size", u64::from(self.data.size)),
+            ("dino.n_heads", dino.n_heads as u64),
+            ("dino.n_layers", dino.n_layers as u64),
+            ("dino.patch_size", dino.patch_size as u64),
+            ("heads.hidden", heads.hidden as u64),
+            ("heads.bottleneck", heads.bottleneck as u64),
+            ("judge.known", judge.known as u64),
+            ("judge.asked", judge.asked as u64),
+            ("judge.neighbours", judge.neighbours as u64),
+        ];
+        if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
+            return Some(format!("{name} is 0; it must be at least 1"));
+        }
+        let at_least_two = [
+            ("batch_size", self.batch_size),
+            ("heads.class_prototypes", heads.class_prototypes),
+            ("heads.patch_prototypes", heads.patch_prototypes),
+        ];
+        if let Some((name, value)) = at_least_two.iter().find(|(_, value)| *value < 2) {
+            return Some(format!("{name} is {value}; it must be at least 2"));
+        }
+        if !dino.d_model.is_multiple_of(4 * dino.n_heads) {
+            return Some(format!(
+                "dino.d_model is {} and dino.n_heads {}; the heads must have a multiple of four channels",
+                dino.d_model, dino.n_heads
+            ));
+        }
+        let within = |name: &str, value: f64, low: f64, high: f64| {
+            let inside = value >= low && value <= high;
+            (!inside).then(|| format!("{name} is {value}; it must lie between {low} and {high}"))
+        };
+        let (teacher, optimizer, weights) = (&self.teacher, &self.optimizer, &self.weights);
+        let mut bounds = vec![
+            within("student_temperature", self.student_temperature, 1e-3, 10.0),
+            within("optimizer.learning_rate", optimizer.learning_rate, 0.0, 1.0),
+            within(
+                "optimizer.last_learning_rate",
+                optimizer.last_learning_rate,
+                0.0,
+                1.0,
+            ),
+            within("optimizer.beta_1", optimizer.beta_1.into(), 0.0, 1.0),
+            within("optimizer.beta_2", optimizer.beta_2.into(), 0.0, 1.0),
+            within("optimizer.clip_norm", optimizer.clip_norm, 1e-6, 1e6),
+            within("judge.temperature", judge.temperature, 1e-3, 10.0),
+            within("weights.class", weights.class, 0.0, 1e3),
+            within("weights.patch", weights.patch, 0.0, 1e3),
+            within("weights.spread", weights.spread, 0.0, 1e3),
+        ];
+        for place in 0..2 {
+            let (momentum, temperature) = (teacher.momentum[place], teacher.temperature[place]);
+            let decay = optimizer.weight_decay[place];
+            bounds.push(within("teacher.momentum", momentum, 0.0, 1.0));
+            bounds.push(within("teacher.temperature", temperature, 1e-3, 10.0));
+            bounds.push(within("optimizer.weight_decay", decay, 0.0, 1e3));
+        }
+        bounds.push(match teacher.balance {
+            Balance::Centering { momentum } => {
+                within("teacher.balance.centering.momentum", momentum, 0.0, 1.0)
+            }
+            Balance::SinkhornKnopp { rounds } => within(
+                "teacher.balance.sinkhorn_knopp.rounds",
+                rounds as f64,
+                1.0,
+                100.0,
+            ),
+        });
+        bounds.push(self.views.nonsense(dino.patch_size));
+        bounds.into_iter().flatten().next()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn typos_and_nonsense_are_named() {
+        let config = Pretraining::smallest();
+        assert_eq!(Pretraining::from_json(&config.to_json()).unwrap(), config);
+        for (from, to, expected) in [
+            ("\"seed\"", "\"sede\"", "sede"),
+            (
+                "\"bottleneck\"",
+                "\"bottlenek\": 1, \"bottleneck\"",
+                "bottlenek",
+            ),
+            ("\"patience\": 3", "\"patience\": 0", "patience is 0"),
+            ("\"batch_size\": 4", "\"batch_size\": 1", "batch_size is 1"),
+            ("\"n_heads\": 2", "\"n_heads\": 3", "a multiple of four"),
+            (
+                "\"student_temperature\": 0.1",
+                "\"student_temperature\": 0.0",
+                "is 0; it must lie",
+            ),
+        ] {
+            let json = config.to_json();
+            assert!(json.contains(from), "{from} is not in {json}");
+            let error = Pretraining::from_json(&json.replacen(from, to, 1)).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! How good an encoder is while it learns.
+
+use std::sync::Arc;
+
+use burn::prelude::*;
+use svg_dino::Dino;
+use svg_eval::NearestNeighbours;
+use svg_image::{DecodeOptions, ImageError, ImageSet, Images, Loader, RgbImage, Signed, grid};
+
+use crate::data::{Classes, Recipe};
+use crate::pretrain::JudgeSettings;
+use crate::pretrain::head::unit;
+
+/// Rows of the sheet of neighbours, and pictures in one.
+const ASKED: usize = 12;
+const NEIGHBOURS: usize = 8;
+
+/// Pictures of known class, and others that are asked for.
+#[derive(Clone, Debug)]
+pub struct Judge {
+    settings: JudgeSettings,
+    known: Labelled,
+    asked: Labelled,
+}
+
+/// What the judge found.
+#[derive(Clone, Debug)]
+pub struct Judgement {
+    /// The share of pictures whose class token lies among those of its class.
+    pub class_token: f64,
+    /// The same for the mean of the patch tokens.
+    pub patch_tokens: f64,
+    /// In each row a picture, then its nearest neighbours by their class tokens.
+    pub sheet: RgbImage,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Labelled {
+    images: Vec<RgbImage>,
+    labels: Vec<usize>,
+}
+
+impl Judge {
+    /// Spreads its pictures over the sets. Without `validation` the pictures that are asked for are others
+    /// of the training, whose classes it does not learn from either.
+    ///
+    /// `None` if there are fewer than two classes (and so fewer than two pictures), or the validation has other ones.
+    ///
+    /// # Errors
+    ///
+    /// [`ImageError`] if all pictures are broken.
+    pub fn new(
+        settings: JudgeSettings,
+        data: &Arc<ImageSet>,
+        validation: Option<&Arc<ImageSet>>,
+        recipe: &Recipe,
+    ) -> Result<Option<Self>, ImageError> {
+        let Ok(classes) = Classes::of(data) else {
+            return Ok(None);
+        };
+        if classes.names.len() < 2 {
+            return Ok(None);
+        }
+        let (known, asked) = match validation {
+            Some(validation) => {
+                let Ok(others) = Classes::of(validation) else {
+                    return Ok(None);
+                };
+                if others.names != classes.names {
+                    return Ok(None);
+                }
+                let known = spread(data.len(), settings.known);
+                let asked = spread(validation.len(), settings.asked);
+                (
+                    Labelled::read(data, &classes, known, recipe)?,
+                    Labelled::read(validation, &others, asked, recipe)?,
+                )
+            }
+            None => {
+                let (known, asked) = two_spreads(data.len(), settings.known, settings.asked);
+                (
+                    Labelled::read(data, &classes, known, recipe)?,
+                    Labelled::read(data, &classes, asked, recipe)?,
+                )
+            }
+        };
+        Ok(Some(Self {
+            settings,
+            known,
+            asked,
+        }))
+    }
+
+    /// The share of pictures whose pixels lie among those of their class: what there is without an encoder.
+    pub fn of_pixels(&self, device: &Device) -> f64 {
+        let flat = |labelled: &Labelled| {
+            let images = Images::<Signed>::from_rgb(&labelled.images, device).into_tensor();
+            images.flatten::<2>(1, 3)
+        };
+        self.share(flat(&self.known), flat(&self.asked))
+    }
+
+    /// Judges an encoder, `batch` pictures at a time.
+    pub fn of(&self, dino: &Dino, batch: usize, device: &Device) -> Judgement {
+        let [known_class, known_patches] = self.known.tokens(dino, batch, device);
+        let [asked_class, asked_patches] = self.asked.tokens(dino, batch, device);
+        Judgement {
+            sheet: self.sheet(known_class.clone(), asked_class.clone()),
+            class_token: self.share(known_class, asked_class),
+            patch_tokens: self.share(known_patches, asked_patches),
+        }
+    }
+
+    fn share(&self, known: Tensor<2>, asked: Tensor<2>) -> f64 {
+        let judge = NearestNeighbours {
+            neighbours: self.settings.neighbours,
+            temperature: self.settings.temperature,
+        };
+        let said = judge.classify(known, &self.known.labels, asked);
+        let right = said
+            .iter()
+            .zip(&self.asked.labels)
+            .filter(|(said, label)| said == label);
+        right.count() as f64 / self.asked.labels.len() as f64
+    }
+
+    fn sheet(&self, known: Tensor<2>, asked: Tensor<2>) -> RgbImage {
+        let rows = spread(self.asked.images.len(), ASKED);
+        let places: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
+        let places = Tensor::<1, Int>::from_data(places.as_slice(), &asked.device());
+        let few = unit(asked.select(0, places), 1);
+        let cosines = few.matmul(unit(known, 1).transpose());
+        let most = NEIGHBOURS.min(self.known.images.len());
+        let nearest = cosines.topk_with_indices(most, 1).1.into_data();
+        let nearest: Vec<usize> = nearest.iter::<i64>().map(|place| place as usize).collect();
+        let mut images = Vec::new();
+        for (row, neighbours) in rows.iter().zip(nearest.chunks(most)) {
+            images.push(self.asked.images[*row].clone());
+            images.extend(
+                neighbours
+                    .iter()
+                    .map(|&place| self.known.images[place].clone()),
+            );
+        }
+        grid(&images, 1 + most, 2)
+    }
+}
+
+impl Labelled {
+    fn read(
+        set: &Arc<ImageSet>,
+        classes: &Classes,
+        places: Vec<usize>,
+        recipe: &Recipe,
+    ) -> Result<Self, ImageError> {
+        let recipe = recipe.clone();
+        let prepare = move |image: RgbImage| recipe.evaluate(&image);
+        let loader = Loader::in_order(set.clone(), places, DecodeOptions::default(), prepare, 0);
+        let (mut labelled, mut broken) = (Self::default(), None);
+        for loaded in loader {
+            match loaded.image {
+                Ok(image) => {
+                    labelled.images.push(image);
+                    labelled.labels.push(classes.labels[loaded.index]);
+                }
+                Err(error) => broken = Some(error),
+            }
+        }
+        match broken {
+            Some(error) if labelled.images.is_empty() => Err(error),
+            _ => Ok(labelled),
+        }
+    }
+
+    /// Class tokens and means of patch tokens, `[count, d_model]` each.
+    fn tokens(&self, dino: &Dino, batch: usize, device: &Device) -> [Tensor<2>; 2] {
+        let (mut class, mut patches) = (Vec::new(), Vec::new());
+        for images in self.images.chunks(batch) {
+            let output = dino.forward(Images::<Signed>::from_rgb(images, device).into_tensor());
+            class.push(output.cls);
+            patches.push(output.patches.mean_dim(1).squeeze_dim::<2>(1));
+        }
+        [Tensor::cat(class, 0), Tensor::cat(patches, 0)]
+    }
+}
+
+/// `count` of `len` places, evenly spread; all if there are no more.
+fn spread(len: usize, count: usize) -> Vec<usize> {
+    let count = count.min(len);
+    (0..count).map(|place| place * len / count).collect()
+}
+
+/// The same twice, so that no place is in both; fewer of each, in proportion, if there are not so many.
+///
+/// # Panics
+///
+/// If there are fewer than two places.
+fn two_spreads(len: usize, one: usize, other: usize) -> (Vec<usize>, Vec<usize>) {
+    let both = spread(len, one + other);
+    let known = (both.len() * one / (one + other)).clamp(1, both.len() - 1);
+    // Every so many of them is a known one.
+    let is_known = |rank: usize| (rank + 1) * known / both.len() > rank * known / both.len();
+    let (mut chosen, mut rest) = (Vec::new(), Vec::new());
+    for (rank, place) in both.iter().enumerate() {
+        match is_known(rank) {
+            true => chosen.push(*place),
+            false => rest.push(*place),
+        }
+    }
+    (chosen, rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_and_asked_pictures_are_different_ones() {
+        for (len, one, other) in [(100, 20, 10), (30, 20, 10), (7, 20, 10), (5000, 2000, 500)] {
+            let (known, asked) = two_spreads(len, one, other);
+            assert!(known.iter().all(|place| !asked.contains(place)));
+            assert!(!known.is_empty() && !asked.is_empty());
+            assert!(known.iter().chain(&asked).all(|place| *place < len));
+        }
+        let (known, asked) = two_spreads(30, 20, 10);
+        assert_eq!((known.len(), asked.len()), (20, 10));
+        let (known, asked) = two_spreads(2, 20, 10);
+        assert_eq!((known.len(), asked.len()), (1, 1));
+    }
+
+    #[test]
+    fn places_are_spread_over_the_set() {
+        assert_eq!(spread(10, 5), [0, 2, 4, 6, 8]);
+        assert_eq!(spread(3, 5), [0, 1, 2]);
+    }
+}

@@ -1,0 +1,235 @@
+//! Self-distillation as a run.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use burn::prelude::*;
+use svg_dino::{DinoFile, Layout};
+use svg_image::ImageSet;
+use svg_nn::save_tensors;
+
+use crate::TrainError;
+use crate::data::{Fingerprint, Stream};
+use crate::log::Scalars;
+use crate::pretrain::{Judge, PretrainIdentity, PretrainStage, Pretraining};
+use crate::run::{Course, Ended, Headline, Observer, Pace, Picture, RunOptions, Shown, Taken, run};
+
+/// What a run needs beside its configuration.
+pub struct PretrainInputs {
+    /// Where it is, and how it is to go on.
+    pub options: RunOptions,
+    /// The pictures to learn from. Folders are classes for the judge alone; no label is learned from.
+    pub data: Arc<ImageSet>,
+    /// Where they are, for people.
+    pub data_name: String,
+    /// Pictures that the judge asks for; others of the training if there are none.
+    pub validation: Option<Arc<ImageSet>>,
+    /// Threads that decode; 0 for as many as the machine runs at once.
+    pub workers: usize,
+}
+
+/// Trains an encoder by self-distillation, or goes on training one.
+///
+/// # Errors
+///
+/// [`TrainError`] of every kind; whatever it is, the newest checkpoint is whole.
+pub fn train(
+    config: Pretraining,
+    inputs: PretrainInputs,
+    device: &Device,
+    observer: &mut dyn Observer,
+) -> Result<Ended, TrainError> {
+    let device = device.clone().without_autodiff();
+    let options = inputs.options.clone();
+    run(
+        options,
+        || PretrainCourse::new(config, inputs, device),
+        observer,
+    )
+}
+
+struct PretrainCourse {
+    config: Pretraining,
+    inputs: PretrainInputs,
+    device: Device,
+    stage: PretrainStage,
+    judge: Option<Judge>,
+    /// What the judge finds in pixels.
+    of_pixels: f64,
+    data: Fingerprint,
+    identity: PretrainIdentity,
+    /// Where the order of pictures is being decoded, and the place it has come to.
+    stream: Option<(u64, Stream)>,
+    /// Whether it was said that pictures are smaller than the square.
+    smaller_said: bool,
+}
+
+impl PretrainCourse {
+    fn new(
+        config: Pretraining,
+        inputs: PretrainInputs,
+        device: Device,
+    ) -> Result<Self, TrainError> {
+        let validation = inputs.validation.as_ref();
+        let judge = Judge::new(config.judge, &inputs.data, validation, &config.data)?;
+        Ok(Self {
+            of_pixels: judge.as_ref().map_or(0.0, |judge| judge.of_pixels(&device)),
+            data: Fingerprint::of(&inputs.data)?,
+            identity: PretrainIdentity {},
+            stage: PretrainStage::new(config.clone(), &device),
+            judge,
+            config,
+            inputs,
+            device,
+            stream: None,
+            smaller_said: false,
+        })
+    }
+
+    fn stream(&self, cursor: u64) -> Stream {
+        let (data, recipe) = (self.inputs.data.clone(), self.config.data.clone());
+        let (seed, batch) = (self.config.seed, self.config.batch_size);
+        Stream::new(data, recipe, seed, cursor, batch, self.inputs.workers)
+    }
+}
+
+impl Course for PretrainCourse {
+    type Identity = PretrainIdentity;
+
+    const HEADLINES: &'static [Headline] = &[
+        Headline {
+            scalar: "class",
+            label: "class",
+            digits: 3,
+        },
+        Headline {
+            scalar: "patch",
+            label: "patch",
+            digits: 3,
+        },
+        Headline {
+            scalar: "judge/class_token",
+            label: "k-NN",
+            digits: 3,
+        },
+    ];
+
+    fn pace(&self) -> Pace {
+        let config = &self.config;
+        Pace {
+            steps: config.steps,
+            images_per_step: config.batch_size as u64,
+            checkpoint_every: config.checkpoint_every,
+            checkpoints_kept: config.checkpoints_kept,
+            samples_every: config.samples_every,
+            patience: config.patience,
+        }
+    }
+
+    fn document(&self) -> String {
+        self.config.to_json()
+    }
+
+    fn identity(&self) -> &PretrainIdentity {
+        &self.identity
+    }
+
+    fn data(&self) -> &Fingerprint {
+        &self.data
+    }
+
+    fn learning_rate(&self, number: u64) -> f64 {
+        self.config.rate(number)
+    }
+
+    fn step(
+        mut self,
+        number: u64,
+        cursor: u64,
+        learning_rate: f64,
+        observer: &mut dyn Observer,
+    ) -> Result<Taken<Self>, TrainError> {
+        let mut stream = match self.stream.take() {
+            Some((place, stream)) if place == cursor => stream,
+            _ => self.stream(cursor),
+        };
+        let batch = stream.next_batch()?;
+        let cursor = batch.cursor_after;
+        self.stream = Some((cursor, stream));
+        for error in &batch.errors {
+            observer.remark(&format!("skipped: {error}"));
+        }
+        if batch.enlarged > 0 && !self.smaller_said {
+            self.smaller_said = true;
+            observer.remark(&self.config.data.enlarging());
+        }
+        let config = &self.config;
+        let first = number * config.batch_size as u64;
+        let views = config
+            .views
+            .draw(&batch.images, config.seed, first, &self.device);
+        let side = config.views.global.size as usize / config.dino.patch_size;
+        let crops = 2 * batch.images.len();
+        let masks = config.masks.draw(crops, [side, side], config.seed, number);
+        let (stage, report) = self.stage.step(number, learning_rate, views, &masks);
+        self.stage = stage;
+        Ok(Taken {
+            course: self,
+            cursor,
+            report,
+        })
+    }
+
+    fn save(&self, folder: &Path) -> Result<(), TrainError> {
+        self.stage.save(folder)
+    }
+
+    fn restore(mut self, folder: &Path) -> Result<Self, TrainError> {
+        self.stage = self.stage.restore(folder)?;
+        Ok(self)
+    }
+
+    fn show(&mut self, _step: u64) -> Result<Shown, TrainError> {
+        let Some(judge) = &self.judge else {
+            return Ok(Shown {
+                scalars: Scalars::new(),
+                picture: None,
+                summary: None,
+            });
+        };
+        let found = judge.of(self.stage.network(), self.config.batch_size, &self.device);
+        let percent = |share: f64| 100.0 * share;
+        let summary = format!(
+            "k-NN accuracy {:.1} % by class tokens, {:.1} % by patch tokens ({:.1} % by pixels)",
+            percent(found.class_token),
+            percent(found.patch_tokens),
+            percent(self.of_pixels)
+        );
+        Ok(Shown {
+            scalars: Scalars::new()
+                .with("judge/class_token", found.class_token)
+                .with("judge/patch_tokens", found.patch_tokens)
+                .with("judge/pixels", self.of_pixels),
+            picture: Some(Picture {
+                image: found.sheet,
+                caption: "a picture and its nearest neighbours by their class tokens".to_string(),
+            }),
+            summary: Some(summary),
+        })
+    }
+
+    /// The network of the teacher, as an encoder in official names.
+    fn finish(&self, out: &Path, step: u64) -> Result<PathBuf, TrainError> {
+        let path = out.join("encoder.safetensors");
+        let tensors = DinoFile::of(self.stage.network()).tensors_in(Layout::Official);
+        let note = format!(
+            "made by svg pretrain {}, {step} steps, seed {}, {}",
+            env!("CARGO_PKG_VERSION"),
+            self.config.seed,
+            self.inputs.data_name
+        );
+        let metadata = [("origin".to_string(), note)].into();
+        save_tensors(&path, &tensors, metadata)?;
+        Ok(path)
+    }
+}

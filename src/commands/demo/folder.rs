@@ -1,0 +1,99 @@
+//! The folder of a demonstration: whose it is, and what a killed process left in it.
+
+use std::fs::{self, File, TryLockError};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+/// What may be there before there is a plan.
+const BEFORE_PLAN: [&str; 4] = [".lock", "data", "encoder.safetensors", "timings.json"];
+
+/// How names begin of what was being written, and of trainings that were timed.
+const LEFT: [&str; 7] = [
+    ".tmp",
+    ".writing-",
+    ".replaced-",
+    ".statistics-",
+    ".latents-",
+    ".flow-",
+    ".pace",
+];
+
+/// Held until the process ends, however it ends.
+pub fn lock(out: &Path) -> Result<File> {
+    let path = out.join(".lock");
+    let file = File::create(&path).with_context(|| path.display().to_string())?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => bail!(
+            "another process works in {}; wait for it to end, or name another folder with --out",
+            out.display()
+        ),
+        Err(TryLockError::Error(error)) => Err(error).context(path.display().to_string()),
+    }
+}
+
+/// Refuses a folder that holds other things.
+pub fn check_new(out: &Path) -> Result<()> {
+    for entry in fs::read_dir(out).with_context(|| out.display().to_string())? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let ours = BEFORE_PLAN.contains(&name.as_str()) || is_left(&name);
+        if !ours {
+            bail!(
+                "--out {} holds other files, such as {name}; name a new folder",
+                out.display()
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Removes what a killed process was writing.
+pub fn sweep(folder: &Path) -> Result<()> {
+    let failed = || format!("{} cannot be cleared", folder.display());
+    for entry in fs::read_dir(folder).with_context(failed)? {
+        let entry = entry?;
+        let (path, is_folder) = (entry.path(), entry.file_type()?.is_dir());
+        match (is_left(&entry.file_name().to_string_lossy()), is_folder) {
+            (true, true) => fs::remove_dir_all(&path).with_context(failed)?,
+            (true, false) => fs::remove_file(&path).with_context(failed)?,
+            (false, true) => sweep(&path)?,
+            (false, false) => (),
+        }
+    }
+    Ok(())
+}
+
+fn is_left(name: &str) -> bool {
+    LEFT.iter().any(|start| name.starts_with(start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_being_written_goes_and_everything_else_stays() {
+        let place = tempfile::tempdir().unwrap();
+        let path = |name: &str| place.path().join(name);
+        fs::create_dir_all(path("flow/.writing-1/x")).unwrap();
+        fs::create_dir_all(path("flow/checkpoints")).unwrap();
+        for name in ["flow/.tmpAbc", "flow/steps.csv", ".lock"] {
+            fs::write(path(name), "").unwrap();
+        }
+        sweep(place.path()).unwrap();
+        assert!(!path("flow/.writing-1").exists() && !path("flow/.tmpAbc").exists());
+        assert!(path("flow/steps.csv").exists() && path("flow/checkpoints").exists());
+        assert!(path(".lock").exists());
+    }
+
+    #[test]
+    fn a_folder_of_other_things_is_refused() {
+        let place = tempfile::tempdir().unwrap();
+        let _lock = lock(place.path()).unwrap();
+        check_new(place.path()).unwrap();
+        fs::write(place.path().join("thesis.tex"), "").unwrap();
+        let error = check_new(place.path()).unwrap_err().to_string();
+        assert!(error.contains("thesis.tex"), "{error}");
+    }
+}

@@ -1,0 +1,255 @@
+//! What a demonstration is worth, in numbers.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use burn::prelude::*;
+use serde::{Deserialize, Serialize};
+use svg_dino::Dino;
+use svg_eval::{LinearProbe, Moments, NearestNeighbours, frechet_distance, psnr, ssim};
+use svg_image::{Images, Signed, save_png, write_atomically};
+use svg_model::SvgAutoencoder;
+use svg_train::autoencoder::spread;
+use svg_train::log::comparison_sheet;
+
+use super::plan::Plan;
+use super::samples;
+use super::stages::Setup;
+use super::views::Views;
+use crate::commands::pictures::PictureBatch;
+use crate::report::tsne;
+
+/// Weight decay of the linear probes.
+const DECAY: f64 = 1e-4;
+/// The smallest side for SSIM's window.
+const SSIM_SIDE: u32 = 11;
+const PERPLEXITY: f64 = 30.0;
+
+/// The document `measurements.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measurements {
+    /// Training pictures among which neighbours are sought.
+    pub known: usize,
+    /// Held-out pictures that are classified.
+    pub asked: usize,
+    /// The accuracy of guessing.
+    pub chance: f64,
+    /// What tells the classes of held-out pictures apart.
+    pub accuracies: Vec<Accuracy>,
+    /// Held-out pictures through the autoencoder and back, in dB.
+    pub psnr: f64,
+    /// The same as structural similarity; `None` for pictures smaller than its window.
+    pub ssim: Option<f64>,
+    /// The Fréchet distance of as many held-out pictures as there are samples: what samples cannot beat but
+    /// by chance.
+    pub floor: f64,
+    /// Whether there are more samples than channels, without which distances are far too large.
+    pub enough: bool,
+    /// Samples by the number of steps.
+    pub steps: Vec<OfSteps>,
+    /// The plane of the t-SNE of pixels: x, y and class of held-out pictures.
+    pub pixels: Vec<(f64, f64, usize)>,
+    /// The same of latents.
+    pub latents: Vec<(f64, f64, usize)>,
+}
+
+/// How well a view of pictures tells classes apart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Accuracy {
+    /// Pixels, encoder or latents.
+    pub of: String,
+    /// Of 20 nearest neighbours by cosine.
+    pub neighbours: f64,
+    /// Of a linear probe; `None` where it was not fitted.
+    pub linear: Option<f64>,
+}
+
+/// What samples of so many steps are worth.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OfSteps {
+    /// Euler steps.
+    pub steps: usize,
+    /// Samples.
+    pub count: usize,
+    /// Fréchet distance to the training pictures in the encoder's mean patch tokens.
+    pub distance: f64,
+    /// The share that neighbours among training pictures give the class that was asked for.
+    pub neighbours: f64,
+    /// The same of a linear probe.
+    pub linear: f64,
+}
+
+impl Measurements {
+    pub fn path(out: &Path) -> PathBuf {
+        out.join("measurements.json")
+    }
+
+    /// Those of an earlier start, if they are there and readable.
+    pub fn read(out: &Path) -> Option<Self> {
+        serde_json::from_slice(&std::fs::read(Self::path(out)).ok()?).ok()
+    }
+
+    fn write(&self, out: &Path) -> Result<()> {
+        let json = serde_json::to_string_pretty(self)?;
+        Ok(write_atomically(Self::path(out), |file| {
+            writeln!(file, "{json}")
+        })?)
+    }
+
+    /// Measures the model and its samples, and draws the sheet of reconstructions.
+    pub fn make(
+        plan: &Plan,
+        setup: &Setup,
+        space: &SvgAutoencoder<Dino>,
+        out: &Path,
+        title: &str,
+    ) -> Result<Self> {
+        let what = |of: &str| format!("{title}, {of}");
+        let gather = |paths: &[PathBuf], limit: usize, of: &str| {
+            Views::gather(setup, space, paths, limit, &what(of))
+        };
+        let known = gather(&setup.data.train, plan.measured.known, "training pictures")?;
+        let asked = gather(&setup.data.test, plan.measured.asked, "held-out pictures")?;
+        let (psnr, ssim) = reconstructions(plan, setup, space, out, &what("reconstructions"))?;
+        let classes = setup.data.classes.len();
+        let by_neighbours = |known_view: &Tensor<2>, view: &Tensor<2>| {
+            let nearest = NearestNeighbours::default();
+            nearest.classify(known_view.clone(), &known.labels, view.clone())
+        };
+        let probe =
+            |view: &Tensor<2>| LinearProbe::fit(view.clone(), &known.labels, classes, DECAY);
+        let of_encoder = probe(&known.encoder);
+        let accuracy = |of: &str, known_view, view: &Tensor<2>, probe: Option<&LinearProbe>| {
+            let linear = probe.map(|probe| share(&probe.classify(view.clone()), &asked.labels));
+            Accuracy {
+                of: of.to_string(),
+                neighbours: share(&by_neighbours(known_view, view), &asked.labels),
+                linear,
+            }
+        };
+        let accuracies = vec![
+            accuracy("pixels", &known.pixels, &asked.pixels, None),
+            accuracy("encoder", &known.encoder, &asked.encoder, Some(&of_encoder)),
+            accuracy(
+                "latents",
+                &known.latents,
+                &asked.latents,
+                Some(&probe(&known.latents)),
+            ),
+        ];
+
+        let reference = moments(&known.encoder);
+        let mut steps = Vec::new();
+        for &number in &plan.samples.steps {
+            let folder = samples::folder(out, number);
+            let made = gather(&[folder], usize::MAX, &format!("samples of {number} steps"))?;
+            let said = by_neighbours(&known.encoder, &made.encoder);
+            steps.push(OfSteps {
+                steps: number,
+                count: made.labels.len(),
+                distance: frechet_distance(&reference, &moments(&made.encoder))?,
+                neighbours: share(&said, &made.labels),
+                linear: share(&of_encoder.classify(made.encoder), &made.labels),
+            });
+        }
+        let count = steps.first().map_or(0, |first| first.count);
+        let as_many = moments(&some(&asked.encoder, count));
+        let measurements = Self {
+            known: known.labels.len(),
+            asked: asked.labels.len(),
+            chance: 1.0 / classes as f64,
+            accuracies,
+            psnr,
+            ssim,
+            floor: frechet_distance(&reference, &as_many)?,
+            enough: as_many.is_enough(),
+            steps,
+            pixels: dots(plan, &asked.pixels, &asked.labels)?,
+            latents: dots(plan, &asked.latents, &asked.labels)?,
+        };
+        measurements.write(out)?;
+        Ok(measurements)
+    }
+}
+
+/// The share of answers that are right.
+fn share(said: &[usize], truth: &[usize]) -> f64 {
+    let right = said.iter().zip(truth).filter(|(said, truth)| said == truth);
+    right.count() as f64 / truth.len().max(1) as f64
+}
+
+fn moments(view: &Tensor<2>) -> Moments {
+    let mut moments = Moments::new();
+    moments.push(view.clone());
+    moments
+}
+
+/// So many rows, evenly spread.
+fn some(view: &Tensor<2>, count: usize) -> Tensor<2> {
+    let [rows, _] = view.dims();
+    let places = spread(rows, count).into_iter().map(|place| place as i64);
+    let places: Vec<i64> = places.collect();
+    view.clone()
+        .select(0, Tensor::from_data(places.as_slice(), &view.device()))
+}
+
+fn dots(plan: &Plan, view: &Tensor<2>, labels: &[usize]) -> Result<Vec<(f64, f64, usize)>> {
+    let places = spread(labels.len(), plan.measured.dots);
+    let view = some(view, places.len());
+    let [_, channels] = view.dims();
+    let numbers = view.into_data().convert::<f32>().try_into_vec::<f32>();
+    let numbers = numbers.map_err(|error| anyhow::anyhow!("{error:?}"))?;
+    let points: Vec<Vec<f32>> = numbers.chunks(channels).map(<[f32]>::to_vec).collect();
+    // Each point has three times as many neighbours as the perplexity, at most a third of all.
+    let perplexity = PERPLEXITY.min(points.len() as f64 / 4.0);
+    let plane = tsne(&points, perplexity, plan.asked.seed);
+    let labels = places.iter().map(|&place| labels[place]);
+    let dots = plane.into_iter().zip(labels);
+    Ok(dots.map(|([x, y], class)| (x, y, class)).collect())
+}
+
+/// Where the sheet of reconstructions is.
+pub fn pairs(out: &Path) -> PathBuf {
+    out.join("reconstructions.png")
+}
+
+/// Means over held-out pictures, and a sheet of some.
+fn reconstructions(
+    plan: &Plan,
+    setup: &Setup,
+    space: &SvgAutoencoder<Dino>,
+    out: &Path,
+    what: &str,
+) -> Result<(f64, Option<f64>)> {
+    let [held_out] = [setup.data.counts[1].min(plan.measured.asked)];
+    let shown = spread(held_out, plan.measured.shown);
+    let [mut originals, mut images] = [const { Vec::new() }; 2];
+    let (mut psnrs, mut ssims) = (Vec::new(), Vec::new());
+    let pictures = setup.pictures(&setup.data.test, held_out, space);
+    let size = pictures.size_for(space)?;
+    pictures.for_each_batch(size, what, &setup.device, |batch: PictureBatch| {
+        setup.interrupt.check()?;
+        let decoded = space.reconstruct(batch.images.clone());
+        if size >= SSIM_SIDE {
+            ssims.extend(ssim(decoded.clone(), batch.images));
+        }
+        let decoded = Images::<Signed>::from_tensor(decoded).to_rgb();
+        for (original, image) in batch.crops.into_iter().zip(decoded) {
+            if shown.contains(&psnrs.len()) {
+                originals.push(original.clone());
+                images.push(image.clone());
+            }
+            psnrs.push(psnr(&image, &original));
+        }
+        Ok(())
+    })?;
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let sheet = comparison_sheet(&originals, &images);
+    let note = [(
+        "Comment",
+        "originals over reconstructions of held-out pictures",
+    )];
+    save_png(&sheet, pairs(out), &note)
+        .with_context(|| format!("{} cannot be written", pairs(out).display()))?;
+    Ok((mean(&psnrs), (!ssims.is_empty()).then(|| mean(&ssims))))
+}

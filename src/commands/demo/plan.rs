@@ -1,0 +1,360 @@
+//! What a demonstration is: decided at the first start, obeyed by every later one.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+use svg_dino::DinoConfig;
+use svg_image::write_atomically;
+use svg_train::autoencoder::{AutoencoderTraining, spread};
+use svg_train::flow::FlowTraining;
+
+/// The version of the document.
+const FORMAT: u32 = 1;
+/// Classes of which samples are made.
+const CLASSES_SHOWN: usize = 20;
+/// The batch of the first stage is for pictures up to this side; larger ones get a smaller batch.
+const SIDE_OF_BATCH: u32 = 64;
+
+/// How much is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Scale {
+    /// The whole demonstration.
+    #[default]
+    Whole,
+    /// A few steps of every part, for tests.
+    Tiny,
+}
+
+/// What was said on the command line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    /// Pictures of one's own; those of `svg dataset shapes` if there are none.
+    pub data: Option<PathBuf>,
+    /// An encoder of one's own; the embedded one if there is none.
+    pub encoder: Option<PathBuf>,
+    /// How long it is to take; a fixed number of steps if that does not matter.
+    pub minutes: Option<f64>,
+    /// Side of the pictures, where it is not to follow from the encoder.
+    pub size: Option<u32>,
+    /// Pictures, weights, noise: everything random.
+    pub seed: u64,
+    /// How much is done.
+    pub scale: Scale,
+}
+
+/// The document `demo.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Version of this document.
+    pub format: u32,
+    /// What was said on the command line.
+    pub asked: Asked,
+    /// The fingerprint of the encoder's weights.
+    pub encoder: String,
+    /// The names of the classes.
+    pub classes: Vec<String>,
+    /// Side of the pictures.
+    pub size: u32,
+    /// Pictures over which latent statistics are computed, at most.
+    pub statistics: usize,
+    /// The first stage.
+    pub autoencoder: AutoencoderTraining,
+    /// The second stage.
+    pub flow: FlowTraining,
+    /// The samples.
+    pub samples: SamplesPlan,
+    /// The measurements.
+    pub measured: MeasuredPlan,
+}
+
+/// Which samples are made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SamplesPlan {
+    /// Numbers of Euler steps, each from the same noise.
+    pub steps: Vec<usize>,
+    /// The classes, by number.
+    pub classes: Vec<usize>,
+    /// Samples of each class.
+    pub each: usize,
+    /// Samples of each class on a sheet.
+    pub columns: usize,
+    /// Guidance scale.
+    pub guidance: f64,
+    /// Shift of the time grid.
+    pub shift: f64,
+}
+
+/// How many pictures are measured, at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MeasuredPlan {
+    /// Training pictures that neighbours are sought among and probes are fitted to.
+    pub known: usize,
+    /// Held-out pictures that are classified and reconstructed.
+    pub asked: usize,
+    /// Held-out pictures in the plane of the t-SNE.
+    pub dots: usize,
+    /// Held-out pictures that are shown with their reconstructions.
+    pub shown: usize,
+}
+
+impl Plan {
+    /// The plan for an encoder and classes, with the steps of the presets.
+    ///
+    /// # Errors
+    ///
+    /// If the decoder cannot be made for the encoder's patches, or pictures are no whole number of them.
+    pub fn new(
+        asked: Asked,
+        encoder: &DinoConfig,
+        fingerprint: String,
+        classes: Vec<String>,
+    ) -> Result<Self> {
+        let patch = encoder.patch_size;
+        let size = size(&asked, patch)?;
+        let tiny = asked.scale == Scale::Tiny;
+        let (mut autoencoder, mut flow) = match tiny {
+            false => (AutoencoderTraining::demo(), FlowTraining::demo()),
+            true => (AutoencoderTraining::tiny(), FlowTraining::tiny()),
+        };
+        if tiny {
+            autoencoder.critic = None;
+        }
+        fit(&mut autoencoder, encoder, size)?;
+        let grid = size as usize / patch;
+        flow.sit.in_channels = autoencoder.autoencoder.decoder.in_channels;
+        (flow.sit.rows, flow.sit.columns) = (grid, grid);
+        flow.sit.n_classes = classes.len();
+        flow.data = autoencoder.data.clone();
+        autoencoder.seed = asked.seed;
+        flow.seed = asked.seed;
+        let some = |whole: usize, few: usize| if tiny { few } else { whole };
+        Ok(Self {
+            format: FORMAT,
+            encoder: fingerprint,
+            size,
+            statistics: some(5_000, 40),
+            samples: SamplesPlan {
+                steps: match tiny {
+                    false => vec![1, 2, 5, 10, 25],
+                    true => vec![1, 2],
+                },
+                classes: spread(classes.len(), CLASSES_SHOWN),
+                each: some(20, 2),
+                columns: some(8, 2),
+                guidance: flow.samples.guidance,
+                shift: flow.samples.shift,
+            },
+            measured: MeasuredPlan {
+                known: some(5_000, 40),
+                asked: some(1_000, 20),
+                dots: some(500, 20),
+                shown: some(30, 10),
+            },
+            classes,
+            autoencoder,
+            flow,
+            asked,
+        })
+    }
+
+    /// The same with other numbers of steps; averages, warm-up, checkpoints and sheets keep their share.
+    pub fn with_steps(mut self, autoencoder: u64, flow: u64) -> Self {
+        let share = |value: u64, from: u64, to: u64| (value * to).div_ceil(from).max(1);
+        let decay = |steps: u64| (1.0 - 10.0 / steps as f64).clamp(0.9, 0.9999);
+        let first = &mut self.autoencoder;
+        first.checkpoint_every = share(first.checkpoint_every, first.steps, autoencoder);
+        first.samples_every = share(first.samples_every, first.steps, autoencoder);
+        first.average_decay = Some(decay(autoencoder));
+        first.steps = autoencoder;
+        let second = &mut self.flow;
+        second.checkpoint_every = share(second.checkpoint_every, second.steps, flow);
+        second.samples_every = share(second.samples_every, second.steps, flow);
+        second.optimizer.warmup_steps = share(second.optimizer.warmup_steps, second.steps, flow);
+        second.average_decay = decay(flow);
+        second.steps = flow;
+        self
+    }
+
+    pub fn path(out: &Path) -> PathBuf {
+        out.join("demo.json")
+    }
+
+    /// The plan of an earlier start; `None` if this is the first.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, is of another version, or was made for other arguments.
+    pub fn read(out: &Path, asked: &Asked) -> Result<Option<Self>> {
+        let path = Self::path(out);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let refuse = |reason: String| {
+            let path = path.display();
+            anyhow::anyhow!("{path}: {reason}; name another folder with --out")
+        };
+        let text = std::fs::read_to_string(&path).map_err(|error| refuse(error.to_string()))?;
+        let plan: Self = serde_json::from_str(&text).map_err(|error| refuse(error.to_string()))?;
+        if plan.format != FORMAT {
+            return Err(refuse(format!("format {} is not known", plan.format)));
+        }
+        match differences(&plan.asked, asked)? {
+            differing if differing.is_empty() => Ok(Some(plan)),
+            differing => bail!(
+                "{} was begun with other arguments: {}; say the same again to go on with it, or name \
+                 another folder with --out",
+                out.display(),
+                differing.join(", ")
+            ),
+        }
+    }
+
+    pub fn write(&self, out: &Path) -> Result<()> {
+        let json = serde_json::to_string_pretty(self)?;
+        Ok(write_atomically(Self::path(out), |file| {
+            writeln!(file, "{json}")
+        })?)
+    }
+
+    /// Patches to a side.
+    pub fn grid(&self) -> usize {
+        self.flow.sit.rows
+    }
+}
+
+/// The side of the pictures: as asked for, or as many patches as the encoder was likely made for.
+pub fn size(asked: &Asked, patch: usize) -> Result<u32> {
+    let patches = match (asked.scale, patch) {
+        (Scale::Tiny, _) => 4,
+        (_, ..8) => 8,
+        _ => 16,
+    };
+    let size = asked.size.unwrap_or((patches * patch) as u32);
+    crate::commands::checks::check_size(size, patch)?;
+    Ok(size)
+}
+
+/// Gives the networks of a first stage the shape of an encoder and its pictures.
+fn fit(training: &mut AutoencoderTraining, encoder: &DinoConfig, size: u32) -> Result<()> {
+    let patch = encoder.patch_size;
+    if !patch.is_power_of_two() {
+        bail!(
+            "the encoder's patches are {patch} pixels wide, and the decoder enlarges by doubling; name an \
+             encoder with patches of 4, 8 or 16 pixels"
+        );
+    }
+    let levels = patch.trailing_zeros() as usize + 1;
+    let networks = &mut training.autoencoder;
+    let decoder = &mut networks.decoder;
+    let last = decoder.width_multipliers.last().copied();
+    let last = last.context("the preset's decoder has no level")?;
+    decoder.width_multipliers.resize(levels, last);
+    decoder.resolution = size as usize;
+    decoder.attention_resolutions = vec![size as usize / patch];
+    let mut channels = encoder.d_model;
+    if let Some(residual) = &mut networks.residual {
+        residual.image_size = size as usize;
+        residual.patch_size = patch;
+        channels += residual.channels;
+    }
+    networks.decoder.in_channels = channels;
+    training.data.size = size;
+    let shrink = (size / SIDE_OF_BATCH).max(1) as usize;
+    training.batch_size = (training.batch_size / (shrink * shrink)).max(2);
+    Ok(())
+}
+
+/// What was said then and now, where it differs.
+fn differences(then: &Asked, now: &Asked) -> Result<Vec<String>> {
+    let (then, now) = (serde_json::to_value(then)?, serde_json::to_value(now)?);
+    let fields = then.as_object().context("fields have names")?;
+    let said = |value: &serde_json::Value| match value {
+        serde_json::Value::Null => "not given".to_string(),
+        value => value.to_string(),
+    };
+    let differing = fields.iter().filter(|(name, value)| now[*name] != **value);
+    let words = differing.map(|(name, value)| {
+        let now = said(&now[name]);
+        format!("--{name} was {} and is {now}", said(value))
+    });
+    Ok(words.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked() -> Asked {
+        Asked {
+            data: None,
+            encoder: None,
+            minutes: None,
+            size: None,
+            seed: AutoencoderTraining::demo().seed,
+            scale: Scale::Whole,
+        }
+    }
+
+    fn classes() -> Vec<String> {
+        (0..10).map(|class| class.to_string()).collect()
+    }
+
+    fn plan(encoder: &DinoConfig) -> Plan {
+        Plan::new(asked(), encoder, "1".to_string(), classes()).unwrap()
+    }
+
+    #[test]
+    fn the_presets_fit_the_embedded_encoder_as_they_are() {
+        let plan = plan(&DinoConfig::new(96, 6, 3, 384).with_patch_size(4));
+        assert_eq!(plan.autoencoder, AutoencoderTraining::demo());
+        assert_eq!(plan.flow.sit, FlowTraining::demo().sit);
+        assert_eq!((plan.size, plan.grid()), (32, 8));
+    }
+
+    #[test]
+    fn an_encoder_of_large_patches_gets_large_pictures_and_a_deeper_decoder() {
+        let encoder = DinoConfig::new(384, 12, 6, 1536);
+        let plan = plan(&encoder);
+        assert_eq!((plan.size, plan.grid()), (256, 16));
+        assert_eq!(plan.autoencoder.autoencoder.misfit(384, 16), None);
+        assert_eq!(plan.flow.sit.in_channels, 392);
+        assert_eq!(plan.autoencoder.batch_size, 2);
+    }
+
+    #[test]
+    fn patches_that_doubling_does_not_reach_are_refused() {
+        let encoder = DinoConfig::new(384, 12, 6, 1536).with_patch_size(14);
+        let error = Plan::new(asked(), &encoder, String::new(), classes()).unwrap_err();
+        assert!(
+            error.to_string().contains("enlarges by doubling"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_plan_is_read_as_it_was_written_and_by_its_own_arguments_only() {
+        let place = tempfile::tempdir().unwrap();
+        let plan = plan(&DinoConfig::new(96, 6, 3, 384).with_patch_size(4)).with_steps(7, 11);
+        assert_eq!((plan.autoencoder.steps, plan.flow.steps), (7, 11));
+        assert_eq!(Plan::read(place.path(), &plan.asked).unwrap(), None);
+        plan.write(place.path()).unwrap();
+        let read = Plan::read(place.path(), &plan.asked).unwrap();
+        assert_eq!(read, Some(plan.clone()));
+        let other = Asked {
+            minutes: Some(3.0),
+            ..plan.asked.clone()
+        };
+        let error = Plan::read(place.path(), &other).unwrap_err().to_string();
+        assert!(
+            error.contains("--minutes was not given and is 3.0"),
+            "{error}"
+        );
+    }
+}

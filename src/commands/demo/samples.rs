@@ -1,0 +1,142 @@
+//! The samples of a demonstration: from the same noise with more and more steps.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use svg_flow::{Guidance, Progress};
+use svg_image::{DecodeOptions, Images, RgbImage, Signed, grid, read_image, save_png};
+use svg_model::{Bundle, Sampling};
+
+use super::plan::Plan;
+use super::stages::Setup;
+use crate::commands::generate::number;
+use crate::commands::sample::notes;
+use crate::interrupt::Interrupted;
+use crate::progress::evaluation_bar;
+
+/// Pixels between pictures.
+const GAP: u32 = 2;
+
+/// The folder of the samples of so many steps: a data set, with a folder for each class.
+pub fn folder(out: &Path, steps: usize) -> PathBuf {
+    out.join("samples").join(format!("steps-{steps:02}"))
+}
+
+/// The sheet of the samples of so many steps: a row for each class.
+pub fn sheet(out: &Path, steps: usize) -> PathBuf {
+    folder(out, steps).with_extension("png")
+}
+
+/// What becomes of one noise: a row for each class, a column for each number of steps.
+pub fn comparison(out: &Path) -> PathBuf {
+    out.join("samples.png")
+}
+
+/// Makes the samples that are not there, and the sheets of all.
+pub fn make(plan: &Plan, setup: &Setup, bundle: &Bundle, out: &Path, title: &str) -> Result<()> {
+    let missing = missing(plan, out);
+    if !missing.is_empty() {
+        let generator = bundle.generator(Some(&setup.encoder_path), &setup.device)?;
+        let each = plan.samples.each;
+        let evaluations = missing.iter().map(|(steps, _)| (steps * each) as u64);
+        let bar = evaluation_bar(evaluations.sum(), title);
+        for &(steps, class) in &missing {
+            let sampling = sampling(plan, steps);
+            let (labels, numbers) = (vec![class; each], numbers(class, each));
+            let noise = generator.noise(plan.asked.seed, &numbers);
+            let mut watch = |_: &Progress| {
+                bar.inc(each as u64);
+                match setup.interrupt.is_asked() {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                }
+            };
+            let made = generator.latents(noise, &labels, &numbers, &sampling, &mut watch)?;
+            if !made.finished {
+                return Err(Interrupted.into());
+            }
+            let images = generator.images(made.latents);
+            let images = Images::<Signed>::from_tensor(images).to_rgb();
+            std::fs::create_dir_all(folder(out, steps).join(&plan.classes[class]))?;
+            for (index, image) in images.iter().enumerate() {
+                let words = words(plan, steps);
+                let note = format!("class {class}, sample {index}, {words}");
+                save_png(image, file(plan, out, steps, class, index), &notes(&note))?;
+            }
+        }
+        bar.finish_and_clear();
+    }
+    save_sheets(plan, out)
+}
+
+/// Steps and classes of which a picture is missing.
+fn missing(plan: &Plan, out: &Path) -> Vec<(usize, usize)> {
+    let samples = &plan.samples;
+    let all = samples.steps.iter().flat_map(|&steps| {
+        let classes = samples.classes.iter();
+        classes.map(move |&class| (steps, class))
+    });
+    let lacks = |&(steps, class): &(usize, usize)| {
+        (0..samples.each).any(|index| !file(plan, out, steps, class, index).exists())
+    };
+    all.filter(lacks).collect()
+}
+
+fn numbers(class: usize, each: usize) -> Vec<u64> {
+    (0..each).map(|index| number(class, index)).collect()
+}
+
+fn sampling(plan: &Plan, steps: usize) -> Sampling {
+    Sampling {
+        steps,
+        shift: plan.samples.shift,
+        guidance: Guidance::constant(plan.samples.guidance),
+        seed: plan.asked.seed,
+        ..Sampling::svg()
+    }
+}
+
+fn words(plan: &Plan, steps: usize) -> String {
+    let sampling = sampling(plan, steps);
+    format!(
+        "seed {}, {}, {steps} steps, shift {}, guidance {}",
+        sampling.seed, sampling.solver, sampling.shift, sampling.guidance.scale
+    )
+}
+
+fn file(plan: &Plan, out: &Path, steps: usize, class: usize, index: usize) -> PathBuf {
+    let folder = folder(out, steps).join(&plan.classes[class]);
+    folder.join(format!("{index:03}.png"))
+}
+
+fn save_sheets(plan: &Plan, out: &Path) -> Result<()> {
+    let samples = &plan.samples;
+    let read = |steps: usize, class: usize, index: usize| {
+        read_image(
+            file(plan, out, steps, class, index),
+            &DecodeOptions::default(),
+        )
+    };
+    let columns = samples.columns.min(samples.each);
+    for &steps in &samples.steps {
+        let places = samples.classes.iter();
+        let places = places.flat_map(|&class| (0..columns).map(move |index| (class, index)));
+        let images = places.map(|(class, index)| read(steps, class, index));
+        let images = images.collect::<Result<Vec<RgbImage>, _>>()?;
+        let note = words(plan, steps);
+        save_png(
+            &grid(&images, columns, GAP),
+            sheet(out, steps),
+            &notes(&note),
+        )?;
+    }
+    let places = samples.classes.iter();
+    let places = places.flat_map(|&class| samples.steps.iter().map(move |&steps| (class, steps)));
+    let images = places.map(|(class, steps)| read(steps, class, 0));
+    let images = images.collect::<Result<Vec<RgbImage>, _>>()?;
+    let columns: Vec<_> = samples.steps.iter().map(usize::to_string).collect();
+    let note = format!("columns: {} steps of the same noise", columns.join(", "));
+    let sheet = grid(&images, samples.steps.len(), GAP);
+    Ok(save_png(&sheet, comparison(out), &notes(&note))?)
+}

@@ -1,0 +1,222 @@
+//! The trainings of a demonstration, and what lies between them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use burn::prelude::*;
+use svg_dino::Dino;
+use svg_image::ImageSet;
+use svg_model::{Bundle, LatentAccumulator, LatentSpace, Manifest, SvgAutoencoder};
+use svg_model::{ModelError, StoredLatentStatistics};
+use svg_train::autoencoder::{AutoencoderTraining, Perceptual, RunInputs};
+use svg_train::flow::{FlowInputs, FlowTraining, OnlineLatents};
+use svg_train::run::{Ended, Observer, RunOptions};
+
+use super::data::Data;
+use crate::commands::pictures::{PictureBatch, PictureOptions};
+use crate::interrupt::{Interrupt, Interrupted};
+
+/// What all phases work with.
+pub struct Setup {
+    pub data: Data,
+    pub encoder: Dino,
+    /// Its file.
+    pub encoder_path: PathBuf,
+    /// Whether its weights are ours, so that a copy may travel with the model.
+    pub copy_encoder: bool,
+    pub device: Device,
+    pub interrupt: Interrupt,
+}
+
+/// Where a training goes, and when it stops.
+pub struct Run<'a> {
+    pub out: &'a Path,
+    /// Steps to stop after, before those of the configuration.
+    pub max_steps: Option<u64>,
+    pub observer: &'a mut dyn Observer,
+}
+
+/// Sees no difference between images.
+struct Blind;
+
+/// The name of that for the manifest.
+const BLIND: &str = "none";
+
+impl Setup {
+    /// The first stage, from wherever it stands.
+    pub fn autoencoder(&self, config: AutoencoderTraining, run: Run) -> Result<Bundle> {
+        let inputs = RunInputs {
+            out: run.out.to_path_buf(),
+            resume: has_checkpoints(run.out),
+            force_data: false,
+            max_steps: run.max_steps,
+            data: Arc::new(ImageSet::open(&self.data.train)?),
+            data_name: format!("trained on {}", self.data.name),
+            validation: Some(Arc::new(ImageSet::open(&self.data.test)?)),
+            workers: 0,
+            encoder: self.encoder.clone(),
+            encoder_path: self.encoder_path.clone(),
+            copy_encoder: self.copy_encoder,
+            perceptual_name: BLIND.to_string(),
+        };
+        let blind = Box::new(Blind);
+        let ended =
+            svg_train::autoencoder::train(config, inputs, blind, &self.device, run.observer)?;
+        opened(ended)
+    }
+
+    /// Gives a bundle the statistics of its features over so many pictures.
+    pub fn statistics(&self, bundle: &mut Bundle, limit: usize, what: &str) -> Result<()> {
+        let model = bundle.load(Some(&self.encoder_path), &self.device)?;
+        if !model.encoder.is_ready() {
+            let path = bundle.folder().to_path_buf();
+            return Err(ModelError::NoStatistics { path }.into());
+        }
+        let mut all = LatentAccumulator::new();
+        let pictures = self.pictures(&self.data.train, limit, &model);
+        let size = pictures.size_for(&model)?;
+        let gather = |batch: PictureBatch| {
+            all.push(model.encoder.features(batch.images));
+            Ok(self.interrupt.check()?)
+        };
+        let count = pictures.for_each_batch(size, what, &self.device, gather)?;
+        let statistics = all.statistics().context("there are too few tokens")?;
+        if let Some(channel) = statistics.std.iter().position(|std| *std <= 0.0) {
+            bail!("channel {channel} has the same value in all pictures; give more, or others");
+        }
+        let stored = StoredLatentStatistics {
+            statistics,
+            features: bundle.features_fingerprint(),
+            tokens: all.tokens(),
+            source: format!("{count} images of {size} x {size} from {}", self.data.name),
+        };
+        Ok(bundle.set_latent_statistics(&stored)?)
+    }
+
+    /// The second stage, from wherever it stands.
+    pub fn flow(&self, config: FlowTraining, bundle: Bundle, run: Run) -> Result<Bundle> {
+        let space = self.space(&bundle)?;
+        let online = |paths: &[PathBuf]| {
+            let set = Arc::new(ImageSet::open(paths)?);
+            let (recipe, space) = (config.data.clone(), space.clone());
+            anyhow::Ok(OnlineLatents::new(set, recipe, space, 0, &self.device)?)
+        };
+        let source = Box::new(online(&self.data.train)?);
+        // Held-out pictures of all classes, if there are such.
+        let held_out = online(&self.data.test)?;
+        let complete = svg_train::flow::LatentSource::classes(&held_out) == self.data.classes;
+        let inputs = FlowInputs {
+            options: RunOptions {
+                out: run.out.to_path_buf(),
+                resume: has_checkpoints(run.out),
+                force_data: false,
+                max_steps: run.max_steps,
+            },
+            source,
+            validation: match complete {
+                true => Some(Box::new(held_out)),
+                false => None,
+            },
+            data_name: format!("trained on {}", self.data.name),
+            bundle,
+            space,
+            replicas: vec![],
+        };
+        let ended = svg_train::flow::train(config, inputs, &self.device, run.observer)?;
+        opened(ended)
+    }
+
+    /// The space of a bundle's latents.
+    pub fn space(&self, bundle: &Bundle) -> Result<SvgAutoencoder<Dino>> {
+        let Some(stored) = bundle.latent_statistics()? else {
+            let path = bundle.folder().to_path_buf();
+            return Err(ModelError::NoLatentStatistics { path }.into());
+        };
+        let model = bundle.load(Some(&self.encoder_path), &self.device)?;
+        Ok(model.with_latent_statistics(stored.statistics))
+    }
+
+    /// So many pictures of a set, for a loop over them.
+    pub fn pictures(
+        &self,
+        paths: &[PathBuf],
+        limit: usize,
+        model: &SvgAutoencoder<Dino>,
+    ) -> PictureOptions {
+        let patch = self.encoder.config().patch_size;
+        PictureOptions {
+            images: paths.to_vec(),
+            size: Some((model.grid().rows * patch) as u32),
+            batch: 50,
+            limit: Some(limit),
+            strict: false,
+        }
+    }
+}
+
+/// The bundle in a run's folder, if the training has reached its last step.
+pub fn finished(run: &Path, steps: u64) -> Option<Bundle> {
+    let bundle = Bundle::open(&run.join("bundle")).ok()?;
+    let manifest = bundle.manifest();
+    let flow = manifest.flow.as_ref();
+    let provenance = flow.map_or(&manifest.provenance, |flow| &flow.provenance);
+    (provenance.steps == Some(steps)).then_some(bundle)
+}
+
+/// A copy of a bundle under another name. It appears there when it is whole.
+pub fn publish(bundle: &Bundle, folder: &Path) -> Result<Bundle> {
+    if let Ok(there) = Bundle::open(folder)
+        && there.manifest() == bundle.manifest()
+    {
+        return Ok(there);
+    }
+    let aside = folder.with_file_name(format!(".writing-{}", std::process::id()));
+    let failed = || format!("{} cannot be written", folder.display());
+    std::fs::create_dir_all(&aside).with_context(failed)?;
+    let manifest = Manifest::path(bundle.folder());
+    let files = bundle.manifest().files.keys();
+    for from in files
+        .map(|name| bundle.folder().join(name))
+        .chain([manifest])
+    {
+        let to = aside.join(from.file_name().unwrap_or_default());
+        std::fs::copy(&from, &to).with_context(failed)?;
+        std::fs::File::open(&to)
+            .and_then(|file| file.sync_all())
+            .with_context(failed)?;
+    }
+    if folder.exists() {
+        std::fs::remove_dir_all(folder).with_context(failed)?;
+    }
+    std::fs::rename(&aside, folder).with_context(failed)?;
+    Ok(Bundle::open(folder)?)
+}
+
+fn opened(ended: Ended) -> Result<Bundle> {
+    match ended {
+        Ended::Finished(folder) => Ok(Bundle::open(&folder)?),
+        Ended::Interrupted(_) => Err(Interrupted.into()),
+    }
+}
+
+fn has_checkpoints(run: &Path) -> bool {
+    let entries = std::fs::read_dir(run.join("checkpoints"));
+    entries.is_ok_and(|mut entries| {
+        entries.any(|entry| {
+            entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with("step-"))
+        })
+    })
+}
+
+impl Perceptual for Blind {
+    fn distance(&self, images: Tensor<4>, _: Tensor<4>) -> Tensor<1> {
+        let [batch, ..] = images.dims();
+        Tensor::zeros([batch], &images.device())
+    }
+
+    fn differentiate(&self, images: Tensor<4>, reference: Tensor<4>) -> (Tensor<1>, Tensor<4>) {
+        let gradient = images.zeros_like();
+        (self.distance(images, reference), gradient)
+    }
+}

@@ -1,0 +1,93 @@
+//! `svg pretrain`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Result;
+use clap::Args;
+use svg_image::ImageSet;
+use svg_train::pretrain::{PretrainInputs, Pretraining, train};
+use svg_train::run::RunOptions;
+
+use super::train::{Watch, configuration, report};
+use crate::device::DeviceOptions;
+
+/// Train a small encoder by self-distillation
+///
+/// A DINOv3 network learns from pictures alone, by DINO's and iBOT's losses: what a crop shows, and what hidden
+/// patches show. No label is used; if pictures lie in folders of classes, the share of pictures whose nearest
+/// neighbours have their class is printed as the network learns. RUN gets the configuration, steps.csv,
+/// TensorBoard events (tensorboard --logdir RUN), sheets of neighbours in samples/, checkpoints, and at the end
+/// encoder.safetensors, which every other command takes as --encoder or --weights. Ctrl-C ends the step, writes
+/// a checkpoint and exits with 130; --resume goes on from the newest whole checkpoint, exactly.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  svg dataset shapes --count 20000 --test-count 2000 --out shapes
+  svg pretrain --config nano --data shapes/train --validation shapes/test --out runs/nano
+  svg pretrain --config tiny --data cifar10/train --validation cifar10/test --out runs/tiny
+  svg pretrain --resume --data cifar10/train --validation cifar10/test --out runs/tiny")]
+pub struct Pretrain {
+    /// A configuration: a JSON file, or the name of one that is built in: nano (shapes of 32 x 32), tiny
+    /// (photographs of 32 x 32)
+    ///
+    /// With --resume the run's own is used.
+    #[arg(long, value_name = "FILE|NAME", required_unless_present = "resume")]
+    config: Option<String>,
+    /// Pictures to train on: folders, .tar or .tar.gz archives, .txt lists
+    #[arg(long, num_args = 1.., value_name = "PATH", required = true)]
+    data: Vec<PathBuf>,
+    /// Pictures that the encoder is judged by, in the same classes [default: some of those trained on]
+    #[arg(long, num_args = 1.., value_name = "PATH")]
+    validation: Vec<PathBuf>,
+    /// The folder of the run
+    #[arg(long, value_name = "RUN")]
+    out: PathBuf,
+    /// Go on from the newest checkpoint of RUN
+    #[arg(long)]
+    resume: bool,
+    /// Stop after so many steps, before those of the configuration
+    #[arg(long, value_name = "N")]
+    max_steps: Option<u64>,
+    /// Go on although the pictures are not those that the run began with
+    #[arg(long, requires = "resume")]
+    force_data: bool,
+    /// Threads that decode pictures; 0 for as many as the machine runs at once
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    workers: usize,
+}
+
+impl Pretrain {
+    pub fn run(self, device: &DeviceOptions) -> Result<ExitCode> {
+        let config: Pretraining = configuration(self.config.as_deref(), &self.out, self.resume)?;
+        let device = device.open_f32()?;
+        let data = Arc::new(ImageSet::open(&self.data)?);
+        let validation = match self.validation.is_empty() {
+            true => None,
+            false => Some(Arc::new(ImageSet::open(&self.validation)?)),
+        };
+        eprintln!("{} pictures", data.len());
+        let names: Vec<_> = self
+            .data
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+        let inputs = PretrainInputs {
+            options: RunOptions {
+                out: self.out,
+                resume: self.resume,
+                force_data: self.force_data,
+                max_steps: self.max_steps,
+            },
+            data,
+            data_name: format!("trained on {}", names.join(", ")),
+            validation,
+            workers: self.workers,
+        };
+        let mut watch = Watch::new()?;
+        let ended = train(config, inputs, &device, &mut watch);
+        watch.finish();
+        report(ended?)
+    }
+}

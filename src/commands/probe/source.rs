@@ -1,0 +1,212 @@
+//! What can be probed: features of some kind, pooled in some way.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use burn::prelude::*;
+use clap::ValueEnum;
+use svg_dino::Dino;
+use svg_model::{FeatureEncoder, LatentStatistics, SvgAutoencoder, encoder_fingerprint};
+
+use super::Probe;
+use crate::commands::bundle::BundleOptions;
+use crate::commands::checks::check_size;
+use crate::commands::open_weights;
+
+/// Side of crops for an encoder, where nothing else says it.
+const USUAL: u32 = 256;
+/// Side of crops of raw pixels: more would be millions of channels.
+const THUMBNAIL: u32 = 32;
+
+/// Which numbers of a bundle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Of {
+    /// Features, normalised by the latent statistics
+    Latents,
+    /// What the decoder takes
+    Features,
+    /// The frozen encoder's channels
+    Semantic,
+    /// The residual encoder's channels
+    Residual,
+}
+
+/// How the tokens of a picture become one vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Pool {
+    /// The mean patch token
+    Mean,
+    /// The class token, which encoders alone have
+    Cls,
+    /// All patch tokens side by side
+    Tokens,
+}
+
+/// Something that makes a vector of a picture.
+pub struct Source {
+    /// `pixels`, or the file's or folder's name with what was taken of it.
+    pub name: String,
+    /// Where the networks were read from.
+    pub path: Option<String>,
+    pub pool: Option<Pool>,
+    /// Side of the crop, in pixels.
+    pub size: u32,
+    /// What the vectors depend on.
+    pub fingerprint: Option<String>,
+    /// `[batch, 3, size, size]` in [-1, 1] to `[batch, channels]`
+    pub encode: Box<dyn Fn(Tensor<4>) -> Tensor<2>>,
+}
+
+impl Source {
+    /// All that a command names, loaded.
+    pub fn all(probe: &Probe, device: &Device) -> Result<Vec<Self>> {
+        let mut sources = Vec::new();
+        for weights in &probe.weights {
+            Self::of_weights(probe, weights, device, &mut sources)?;
+        }
+        if let Some(bundle) = &probe.bundle {
+            Self::of_bundle(probe, bundle, device, &mut sources)?;
+        }
+        if probe.pixels {
+            let size = probe.size.unwrap_or(THUMBNAIL);
+            sources.push(Self {
+                name: "pixels".to_string(),
+                path: None,
+                pool: None,
+                size,
+                fingerprint: None,
+                encode: Box::new(|images| images.flatten(1, 3)),
+            });
+        }
+        if sources.is_empty() {
+            bail!(
+                "there is nothing to probe; name an encoder by --weights, a bundle by --bundle, or add --pixels"
+            );
+        }
+        Ok(sources)
+    }
+
+    fn of_weights(probe: &Probe, path: &Path, device: &Device, all: &mut Vec<Self>) -> Result<()> {
+        let file = open_weights(path, probe.model.as_deref())?;
+        for note in file.notes() {
+            eprintln!("note: {note}");
+        }
+        let size = probe.size.unwrap_or(USUAL);
+        check_size(size, file.config().patch_size)?;
+        let dino = file.load(device)?;
+        let fingerprint = encoder_fingerprint(&dino)?;
+        all.extend(probe.pool.iter().map(|&pool| {
+            let dino = dino.clone();
+            Self {
+                name: short(path),
+                path: Some(path.display().to_string()),
+                pool: Some(pool),
+                size,
+                fingerprint: Some(fingerprint.clone()),
+                encode: Box::new(move |images| {
+                    let output = dino.forward(images);
+                    match pool {
+                        Pool::Cls => output.cls,
+                        _ => pooled(output.patches, pool),
+                    }
+                }),
+            }
+        }));
+        Ok(())
+    }
+
+    fn of_bundle(probe: &Probe, path: &Path, device: &Device, all: &mut Vec<Self>) -> Result<()> {
+        if probe.pool.contains(&Pool::Cls) {
+            bail!(
+                "--pool cls: a bundle's features have no class token; take --pool mean or tokens, or name \
+                 the encoder by --weights"
+            );
+        }
+        let options = BundleOptions {
+            bundle: path.to_path_buf(),
+            encoder: probe.encoder.clone(),
+        };
+        let bundle = options.open()?;
+        let latents = match probe.of.contains(&Of::Latents) {
+            false => None,
+            true => {
+                let stored = bundle.latent_statistics()?;
+                let advice = || {
+                    let path = path.display();
+                    format!(
+                        "--of latents: {path} has no latent statistics; compute them with `svg stats --bundle \
+                         {path} --images PATH`, or take --of features"
+                    )
+                };
+                Some(stored.with_context(advice)?.statistics)
+            }
+        };
+        let model = options.load(None, device)?;
+        if probe.of.contains(&Of::Residual) && model.encoder.residual.is_none() {
+            let path = path.display();
+            bail!("--of residual: {path} has no residual encoder; take --of features");
+        }
+        let patch = model.encoder.semantic.patch_size();
+        let grid = bundle.grid();
+        let size = probe.size.unwrap_or((grid.rows * patch) as u32);
+        check_size(size, patch)?;
+        for &of in &probe.of {
+            all.extend(probe.pool.iter().map(|&pool| {
+                let (model, latents) = (model.clone(), latents.clone());
+                Self {
+                    name: format!("{} {}", short(path), word(of)),
+                    path: Some(path.display().to_string()),
+                    pool: Some(pool),
+                    size,
+                    fingerprint: Some(bundle.features_fingerprint()),
+                    encode: Box::new(move |images| {
+                        pooled(taken(&model, latents.as_ref(), of, images), pool)
+                    }),
+                }
+            }));
+        }
+        Ok(())
+    }
+
+    /// The word for how it is pooled.
+    pub fn pool(&self) -> String {
+        self.pool.map_or("-".to_string(), word)
+    }
+}
+
+/// Tokens of one kind.
+fn taken(
+    model: &SvgAutoencoder<Dino>,
+    latents: Option<&LatentStatistics>,
+    of: Of,
+    images: Tensor<4>,
+) -> Tensor<3> {
+    let features = model.encoder.features(images);
+    let ([_, _, channels], semantic) = (features.dims(), model.encoder.semantic.channels());
+    match (of, latents) {
+        (Of::Latents, Some(statistics)) => statistics.normalise(features),
+        (Of::Latents | Of::Features, _) => features,
+        (Of::Semantic, _) => features.narrow(2, 0, semantic),
+        (Of::Residual, _) => features.narrow(2, semantic, channels - semantic),
+    }
+}
+
+/// `[batch, tokens, channels]` to one vector for each picture.
+fn pooled(tokens: Tensor<3>, pool: Pool) -> Tensor<2> {
+    match pool {
+        Pool::Tokens => tokens.flatten(1, 2),
+        Pool::Mean | Pool::Cls => tokens.mean_dim(1).squeeze_dim::<2>(1), // [batch, channels]
+    }
+}
+
+/// As it stands on the command line.
+pub fn word(value: impl ValueEnum) -> String {
+    let word = value.to_possible_value();
+    word.map_or(String::new(), |word| word.get_name().to_string())
+}
+
+/// The last part of a path.
+fn short(path: &Path) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    name.to_string_lossy().into_owned()
+}

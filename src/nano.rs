@@ -1,0 +1,19 @@
+//! The encoder that travels in the program: trained by `svg pretrain` on `svg dataset shapes`.
+//!
+//! `assets/nano.md` is its card.
+
+use std::path::Path;
+
+use svg_image::{ImageError, write_atomically};
+
+/// Its weights, as a safetensors file in official names.
+const WEIGHTS: &[u8] = include_bytes!("../assets/nano.safetensors");
+
+/// Writes the file.
+///
+/// # Errors
+///
+/// [`ImageError::Write`] if it cannot be written.
+pub fn write(path: &Path) -> Result<(), ImageError> {
+    write_atomically(path, |file| file.write_all(WEIGHTS))
+}
