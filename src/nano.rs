@@ -9,6 +9,9 @@ use svg_image::{ImageError, write_atomically};
 /// Its weights, as a safetensors file in official names.
 const WEIGHTS: &[u8] = include_bytes!("../assets/nano.safetensors");
 
+/// Patches to a side of the pictures that it was trained on, which are of 32 pixels.
+pub const PATCHES: usize = 4;
+
 /// Writes the file.
 ///
 /// # Errors

@@ -330,3 +330,32 @@ fn help_of_every_command_has_examples() {
         );
     }
 }
+
+#[test]
+fn halves_of_weights_are_half_as_large_and_keep_their_origin() {
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, half) = (
+        path(&folder, "whole.safetensors"),
+        path(&folder, "half.safetensors"),
+    );
+    let size = "--d-model 32 --layers 1 --heads 2 --d-ff 64 --patch 4 --seed 3 --out";
+    let words: Vec<_> = size.split(' ').chain([whole.as_str()]).collect();
+    succeeds(&[&["init", "encoder"][..], &words].concat());
+    succeeds(&["convert", &whole, &half, "--to", "official", "--half"]);
+    let (whole, half) = (
+        TensorFile::open(&whole).unwrap(),
+        TensorFile::open(&half).unwrap(),
+    );
+    let bytes = |file: &TensorFile| file.tensors().iter().map(|t| t.byte_len()).sum::<usize>();
+    assert!(bytes(&half) < bytes(&whole) * 11 / 20);
+    assert_eq!(half.metadata()["origin"], whole.metadata()["origin"]);
+    for (one, other) in whole.tensors().iter().zip(half.tensors()) {
+        let values = |tensor| {
+            burn::store::bridge::to_data(tensor)
+                .unwrap()
+                .convert::<f32>()
+        };
+        let tolerance = burn::tensor::Tolerance::<f32>::rel_abs(5e-4, 1e-6);
+        values(other).assert_approx_eq(&values(one), tolerance);
+    }
+}

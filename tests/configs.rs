@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use svg_train::autoencoder::AutoencoderTraining;
 use svg_train::flow::FlowTraining;
+use svg_train::pretrain::Pretraining;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("configs")
@@ -37,6 +38,11 @@ fn every_preset_has_its_file_and_every_file_its_preset() {
         let json = preset.to_json();
         check(name, &preset, &json, AutoencoderTraining::from_json);
     }
+    for name in Pretraining::preset_names() {
+        let preset = Pretraining::preset(name).unwrap();
+        let json = preset.to_json();
+        check(name, &preset, &json, Pretraining::from_json);
+    }
     for name in FlowTraining::preset_names() {
         let preset = FlowTraining::preset(name).unwrap();
         check(name, &preset, &preset.to_json(), FlowTraining::from_json);
@@ -47,7 +53,8 @@ fn every_preset_has_its_file_and_every_file_its_preset() {
             let name = path.file_stem().unwrap().to_string_lossy().into_owned();
             assert!(
                 AutoencoderTraining::preset(&name).is_some()
-                    || FlowTraining::preset(&name).is_some(),
+                    || FlowTraining::preset(&name).is_some()
+                    || Pretraining::preset(&name).is_some(),
                 "{name} has no preset"
             );
         }
@@ -64,11 +71,26 @@ fn the_published_sizes_fit_the_published_encoder() {
 }
 
 #[test]
+fn the_autoencoders_fit_the_encoders_that_are_made_here() {
+    for (autoencoder, encoder) in [
+        ("autoencoder_shapes", "pretrain_nano"),
+        ("autoencoder_cifar10_dino", "pretrain_tiny"),
+    ] {
+        let autoencoder = AutoencoderTraining::preset(autoencoder).unwrap();
+        let encoder = Pretraining::preset(encoder).unwrap();
+        let (width, patch) = (encoder.dino.d_model, encoder.dino.patch_size);
+        assert_eq!(autoencoder.autoencoder.misfit(width, patch), None);
+        assert_eq!(autoencoder.data.size, encoder.data.size);
+    }
+}
+
+#[test]
 fn the_flows_fit_the_latents_of_their_autoencoders() {
     for (flow, autoencoder, classes) in [
         ("flow_svg_xl_256", "autoencoder_svg_256", 1000),
         ("flow_svg_b_256", "autoencoder_svg_256", 1000),
         ("flow_cifar10", "autoencoder_cifar10", 10),
+        ("flow_cifar10_dino", "autoencoder_cifar10_dino", 10),
         ("flow_shapes", "autoencoder_shapes", 10),
         ("flow_tiny", "autoencoder_tiny", 2),
     ] {

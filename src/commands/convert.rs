@@ -10,13 +10,14 @@ use crate::commands::open_weights;
 
 /// Rewrite DINOv3 weights in another layout
 ///
-/// Numbers keep their type and value. To a name that ends in .safetensors one file is written; any
+/// Numbers keep their type and value, but for --half. To a name that ends in .safetensors one file is written; any
 /// other name becomes a folder as the Hugging Face hub has it, with config.json for --to hf.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   svg convert dinov3_vits16plus_pretrain_lvd1689m-4057cbaa.pth vits16plus-hf/ --to hf
-  svg convert dinov3-vits16plus/model.safetensors vits16plus.safetensors --to official")]
+  svg convert dinov3-vits16plus/model.safetensors vits16plus.safetensors --to official
+  svg convert runs/nano/encoder.safetensors nano.safetensors --to official --half")]
 pub struct Convert {
     /// Weights in any layout
     #[arg(value_name = "IN")]
@@ -27,6 +28,9 @@ pub struct Convert {
     /// The layout to write
     #[arg(long, value_enum)]
     to: Target,
+    /// Store numbers in 16 bits (f16), which halves the file and rounds each weight to 11 binary digits
+    #[arg(long)]
+    half: bool,
     /// Architecture, where the file does not say it: vits16, vits16plus, vitb16, ...
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
@@ -48,7 +52,10 @@ impl Convert {
                  file, which PyTorch reads with safetensors.torch.load_file"
             );
         }
-        let file = open_weights(&self.input, self.model.as_deref())?;
+        let mut file = open_weights(&self.input, self.model.as_deref())?;
+        if self.half {
+            file = file.in_f16();
+        }
         let same = |a: &Path, b: &Path| match (a.canonicalize(), b.canonicalize()) {
             (Ok(a), Ok(b)) => a == b,
             _ => false,

@@ -50,32 +50,34 @@ impl Run {
         }
     }
 
-    /// The bundles hold the same files, the checkpoints of a step and the tables the same bytes.
+    /// What came of them holds the same files, the checkpoints of a step and the tables the same bytes.
     pub fn assert_same(&self, other: &Self, step: u64) {
         let folder = |run: &Self| run.0.join(format!("checkpoints/step-{step:08}"));
-        let (one, two) = (contents(&folder(self)), contents(&folder(other)));
-        assert_eq!(
-            one.keys().collect::<Vec<_>>(),
-            two.keys().collect::<Vec<_>>()
-        );
-        let (here, there) = (self.0.display(), other.0.display());
-        for (name, bytes) in &one {
-            assert!(*bytes == two[name], "{name} differs: {here}, {there}");
-        }
-        let bundle = |run: &Self| files(&run.0.join("bundle"));
-        let (one, two) = (bundle(self), bundle(other));
-        assert_eq!(
-            one.keys().collect::<Vec<_>>(),
-            two.keys().collect::<Vec<_>>()
-        );
-        for (name, bytes) in &one {
-            assert!(
-                *bytes == two[name],
-                "bundle/{name} differs: {here}, {there}"
-            );
+        let here = |run: &Self| run.0.display().to_string();
+        let pairs = [
+            (contents(&folder(self)), contents(&folder(other))),
+            (self.results(), other.results()),
+        ];
+        for (one, two) in pairs {
+            let names =
+                |files: &BTreeMap<String, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
+            assert_eq!(names(&one), names(&two));
+            for (name, bytes) in &one {
+                let (here, there) = (here(self), here(other));
+                assert!(*bytes == two[name], "{name} differs: {here}, {there}");
+            }
         }
         let table = |run: &Self| fs::read_to_string(run.0.join("steps.csv")).unwrap();
         assert_eq!(table(self), table(other));
+    }
+
+    /// The files of the bundle, or the encoder.
+    fn results(&self) -> BTreeMap<String, Vec<u8>> {
+        let (bundle, encoder) = (self.0.join("bundle"), "encoder.safetensors");
+        match bundle.is_dir() {
+            true => files(&bundle),
+            false => [(encoder.to_string(), fs::read(self.0.join(encoder)).unwrap())].into(),
+        }
     }
 }
 

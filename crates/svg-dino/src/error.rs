@@ -13,8 +13,8 @@ pub enum DinoError {
     Load(#[from] LoadError),
     /// The file holds tensors, but no DINOv3.
     #[error(
-        "{} holds no DINOv3 weights: none of its {tensors} tensors is called storage_tokens \
-         (official), embeddings.register_tokens (Hugging Face) or reg_token (timm). First names: {}",
+        "{} holds no DINOv3 weights: none of its {tensors} tensors is called storage_tokens or \
+         rope_embed.periods (official), embeddings.register_tokens (Hugging Face) or reg_token (timm). First names: {}",
         path.display(), examples.join(", ")
     )]
     NotDino {

@@ -84,3 +84,38 @@ fn official_buffers(config: &DinoConfig) -> Vec<StoredTensor> {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Dino, DinoFile};
+    use burn::prelude::*;
+    use burn::tensor::Distribution;
+
+    /// A network that was drawn says the same after it went through an official file.
+    fn check(config: DinoConfig) {
+        let config = config.with_rope_periods(RopePeriods::Bf16Rounded);
+        let device = Device::default();
+        let dino = config.clone().with_layer_scale(0.5).init(&device);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("dino.safetensors");
+        DinoFile::of(&dino).save(Layout::Official, &path).unwrap();
+        let loaded = Dino::load(&path, &device).unwrap();
+        assert_eq!(*loaded.config(), config);
+        let images = Tensor::random([2, 3, 8, 12], Distribution::Uniform(-1.0, 1.0), &device);
+        let (said, again) = (dino.forward(images.clone()), loaded.forward(images));
+        said.cls.into_data().assert_eq(&again.cls.into_data(), true);
+        said.patches
+            .into_data()
+            .assert_eq(&again.patches.into_data(), true);
+    }
+
+    #[test]
+    fn an_official_file_keeps_what_the_network_says() {
+        let tiny = DinoConfig::new(16, 2, 2, 32).with_patch_size(4);
+        check(tiny.clone());
+        check(tiny.clone().with_n_registers(0));
+        check(tiny.clone().with_qkv_bias(false));
+        check(tiny.with_feed_forward(FeedForwardKind::SwiGlu));
+    }
+}

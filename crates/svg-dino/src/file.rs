@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use burn::prelude::*;
+use burn::store::bridge;
+use burn::tensor::{DType, f16};
 use svg_nn::{
     Container, LoadError, StoredTensor, TensorFile, load_exact, module_tensors, save_tensors,
 };
@@ -15,6 +17,9 @@ use crate::layout::Layout;
 use crate::{
     Dino, DinoConfig, DinoError, FeedForwardKind, PixelStatistics, RopePeriods, rope_periods,
 };
+
+/// The name of the metadata that say where weights come from.
+const ORIGIN: &str = "origin";
 
 /// A weight file of a DINOv3 in any public layout, opened but not read.
 ///
@@ -36,6 +41,7 @@ pub struct DinoFile {
     tensors: BTreeMap<String, StoredTensor>,
     dropped: Vec<(String, String)>,
     notes: Vec<String>,
+    origin: Option<String>,
 }
 
 impl DinoFile {
@@ -101,6 +107,7 @@ impl DinoFile {
     fn recognise(path: &Path) -> Result<(Self, Option<Vec<f32>>), DinoError> {
         let file = TensorFile::open(path)?;
         let (path, container) = (file.path().to_path_buf(), file.container());
+        let origin = file.metadata().get(ORIGIN).cloned();
         let names = file.tensors().iter().map(|t| t.name.clone());
         let (examples, count) = (names.take(4).collect(), file.tensors().len());
         let Some(imported) = import(file.into_tensors(), &path.display().to_string()) else {
@@ -119,6 +126,7 @@ impl DinoFile {
             tensors: imported.tensors,
             dropped: imported.dropped,
             notes: imported.notes,
+            origin,
         };
         Ok((file, imported.periods))
     }
@@ -169,6 +177,7 @@ impl DinoFile {
                 .collect(),
             dropped: Vec::new(),
             notes: Vec::new(),
+            origin: None,
         }
     }
 
@@ -239,7 +248,10 @@ impl DinoFile {
     pub fn save(&self, layout: Layout, path: &Path) -> Result<PathBuf, DinoError> {
         // Loading checks shapes; writing must not make a broken file from a broken one either.
         self.check()?;
-        let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
+        let mut metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
+        if let Some(origin) = &self.origin {
+            metadata.insert(ORIGIN.to_string(), origin.clone());
+        }
         let tensors = self.tensors_in(layout);
         if path.extension().is_some_and(|e| e == "safetensors") {
             save_tensors(path, &tensors, metadata)?;
@@ -267,6 +279,36 @@ impl DinoFile {
         let statistics = pixel_statistics_json(self.config.pixels);
         write_json(&path.join("preprocessor_config.json"), &statistics)?;
         Ok(file)
+    }
+
+    /// Where the weights come from, if the file says so in its metadata; it goes with them into every layout.
+    pub fn origin(&self) -> Option<&str> {
+        self.origin.as_deref()
+    }
+
+    /// The same weights, which say that they come from there.
+    pub fn with_origin(self, origin: String) -> Self {
+        Self {
+            origin: Some(origin),
+            ..self
+        }
+    }
+
+    /// The same weights rounded to f16. What needs more digits or a larger exponent loses them.
+    pub fn in_f16(self) -> Self {
+        let rounded = |tensor: StoredTensor| {
+            let (name, shape) = (tensor.name.clone(), tensor.shape.clone());
+            bridge::map_data(tensor, name, DType::F16, shape, |data| {
+                data.convert::<f16>()
+            })
+        };
+        let tensors = self.tensors.into_iter();
+        Self {
+            tensors: tensors
+                .map(|(path, tensor)| (path, rounded(tensor)))
+                .collect(),
+            ..self
+        }
     }
 
     /// The weights under the names of another layout, sorted by name, in the number types that they have.
@@ -366,11 +408,16 @@ fn infer(
     let gated = tensors.contains_key("blocks.0.mlp.gate.weight");
     let hidden = if gated { "gate" } else { "fc1" };
     let d_ff = shape(&format!("blocks.0.mlp.{hidden}.weight"))?;
-    let registers = shape("register_tokens")?;
-    let &[_, n_registers, _] = registers.as_slice() else {
-        return Err(format!(
-            "register tokens have shape {registers:?}, expected [1, r, d]"
-        ));
+    let n_registers = match tensors.get("register_tokens") {
+        None => 0,
+        Some(registers) => match registers.shape.as_slice() {
+            &[_, count, _] => count,
+            other => {
+                return Err(format!(
+                    "register tokens have shape {other:?}, expected [1, r, d]"
+                ));
+            }
+        },
     };
     let head_dim = match (heads, periods) {
         (_, Some(periods)) => 4 * periods.len(),

@@ -135,11 +135,12 @@ fn find_root<'a>(names: impl Iterator<Item = &'a str>) -> Option<(String, Layout
     let mut found = Vec::new();
     for name in names {
         for layout in Layout::ALL {
-            if let Some(root) = name.strip_suffix(layout.token())
-                && (root.is_empty() || root.ends_with('.'))
-                && Layout::of_token(&name[root.len()..]) == Some(layout)
-            {
-                found.push((root.to_string(), layout));
+            for token in layout.tokens() {
+                if let Some(root) = name.strip_suffix(token)
+                    && (root.is_empty() || root.ends_with('.'))
+                {
+                    found.push((root.to_string(), layout));
+                }
             }
         }
     }
@@ -243,5 +244,10 @@ mod tests {
             Some("teacher.backbone.".to_string())
         );
         assert_eq!(root(&["conv1.weight", "my_storage_tokens"]), None);
+        // Without registers.
+        assert_eq!(
+            root(&["teacher.backbone.rope_embed.periods"]),
+            Some("teacher.backbone.".to_string())
+        );
     }
 }

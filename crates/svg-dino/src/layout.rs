@@ -49,22 +49,13 @@ impl Layout {
         }
     }
 
-    /// Recognises a layout by a tensor name that no other has.
-    pub(crate) fn of_token(name: &str) -> Option<Self> {
-        match name {
-            "storage_tokens" => Some(Self::Official),
-            "embeddings.register_tokens" => Some(Self::HuggingFace),
-            "reg_token" => Some(Self::Timm),
-            _ => None,
-        }
-    }
-
-    /// The token tensor by which the layout is recognised.
-    pub(crate) fn token(self) -> &'static str {
+    /// The tensors that no other layout has, by which it is recognised. Official files have no registers where the network
+    /// has none, but they always store the periods.
+    pub(crate) fn tokens(self) -> &'static [&'static str] {
         match self {
-            Self::Official => "storage_tokens",
-            Self::HuggingFace => "embeddings.register_tokens",
-            Self::Timm => "reg_token",
+            Self::Official => &["storage_tokens", "rope_embed.periods"],
+            Self::HuggingFace => &["embeddings.register_tokens"],
+            Self::Timm => &["reg_token"],
         }
     }
 

@@ -43,7 +43,7 @@ mod tests {
         for index in 0..200 {
             let things = clutter(&mut Draw::new(3, 0, index));
             assert!((2..=6).contains(&things.len()));
-            assert!(things.iter().all(|thing| thing.area() < 0.10 / 15.0));
+            assert!(things.iter().all(|thing| thing.area() < 0.15 / 20.0));
         }
     }
 }

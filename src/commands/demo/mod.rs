@@ -67,7 +67,7 @@ pub struct Demo {
     /// About how long it is to take [default: a fixed number of steps; 8 for data or an encoder of one's own]
     #[arg(long, value_name = "N", value_parser = minutes)]
     minutes: Option<f64>,
-    /// Side of the pictures in pixels [default: 8 patches of the encoder, 16 if they are of 8 pixels or more]
+    /// Side of the pictures in pixels [default: 32 for the embedded encoder; 8 patches of one's own, 16 if they are of 14 pixels or more]
     #[arg(long, value_name = "PIXELS")]
     size: Option<u32>,
     /// Of pictures, weights and noise

@@ -10,6 +10,8 @@ use svg_image::write_atomically;
 use svg_train::autoencoder::{AutoencoderTraining, spread};
 use svg_train::flow::FlowTraining;
 
+use crate::nano;
+
 /// The version of the document.
 const FORMAT: u32 = 1;
 /// Classes of which samples are made.
@@ -233,7 +235,8 @@ impl Plan {
 pub fn size(asked: &Asked, patch: usize) -> Result<u32> {
     let patches = match (asked.scale, patch) {
         (Scale::Tiny, _) => 4,
-        (_, ..8) => 8,
+        _ if asked.encoder.is_none() => nano::PATCHES,
+        (_, ..14) => 8,
         _ => 16,
     };
     let size = asked.size.unwrap_or((patches * patch) as u32);
@@ -312,16 +315,20 @@ mod tests {
 
     #[test]
     fn the_presets_fit_the_embedded_encoder_as_they_are() {
-        let plan = plan(&DinoConfig::new(96, 6, 3, 384).with_patch_size(4));
+        let plan = plan(&DinoConfig::new(128, 6, 4, 512).with_patch_size(8));
         assert_eq!(plan.autoencoder, AutoencoderTraining::demo());
         assert_eq!(plan.flow.sit, FlowTraining::demo().sit);
-        assert_eq!((plan.size, plan.grid()), (32, 8));
+        assert_eq!((plan.size, plan.grid()), (32, 4));
     }
 
     #[test]
     fn an_encoder_of_large_patches_gets_large_pictures_and_a_deeper_decoder() {
         let encoder = DinoConfig::new(384, 12, 6, 1536);
-        let plan = plan(&encoder);
+        let asked = Asked {
+            encoder: Some("encoder.pth".into()),
+            ..asked()
+        };
+        let plan = Plan::new(asked, &encoder, "1".to_string(), classes()).unwrap();
         assert_eq!((plan.size, plan.grid()), (256, 16));
         assert_eq!(plan.autoencoder.autoencoder.misfit(384, 16), None);
         assert_eq!(plan.flow.sit.in_channels, 392);
@@ -341,7 +348,7 @@ mod tests {
     #[test]
     fn a_plan_is_read_as_it_was_written_and_by_its_own_arguments_only() {
         let place = tempfile::tempdir().unwrap();
-        let plan = plan(&DinoConfig::new(96, 6, 3, 384).with_patch_size(4)).with_steps(7, 11);
+        let plan = plan(&DinoConfig::new(128, 6, 4, 512).with_patch_size(8)).with_steps(7, 11);
         assert_eq!((plan.autoencoder.steps, plan.flow.steps), (7, 11));
         assert_eq!(Plan::read(place.path(), &plan.asked).unwrap(), None);
         plan.write(place.path()).unwrap();

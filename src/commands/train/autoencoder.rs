@@ -1,6 +1,6 @@
 //! `svg train autoencoder`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -10,7 +10,6 @@ use clap::Args;
 use svg_dino::{Dino, DinoFile};
 use svg_eval::Lpips;
 use svg_image::ImageSet;
-use svg_nn::TensorFile;
 use svg_train::autoencoder::{FeatureDistance, Perceptual, RunInputs, train};
 
 use super::document::configuration;
@@ -84,7 +83,7 @@ impl TrainAutoencoder {
         for note in file.notes() {
             eprintln!("note: {note}");
         }
-        let copy_encoder = is_ours(file.path())?;
+        let copy_encoder = is_ours(file.origin());
         let encoder = file.load(&device)?;
         let (perceptual, perceptual_name) = self.perceptual(&encoder, &device)?;
         eprintln!(
@@ -131,9 +130,8 @@ impl TrainAutoencoder {
     }
 }
 
-/// Whether the weights say that they were drawn here, so that a copy may travel with the model.
-fn is_ours(path: &Path) -> Result<bool> {
-    let file = TensorFile::open(path)?;
-    let origin = file.metadata().get("origin");
-    Ok(origin.is_some_and(|origin| origin.starts_with(OURS)))
+/// Whether the weights say that they were made here, so that a copy may travel with the model.
+fn is_ours(origin: Option<&str>) -> bool {
+    let ours = [OURS, svg_train::pretrain::ORIGIN];
+    origin.is_some_and(|origin| ours.iter().any(|made| origin.starts_with(made)))
 }

@@ -12,13 +12,17 @@ use crate::data::{CropRule, Recipe, Smaller};
 /// A preset: the name of its file and how to make it.
 type Preset = (&'static str, fn() -> AutoencoderTraining);
 
-const PRESETS: [Preset; 6] = [
+const PRESETS: [Preset; 7] = [
     ("autoencoder_svg_256", AutoencoderTraining::svg),
     ("autoencoder_reference_256", AutoencoderTraining::reference),
     ("autoencoder_cifar10", AutoencoderTraining::cifar10),
     (
         "autoencoder_cifar10_semantic",
         AutoencoderTraining::cifar10_semantic,
+    ),
+    (
+        "autoencoder_cifar10_dino",
+        AutoencoderTraining::cifar10_dino,
     ),
     ("autoencoder_shapes", AutoencoderTraining::demo),
     ("autoencoder_tiny", AutoencoderTraining::tiny),
@@ -168,11 +172,33 @@ impl AutoencoderTraining {
         }
     }
 
+    /// The same in the features of an encoder that has learned, `pretrain_tiny`.
+    pub fn cifar10_dino() -> Self {
+        let random = Self::cifar10();
+        let decoder = DecoderConfig {
+            in_channels: 192 + 8,
+            ..random.autoencoder.decoder.clone()
+        };
+        Self {
+            about: "A small autoencoder for CIFAR-10 in the features of pretrain_tiny.json: svg train \
+                    autoencoder --config configs/autoencoder_cifar10_dino.json --data cifar10/train \
+                    --validation cifar10/test --encoder ENCODER --out RUN. docs/results.md has its figures."
+                .to_string(),
+            autoencoder: AutoencoderConfig {
+                decoder,
+                ..random.autoencoder.clone()
+            },
+            ..random
+        }
+    }
+
     /// The first stage of `svg demo`: minutes on two cores, in the features of the embedded encoder.
     pub fn demo() -> Self {
         let small = Self::cifar10();
         let decoder = DecoderConfig {
-            in_channels: 96 + 8,
+            in_channels: 128 + 8,
+            width_multipliers: vec![1, 2, 2, 2],
+            attention_resolutions: vec![4],
             ..small.autoencoder.decoder.clone()
         };
         Self {
@@ -182,9 +208,10 @@ impl AutoencoderTraining {
                 .to_string(),
             autoencoder: AutoencoderConfig {
                 decoder,
+                residual: small.autoencoder.residual.clone().map(|residual| residual.with_patch_size(8)),
                 ..small.autoencoder.clone()
             },
-            steps: 500,
+            steps: 600,
             optimizer: AdamSettings {
                 learning_rate: 1e-3,
                 ..small.optimizer

@@ -10,10 +10,11 @@ use crate::flow::{
 /// A preset: the name of its file and how to make it.
 type Preset = (&'static str, fn() -> FlowTraining);
 
-const PRESETS: [Preset; 5] = [
+const PRESETS: [Preset; 6] = [
     ("flow_svg_xl_256", FlowTraining::svg_xl),
     ("flow_svg_b_256", FlowTraining::svg_b),
     ("flow_cifar10", FlowTraining::cifar10),
+    ("flow_cifar10_dino", FlowTraining::cifar10_dino),
     ("flow_shapes", FlowTraining::demo),
     ("flow_tiny", FlowTraining::tiny),
 ];
@@ -134,6 +135,23 @@ impl FlowTraining {
         }
     }
 
+    /// The same in the latents of `autoencoder_cifar10_dino`.
+    pub fn cifar10_dino() -> Self {
+        let random = Self::cifar10();
+        Self {
+            about: "A small flow for CIFAR-10 in the latents of a bundle made by \
+                    autoencoder_cifar10_dino.json. Commands as in flow_cifar10.json; docs/results.md has its \
+                    figures."
+                .to_string(),
+            sit: SitConfig {
+                in_channels: 192 + 8,
+                ..random.sit.clone()
+            },
+            steps: 2_400,
+            ..random
+        }
+    }
+
     /// The second stage of `svg demo`: minutes on two cores, in the latents of `autoencoder_shapes`.
     pub fn demo() -> Self {
         let small = Self::cifar10();
@@ -142,11 +160,13 @@ impl FlowTraining {
                     autoencoder_shapes.json. svg demo --out RUN."
                 .to_string(),
             sit: SitConfig {
-                in_channels: 96 + 8,
-                d_model: 192,
+                in_channels: 128 + 8,
+                rows: 4,
+                columns: 4,
+                d_model: 256,
                 n_layers: 6,
-                n_heads: 6,
-                d_ff: 768,
+                n_heads: 4,
+                d_ff: 1024,
                 ..small.sit.clone()
             },
             steps: 1_500,

@@ -1,7 +1,7 @@
 //! What a self-distillation is, as a document.
 
 use serde::{Deserialize, Serialize};
-use svg_dino::DinoConfig;
+use svg_dino::{DinoConfig, FeedForwardKind, PixelStatistics, RopePeriods};
 use svg_model::strict_json;
 
 use crate::data::Recipe;
@@ -206,6 +206,9 @@ impl Pretraining {
                 dino.d_model, dino.n_heads
             ));
         }
+        if let Some(reason) = unwritable(dino) {
+            return Some(reason);
+        }
         let within = |name: &str, value: f64, low: f64, high: f64| {
             let inside = value >= low && value <= high;
             (!inside).then(|| format!("{name} is {value}; it must lie between {low} and {high}"))
@@ -247,13 +250,74 @@ impl Pretraining {
             ),
         });
         bounds.push(self.views.nonsense(dino.patch_size));
+        bounds.push(self.masks.nonsense());
         bounds.into_iter().flatten().next()
     }
+}
+
+/// What a file in official names cannot say of a network, or the way back does not know, in words, with
+/// what to set. Such an encoder would be another one when it is opened again.
+fn unwritable(dino: &DinoConfig) -> Option<String> {
+    // What differs is all that matters, so the rest may be the network's own.
+    let official = dino
+        .clone()
+        .with_feed_forward(FeedForwardKind::Mlp)
+        .with_rope_periods(RopePeriods::Bf16Rounded)
+        .with_rope_base(100.0)
+        .with_norm_eps(1e-5)
+        .with_pixels(PixelStatistics::IMAGENET);
+    let [given, official] = [dino, &official]
+        .map(|config| serde_json::to_value(config).expect("plain fields always serialise"));
+    let fields = official.as_object()?;
+    let (name, value) = fields
+        .iter()
+        .find(|(name, value)| given[*name] != **value)?;
+    let why = match name.as_str() {
+        "feed_forward" => "only such networks are trained here",
+        _ => "the file of an encoder cannot say anything else",
+    };
+    let given = &given[name];
+    Some(format!(
+        "dino.{name} is {given}; {why}, so set it to {value}"
+    ))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_preset_is_accepted() {
+        for name in Pretraining::preset_names() {
+            let config = Pretraining::preset(name).unwrap();
+            assert_eq!(Pretraining::from_json(&config.to_json()), Ok(config));
+        }
+    }
+
+    #[test]
+    fn what_the_file_of_an_encoder_cannot_say_is_refused() {
+        fn check(change: impl Fn(DinoConfig) -> DinoConfig, expected: &str) {
+            let mut config = Pretraining::smallest();
+            config.dino = change(config.dino);
+            let error = Pretraining::from_json(&config.to_json()).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+        check(
+            |dino| dino.with_rope_periods(RopePeriods::Exact),
+            "dino.rope_periods is \"Exact\"; the file of an encoder cannot say anything else, so set it to \
+             \"Bf16Rounded\"",
+        );
+        check(|dino| dino.with_rope_base(50.0), "so set it to 100.0");
+        check(|dino| dino.with_norm_eps(1e-6), "so set it to 0.00001");
+        check(
+            |dino| dino.satellite(),
+            "so set it to {\"mean\":[0.485,0.456,0.406],\"std\":[0.229,0.224,0.225]}",
+        );
+        check(
+            |dino| dino.with_feed_forward(FeedForwardKind::SwiGlu),
+            "only such networks are trained here, so set it to \"Mlp\"",
+        );
+    }
 
     #[test]
     fn typos_and_nonsense_are_named() {
@@ -269,6 +333,7 @@ mod tests {
             ("\"patience\": 3", "\"patience\": 0", "patience is 0"),
             ("\"batch_size\": 4", "\"batch_size\": 1", "batch_size is 1"),
             ("\"n_heads\": 2", "\"n_heads\": 3", "a multiple of four"),
+            ("\"low\": 0.1", "\"low\": 0.9", "masks.low is 0.9"),
             (
                 "\"student_temperature\": 0.1",
                 "\"student_temperature\": 0.0",

@@ -39,7 +39,7 @@ pub use judge::{Judge, Judgement};
 pub use learner::Learner;
 pub use loss::{class_loss, entropies, patch_loss, spread_loss};
 pub use mask::{MaskSettings, Masks};
-pub use run::{PretrainInputs, train};
+pub use run::{ORIGIN, PretrainInputs, train};
 pub use stage::PretrainStage;
 pub use state::PretrainIdentity;
 pub use targets::{Targets, sinkhorn_knopp};

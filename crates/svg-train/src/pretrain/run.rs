@@ -4,15 +4,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::prelude::*;
-use svg_dino::{DinoFile, Layout};
+use svg_dino::{Dino, DinoFile, Layout};
 use svg_image::ImageSet;
-use svg_nn::save_tensors;
+use svg_nn::{LoadError, save_tensors};
 
 use crate::TrainError;
 use crate::data::{Fingerprint, Stream};
 use crate::log::Scalars;
 use crate::pretrain::{Judge, PretrainIdentity, PretrainStage, Pretraining};
 use crate::run::{Course, Ended, Headline, Observer, Pace, Picture, RunOptions, Shown, Taken, run};
+
+/// How the metadata of an encoder begin that was made here.
+pub const ORIGIN: &str = "made by svg pretrain";
 
 /// What a run needs beside its configuration.
 pub struct PretrainInputs {
@@ -221,15 +224,77 @@ impl Course for PretrainCourse {
     /// The network of the teacher, as an encoder in official names.
     fn finish(&self, out: &Path, step: u64) -> Result<PathBuf, TrainError> {
         let path = out.join("encoder.safetensors");
-        let tensors = DinoFile::of(self.stage.network()).tensors_in(Layout::Official);
         let note = format!(
-            "made by svg pretrain {}, {step} steps, seed {}, {}",
+            "{ORIGIN} {}, {step} steps, seed {}, {}",
             env!("CARGO_PKG_VERSION"),
             self.config.seed,
             self.inputs.data_name
         );
-        let metadata = [("origin".to_string(), note)].into();
-        save_tensors(&path, &tensors, metadata)?;
+        write_encoder(self.stage.network(), note, &path)?;
         Ok(path)
+    }
+}
+
+fn write_encoder(network: &Dino, note: String, path: &Path) -> Result<(), LoadError> {
+    let tensors = DinoFile::of(network).tensors_in(Layout::Official);
+    save_tensors(path, &tensors, [("origin".to_string(), note)].into())
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Distribution, TensorData};
+    use svg_image::{Rgb, RgbImage};
+
+    use super::*;
+
+    /// A stage after two steps: whatever learns has moved.
+    fn trained(config: &Pretraining) -> PretrainStage {
+        let picture = |number: u32| {
+            RgbImage::from_fn(16, 16, |x, y| {
+                let level = |k: u32| ((x * (3 + number) + y * (5 + k) + 40 * k) % 251) as u8;
+                Rgb([level(1), level(2), level(3)])
+            })
+        };
+        let images: Vec<_> = (0..4).map(picture).collect();
+        let device = Device::default();
+        (0..2).fold(
+            PretrainStage::new(config.clone(), &device),
+            |stage, number| {
+                let views = config.views.draw(&images, config.seed, 4 * number, &device);
+                let masks = config.masks.draw(8, [4, 4], config.seed, number);
+                let (stage, report) = stage.step(number, 1e-2, views, &masks);
+                assert!(!report.dropped);
+                stage
+            },
+        )
+    }
+
+    #[test]
+    fn the_encoder_that_is_written_says_exactly_what_the_trained_one_says() {
+        let smallest = Pretraining::smallest();
+        let device = Device::default();
+        for dino in [
+            smallest.dino.clone(),
+            smallest.dino.clone().with_n_registers(0),
+            smallest.dino.clone().with_qkv_bias(false),
+        ] {
+            let config = Pretraining {
+                dino,
+                ..smallest.clone()
+            };
+            let mut stage = trained(&config);
+            // A teacher as it is after many steps, without waiting for them.
+            stage.teacher = stage.teacher.with_decay(0.0).update(&stage.student);
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("encoder.safetensors");
+            write_encoder(stage.network(), "a test".to_string(), &path).unwrap();
+            let loaded = Dino::load(&path, &device).unwrap();
+            let images = Tensor::random([2, 3, 16, 12], Distribution::Uniform(-1.0, 1.0), &device);
+            let [trained, read] =
+                [stage.network(), &loaded].map(|dino| dino.forward(images.clone()));
+            let same = |one: TensorData, other: TensorData| one.assert_eq(&other, true);
+            same(trained.cls.into_data(), read.cls.into_data());
+            same(trained.patches.into_data(), read.patches.into_data());
+        }
     }
 }
