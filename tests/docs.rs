@@ -1,5 +1,4 @@
 //! What README.md and `docs/` point to is there.
-#![recursion_limit = "256"]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -111,34 +110,4 @@ fn links_and_headings_are_found_outside_code() {
     let text = "# A b, `c`: d\n[x](y.md#z) and ![p](q.png)\n```sh\n# no [x](no)\n```\n";
     assert_eq!(links(text), ["y.md#z", "q.png"]);
     assert_eq!(anchors(text), ["a-b-c-d"]);
-}
-
-#[allow(dead_code)]
-mod snippet {
-
-    use std::ops::ControlFlow;
-    use std::path::Path;
-
-    use burn::prelude::*;
-    use svg_flow::{Guidance, Progress};
-    use svg_image::{Images, Signed, grid, save_png};
-    use svg_model::{Bundle, Sampling};
-
-    pub fn main() -> anyhow::Result<()> {
-        let device = Device::default();
-        let bundle = Bundle::open(Path::new("demo/bundle"))?;
-        let generator = bundle.generator(None, &device)?;
-        let sampling = Sampling {
-            steps: 5,
-            guidance: Guidance::constant(2.0),
-            ..Sampling::svg()
-        };
-        let (labels, numbers) = ([0, 1, 2, 3], [0, 1, 2, 3]);
-        let noise = generator.noise(sampling.seed, &numbers);
-        let mut watch = |_: &Progress| ControlFlow::Continue(());
-        let sampled = generator.latents(noise, &labels, &numbers, &sampling, &mut watch)?;
-        let images = Images::<Signed>::from_tensor(generator.images(sampled.latents)).to_rgb();
-        save_png(&grid(&images, 4, 2), "samples.png", &[])?;
-        Ok(())
-    }
 }

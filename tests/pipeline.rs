@@ -48,6 +48,10 @@ impl Place {
     }
 
     /// The mean over the last tenth of the steps is at most `share` of that over the first tenth.
+    ///
+    /// With a learning rate of 1e-9 these runs came to 1.01, 1.06 and 1.00, and the deviation of such a quotient,
+    /// from that of single steps, is 0.013, 0.025 and 0.016: the shares asked for here are ten of them away. The
+    /// runs as they are came to 0.71, 0.49 and 0.54.
     #[track_caller]
     fn falls(&self, run: &str, name: &str, share: f64) {
         let values = self.column(run, name);
@@ -142,18 +146,18 @@ fn everything_learns_and_every_file_opens() {
     place.svg(&format!(
         "pretrain --config pretrain.json {sides} --out encoder"
     ));
-    place.falls("encoder", "loss", 0.95);
+    place.falls("encoder", "loss", 0.85);
     let encoder = "encoder/encoder.safetensors";
 
     let words = format!("train autoencoder --config autoencoder.json {sides} --encoder {encoder}");
     place.svg(&format!("{words} --out first"));
-    place.falls("first", "l1", 0.8);
+    place.falls("first", "l1", 0.75);
 
     place.svg("stats --bundle first/bundle --images shapes/train");
     place.svg(&format!(
         "train flow --config flow.json {sides} --bundle first/bundle --out second"
     ));
-    place.falls("second", "loss", 0.9);
+    place.falls("second", "loss", 0.75);
 
     let settings = "--steps 5 --guidance 1.5 --shift 0.4 --seed 1";
     place.svg(&format!(

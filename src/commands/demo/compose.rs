@@ -138,7 +138,7 @@ impl Report<'_> {
         let comparison = picture(
             &samples::comparison(self.out),
             &format!("One sample of each class with {steps} steps"),
-            &format!("One noise for each class, with {steps} steps from left to right."),
+            &format!("One noise for each class, with {steps} steps from above."),
         )?;
         Ok(Section {
             id: "samples".to_string(),
@@ -171,8 +171,8 @@ impl Report<'_> {
             head: vec!["View".into(), "20 neighbours".into(), "Linear probe".into()],
             rows,
             caption: format!(
-                "Accuracy on {} held-out pictures, with {} known ones. The view of encoder and latents is the \
-                 mean token of a picture.",
+                "Accuracy on {} held-out pictures, with {} known ones. The class token is what the encoder says \
+                 of a whole picture; patch tokens and latents are taken side by side.",
                 measured.asked, measured.known
             ),
         };
@@ -302,7 +302,7 @@ impl Report<'_> {
             .to_vec(),
             rows,
             caption: format!(
-                "{count} samples for each number of steps against {} training pictures, in the encoder's mean \
+                "{count} samples for each number of steps against {} training pictures, in the encoder's class \
                  tokens. The last row is {count} held-out pictures.{few}",
                 measured.known
             ),

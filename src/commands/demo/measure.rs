@@ -56,7 +56,7 @@ pub struct Measurements {
 /// How well a view of pictures tells classes apart.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Accuracy {
-    /// Pixels, encoder or latents.
+    /// Pixels, the encoder's tokens, or latents.
     pub of: String,
     /// Of 20 nearest neighbours by cosine.
     pub neighbours: f64,
@@ -71,7 +71,7 @@ pub struct OfSteps {
     pub steps: usize,
     /// Samples.
     pub count: usize,
-    /// Fréchet distance to the training pictures in the encoder's mean patch tokens.
+    /// Fréchet distance to the training pictures in the encoder's class tokens.
     pub distance: f64,
     /// The share that neighbours among training pictures give the class that was asked for.
     pub neighbours: f64,
@@ -118,42 +118,43 @@ impl Measurements {
         };
         let probe =
             |view: &Tensor<2>| LinearProbe::fit(view.clone(), &known.labels, classes, DECAY);
-        let of_encoder = probe(&known.encoder);
-        let accuracy = |of: &str, known_view, view: &Tensor<2>, probe: Option<&LinearProbe>| {
-            let linear = probe.map(|probe| share(&probe.classify(view.clone()), &asked.labels));
-            Accuracy {
-                of: of.to_string(),
-                neighbours: share(&by_neighbours(known_view, view), &asked.labels),
-                linear,
-            }
+        let of_encoder = probe(&known.class_token);
+        let accuracy =
+            |of: &str, known_view: &Tensor<2>, view: &Tensor<2>, probe: Option<&LinearProbe>| {
+                let linear = probe.map(|probe| share(&probe.classify(view.clone()), &asked.labels));
+                Accuracy {
+                    of: of.to_string(),
+                    neighbours: share(&by_neighbours(known_view, view), &asked.labels),
+                    linear,
+                }
+            };
+        let probed = |of: &str, known_view: &Tensor<2>, view: &Tensor<2>| {
+            accuracy(of, known_view, view, Some(&probe(known_view)))
         };
+        let (encoder, held_out) = (&known.class_token, &asked.class_token);
         let accuracies = vec![
             accuracy("pixels", &known.pixels, &asked.pixels, None),
-            accuracy("encoder", &known.encoder, &asked.encoder, Some(&of_encoder)),
-            accuracy(
-                "latents",
-                &known.latents,
-                &asked.latents,
-                Some(&probe(&known.latents)),
-            ),
+            accuracy("class token", encoder, held_out, Some(&of_encoder)),
+            probed("patch tokens", &known.patches, &asked.patches),
+            probed("latents", &known.latents, &asked.latents),
         ];
 
-        let reference = moments(&known.encoder);
+        let reference = moments(&known.class_token);
         let mut steps = Vec::new();
         for &number in &plan.samples.steps {
             let folder = samples::folder(out, number);
             let made = gather(&[folder], usize::MAX, &format!("samples of {number} steps"))?;
-            let said = by_neighbours(&known.encoder, &made.encoder);
+            let said = by_neighbours(&known.class_token, &made.class_token);
             steps.push(OfSteps {
                 steps: number,
                 count: made.labels.len(),
-                distance: frechet_distance(&reference, &moments(&made.encoder))?,
+                distance: frechet_distance(&reference, &moments(&made.class_token))?,
                 neighbours: share(&said, &made.labels),
-                linear: share(&of_encoder.classify(made.encoder), &made.labels),
+                linear: share(&of_encoder.classify(made.class_token), &made.labels),
             });
         }
         let count = steps.first().map_or(0, |first| first.count);
-        let as_many = moments(&some(&asked.encoder, count));
+        let as_many = moments(&some(&asked.class_token, count));
         let measurements = Self {
             known: known.labels.len(),
             asked: asked.labels.len(),

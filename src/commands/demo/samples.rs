@@ -18,6 +18,9 @@ use crate::progress::evaluation_bar;
 /// Pixels between pictures.
 const GAP: u32 = 2;
 
+/// A sheet is enlarged while it stays within so many pixels.
+const WIDTH: u32 = 1400;
+
 /// The folder of the samples of so many steps: a data set, with a folder for each class.
 pub fn folder(out: &Path, steps: usize) -> PathBuf {
     out.join("samples").join(format!("steps-{steps:02}"))
@@ -28,7 +31,7 @@ pub fn sheet(out: &Path, steps: usize) -> PathBuf {
     folder(out, steps).with_extension("png")
 }
 
-/// What becomes of one noise: a row for each class, a column for each number of steps.
+/// What becomes of one noise: a column for each class, a row for each number of steps.
 pub fn comparison(out: &Path) -> PathBuf {
     out.join("samples.png")
 }
@@ -131,12 +134,19 @@ fn save_sheets(plan: &Plan, out: &Path) -> Result<()> {
             &notes(&note),
         )?;
     }
-    let places = samples.classes.iter();
-    let places = places.flat_map(|&class| samples.steps.iter().map(move |&steps| (class, steps)));
+    let places = samples.steps.iter();
+    let places = places.flat_map(|&steps| samples.classes.iter().map(move |&class| (class, steps)));
     let images = places.map(|(class, steps)| read(steps, class, 0));
     let images = images.collect::<Result<Vec<RgbImage>, _>>()?;
-    let columns: Vec<_> = samples.steps.iter().map(usize::to_string).collect();
-    let note = format!("columns: {} steps of the same noise", columns.join(", "));
-    let sheet = grid(&images, samples.steps.len(), GAP);
+    let rows: Vec<_> = samples.steps.iter().map(usize::to_string).collect();
+    let note = format!("rows: {} steps of the same noise", rows.join(", "));
+    let sheet = enlarged(grid(&images, samples.classes.len(), GAP));
     Ok(save_png(&sheet, comparison(out), &notes(&note))?)
+}
+
+/// Small pictures in blocks of pixels, so that a page need not blur them.
+fn enlarged(sheet: RgbImage) -> RgbImage {
+    let times = (WIDTH / sheet.width()).max(1);
+    let (width, height) = (times * sheet.width(), times * sheet.height());
+    image::imageops::resize(&sheet, width, height, image::imageops::Nearest)
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use burn::prelude::*;
+use burn::tensor::module::adaptive_avg_pool2d;
 use svg_dino::Dino;
 use svg_image::{Filter, Images, RgbImage, Signed, resize};
 use svg_model::SvgAutoencoder;
@@ -14,13 +15,18 @@ use crate::commands::pictures::PictureBatch;
 /// Pixels are compared at this side, at most: more would be more numbers and no other answer.
 const PIXELS: u32 = 32;
 
-/// One vector for each picture, in three views.
+/// Tokens are averaged over cells of a grid of so many to a side, at most.
+const CELLS: usize = 4;
+
+/// One vector for each picture, in four views.
 pub struct Views {
     /// `[pictures, 3 side side]`
     pub pixels: Tensor<2>,
-    /// The mean patch token, `[pictures, channels]`.
-    pub encoder: Tensor<2>,
-    /// The mean latent, `[pictures, channels]`.
+    /// What the encoder says of the whole picture, `[pictures, channels]`.
+    pub class_token: Tensor<2>,
+    /// Its patch tokens side by side, `[pictures, cells channels]`.
+    pub patches: Tensor<2>,
+    /// The latents side by side, `[pictures, cells channels]`.
     pub latents: Tensor<2>,
     /// Classes by number.
     pub labels: Vec<usize>,
@@ -37,9 +43,12 @@ impl Views {
     ) -> Result<Self> {
         let statistics = space.latent_statistics();
         let statistics = statistics.context("the latents have no statistics")?;
-        let [mut pixels, mut encoder, mut latents] = [const { Vec::new() }; 3];
+        let [mut pixels, mut class_token, mut patches, mut latents] = [const { Vec::new() }; 4];
         let mut labels = Vec::new();
-        let channels = setup.encoder.config().d_model;
+        let (channels, patch) = {
+            let config = setup.encoder.config();
+            (config.d_model, config.patch_size)
+        };
         let pictures = setup.pictures(paths, limit, space);
         let size = pictures.size_for(space)?;
         pictures.for_each_batch(size, what, &setup.device, |batch: PictureBatch| {
@@ -48,19 +57,33 @@ impl Views {
                 labels.push(label(name, &setup.data.classes)?);
             }
             pixels.push(small(&batch.crops, &setup.device));
+            class_token.push(setup.encoder.forward(batch.images.clone()).cls);
             let features = space.encoder.features(batch.images); // [batch, tokens, channels]
-            let mean = |tokens: Tensor<3>| tokens.mean_dim(1).squeeze_dim::<2>(1);
-            encoder.push(mean(features.clone().narrow(2, 0, channels)));
-            latents.push(mean(statistics.normalise(features)));
+            let grid = [size as usize / patch; 2];
+            patches.push(side_by_side(features.clone().narrow(2, 0, channels), grid));
+            latents.push(side_by_side(statistics.normalise(features), grid));
             Ok(())
         })?;
         Ok(Self {
             pixels: Tensor::cat(pixels, 0),
-            encoder: Tensor::cat(encoder, 0),
+            class_token: Tensor::cat(class_token, 0),
+            patches: Tensor::cat(patches, 0),
             latents: Tensor::cat(latents, 0),
             labels,
         })
     }
+}
+
+/// `[batch, tokens, channels]` to `[batch, cells channels]`.
+fn side_by_side(tokens: Tensor<3>, [rows, columns]: [usize; 2]) -> Tensor<2> {
+    let [batch, _, channels] = tokens.dims();
+    if rows.max(columns) <= CELLS {
+        return tokens.flatten(1, 2);
+    }
+    let grid = tokens
+        .swap_dims(1, 2)
+        .reshape([batch, channels, rows, columns]);
+    adaptive_avg_pool2d(grid, [rows.min(CELLS), columns.min(CELLS)]).flatten(1, 3)
 }
 
 /// A class by the folder of a picture.

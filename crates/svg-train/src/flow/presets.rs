@@ -163,15 +163,15 @@ impl FlowTraining {
                 in_channels: 128 + 8,
                 rows: 4,
                 columns: 4,
-                d_model: 256,
+                d_model: 192,
                 n_layers: 6,
-                n_heads: 4,
-                d_ff: 1024,
+                n_heads: 3,
+                d_ff: 768,
                 ..small.sit.clone()
             },
-            steps: 1_500,
+            steps: 1_600,
             optimizer: AdamWSettings {
-                learning_rate: 1e-3,
+                learning_rate: 1.5e-3,
                 warmup_steps: 100,
                 ..small.optimizer
             },
