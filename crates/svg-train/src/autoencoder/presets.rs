@@ -211,7 +211,7 @@ impl AutoencoderTraining {
                 residual: small.autoencoder.residual.clone().map(|residual| residual.with_patch_size(8)),
                 ..small.autoencoder.clone()
             },
-            steps: 600,
+            steps: 500,
             optimizer: AdamSettings {
                 learning_rate: 1e-3,
                 ..small.optimizer

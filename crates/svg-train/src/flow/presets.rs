@@ -169,7 +169,7 @@ impl FlowTraining {
                 d_ff: 768,
                 ..small.sit.clone()
             },
-            steps: 1_600,
+            steps: 2_700,
             optimizer: AdamWSettings {
                 learning_rate: 1.5e-3,
                 warmup_steps: 100,
@@ -179,6 +179,10 @@ impl FlowTraining {
             checkpoint_every: 150,
             checkpoints_kept: 1,
             samples_every: 500,
+            samples: FlowSamplesSettings {
+                guidance: 5.0,
+                ..small.samples
+            },
             ..small
         }
     }
