@@ -182,7 +182,7 @@ impl AutoencoderTraining {
         Self {
             about: "A small autoencoder for CIFAR-10 in the features of pretrain_tiny.json: svg train \
                     autoencoder --config configs/autoencoder_cifar10_dino.json --data cifar10/train \
-                    --validation cifar10/test --encoder ENCODER --out RUN. docs/results.md has its figures."
+                    --validation cifar10/test --encoder ENCODER --out RUN. docs/results.md has the commands."
                 .to_string(),
             autoencoder: AutoencoderConfig {
                 decoder,

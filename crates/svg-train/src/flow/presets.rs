@@ -140,8 +140,8 @@ impl FlowTraining {
         let random = Self::cifar10();
         Self {
             about: "A small flow for CIFAR-10 in the latents of a bundle made by \
-                    autoencoder_cifar10_dino.json. Commands as in flow_cifar10.json; docs/results.md has its \
-                    figures."
+                    autoencoder_cifar10_dino.json. Commands as in flow_cifar10.json; docs/results.md has the \
+                    commands."
                 .to_string(),
             sit: SitConfig {
                 in_channels: 192 + 8,

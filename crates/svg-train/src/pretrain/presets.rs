@@ -130,7 +130,7 @@ impl Pretraining {
         Self {
             about:
                 "An encoder for small photographs: svg pretrain --config tiny --data cifar10/train \
-                    --validation cifar10/test --out RUN. docs/results.md has its figures."
+                    --validation cifar10/test --out RUN. docs/results.md has the commands."
                     .to_string(),
             dino: DinoConfig::new(192, 12, 3, 768)
                 .with_patch_size(4)
