@@ -8,9 +8,8 @@ use anyhow::Result;
 use clap::Args;
 use svg_image::ImageSet;
 use svg_train::pretrain::{PretrainInputs, Pretraining, train};
-use svg_train::run::RunOptions;
 
-use super::train::{Watch, configuration, report};
+use super::train::{TrainingOptions, Watch, configuration, names, report};
 use crate::device::DeviceOptions;
 
 /// Train a small encoder by self-distillation
@@ -41,26 +40,17 @@ pub struct Pretrain {
     /// Pictures that the encoder is judged by, in the same classes [default: some of those trained on]
     #[arg(long, num_args = 1.., value_name = "PATH")]
     validation: Vec<PathBuf>,
-    /// The folder of the run
-    #[arg(long, value_name = "RUN")]
-    out: PathBuf,
-    /// Go on from the newest checkpoint of RUN
-    #[arg(long)]
-    resume: bool,
-    /// Stop after so many steps, before those of the configuration
-    #[arg(long, value_name = "N")]
-    max_steps: Option<u64>,
-    /// Go on although the pictures are not those that the run began with
-    #[arg(long, requires = "resume")]
-    force_data: bool,
-    /// Threads that decode pictures; 0 for as many as the machine runs at once
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    workers: usize,
+    #[command(flatten)]
+    options: TrainingOptions,
 }
 
 impl Pretrain {
     pub fn run(self, device: &DeviceOptions) -> Result<ExitCode> {
-        let config: Pretraining = configuration(self.config.as_deref(), &self.out, self.resume)?;
+        let config: Pretraining = configuration(
+            self.config.as_deref(),
+            &self.options.out,
+            self.options.resume,
+        )?;
         let device = device.open_f32()?;
         let data = Arc::new(ImageSet::open(&self.data)?);
         let validation = match self.validation.is_empty() {
@@ -68,22 +58,12 @@ impl Pretrain {
             false => Some(Arc::new(ImageSet::open(&self.validation)?)),
         };
         eprintln!("{} pictures", data.len());
-        let names: Vec<_> = self
-            .data
-            .iter()
-            .map(|path| path.display().to_string())
-            .collect();
         let inputs = PretrainInputs {
-            options: RunOptions {
-                out: self.out,
-                resume: self.resume,
-                force_data: self.force_data,
-                max_steps: self.max_steps,
-            },
+            options: self.options.of_run(),
             data,
-            data_name: format!("trained on {}", names.join(", ")),
+            data_name: format!("trained on {}", names(&self.data)),
             validation,
-            workers: self.workers,
+            workers: self.options.workers,
         };
         let mut watch = Watch::new()?;
         let ended = train(config, inputs, &device, &mut watch);

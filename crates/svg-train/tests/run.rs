@@ -11,6 +11,7 @@ use svg_train::autoencoder::{
     AutoencoderTraining, FeatureDistance, Observer, RunInputs, RunState, train,
 };
 use svg_train::log::Scalars;
+use svg_train::run::RunOptions;
 
 #[derive(Default)]
 struct Remarks(Vec<String>);
@@ -43,10 +44,12 @@ fn a_loss_without_a_value_leads_back_to_the_checkpoint_with_half_the_rate_and_th
         .init(&device);
     let eye = Box::new(FeatureDistance::new(&encoder));
     let inputs = RunInputs {
-        out: folder.path().join("run"),
-        resume: false,
-        force_data: false,
-        max_steps: None,
+        options: RunOptions {
+            out: folder.path().join("run"),
+            resume: false,
+            force_data: false,
+            max_steps: None,
+        },
         data: Arc::new(ImageSet::open(&[pictures]).unwrap()),
         data_name: String::new(),
         validation: None,
@@ -57,7 +60,7 @@ fn a_loss_without_a_value_leads_back_to_the_checkpoint_with_half_the_rate_and_th
         perceptual_name: "a test".to_string(),
     };
     let mut remarks = Remarks::default();
-    let out = inputs.out.clone();
+    let out = inputs.options.out.clone();
     let error = train(config, inputs, eye, &device, &mut remarks).unwrap_err();
     assert!(
         matches!(error, TrainError::Diverged { patience: 3, .. }),

@@ -12,8 +12,8 @@ use super::stages::{Run, Setup};
 use crate::interrupt::Interrupt;
 
 /// The shares of both stages; samples and measurements have the rest.
-const FIRST: f64 = 0.30;
-const SECOND: f64 = 0.55;
+const FIRST: f64 = 0.22;
+const SECOND: f64 = 0.65;
 /// Steps that are timed. The first ones, which are slower, do not count.
 const TIMED: u64 = 8;
 const SKIPPED: usize = 2;

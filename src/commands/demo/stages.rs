@@ -37,6 +37,18 @@ pub struct Run<'a> {
     pub observer: &'a mut dyn Observer,
 }
 
+impl Run<'_> {
+    /// From the newest checkpoint, if there is one.
+    fn options(&self) -> RunOptions {
+        RunOptions {
+            out: self.out.to_path_buf(),
+            resume: has_checkpoints(self.out),
+            force_data: false,
+            max_steps: self.max_steps,
+        }
+    }
+}
+
 /// Sees no difference between images.
 struct Blind;
 
@@ -47,10 +59,7 @@ impl Setup {
     /// The first stage, from wherever it stands.
     pub fn autoencoder(&self, config: AutoencoderTraining, run: Run) -> Result<Bundle> {
         let inputs = RunInputs {
-            out: run.out.to_path_buf(),
-            resume: has_checkpoints(run.out),
-            force_data: false,
-            max_steps: run.max_steps,
+            options: run.options(),
             data: Arc::new(ImageSet::open(&self.data.train)?),
             data_name: format!("trained on {}", self.data.name),
             validation: Some(Arc::new(ImageSet::open(&self.data.test)?)),
@@ -107,12 +116,7 @@ impl Setup {
         let held_out = online(&self.data.test)?;
         let complete = svg_train::flow::LatentSource::classes(&held_out) == self.data.classes;
         let inputs = FlowInputs {
-            options: RunOptions {
-                out: run.out.to_path_buf(),
-                resume: has_checkpoints(run.out),
-                force_data: false,
-                max_steps: run.max_steps,
-            },
+            options: run.options(),
             source,
             validation: match complete {
                 true => Some(Box::new(held_out)),

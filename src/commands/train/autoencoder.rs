@@ -13,6 +13,7 @@ use svg_image::ImageSet;
 use svg_train::autoencoder::{FeatureDistance, Perceptual, RunInputs, train};
 
 use super::document::configuration;
+use super::options::{TrainingOptions, names};
 use super::watch::{Watch, report};
 use crate::commands::init::OURS;
 use crate::device::DeviceOptions;
@@ -53,26 +54,17 @@ pub struct TrainAutoencoder {
     /// and the bundle say so.
     #[arg(long, value_name = "FILE")]
     vgg: Option<PathBuf>,
-    /// The folder of the run
-    #[arg(long, value_name = "RUN")]
-    out: PathBuf,
-    /// Go on from the newest checkpoint of RUN
-    #[arg(long)]
-    resume: bool,
-    /// Stop after so many steps, before those of the configuration
-    #[arg(long, value_name = "N")]
-    max_steps: Option<u64>,
-    /// Go on although the pictures are not those that the run began with
-    #[arg(long, requires = "resume")]
-    force_data: bool,
-    /// Threads that decode pictures; 0 for as many as the machine runs at once
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    workers: usize,
+    #[command(flatten)]
+    options: TrainingOptions,
 }
 
 impl TrainAutoencoder {
     pub fn run(self, device: &DeviceOptions) -> Result<ExitCode> {
-        let config = configuration(self.config.as_deref(), &self.out, self.resume)?;
+        let config = configuration(
+            self.config.as_deref(),
+            &self.options.out,
+            self.options.resume,
+        )?;
         let data = Arc::new(ImageSet::open(&self.data)?);
         let validation = match self.validation.is_empty() {
             true => None,
@@ -90,20 +82,12 @@ impl TrainAutoencoder {
             "{} pictures; perceptual loss: {perceptual_name}",
             data.len()
         );
-        let names: Vec<_> = self
-            .data
-            .iter()
-            .map(|path| path.display().to_string())
-            .collect();
         let inputs = RunInputs {
-            out: self.out.clone(),
-            resume: self.resume,
-            force_data: self.force_data,
-            max_steps: self.max_steps,
+            options: self.options.of_run(),
             data,
-            data_name: format!("trained on {}", names.join(", ")),
+            data_name: format!("trained on {}", names(&self.data)),
             validation,
-            workers: self.workers,
+            workers: self.options.workers,
             encoder,
             encoder_path: file.path().to_path_buf(),
             copy_encoder,

@@ -14,41 +14,23 @@ pub trait Document: PartialEq + Sized {
     fn from_json(text: &str) -> Result<Self, String>;
 }
 
-impl Document for AutoencoderTraining {
-    fn preset(name: &str) -> Option<Self> {
-        Self::preset(name)
-    }
-    fn preset_names() -> Vec<&'static str> {
-        Self::preset_names().collect()
-    }
-    fn from_json(text: &str) -> Result<Self, String> {
-        Self::from_json(text)
-    }
+macro_rules! documents {
+    ($($training:ty),*) => {$(
+        impl Document for $training {
+            fn preset(name: &str) -> Option<Self> {
+                Self::preset(name)
+            }
+            fn preset_names() -> Vec<&'static str> {
+                Self::preset_names().collect()
+            }
+            fn from_json(text: &str) -> Result<Self, String> {
+                Self::from_json(text)
+            }
+        }
+    )*};
 }
 
-impl Document for FlowTraining {
-    fn preset(name: &str) -> Option<Self> {
-        Self::preset(name)
-    }
-    fn preset_names() -> Vec<&'static str> {
-        Self::preset_names().collect()
-    }
-    fn from_json(text: &str) -> Result<Self, String> {
-        Self::from_json(text)
-    }
-}
-
-impl Document for Pretraining {
-    fn preset(name: &str) -> Option<Self> {
-        Self::preset(name)
-    }
-    fn preset_names() -> Vec<&'static str> {
-        Self::preset_names().collect()
-    }
-    fn from_json(text: &str) -> Result<Self, String> {
-        Self::from_json(text)
-    }
-}
+documents!(Pretraining, AutoencoderTraining, FlowTraining);
 
 /// The configuration of a run in `out`: the one given for a new run, the run's own for one that goes on.
 pub fn configuration<D: Document>(given: Option<&str>, out: &Path, resume: bool) -> Result<D> {

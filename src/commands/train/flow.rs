@@ -12,9 +12,9 @@ use svg_image::ImageSet;
 use svg_model::{Bundle, LatentSpace, ModelError, StoredLatentStatistics, SvgAutoencoder};
 use svg_train::cache::LatentCache;
 use svg_train::flow::{FlowInputs, FlowTraining, LatentSource, OnlineLatents, train};
-use svg_train::run::RunOptions;
 
 use super::document::configuration;
+use super::options::{TrainingOptions, names};
 use super::watch::{Watch, report};
 use crate::commands::bundle::BundleOptions;
 use crate::device::{DeviceName, DeviceOptions};
@@ -54,26 +54,17 @@ pub struct TrainFlow {
     /// More devices that share every batch with the first, as in cuda:1,cuda:2
     #[arg(long, value_delimiter = ',', value_name = "DEVICE")]
     replicas: Vec<DeviceName>,
-    /// The folder of the run
-    #[arg(long, value_name = "RUN")]
-    out: PathBuf,
-    /// Go on from the newest checkpoint of RUN
-    #[arg(long)]
-    resume: bool,
-    /// Stop after so many steps, before those of the configuration
-    #[arg(long, value_name = "N")]
-    max_steps: Option<u64>,
-    /// Go on although the pictures are not those that the run began with
-    #[arg(long, requires = "resume")]
-    force_data: bool,
-    /// Threads that decode pictures; 0 for as many as the machine runs at once
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    workers: usize,
+    #[command(flatten)]
+    options: TrainingOptions,
 }
 
 impl TrainFlow {
     pub fn run(self, device: &DeviceOptions) -> Result<ExitCode> {
-        let config: FlowTraining = configuration(self.config.as_deref(), &self.out, self.resume)?;
+        let config: FlowTraining = configuration(
+            self.config.as_deref(),
+            &self.options.out,
+            self.options.resume,
+        )?;
         let device = device.open_f32()?;
         let replicas = self.replicas.iter().map(|name| name.open());
         let replicas = replicas.collect::<Result<Vec<_>>>()?;
@@ -89,7 +80,7 @@ impl TrainFlow {
             bundle: &bundle,
             statistics: &statistics,
             space: &space,
-            workers: self.workers,
+            workers: self.options.workers,
             device: &device,
         };
         let (source, data_name) = match &self.cache {
@@ -107,12 +98,7 @@ impl TrainFlow {
             source.kind()
         );
         let inputs = FlowInputs {
-            options: RunOptions {
-                out: self.out,
-                resume: self.resume,
-                force_data: self.force_data,
-                max_steps: self.max_steps,
-            },
+            options: self.options.of_run(),
             source,
             validation,
             data_name: format!("trained on {data_name}"),
@@ -152,12 +138,4 @@ impl Place<'_> {
         let latents = cache.latents(self.statistics.clone(), self.device)?;
         Ok(Box::new(latents))
     }
-}
-
-fn names(paths: &[PathBuf]) -> String {
-    let names: Vec<_> = paths
-        .iter()
-        .map(|path| path.display().to_string())
-        .collect();
-    names.join(", ")
 }

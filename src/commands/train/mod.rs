@@ -3,9 +3,11 @@
 mod autoencoder;
 mod document;
 mod flow;
+mod options;
 pub mod watch;
 
 pub use document::configuration;
+pub use options::{TrainingOptions, names};
 pub use watch::{Watch, report};
 
 use anyhow::Result;

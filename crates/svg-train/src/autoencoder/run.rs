@@ -10,20 +10,16 @@ use svg_model::{Bundle, BundleContents, Provenance, StoredStatistics, encoder_fi
 
 use crate::TrainError;
 use crate::autoencoder::{AutoencoderIdentity, AutoencoderTraining, Perceptual, Samples, Stage};
-use crate::data::{Fingerprint, Stream};
+use crate::data::Fingerprint;
 use crate::log::Scalars;
-use crate::run::{Course, Ended, Headline, Observer, Pace, Picture, RunOptions, Shown, Taken, run};
+use crate::run::{
+    Course, Ended, Headline, Observer, Pace, Picture, Pictures, RunOptions, Shown, Taken, run,
+};
 
 /// What a run needs beside its configuration.
 pub struct RunInputs {
-    /// The folder of the run.
-    pub out: PathBuf,
-    /// Whether to go on from the newest checkpoint.
-    pub resume: bool,
-    /// Whether to go on although the pictures have changed.
-    pub force_data: bool,
-    /// Steps to stop after, before those of the configuration.
-    pub max_steps: Option<u64>,
+    /// Where it is, and how it is to go on.
+    pub options: RunOptions,
     /// The pictures to train on.
     pub data: Arc<ImageSet>,
     /// Where they are, for people.
@@ -54,12 +50,7 @@ pub fn train(
     device: &Device,
     observer: &mut dyn Observer,
 ) -> Result<Ended, TrainError> {
-    let options = RunOptions {
-        out: inputs.out.clone(),
-        resume: inputs.resume,
-        force_data: inputs.force_data,
-        max_steps: inputs.max_steps,
-    };
+    let options = inputs.options.clone();
     let device = device.clone().without_autodiff();
     let begin = || AutoencoderCourse::new(config, inputs, perceptual, device);
     run(options, begin, observer)
@@ -73,10 +64,7 @@ struct AutoencoderCourse {
     samples: Samples,
     data: Fingerprint,
     identity: AutoencoderIdentity,
-    /// Where the order of pictures is being decoded, and the place it has come to.
-    stream: Option<(u64, Stream)>,
-    /// Whether it was said that pictures are smaller than the crop.
-    smaller_said: bool,
+    pictures: Pictures,
 }
 
 impl AutoencoderCourse {
@@ -96,50 +84,17 @@ impl AutoencoderCourse {
                 perceptual: inputs.perceptual_name.clone(),
             },
             stage,
+            pictures: Pictures::new(
+                inputs.data.clone(),
+                config.data.clone(),
+                config.seed,
+                config.batch_size,
+                inputs.workers,
+            ),
             config,
             inputs,
             device,
-            stream: None,
-            smaller_said: false,
         })
-    }
-
-    fn stream(&self, cursor: u64) -> Stream {
-        Stream::new(
-            self.inputs.data.clone(),
-            self.config.data.clone(),
-            self.config.seed,
-            cursor,
-            self.config.batch_size,
-            self.inputs.workers,
-        )
-    }
-
-    /// The batches of one step, and where the order stands after them.
-    fn batches(
-        &mut self,
-        cursor: u64,
-        observer: &mut dyn Observer,
-    ) -> Result<(Vec<Tensor<4>>, u64), TrainError> {
-        let (mut place, mut stream) = match self.stream.take() {
-            Some((place, stream)) if place == cursor => (place, stream),
-            _ => (cursor, self.stream(cursor)),
-        };
-        let mut tensors = Vec::new();
-        for _ in 0..self.config.accumulation {
-            let batch = stream.next_batch()?;
-            for error in &batch.errors {
-                observer.remark(&format!("skipped: {error}"));
-            }
-            if batch.enlarged > 0 && !self.smaller_said {
-                self.smaller_said = true;
-                observer.remark(&self.config.data.enlarging());
-            }
-            place = batch.cursor_after;
-            tensors.push(batch.to_tensor(&self.device));
-        }
-        self.stream = Some((place, stream));
-        Ok((tensors, place))
     }
 }
 
@@ -195,11 +150,16 @@ impl Course for AutoencoderCourse {
     fn step(
         mut self,
         number: u64,
-        cursor: u64,
+        mut cursor: u64,
         learning_rate: f64,
         observer: &mut dyn Observer,
     ) -> Result<Taken<Self>, TrainError> {
-        let (batches, cursor) = self.batches(cursor, observer)?;
+        let mut batches = Vec::new();
+        for _ in 0..self.config.accumulation {
+            let batch = self.pictures.batch(cursor, observer)?;
+            cursor = batch.cursor_after;
+            batches.push(batch.to_tensor(&self.device));
+        }
         let (stage, report) = self.stage.step(number, learning_rate, &batches);
         self.stage = stage;
         Ok(Taken {

@@ -9,10 +9,12 @@ use svg_image::ImageSet;
 use svg_nn::{LoadError, save_tensors};
 
 use crate::TrainError;
-use crate::data::{Fingerprint, Stream};
+use crate::data::Fingerprint;
 use crate::log::Scalars;
 use crate::pretrain::{Judge, PretrainIdentity, PretrainStage, Pretraining};
-use crate::run::{Course, Ended, Headline, Observer, Pace, Picture, RunOptions, Shown, Taken, run};
+use crate::run::{
+    Course, Ended, Headline, Observer, Pace, Picture, Pictures, RunOptions, Shown, Taken, run,
+};
 
 /// How the metadata of an encoder begin that was made here.
 pub const ORIGIN: &str = "made by svg pretrain";
@@ -61,10 +63,7 @@ struct PretrainCourse {
     of_pixels: f64,
     data: Fingerprint,
     identity: PretrainIdentity,
-    /// Where the order of pictures is being decoded, and the place it has come to.
-    stream: Option<(u64, Stream)>,
-    /// Whether it was said that pictures are smaller than the square.
-    smaller_said: bool,
+    pictures: Pictures,
 }
 
 impl PretrainCourse {
@@ -81,18 +80,17 @@ impl PretrainCourse {
             identity: PretrainIdentity {},
             stage: PretrainStage::new(config.clone(), &device),
             judge,
+            pictures: Pictures::new(
+                inputs.data.clone(),
+                config.data.clone(),
+                config.seed,
+                config.batch_size,
+                inputs.workers,
+            ),
             config,
             inputs,
             device,
-            stream: None,
-            smaller_said: false,
         })
-    }
-
-    fn stream(&self, cursor: u64) -> Stream {
-        let (data, recipe) = (self.inputs.data.clone(), self.config.data.clone());
-        let (seed, batch) = (self.config.seed, self.config.batch_size);
-        Stream::new(data, recipe, seed, cursor, batch, self.inputs.workers)
     }
 }
 
@@ -152,20 +150,8 @@ impl Course for PretrainCourse {
         learning_rate: f64,
         observer: &mut dyn Observer,
     ) -> Result<Taken<Self>, TrainError> {
-        let mut stream = match self.stream.take() {
-            Some((place, stream)) if place == cursor => stream,
-            _ => self.stream(cursor),
-        };
-        let batch = stream.next_batch()?;
+        let batch = self.pictures.batch(cursor, observer)?;
         let cursor = batch.cursor_after;
-        self.stream = Some((cursor, stream));
-        for error in &batch.errors {
-            observer.remark(&format!("skipped: {error}"));
-        }
-        if batch.enlarged > 0 && !self.smaller_said {
-            self.smaller_said = true;
-            observer.remark(&self.config.data.enlarging());
-        }
         let config = &self.config;
         let first = number * config.batch_size as u64;
         let views = config

@@ -9,9 +9,11 @@
 mod course;
 mod driver;
 mod observer;
+mod pictures;
 mod standing;
 
 pub use course::{Course, Pace, Picture, Shown, StepReport, Taken};
 pub use driver::{RunOptions, run};
 pub use observer::{Ended, Headline, Observer};
+pub(crate) use pictures::Pictures;
 pub use standing::{Identity, Standing};

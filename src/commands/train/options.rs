@@ -1,0 +1,46 @@
+//! What all trainings are told alike.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use svg_train::run::RunOptions;
+
+/// Where a run is, and how it is to go on.
+#[derive(Args)]
+pub struct TrainingOptions {
+    /// The folder of the run
+    #[arg(long, value_name = "RUN")]
+    pub out: PathBuf,
+    /// Go on from the newest checkpoint of RUN
+    #[arg(long)]
+    pub resume: bool,
+    /// Stop after so many steps, before those of the configuration
+    #[arg(long, value_name = "N")]
+    max_steps: Option<u64>,
+    /// Go on although the pictures are not those that the run began with
+    #[arg(long, requires = "resume")]
+    force_data: bool,
+    /// Threads that decode pictures; 0 for as many as the machine runs at once
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub workers: usize,
+}
+
+impl TrainingOptions {
+    pub fn of_run(&self) -> RunOptions {
+        RunOptions {
+            out: self.out.clone(),
+            resume: self.resume,
+            force_data: self.force_data,
+            max_steps: self.max_steps,
+        }
+    }
+}
+
+/// Where data are, for people.
+pub fn names(paths: &[PathBuf]) -> String {
+    let names: Vec<_> = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    names.join(", ")
+}
