@@ -34,7 +34,8 @@ const RECOGNISED: [(usize, f64); 2] = [(5, 0.85), (25, 0.90)];
 const DIFFERENT: f64 = 0.5;
 /// The median distance of samples to their nearest training picture, as a share of that of held-out pictures.
 /// Samples have no grain and few specks, which brings them nearer to everything. A copy would be much nearer: a
-/// picture that went through the autoencoder and back with 26.9 dB lies at 0.4 of it from itself.
+/// picture that came back from the autoencoder with 26 dB lies `2 sqrt(3 * 32 * 32) / 10^1.3 = 5.6` from itself, which is
+/// 0.44 of the 12.7 of held-out pictures.
 const OWN: f64 = 0.8;
 
 /// Pictures with the number of their class.

@@ -103,10 +103,10 @@ impl InitEncoder {
             .with_layer_scale(0.3);
         let dino = config.init(&device);
         draw_parameters(&dino);
-        let tensors = DinoFile::of(&dino).tensors_in(Layout::Official);
         let note = format!("{OURS}, seed {}", self.seed);
-        let metadata = [("origin".to_string(), note)].into();
-        svg_nn::save_tensors(&self.out, &tensors, metadata)?;
+        DinoFile::of(&dino)
+            .with_origin(note)
+            .save(Layout::Official, &self.out)?;
         println!("{}: {} parameters", self.out.display(), dino.num_params());
         Ok(())
     }

@@ -105,6 +105,20 @@ impl<E: FeatureEncoder> SvgEncoder<E> {
     /// If the encoder [is not ready](Self::is_ready), and as the networks.
     pub fn features(&self, images: Tensor<4>) -> Tensor<3> {
         let (semantic, residual) = self.branches(images);
+        self.joined(semantic, residual)
+    }
+
+    /// Features of what the two [branches](Self::branches) say, for who has the frozen ones already.
+    ///
+    /// # Shapes
+    ///
+    /// - semantic, residual: `[batch, tokens, channels]` each, before alignment
+    /// - output: as of [`features`](Self::features)
+    ///
+    /// # Panics
+    ///
+    /// If the encoder [is not ready](Self::is_ready).
+    pub fn joined(&self, semantic: Tensor<3>, residual: Option<Tensor<3>>) -> Tensor<3> {
         let Some(residual) = residual else {
             return semantic;
         };

@@ -1,6 +1,6 @@
 //! The folder of a demonstration: whose it is, and what a killed process left in it.
 
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -18,20 +18,6 @@ const LEFT: [&str; 7] = [
     ".flow-",
     ".pace",
 ];
-
-/// Held until the process ends, however it ends.
-pub fn lock(out: &Path) -> Result<File> {
-    let path = out.join(".lock");
-    let file = File::create(&path).with_context(|| path.display().to_string())?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => bail!(
-            "another process works in {}; wait for it to end, or name another folder with --out",
-            out.display()
-        ),
-        Err(TryLockError::Error(error)) => Err(error).context(path.display().to_string()),
-    }
-}
 
 /// Refuses a folder that holds other things.
 pub fn check_new(out: &Path) -> Result<()> {
@@ -90,7 +76,7 @@ mod tests {
     #[test]
     fn a_folder_of_other_things_is_refused() {
         let place = tempfile::tempdir().unwrap();
-        let _lock = lock(place.path()).unwrap();
+        let _lock = svg_train::run::lock(place.path()).unwrap();
         check_new(place.path()).unwrap();
         fs::write(place.path().join("thesis.tex"), "").unwrap();
         let error = check_new(place.path()).unwrap_err().to_string();

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 use svg_dino::Dino;
-use svg_eval::{LinearProbe, Moments, NearestNeighbours, frechet_distance, psnr, ssim};
+use svg_eval::{Confusion, LinearProbe, Moments, NearestNeighbours, frechet_distance, psnr, ssim};
 use svg_image::{Images, Signed, save_png, write_atomically};
 use svg_model::SvgAutoencoder;
 use svg_train::autoencoder::spread;
@@ -112,6 +112,8 @@ impl Measurements {
         let asked = gather(&setup.data.test, plan.measured.asked, "held-out pictures")?;
         let (psnr, ssim) = reconstructions(plan, setup, space, out, &what("reconstructions"))?;
         let classes = setup.data.classes.len();
+        let share =
+            |said: &[usize], truth: &[usize]| Confusion::new(classes, truth, said).accuracy();
         let by_neighbours = |known_view: &Tensor<2>, view: &Tensor<2>| {
             let nearest = NearestNeighbours::default();
             nearest.classify(known_view.clone(), &known.labels, view.clone())
@@ -171,12 +173,6 @@ impl Measurements {
         measurements.write(out)?;
         Ok(measurements)
     }
-}
-
-/// The share of answers that are right.
-fn share(said: &[usize], truth: &[usize]) -> f64 {
-    let right = said.iter().zip(truth).filter(|(said, truth)| said == truth);
-    right.count() as f64 / truth.len().max(1) as f64
 }
 
 fn moments(view: &Tensor<2>) -> Moments {

@@ -116,7 +116,7 @@ impl Demo {
         let asked = self.asked();
         std::fs::create_dir_all(out)
             .with_context(|| format!("--out {} cannot be made", out.display()))?;
-        let _lock = folder::lock(out)?;
+        let _lock = svg_train::run::lock(out)?;
         let earlier = Plan::read(out, &asked)?;
         if earlier.is_none() {
             folder::check_new(out)?;

@@ -57,8 +57,11 @@ impl Views {
                 labels.push(label(name, &setup.data.classes)?);
             }
             pixels.push(small(&batch.crops, &setup.device));
-            class_token.push(setup.encoder.forward(batch.images.clone()).cls);
-            let features = space.encoder.features(batch.images); // [batch, tokens, channels]
+            let residual = space.encoder.residual.as_ref();
+            let residual = residual.map(|residual| residual.forward(batch.images.clone()));
+            let said = setup.encoder.forward(batch.images);
+            class_token.push(said.cls);
+            let features = space.encoder.joined(said.patches, residual); // [batch, tokens, channels]
             let grid = [size as usize / patch; 2];
             patches.push(side_by_side(features.clone().narrow(2, 0, channels), grid));
             latents.push(side_by_side(statistics.normalise(features), grid));

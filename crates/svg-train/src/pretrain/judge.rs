@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use burn::prelude::*;
 use svg_dino::Dino;
-use svg_eval::NearestNeighbours;
+use svg_eval::{Confusion, NearestNeighbours};
 use svg_image::{DecodeOptions, ImageError, ImageSet, Images, Loader, RgbImage, Signed, grid};
 
+use crate::autoencoder::spread;
 use crate::data::{Classes, Recipe};
 use crate::pretrain::JudgeSettings;
 use crate::pretrain::head::unit;
@@ -19,6 +20,8 @@ const NEIGHBOURS: usize = 8;
 #[derive(Clone, Debug)]
 pub struct Judge {
     settings: JudgeSettings,
+    /// Number of classes.
+    classes: usize,
     known: Labelled,
     asked: Labelled,
 }
@@ -86,6 +89,7 @@ impl Judge {
         };
         Ok(Some(Self {
             settings,
+            classes: classes.names.len(),
             known,
             asked,
         }))
@@ -117,11 +121,8 @@ impl Judge {
             temperature: self.settings.temperature,
         };
         let said = judge.classify(known, &self.known.labels, asked);
-        let right = said
-            .iter()
-            .zip(&self.asked.labels)
-            .filter(|(said, label)| said == label);
-        right.count() as f64 / self.asked.labels.len() as f64
+        let truth = &self.asked.labels;
+        Confusion::new(self.classes, truth, &said).accuracy()
     }
 
     fn sheet(&self, known: Tensor<2>, asked: Tensor<2>) -> RgbImage {
@@ -184,13 +185,7 @@ impl Labelled {
     }
 }
 
-/// `count` of `len` places, evenly spread; all if there are no more.
-fn spread(len: usize, count: usize) -> Vec<usize> {
-    let count = count.min(len);
-    (0..count).map(|place| place * len / count).collect()
-}
-
-/// The same twice, so that no place is in both; fewer of each, in proportion, if there are not so many.
+/// A spread twice, so that no place is in both; fewer of each, in proportion, if there are not so many.
 ///
 /// # Panics
 ///
@@ -226,11 +221,5 @@ mod tests {
         assert_eq!((known.len(), asked.len()), (20, 10));
         let (known, asked) = two_spreads(2, 20, 10);
         assert_eq!((known.len(), asked.len()), (1, 1));
-    }
-
-    #[test]
-    fn places_are_spread_over_the_set() {
-        assert_eq!(spread(10, 5), [0, 2, 4, 6, 8]);
-        assert_eq!(spread(3, 5), [0, 1, 2]);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use burn::prelude::*;
 use svg_dino::{Dino, DinoFile, Layout};
 use svg_image::ImageSet;
-use svg_nn::{LoadError, save_tensors};
+use svg_model::ModelError;
 
 use crate::TrainError;
 use crate::data::Fingerprint;
@@ -216,14 +216,13 @@ impl Course for PretrainCourse {
             self.config.seed,
             self.inputs.data_name
         );
-        write_encoder(self.stage.network(), note, &path)?;
-        Ok(path)
+        Ok(write_encoder(self.stage.network(), note, &path)?)
     }
 }
 
-fn write_encoder(network: &Dino, note: String, path: &Path) -> Result<(), LoadError> {
-    let tensors = DinoFile::of(network).tensors_in(Layout::Official);
-    save_tensors(path, &tensors, [("origin".to_string(), note)].into())
+fn write_encoder(network: &Dino, note: String, path: &Path) -> Result<PathBuf, ModelError> {
+    let file = DinoFile::of(network).with_origin(note);
+    Ok(file.save(Layout::Official, path)?)
 }
 
 #[cfg(test)]

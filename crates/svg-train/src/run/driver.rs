@@ -259,8 +259,13 @@ fn save_document(json: &str, out: &Path) -> Result<(), TrainError> {
     })?)
 }
 
-/// Held until the process ends, however it ends.
-fn lock(out: &Path) -> Result<File, TrainError> {
+/// Makes a folder this process's own, until the file that is returned is dropped or the process ends, however it
+/// ends.
+///
+/// # Errors
+///
+/// [`TrainError::Locked`] if another process has it, and [`TrainError::System`] if there is no such folder.
+pub fn lock(out: &Path) -> Result<File, TrainError> {
     let path = out.join(".lock");
     let file = File::create(&path).map_err(TrainError::system(&path))?;
     match file.try_lock() {
