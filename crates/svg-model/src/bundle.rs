@@ -9,7 +9,8 @@ use svg_dino::{Dino, DinoConfig, DinoFile};
 use svg_nn::{StoredTensor, TensorFile, save_tensors};
 use svg_residual::ResidualEncoder;
 
-use crate::bundle_files::{STATISTICS, place, readable, sync};
+use crate::bundle_copy::appear;
+use crate::bundle_files::{STATISTICS, place};
 use crate::fingerprint::features_fingerprint;
 use crate::manifest::{EncoderReference, FORMAT, FileEntry, Manifest, Provenance};
 use crate::{
@@ -64,30 +65,7 @@ impl Bundle {
         contents: BundleContents,
         replace: bool,
     ) -> Result<Self, ModelError> {
-        let occupied = std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
-        if occupied && !(replace && Manifest::path(folder).is_file()) {
-            let path = folder.to_path_buf();
-            return Err(ModelError::Taken { path });
-        }
-        let parent = match folder.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        std::fs::create_dir_all(parent).map_err(ModelError::system(parent))?;
-        let aside = tempfile::Builder::new()
-            .prefix(".writing-")
-            .tempdir_in(parent)
-            .map_err(ModelError::system(parent))?;
-        contents.write(aside.path())?;
-        readable(aside.path()).map_err(ModelError::system(aside.path()))?;
-        // The old bundle goes when the new one has its place.
-        let old = parent.join(format!(".replaced-{}", std::process::id()));
-        if folder.exists() {
-            std::fs::rename(folder, &old).map_err(ModelError::system(folder))?;
-        }
-        std::fs::rename(aside.keep(), folder).map_err(ModelError::system(folder))?;
-        let _ = std::fs::remove_dir_all(old);
-        sync(parent);
+        appear(folder, replace, |aside| contents.write(aside))?;
         Self::open(folder)
     }
 

@@ -1,7 +1,6 @@
 //! How files of a bundle come and go.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use svg_nn::{StoredTensor, save_tensors};
@@ -99,22 +98,5 @@ impl FileEntry {
                 self.sha256
             ))),
         }
-    }
-}
-
-/// Temporary folders are private; a bundle is an ordinary folder.
-pub(crate) fn readable(folder: &Path) -> std::io::Result<()> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))?;
-    }
-    File::open(folder)?.sync_all()
-}
-
-/// A rename is durable when its folder is; where folders cannot be synchronised, it is left to the system.
-pub(crate) fn sync(folder: &Path) {
-    if let Ok(folder) = File::open(folder) {
-        let _ = folder.sync_all();
     }
 }

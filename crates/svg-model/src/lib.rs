@@ -47,6 +47,7 @@
 
 mod autoencoder;
 mod bundle;
+mod bundle_copy;
 mod bundle_files;
 mod bundle_flow;
 mod checkpoint;

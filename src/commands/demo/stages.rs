@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use burn::prelude::*;
 use svg_dino::Dino;
 use svg_image::ImageSet;
-use svg_model::{Bundle, LatentAccumulator, LatentSpace, Manifest, SvgAutoencoder};
+use svg_model::{Bundle, LatentAccumulator, LatentSpace, SvgAutoencoder};
 use svg_model::{ModelError, StoredLatentStatistics};
 use svg_train::autoencoder::{AutoencoderTraining, Perceptual, RunInputs};
 use svg_train::flow::{FlowInputs, FlowTraining, OnlineLatents};
@@ -168,33 +168,14 @@ pub fn finished(run: &Path, steps: u64) -> Option<Bundle> {
     (provenance.steps == Some(steps)).then_some(bundle)
 }
 
-/// A copy of a bundle under another name. It appears there when it is whole.
+/// A copy of a bundle under another name, unless it is there already.
 pub fn publish(bundle: &Bundle, folder: &Path) -> Result<Bundle> {
     if let Ok(there) = Bundle::open(folder)
         && there.manifest() == bundle.manifest()
     {
         return Ok(there);
     }
-    let aside = folder.with_file_name(format!(".writing-{}", std::process::id()));
-    let failed = || format!("{} cannot be written", folder.display());
-    std::fs::create_dir_all(&aside).with_context(failed)?;
-    let manifest = Manifest::path(bundle.folder());
-    let files = bundle.manifest().files.keys();
-    for from in files
-        .map(|name| bundle.folder().join(name))
-        .chain([manifest])
-    {
-        let to = aside.join(from.file_name().unwrap_or_default());
-        std::fs::copy(&from, &to).with_context(failed)?;
-        std::fs::File::open(&to)
-            .and_then(|file| file.sync_all())
-            .with_context(failed)?;
-    }
-    if folder.exists() {
-        std::fs::remove_dir_all(folder).with_context(failed)?;
-    }
-    std::fs::rename(&aside, folder).with_context(failed)?;
-    Ok(Bundle::open(folder)?)
+    Ok(bundle.copy_to(folder)?)
 }
 
 fn opened(ended: Ended) -> Result<Bundle> {

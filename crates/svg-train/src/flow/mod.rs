@@ -5,7 +5,6 @@
 //! - [`FlowStage`]: one step; [`FlowBatch`]: what it learns from; [`flow_gradients`]: its loss
 //! - [`LatentSource`]: the role of the data, played by [`OnlineLatents`] and by a cache on disk
 
-mod bundle;
 mod config;
 mod draws;
 mod online;

@@ -8,7 +8,6 @@ use svg_sit::checkpoint_tensors;
 
 use crate::TrainError;
 use crate::data::Fingerprint;
-use crate::flow::bundle::with_flow;
 use crate::flow::samples::samples;
 use crate::flow::validation::Validation;
 use crate::flow::{FlowBatch, FlowIdentity, FlowStage, FlowTraining, LatentSource};
@@ -227,6 +226,8 @@ impl<L: LatentSpace> Course for FlowCourse<L> {
                 notes: vec![self.config.about.clone()],
             },
         };
-        with_flow(&self.inputs.bundle, &out.join("bundle"), flow)
+        let bundle = &self.inputs.bundle;
+        let made = bundle.copy_with_flow(&out.join("bundle"), flow)?;
+        Ok(made.folder().to_path_buf())
     }
 }

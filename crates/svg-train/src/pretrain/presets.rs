@@ -136,7 +136,7 @@ impl Pretraining {
                 .with_patch_size(4)
                 .with_rope_periods(RopePeriods::Bf16Rounded)
                 .with_layer_scale(0.1),
-            steps: 1_000,
+            steps: 1_400,
             batch_size: 64,
             views: ViewsSettings {
                 global: CropSettings {

@@ -1,0 +1,95 @@
+//! How whole bundles appear: aside first, and under their names when every file is in its place.
+
+use std::fs::File;
+use std::path::Path;
+
+use crate::manifest::Manifest;
+use crate::{Bundle, FlowContents, ModelError};
+
+impl Bundle {
+    /// A copy of the bundle in another folder. A bundle that is there is replaced.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Taken`] if something else is there, [`ModelError::System`] if a file cannot be written.
+    pub fn copy_to(&self, folder: &Path) -> Result<Self, ModelError> {
+        appear(folder, true, |aside| self.copy_files(aside))?;
+        Self::open(folder)
+    }
+
+    /// A copy of the bundle with another flow in it. At no time is there one without it.
+    ///
+    /// # Errors
+    ///
+    /// As [`copy_to`](Self::copy_to) and [`set_flow`](Self::set_flow).
+    pub fn copy_with_flow(&self, folder: &Path, flow: FlowContents) -> Result<Self, ModelError> {
+        appear(folder, true, |aside| {
+            self.copy_files(aside)?;
+            Self::open(aside)?.set_flow(flow)
+        })?;
+        Self::open(folder)
+    }
+
+    fn copy_files(&self, folder: &Path) -> Result<(), ModelError> {
+        let copied = |name: &str| {
+            let to = folder.join(name);
+            std::fs::copy(self.folder.join(name), &to)?;
+            File::open(to)?.sync_all()
+        };
+        for name in self.manifest.files.keys() {
+            copied(name).map_err(ModelError::system(&self.folder.join(name)))?;
+        }
+        self.manifest.write(folder)
+    }
+}
+
+/// Fills a folder under another name beside it, and then gives it its own. A bundle that was there goes
+/// last, if it may be replaced; anything else that was there is [`ModelError::Taken`].
+pub(crate) fn appear(
+    folder: &Path,
+    replace: bool,
+    fill: impl FnOnce(&Path) -> Result<(), ModelError>,
+) -> Result<(), ModelError> {
+    let occupied = std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
+    if occupied && !(replace && Manifest::path(folder).is_file()) {
+        let path = folder.to_path_buf();
+        return Err(ModelError::Taken { path });
+    }
+    let parent = match folder.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    std::fs::create_dir_all(parent).map_err(ModelError::system(parent))?;
+    // Removes itself if anything below fails.
+    let aside = tempfile::Builder::new()
+        .prefix(".writing-")
+        .tempdir_in(parent)
+        .map_err(ModelError::system(parent))?;
+    fill(aside.path())?;
+    readable(aside.path()).map_err(ModelError::system(aside.path()))?;
+    let old = parent.join(format!(".replaced-{}", std::process::id()));
+    if folder.exists() {
+        std::fs::rename(folder, &old).map_err(ModelError::system(folder))?;
+    }
+    std::fs::rename(aside.keep(), folder).map_err(ModelError::system(folder))?;
+    let _ = std::fs::remove_dir_all(old);
+    sync(parent);
+    Ok(())
+}
+
+/// Temporary folders are private; a bundle is an ordinary folder.
+fn readable(folder: &Path) -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))?;
+    }
+    File::open(folder)?.sync_all()
+}
+
+/// A rename is durable when its folder is; where folders cannot be synchronised, it is left to the system.
+fn sync(folder: &Path) {
+    if let Ok(folder) = File::open(folder) {
+        let _ = folder.sync_all();
+    }
+}
