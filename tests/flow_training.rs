@@ -1,16 +1,18 @@
 //! Training a flow as a user meets it: killed, interrupted, resumed, and asked for what cannot be.
 
 mod support;
+#[path = "support/trained.rs"]
+mod trained;
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::process::{Command, Stdio};
 
-use support::{Run, kill, svg, text};
+use support::{svg, text};
 use svg_image::{Rgb, RgbImage, save_png};
 use svg_model::{Bundle, LatentStatistics, StoredLatentStatistics};
 use svg_train::flow::FlowTraining;
+use trained::{Trained, succeed};
 
 /// Pictures of two classes, a bundle with latent statistics, and a configuration.
 struct Place {
@@ -29,10 +31,6 @@ impl Place {
         place.configure(&config);
         place.bundle("bundle", "1");
         place
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
     }
 
     fn configure(&self, config: &FlowTraining) {
@@ -86,6 +84,16 @@ impl Place {
         bundle.set_latent_statistics(&stored).unwrap();
     }
 
+    fn word(&self, option: &str, path: &str) -> String {
+        format!("{option} {}", self.path(path).display())
+    }
+}
+
+impl Trained for Place {
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     /// `svg train flow` into a run, with more words.
     fn train(&self, run: &str, words: &str) -> Command {
         let mut command = svg();
@@ -104,86 +112,17 @@ impl Place {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
-
-    fn finish(&self, run: &str, words: &str) -> Output {
-        succeed(&mut self.train(run, words))
-    }
-
-    fn refused(&self, run: &str, words: &str) -> String {
-        let output = self.train(run, words).output().unwrap();
-        let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{words}: {said}");
-        said
-    }
-
-    fn run(&self, name: &str) -> Run {
-        Run(self.path(name))
-    }
-
-    fn word(&self, option: &str, path: &str) -> String {
-        format!("{option} {}", self.path(path).display())
-    }
-}
-
-fn succeed(command: &mut Command) -> Output {
-    let output = command.output().unwrap();
-    assert!(
-        output.status.success(),
-        "{command:?}: {}",
-        text(&output.stderr)
-    );
-    output
 }
 
 #[test]
 fn a_run_killed_at_many_moments_is_the_run_that_was_not() {
-    let place = Place::new();
-    place.finish("broken", "--max-steps 1");
-    let broken = place.run("broken");
-    let mut kept = broken.newest().unwrap();
-    let mut moment = 12_345u64;
-    for _ in 0..8 {
-        moment = moment
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        let child = place.train("broken", "--resume").spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(80 + (moment >> 33) % 240));
-        kill(child);
-        let newest = broken.newest().unwrap();
-        assert!(
-            newest >= kept,
-            "a checkpoint was lost: {kept}, then {newest}"
-        );
-        kept = newest;
-    }
-    let end = kept + 3;
-    place.finish("broken", &format!("--resume --max-steps {end}"));
-    place.finish("whole", &format!("--max-steps {end}"));
-    broken.assert_same(&place.run("whole"), end);
+    Place::new().survives_kills(8, 5);
 }
 
 #[cfg(unix)]
 #[test]
 fn an_interrupt_writes_a_checkpoint_from_which_the_run_goes_on() {
-    let place = Place::new();
-    let child = place.train("run", "").spawn().unwrap();
-    place.run("run").wait_for_row(2);
-    let id = child.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-INT", &id])
-            .status()
-            .unwrap()
-            .success()
-    );
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
-    let step = place.run("run").newest().unwrap();
-    assert_eq!(step, place.run("run").last_row());
-    let end = step + 2;
-    place.finish("run", &format!("--resume --max-steps {end}"));
-    place.finish("whole", &format!("--max-steps {end}"));
-    place.run("run").assert_same(&place.run("whole"), end);
+    Place::new().survives_an_interrupt();
 }
 
 #[test]

@@ -1,18 +1,20 @@
 //! Making an encoder as a user meets it: killed, interrupted, resumed, and asked for what cannot be.
 
 mod support;
+#[path = "support/trained.rs"]
+mod trained;
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::process::{Command, Stdio};
 
 use burn::prelude::Device;
-use support::{Run, kill, svg, text};
+use support::{svg, text};
 use svg_dino::Dino;
 use svg_image::{DecodeOptions, Rgb, RgbImage, read_image, save_png};
 use svg_nn::TensorFile;
 use svg_train::pretrain::Pretraining;
+use trained::{Trained, succeed};
 
 /// Pictures of two classes, and a configuration.
 struct Place {
@@ -27,10 +29,6 @@ impl Place {
         (0..24).for_each(|number| place.picture(["data/dark", "data/light"], number));
         place.configure("config.json", |config| config.steps = 100_000);
         place
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
     }
 
     fn configure(&self, name: &str, change: impl Fn(&mut Pretraining)) {
@@ -49,6 +47,16 @@ impl Place {
         save_png(&image, class.join(format!("{number}.png")), &[]).unwrap();
     }
 
+    fn table(&self, run: &str) -> String {
+        fs::read_to_string(self.path(run).join("steps.csv")).unwrap()
+    }
+}
+
+impl Trained for Place {
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     /// `svg pretrain` into a run, with more words.
     fn train(&self, run: &str, words: &str) -> Command {
         let mut command = svg();
@@ -64,35 +72,6 @@ impl Place {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
-
-    #[track_caller]
-    fn finish(&self, run: &str, words: &str) -> Output {
-        succeed(&mut self.train(run, words))
-    }
-
-    #[track_caller]
-    fn refused(&self, run: &str, words: &str) -> String {
-        let output = self.train(run, words).output().unwrap();
-        let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{words}: {said}");
-        said
-    }
-
-    fn run(&self, name: &str) -> Run {
-        Run(self.path(name))
-    }
-
-    fn table(&self, run: &str) -> String {
-        fs::read_to_string(self.path(run).join("steps.csv")).unwrap()
-    }
-}
-
-#[track_caller]
-fn succeed(command: &mut Command) -> Output {
-    let output = command.output().unwrap();
-    let said = text(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {said}");
-    output
 }
 
 #[test]
@@ -145,54 +124,13 @@ fn a_finished_run_leaves_an_encoder_that_other_commands_read() {
 
 #[test]
 fn a_run_killed_at_many_moments_is_the_run_that_was_not() {
-    let place = Place::new();
-    place.finish("broken", "--max-steps 1");
-    let broken = place.run("broken");
-    let mut kept = broken.newest().unwrap();
-    let mut moment = 12_345u64;
-    for round in 0..8 {
-        moment = moment
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        let child = place.train("broken", "--resume").spawn().unwrap();
-        if round % 2 == 1 {
-            // Some of them well under way, however slow the machine is.
-            broken.wait_for_row(kept + 5);
-        }
-        std::thread::sleep(Duration::from_millis(40 + (moment >> 33) % 240));
-        kill(child);
-        let newest = broken.newest().unwrap();
-        assert!(
-            newest >= kept,
-            "a checkpoint was lost: {kept}, then {newest}"
-        );
-        kept = newest;
-    }
-    let end = kept + 3;
-    place.finish("broken", &format!("--resume --max-steps {end}"));
-    place.finish("whole", &format!("--max-steps {end}"));
-    broken.assert_same(&place.run("whole"), end);
+    Place::new().survives_kills(8, 5);
 }
 
 #[cfg(unix)]
 #[test]
 fn an_interrupt_writes_a_checkpoint_from_which_the_run_goes_on() {
-    let place = Place::new();
-    let child = place.train("run", "").spawn().unwrap();
-    place.run("run").wait_for_row(2);
-    let id = child.id().to_string();
-    let sent = Command::new("kill").args(["-INT", &id]).status();
-    assert!(sent.unwrap().success());
-    let output = child.wait_with_output().unwrap();
-    let said = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(130), "{said}");
-    assert!(said.contains("--resume goes on from it"), "{said}");
-    let step = place.run("run").newest().unwrap();
-    assert_eq!(step, place.run("run").last_row());
-    let end = step + 2;
-    place.finish("run", &format!("--resume --max-steps {end}"));
-    place.finish("whole", &format!("--max-steps {end}"));
-    place.run("run").assert_same(&place.run("whole"), end);
+    Place::new().survives_an_interrupt();
 }
 
 #[test]

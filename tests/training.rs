@@ -1,15 +1,17 @@
 //! Training as a user meets it: interrupted, killed, resumed, and asked for what cannot be.
 
 mod support;
+#[path = "support/trained.rs"]
+mod trained;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::process::{Command, Stdio};
 
-use support::{Run, kill, svg, text};
+use support::{kill, svg, text};
 use svg_image::{Rgb, RgbImage, save_png};
 use svg_train::autoencoder::AutoencoderTraining;
+use trained::Trained;
 
 /// Pictures, an encoder and a configuration in a folder of their own.
 struct Place {
@@ -31,10 +33,6 @@ impl Place {
         place
     }
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
     fn picture(&self, number: u32) {
         let image = RgbImage::from_fn(20, 16, |x, y| {
             Rgb([
@@ -51,6 +49,12 @@ impl Place {
         let words = sizes.split(' ').chain([seed, "--out"]);
         let made = svg().args(words).arg(self.path(name)).output().unwrap();
         assert!(made.status.success(), "{}", text(&made.stderr));
+    }
+}
+
+impl Trained for Place {
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     /// `svg train autoencoder` into a run, with more words.
@@ -69,52 +73,15 @@ impl Place {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
-
-    fn finish(&self, run: &str, words: &str) -> Output {
-        let output = self.train(run, words).output().unwrap();
-        assert!(
-            output.status.success(),
-            "{run} {words}: {}",
-            text(&output.stderr)
-        );
-        output
-    }
-
-    fn refused(&self, run: &str, words: &str) -> String {
-        let output = self.train(run, words).output().unwrap();
-        assert_eq!(
-            output.status.code(),
-            Some(1),
-            "{words}: {}",
-            text(&output.stderr)
-        );
-        text(&output.stderr)
-    }
-
-    fn newest(&self, run: &str) -> Option<u64> {
-        Run(self.path(run)).newest()
-    }
-
-    fn last_row(&self, run: &str) -> u64 {
-        Run(self.path(run)).last_row()
-    }
-
-    fn wait_for_row(&self, run: &str, row: u64) {
-        Run(self.path(run)).wait_for_row(row);
-    }
-
-    fn assert_same(&self, run: &str, other: &str, step: u64) {
-        Run(self.path(run)).assert_same(&Run(self.path(other)), step);
-    }
 }
 
 #[test]
 fn a_run_that_is_killed_and_resumed_is_the_run_that_was_not() {
     let place = Place::new();
     let child = place.train("broken", "").spawn().unwrap();
-    place.wait_for_row("broken", 7);
+    place.run("broken").wait_for_row(7);
     kill(child);
-    let kept = place.newest("broken").unwrap();
+    let kept = place.run("broken").newest().unwrap();
     assert!(kept >= 5, "{kept}");
     let end = kept + 7;
     let resumed = place.finish("broken", &format!("--resume --max-steps {end}"));
@@ -124,7 +91,7 @@ fn a_run_that_is_killed_and_resumed_is_the_run_that_was_not() {
         "{said}"
     );
     place.finish("whole", &format!("--max-steps {end}"));
-    place.assert_same("whole", "broken", end);
+    place.run("whole").assert_same(&place.run("broken"), end);
 }
 
 #[test]
@@ -133,54 +100,18 @@ fn five_steps_and_five_more_are_ten() {
     place.finish("broken", "--max-steps 5");
     place.finish("broken", "--resume --max-steps 10");
     place.finish("whole", "--max-steps 10");
-    place.assert_same("whole", "broken", 10);
+    place.run("whole").assert_same(&place.run("broken"), 10);
 }
 
 #[test]
 fn a_run_killed_at_twenty_moments_loses_only_the_steps_since_its_checkpoint() {
-    let place = Place::new();
-    // The first checkpoint is written before the first step.
-    place.finish("broken", "--max-steps 1");
-    let mut kept = place.newest("broken").unwrap();
-    let mut moment = 12_345u64;
-    for _ in 0..20 {
-        moment = moment
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        let child = place.train("broken", "--resume").spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(60 + (moment >> 33) % 240));
-        kill(child);
-        let (newest, row) = (place.newest("broken").unwrap(), place.last_row("broken"));
-        assert!(
-            newest >= kept,
-            "a checkpoint was lost: {kept}, then {newest}"
-        );
-        assert!(
-            row <= newest + 5,
-            "{row} steps, but the newest checkpoint is {newest}"
-        );
-        kept = newest;
-    }
-    let end = kept + 3;
-    place.finish("broken", &format!("--resume --max-steps {end}"));
-    place.finish("whole", &format!("--max-steps {end}"));
-    place.assert_same("whole", "broken", end);
+    Place::new().survives_kills(20, 5);
 }
 
 #[cfg(unix)]
 #[test]
 fn an_interrupt_ends_the_step_writes_a_checkpoint_and_exits_with_130() {
-    let place = Place::new();
-    let child = place.train("run", "").spawn().unwrap();
-    place.wait_for_row("run", 2);
-    let sent = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status();
-    assert!(sent.unwrap().success());
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
-    assert!(text(&output.stderr).contains("--resume goes on from it"));
-    assert_eq!(place.newest("run"), Some(place.last_row("run")));
+    Place::new().survives_an_interrupt();
 }
 
 #[test]
