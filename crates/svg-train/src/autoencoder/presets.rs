@@ -188,6 +188,8 @@ impl AutoencoderTraining {
                 decoder,
                 ..random.autoencoder.clone()
             },
+            // Its encoder is twelve layers deep, and the perceptual loss goes through it there and back.
+            steps: 1_000,
             ..random
         }
     }
