@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use support::{Run, kill, svg, text};
-use svg_image::{DecodeOptions, ImageSet, read_image};
+use svg_image::{DecodeOptions, ImageSet, Rgb, RgbImage, read_image, save_png};
 use svg_model::Bundle;
 
 /// Every run is called `demo`, in a folder of its own, since its report says its own name.
@@ -213,6 +213,34 @@ fn an_interrupt_says_how_to_go_on_and_exits_with_130() {
         said.contains("this goes on: svg demo --out demo --plan tiny"),
         "{said}"
     );
+}
+
+#[test]
+fn two_held_out_pictures_are_enough_and_classes_may_be_without_any() {
+    for classes in [vec![("cat", 20)], vec![("cat", 20), ("dog", 5)]] {
+        let place = Place::new();
+        for (class, count) in &classes {
+            let folder = place.folder.path().join("photos").join(class);
+            fs::create_dir_all(&folder).unwrap();
+            for number in 0..*count {
+                let image = RgbImage::from_fn(40, 30, |x, y| {
+                    Rgb([(x * 6) as u8, (y * 8) as u8, (number * 9) as u8])
+                });
+                save_png(&image, folder.join(format!("{number:02}.png")), &[]).unwrap();
+            }
+        }
+        let output = place.demo("--data photos").output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let page = fs::read_to_string(place.path("report.html")).unwrap();
+        let complete = classes.len() == 1;
+        assert_eq!(
+            page.contains("training pictures in another order"),
+            !complete
+        );
+        let said = text(&output.stdout);
+        assert_eq!(said.contains("--validation"), complete, "{said}");
+        assert!(!said.contains("svg probe"), "{said}");
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use svg_dino::DinoFile;
 use svg_model::{Alignment, Bundle, BundleContents, Checkpoint, Provenance};
 
 use crate::commands::import_flow::ImportFlow;
+use crate::commands::origin::is_ours;
 use crate::device::DeviceOptions;
 
 /// Turn published checkpoints into bundles
@@ -75,6 +76,7 @@ impl ImportAutoencoder {
         for note in file.notes() {
             eprintln!("note: {note}");
         }
+        let copy_encoder = is_ours(file.origin());
         let encoder = file.load(&device)?;
         let config = checkpoint.config();
         let (channels, patch) = (encoder.config().d_model, encoder.config().patch_size);
@@ -89,7 +91,7 @@ impl ImportAutoencoder {
             rest: checkpoint.rest(),
             encoder: &encoder,
             encoder_path,
-            copy_encoder: false,
+            copy_encoder,
             provenance: Provenance {
                 made_by: concat!("svg ", env!("CARGO_PKG_VERSION")).to_string(),
                 source: format!("imported from {}", self.checkpoint.display()),

@@ -55,8 +55,8 @@ struct InitEncoder {
     out: PathBuf,
 }
 
-/// In the metadata of weights that are ours to copy.
-pub const OURS: &str = "drawn by svg init";
+/// The beginning of the origin that such weights have in their metadata.
+pub const ORIGIN: &str = "drawn by svg init";
 
 impl Init {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
@@ -103,7 +103,7 @@ impl InitEncoder {
             .with_layer_scale(0.3);
         let dino = config.init(&device);
         draw_parameters(&dino);
-        let note = format!("{OURS}, seed {}", self.seed);
+        let note = format!("{ORIGIN}, seed {}", self.seed);
         DinoFile::of(&dino)
             .with_origin(note)
             .save(Layout::Official, &self.out)?;

@@ -22,6 +22,7 @@ mod info;
 mod init;
 mod interpolate;
 mod noise_file;
+mod origin;
 mod pictures;
 mod pretrain;
 mod probe;

@@ -75,7 +75,7 @@ impl LinearProbe {
         let labels = Tensor::<1, Int>::from_ints(classes_of_all.as_slice(), &device);
         let problem = Problem {
             features: (features - mean.clone()) * scale.clone(),
-            truth: labels.one_hot::<2>(classes).float(),
+            truth: Tensor::eye(classes, &device).select(0, labels),
             decay,
         };
         // The optimiser steps parameters of a device with gradients only, which are given here all the same.

@@ -68,10 +68,20 @@ pub(crate) fn appear(
     fill(aside.path())?;
     readable(aside.path()).map_err(ModelError::system(aside.path()))?;
     let old = parent.join(format!(".replaced-{}", std::process::id()));
-    if folder.exists() {
+    let replaces = folder.exists();
+    if replaces {
+        // A killed process of the same number may have left its own.
+        let _ = std::fs::remove_dir_all(&old);
         std::fs::rename(folder, &old).map_err(ModelError::system(folder))?;
     }
-    std::fs::rename(aside.keep(), folder).map_err(ModelError::system(folder))?;
+    if let Err(error) = std::fs::rename(aside.path(), folder) {
+        if replaces {
+            let _ = std::fs::rename(&old, folder);
+        }
+        return Err(ModelError::system(folder)(error));
+    }
+    // It is there under its own name, so that there is nothing to remove.
+    let _ = aside.keep();
     let _ = std::fs::remove_dir_all(old);
     sync(parent);
     Ok(())

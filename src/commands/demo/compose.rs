@@ -95,9 +95,9 @@ impl Report<'_> {
             grid: [grid, grid],
             semantic,
             residual: space.encoder.channels() - semantic,
-            encoder: match self.setup.copy_encoder {
-                true => "DINO, nano".to_string(),
-                false => self.bundle.manifest().encoder.name.clone(),
+            encoder: match self.plan.asked.encoder {
+                None => "DINO, nano".to_string(),
+                Some(_) => self.bundle.manifest().encoder.name.clone(),
             },
             encoder_parameters: self.setup.encoder.num_params(),
             residual_parameters: residual.map_or(0, Module::num_params),
@@ -227,6 +227,10 @@ impl Report<'_> {
     fn losses(&self) -> Result<Section> {
         let first = self.out.join("autoencoder/steps.csv");
         let second = self.out.join("flow/steps.csv");
+        let judged = match self.setup.data.complete {
+            true => "held-out pictures",
+            false => "training pictures in another order",
+        };
         let blocks = vec![
             Figure::Chart(chart(
                 &first,
@@ -247,10 +251,7 @@ impl Report<'_> {
                 "Flow: loss",
                 "loss",
                 true,
-                &[
-                    ("loss", "training"),
-                    ("validation/loss", "held-out pictures"),
-                ],
+                &[("loss", "training"), ("validation/loss", judged)],
             )?),
         ];
         let text = format!(
@@ -289,8 +290,9 @@ impl Report<'_> {
         let count = measured.steps.first().map_or(0, |first| first.count);
         let few = match measured.enough {
             true => "",
-            false => " There are fewer samples than channels, so all distances are far too large.",
+            false => " There are fewer pictures than channels, so all distances are far too large.",
         };
+        let held_out = count.min(measured.asked);
         let table = Table {
             head: [
                 "Steps",
@@ -303,7 +305,7 @@ impl Report<'_> {
             rows,
             caption: format!(
                 "{count} samples for each number of steps against {} training pictures, in the encoder's class \
-                 tokens. The last row is {count} held-out pictures.{few}",
+                 tokens. The last row is {held_out} held-out pictures.{few}",
                 measured.known
             ),
         };
@@ -376,10 +378,12 @@ impl Report<'_> {
     }
 
     fn next(&self) -> Section {
+        let complete = self.setup.data.complete;
+        let commands = next::commands(self.out, self.plan, complete);
         Section {
             id: "next".to_string(),
             heading: "To go on".to_string(),
-            blocks: vec![Block::Commands(next::commands(self.out, self.plan))],
+            blocks: vec![Block::Commands(commands)],
         }
     }
 }

@@ -13,6 +13,9 @@ use crate::commands::dataset::{DatasetShapes, PAGE};
 /// Of each class, every picture whose number is a multiple of this is held out.
 const HELD_OUT: usize = 10;
 
+/// Sides of procedural pictures in pixels.
+const SIDES: std::ops::RangeInclusive<u32> = 16..=256;
+
 /// Procedural pictures to learn from, and to judge by.
 const WHOLE: (u64, u64) = (10_000, 1_000);
 const TINY: (u64, u64) = (60, 20);
@@ -26,16 +29,18 @@ pub struct Data {
     pub classes: Vec<String>,
     /// How many there are of each kind.
     pub counts: [usize; 2],
+    /// Whether there are held-out pictures of all classes.
+    pub complete: bool,
 }
 
 impl Data {
-    /// Draws the procedural pictures, or lists those of one's own. What is there is kept, but for pictures
-    /// that an earlier attempt has drawn before there was a plan.
+    /// Draws the procedural pictures, or lists those of one's own. What is there is kept, but for what an
+    /// earlier attempt has left before there was a plan.
     pub fn prepare(out: &Path, asked: &Asked, size: u32, planned: bool) -> Result<Self> {
         let folder = out.join("data");
         match &asked.data {
             None => shapes(&folder, asked, size, planned),
-            Some(path) => own(&folder, path),
+            Some(path) => own(&folder, path, planned),
         }
     }
 
@@ -51,8 +56,17 @@ impl Data {
                  same folders"
             );
         }
+        let counts = [train_set.len(), test_set.len()];
+        if counts.iter().any(|&count| count < 2) {
+            bail!(
+                "{} pictures to train on and {} to judge by are too few; give two of each at least",
+                counts[0],
+                counts[1]
+            );
+        }
         Ok(Self {
-            counts: [train_set.len(), test_set.len()],
+            counts,
+            complete: of_test == classes,
             train,
             test,
             name,
@@ -62,6 +76,14 @@ impl Data {
 }
 
 fn shapes(folder: &Path, asked: &Asked, size: u32, planned: bool) -> Result<Data> {
+    if !SIDES.contains(&size) {
+        bail!(
+            "the procedural figures have {} to {} pixels to a side, not {size}; name a --size between, or give \
+             pictures of your own with --data",
+            SIDES.start(),
+            SIDES.end()
+        );
+    }
     let (count, test_count) = match asked.scale {
         Scale::Whole => WHOLE,
         Scale::Tiny => TINY,
@@ -84,15 +106,17 @@ fn shapes(folder: &Path, asked: &Asked, size: u32, planned: bool) -> Result<Data
 
 /// Folders named train and test, or val, are taken as they are; otherwise a share of every class is held
 /// out, in two lists that later starts obey.
-fn own(folder: &Path, path: &Path) -> Result<Data> {
+fn own(folder: &Path, path: &Path, planned: bool) -> Result<Data> {
     let name = path.display().to_string();
-    let train = path.join("train");
-    let test = ["test", "val"].map(|name| path.join(name));
-    let test = test.into_iter().find(|test| test.is_dir());
-    if let (true, Some(test)) = (train.is_dir(), test) {
+    let lists = ["train.txt", "test.txt"].map(|name| folder.join(name));
+    if !planned {
+        for list in lists.iter().filter(|list| list.exists()) {
+            std::fs::remove_file(list).with_context(|| list.display().to_string())?;
+        }
+    }
+    if let Some([train, test]) = split(path) {
         return Data::open(vec![train], vec![test], name);
     }
-    let lists = ["train.txt", "test.txt"].map(|name| folder.join(name));
     if lists.iter().any(|list| !list.exists()) {
         let set = ImageSet::open(&[path.to_path_buf()])
             .with_context(|| format!("--data {}", path.display()))?;
@@ -100,6 +124,12 @@ fn own(folder: &Path, path: &Path) -> Result<Data> {
         let mut seen = BTreeMap::new();
         let mut lines = [String::new(), String::new()];
         for (index, label) in classes.labels.iter().enumerate() {
+            if !Path::new(set.name(index)).is_file() {
+                bail!(
+                    "--data {name}: {} cannot be listed; unpack archives, and give files names in UTF-8",
+                    set.name(index)
+                );
+            }
             let number = seen.entry(label).or_insert(0usize);
             *number += 1;
             let held_out = number.is_multiple_of(HELD_OUT);
@@ -121,6 +151,19 @@ fn own(folder: &Path, path: &Path) -> Result<Data> {
     Data::open(vec![train], vec![test], name)
 }
 
+/// The folders train and test, or val, of a folder of pictures, if their pictures have classes.
+pub fn split(path: &Path) -> Option<[PathBuf; 2]> {
+    let train = path.join("train");
+    let test = ["test", "val"].map(|name| path.join(name));
+    let test = test.into_iter().find(|test| has_folders(test))?;
+    has_folders(&train).then_some([train, test])
+}
+
+fn has_folders(path: &Path) -> bool {
+    let entries = std::fs::read_dir(path);
+    entries.is_ok_and(|mut all| all.any(|entry| entry.is_ok_and(|entry| entry.path().is_dir())))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,7 +178,7 @@ mod tests {
                 std::fs::write(pictures.join(class).join(format!("{number:02}.png")), "").unwrap();
             }
         }
-        let data = own(&place.path().join("data"), &pictures).unwrap();
+        let data = own(&place.path().join("data"), &pictures, false).unwrap();
         assert_eq!(data.counts, [32, 3]);
         assert_eq!(data.classes, ["cat", "dog"]);
         let test = std::fs::read_to_string(place.path().join("data/test.txt")).unwrap();
@@ -151,8 +194,58 @@ mod tests {
         let class = place.path().join("pictures/cat");
         std::fs::create_dir_all(&class).unwrap();
         std::fs::write(class.join("1.png"), "").unwrap();
-        let error = own(&place.path().join("data"), &place.path().join("pictures"));
+        let error = own(
+            &place.path().join("data"),
+            &place.path().join("pictures"),
+            false,
+        );
         let error = error.err().unwrap().to_string();
         assert!(error.contains("folders named train and test"), "{error}");
+    }
+
+    fn pictures(folder: &Path, count: usize) {
+        std::fs::create_dir_all(folder).unwrap();
+        (0..count).for_each(|number| {
+            std::fs::write(folder.join(format!("{number:02}.png")), "").unwrap();
+        });
+    }
+
+    #[test]
+    fn lists_of_an_attempt_without_a_plan_are_made_anew() {
+        let place = tempfile::tempdir().unwrap();
+        let (ours, first) = (place.path().join("data"), place.path().join("first"));
+        pictures(&first.join("cat"), 20);
+        own(&ours, &first, false).unwrap();
+        let second = place.path().join("second");
+        pictures(&second.join("dog"), 30);
+        assert_eq!(own(&ours, &second, true).unwrap().classes, ["cat"]);
+        assert_eq!(own(&ours, &second, false).unwrap().classes, ["dog"]);
+    }
+
+    #[test]
+    fn held_out_pictures_without_classes_are_passed_over() {
+        let place = tempfile::tempdir().unwrap();
+        pictures(&place.path().join("test"), 3);
+        for kind in ["train", "val"] {
+            pictures(&place.path().join(kind).join("cat"), 3);
+        }
+        let [_, test] = split(place.path()).unwrap();
+        assert_eq!(test, place.path().join("val"));
+    }
+
+    #[test]
+    fn sides_that_figures_do_not_have_are_refused() {
+        let asked = Asked {
+            data: None,
+            encoder: None,
+            minutes: None,
+            size: Some(512),
+            seed: 0,
+            scale: Scale::Tiny,
+        };
+        let error = shapes(Path::new("nowhere"), &asked, 512, false)
+            .err()
+            .unwrap();
+        assert!(error.to_string().contains("16 to 256 pixels"), "{error}");
     }
 }

@@ -5,8 +5,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-/// What may be there before there is a plan.
-const BEFORE_PLAN: [&str; 4] = [".lock", "data", "encoder.safetensors", "timings.json"];
+/// What may be there before there is a plan, in a folder that is marked as ours.
+const BEFORE_PLAN: [&str; 3] = ["data", "encoder.safetensors", "timings.json"];
+
+/// The mark.
+const MARK: &str = ".demo";
 
 /// How names begin of what was being written, and of trainings that were timed.
 const LEFT: [&str; 7] = [
@@ -19,11 +22,13 @@ const LEFT: [&str; 7] = [
     ".pace",
 ];
 
-/// Refuses a folder that holds other things.
-pub fn check_new(out: &Path) -> Result<()> {
+/// Refuses a folder that holds other things, and marks any other as ours.
+pub fn claim(out: &Path) -> Result<()> {
+    let marked = out.join(MARK).exists();
     for entry in fs::read_dir(out).with_context(|| out.display().to_string())? {
         let name = entry?.file_name().to_string_lossy().into_owned();
-        let ours = BEFORE_PLAN.contains(&name.as_str()) || is_left(&name);
+        let known = name == MARK || BEFORE_PLAN.contains(&name.as_str()) || is_left(&name);
+        let ours = name == ".lock" || marked && known;
         if !ours {
             bail!(
                 "--out {} holds other files, such as {name}; name a new folder",
@@ -31,7 +36,7 @@ pub fn check_new(out: &Path) -> Result<()> {
             );
         }
     }
-    Ok(())
+    fs::write(out.join(MARK), "").with_context(|| out.display().to_string())
 }
 
 /// Removes what a killed process was writing.
@@ -77,9 +82,15 @@ mod tests {
     fn a_folder_of_other_things_is_refused() {
         let place = tempfile::tempdir().unwrap();
         let _lock = svg_train::run::lock(place.path()).unwrap();
-        check_new(place.path()).unwrap();
+        fs::write(place.path().join("encoder.safetensors"), "mine").unwrap();
+        let error = claim(place.path()).unwrap_err().to_string();
+        assert!(error.contains("encoder.safetensors"), "{error}");
+        fs::remove_file(place.path().join("encoder.safetensors")).unwrap();
+        claim(place.path()).unwrap();
+        fs::write(place.path().join("encoder.safetensors"), "ours").unwrap();
+        claim(place.path()).unwrap();
         fs::write(place.path().join("thesis.tex"), "").unwrap();
-        let error = check_new(place.path()).unwrap_err().to_string();
+        let error = claim(place.path()).unwrap_err().to_string();
         assert!(error.contains("thesis.tex"), "{error}");
     }
 }

@@ -32,7 +32,7 @@ pub struct Measurements {
     pub known: usize,
     /// Held-out pictures that are classified.
     pub asked: usize,
-    /// The accuracy of guessing.
+    /// The accuracy of always guessing the class that is asked for most.
     pub chance: f64,
     /// What tells the classes of held-out pictures apart.
     pub accuracies: Vec<Accuracy>,
@@ -40,10 +40,11 @@ pub struct Measurements {
     pub psnr: f64,
     /// The same as structural similarity; `None` for pictures smaller than its window.
     pub ssim: Option<f64>,
-    /// The Fréchet distance of as many held-out pictures as there are samples: what samples cannot beat but
-    /// by chance.
+    /// The Fréchet distance of as many held-out pictures as there are samples, or of all: what samples
+    /// cannot beat but by chance.
     pub floor: f64,
-    /// Whether there are more samples than channels, without which distances are far too large.
+    /// Whether training pictures and samples are more than channels, without which distances are far too
+    /// large.
     pub enough: bool,
     /// Samples by the number of steps.
     pub steps: Vec<OfSteps>,
@@ -142,15 +143,17 @@ impl Measurements {
         ];
 
         let reference = moments(&known.class_token);
-        let mut steps = Vec::new();
+        let (mut steps, mut enough) = (Vec::new(), reference.is_enough());
         for &number in &plan.samples.steps {
             let folder = samples::folder(out, number);
             let made = gather(&[folder], usize::MAX, &format!("samples of {number} steps"))?;
             let said = by_neighbours(&known.class_token, &made.class_token);
+            let of_made = moments(&made.class_token);
+            enough &= of_made.is_enough();
             steps.push(OfSteps {
                 steps: number,
                 count: made.labels.len(),
-                distance: frechet_distance(&reference, &moments(&made.class_token))?,
+                distance: frechet_distance(&reference, &of_made)?,
                 neighbours: share(&said, &made.labels),
                 linear: share(&of_encoder.classify(made.class_token), &made.labels),
             });
@@ -160,12 +163,12 @@ impl Measurements {
         let measurements = Self {
             known: known.labels.len(),
             asked: asked.labels.len(),
-            chance: 1.0 / classes as f64,
+            chance: Confusion::new(classes, &asked.labels, &asked.labels).chance(),
             accuracies,
             psnr,
             ssim,
             floor: frechet_distance(&reference, &as_many)?,
-            enough: as_many.is_enough(),
+            enough,
             steps,
             pixels: dots(plan, &asked.pixels, &asked.labels)?,
             latents: dots(plan, &asked.latents, &asked.labels)?,
@@ -197,9 +200,7 @@ fn dots(plan: &Plan, view: &Tensor<2>, labels: &[usize]) -> Result<Vec<(f64, f64
     let numbers = view.into_data().convert::<f32>().try_into_vec::<f32>();
     let numbers = numbers.map_err(|error| anyhow::anyhow!("{error:?}"))?;
     let points: Vec<Vec<f32>> = numbers.chunks(channels).map(<[f32]>::to_vec).collect();
-    // Each point has three times as many neighbours as the perplexity, at most a third of all.
-    let perplexity = PERPLEXITY.min(points.len() as f64 / 4.0);
-    let plane = tsne(&points, perplexity, plan.asked.seed);
+    let plane = tsne(&points, PERPLEXITY, plan.asked.seed);
     let labels = places.iter().map(|&place| labels[place]);
     let dots = plane.into_iter().zip(labels);
     Ok(dots.map(|([x, y], class)| (x, y, class)).collect())

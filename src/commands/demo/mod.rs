@@ -29,6 +29,7 @@ use self::measure::Measurements;
 use self::plan::{Asked, Plan, Scale};
 use self::stages::{Run, Setup, finished, publish};
 use self::timings::Timings;
+use crate::commands::origin::is_ours;
 use crate::commands::print;
 use crate::commands::train::watch::Watch;
 use crate::device::DeviceOptions;
@@ -119,7 +120,7 @@ impl Demo {
         let _lock = svg_train::run::lock(out)?;
         let earlier = Plan::read(out, &asked)?;
         if earlier.is_none() {
-            folder::check_new(out)?;
+            folder::claim(out)?;
         }
         folder::sweep(out)?;
         let mut timings = Timings::open(out);
@@ -137,7 +138,8 @@ impl Demo {
         let demonstration = Demonstration { out, plan, setup };
         let bundle = demonstration.train(&mut timings)?;
         demonstration.judge(&bundle, &mut timings)?;
-        print(&next::lines(out, &demonstration.plan, &timings))
+        let complete = demonstration.setup.data.complete;
+        print(&next::lines(out, &demonstration.plan, complete, &timings))
     }
 
     /// Data and encoder.
@@ -165,11 +167,12 @@ impl Demo {
         let classes = data.classes.len();
         eprintln!("{train} pictures to train on, {test} to judge by, of {classes} classes");
         interrupt.check()?;
+        let copy_encoder = is_ours(file.origin());
         Ok(Setup {
             data,
             encoder: file.load(device)?,
             encoder_path: path,
-            copy_encoder: self.encoder.is_none(),
+            copy_encoder,
             device: device.clone(),
             interrupt,
         })

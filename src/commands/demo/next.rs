@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use super::data::split;
 use super::plan::{Asked, Plan, Scale};
 use super::timings::Timings;
 use crate::report::Command;
@@ -30,8 +31,8 @@ pub fn again(asked: &Asked, out: &Path) -> String {
     line
 }
 
-/// Commands that go on with the model.
-pub fn commands(out: &Path, plan: &Plan) -> Vec<Command> {
+/// Commands that go on with the model. `complete` says whether there are held-out pictures of all classes.
+pub fn commands(out: &Path, plan: &Plan, complete: bool) -> Vec<Command> {
     let place = |name: &str| quoted(&out.join(name));
     let (guidance, shift) = (plan.samples.guidance, plan.samples.shift);
     let bundle = place("bundle");
@@ -39,36 +40,29 @@ pub fn commands(out: &Path, plan: &Plan) -> Vec<Command> {
         Some(path) => quoted(path),
         None => place("encoder.safetensors"),
     };
-    let (first, last) = (plan.classes.first(), plan.classes.last());
-    let name = |class: Option<&String>| class.map_or("0".to_string(), |name| word(name));
+    let (first, last) = (0, plan.classes.len().saturating_sub(1));
     let [train, test] = match &plan.asked.data {
         None => [place("data/train"), place("data/test")],
-        Some(_) => [place("data/train.txt"), place("data/test.txt")],
+        Some(path) => match split(path) {
+            Some(folders) => folders.map(|folder| quoted(&folder)),
+            None => [place("data/train.txt"), place("data/test.txt")],
+        },
     };
-    let lists = plan.asked.data.is_none() || out.join("data/train.txt").exists();
-    let [train, test] = match (&plan.asked.data, lists) {
-        (Some(path), false) => {
-            let held_out = ["test", "val"]
-                .into_iter()
-                .find(|name| path.join(name).is_dir());
-            [
-                quoted(&path.join("train")),
-                quoted(&path.join(held_out.unwrap_or("test"))),
-            ]
-        }
-        _ => [train, test],
+    let validation = match complete {
+        true => format!(" --validation {test}"),
+        false => String::new(),
     };
     let command = |says: &str, line: String| Command {
         says: says.to_string(),
         line,
     };
-    vec![
+    let mut commands = vec![
         command(
             "More samples, of one class",
             format!(
                 "svg sample --bundle {bundle} --classes {} --count 16 --seed 1 --guidance {guidance} --shift \
                  {shift} --out more/",
-                name(first)
+                class(&plan.classes, first)
             ),
         ),
         command(
@@ -76,7 +70,7 @@ pub fn commands(out: &Path, plan: &Plan) -> Vec<Command> {
             format!(
                 "svg interpolate --bundle {bundle} --class {} --guidance {guidance} --shift {shift} --out \
                  walk.png",
-                name(last)
+                class(&plan.classes, last)
             ),
         ),
         command(
@@ -84,16 +78,10 @@ pub fn commands(out: &Path, plan: &Plan) -> Vec<Command> {
             format!("svg reconstruct --bundle {bundle} --images {test} --out pairs/"),
         ),
         command(
-            "What the encoder knows of the classes",
+            "A longer training of the flow; first copy its configuration to longer.json and raise `steps`",
             format!(
-                "svg probe --weights {encoder} --size {} --train {train} --test {test}",
-                plan.size
-            ),
-        ),
-        command(
-            "A longer training of the flow; first raise `steps` in its configuration",
-            format!(
-                "svg train flow --config {} --data {train} --validation {test} --bundle {} --out longer/",
+                "cp {} longer.json; svg train flow --config longer.json --data {train}{validation} --bundle {} \
+                 --out longer/",
                 place("flow/config.json"),
                 place("autoencoder/bundle")
             ),
@@ -106,11 +94,19 @@ pub fn commands(out: &Path, plan: &Plan) -> Vec<Command> {
             "Losses as they fell",
             format!("tensorboard --logdir {}", quoted(out)),
         ),
-    ]
+    ];
+    if complete && plan.classes.len() > 1 {
+        let size = plan.size;
+        commands.push(command(
+            "What the encoder knows of the classes",
+            format!("svg probe --weights {encoder} --size {size} --train {train} --test {test}"),
+        ));
+    }
+    commands
 }
 
 /// The last words: where to look, and what to type.
-pub fn lines(out: &Path, plan: &Plan, timings: &Timings) -> String {
+pub fn lines(out: &Path, plan: &Plan, complete: bool, timings: &Timings) -> String {
     let mut text = String::new();
     let places = [
         ("report.html", "the report: open it in a browser"),
@@ -127,7 +123,7 @@ pub fn lines(out: &Path, plan: &Plan, timings: &Timings) -> String {
         "\n{:.1} minutes in all. To go on:",
         timings.total() / 60.0
     );
-    for command in commands(out, plan) {
+    for command in commands(out, plan, complete) {
         let _ = writeln!(text, "  # {}\n  {}", command.says, command.line);
     }
     text
@@ -135,6 +131,20 @@ pub fn lines(out: &Path, plan: &Plan, timings: &Timings) -> String {
 
 fn quoted(path: &Path) -> String {
     word(&path.display().to_string())
+}
+
+/// A class by its name, or by its number where the name would be read as something else.
+fn class(names: &[String], number: usize) -> String {
+    let ambiguous = |name: &&String| {
+        name.parse::<usize>().is_ok()
+            || name.contains(',')
+            || name.starts_with('-')
+            || ["all", "random"].contains(&name.as_str())
+    };
+    match names.get(number).filter(|name| !ambiguous(name)) {
+        Some(name) => word(name),
+        None => number.to_string(),
+    }
 }
 
 /// A word of a command line.
@@ -165,5 +175,8 @@ mod tests {
             "svg demo --out demo --data 'my photos' --minutes 2.5 --seed 3"
         );
         assert_eq!(word("it's"), "'it'\\''s'");
+        let names = ["2019", "a,b", "red fox"].map(String::from);
+        let said = [0, 1, 2].map(|number| class(&names, number));
+        assert_eq!(said, ["0", "1", "'red fox'"]);
     }
 }

@@ -33,7 +33,10 @@ pub fn fill(plan: Plan, setup: &Setup, out: &Path, minutes: f64, spent: f64) -> 
     let mut bundle = setup.autoencoder(first, watch.run(&aside.join("autoencoder")))?;
     let of_first = watch.seconds_of_a_step()?;
 
+    let timed = Instant::now();
     setup.statistics(&mut bundle, PICTURES, "timing")?;
+    let counted = PICTURES.min(setup.data.counts[0]);
+    let of_picture = timed.elapsed().as_secs_f64() / counted as f64;
     let mut watch = Stopwatch::new(setup.interrupt);
     let mut second = plan.flow.clone();
     (second.checkpoint_every, second.samples_every) = (u64::MAX, u64::MAX);
@@ -43,6 +46,9 @@ pub fn fill(plan: Plan, setup: &Setup, out: &Path, minutes: f64, spent: f64) -> 
 
     let left = (minutes * 60.0 - spent - begun.elapsed().as_secs_f64()).max(0.0);
     let steps = |share: f64, seconds: f64| ((left * share / seconds) as u64).max(FEWEST);
+    // Statistics, known pictures and held-out ones share what the stages leave.
+    let encoded = left * (1.0 - FIRST - SECOND) / 3.0 / of_picture;
+    let plan = plan.with_at_most(encoded as usize);
     Ok(plan.with_steps(steps(FIRST, of_first), steps(SECOND, of_second)))
 }
 

@@ -18,6 +18,10 @@ const FORMAT: u32 = 1;
 const CLASSES_SHOWN: usize = 20;
 /// The batch of the first stage is for pictures up to this side; larger ones get a smaller batch.
 const SIDE_OF_BATCH: u32 = 64;
+/// Patches to a side up to which a step of the flow takes as many pictures as its preset says.
+const GRID_OF_BATCH: usize = 8;
+/// Pictures below which no figure says anything.
+const FEWEST_PICTURES: usize = 200;
 
 /// How much is done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
@@ -132,6 +136,8 @@ impl Plan {
         let grid = size as usize / patch;
         flow.sit.in_channels = autoencoder.autoencoder.decoder.in_channels;
         (flow.sit.rows, flow.sit.columns) = (grid, grid);
+        let shrink = (grid / GRID_OF_BATCH).max(1);
+        flow.batch_size = (flow.batch_size / (shrink * shrink)).max(8);
         flow.sit.n_classes = classes.len();
         flow.data = autoencoder.data.clone();
         autoencoder.seed = asked.seed;
@@ -181,6 +187,17 @@ impl Plan {
         second.optimizer.warmup_steps = share(second.optimizer.warmup_steps, second.steps, flow);
         second.average_decay = decay(flow);
         second.steps = flow;
+        self
+    }
+
+    /// The same with at most so many pictures for statistics and for each side of the measurements, but no
+    /// fewer than say anything.
+    pub fn with_at_most(mut self, pictures: usize) -> Self {
+        let most = pictures.max(FEWEST_PICTURES);
+        let MeasuredPlan { known, asked, .. } = &mut self.measured;
+        for count in [&mut self.statistics, known, asked] {
+            *count = most.min(*count);
+        }
         self
     }
 

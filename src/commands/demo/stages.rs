@@ -112,16 +112,14 @@ impl Setup {
             anyhow::Ok(OnlineLatents::new(set, recipe, space, 0, &self.device)?)
         };
         let source = Box::new(online(&self.data.train)?);
-        // Held-out pictures of all classes, if there are such.
-        let held_out = online(&self.data.test)?;
-        let complete = svg_train::flow::LatentSource::classes(&held_out) == self.data.classes;
+        let validation = match self.data.complete {
+            true => Some(online(&self.data.test)?),
+            false => None,
+        };
         let inputs = FlowInputs {
             options: run.options(),
             source,
-            validation: match complete {
-                true => Some(Box::new(held_out)),
-                false => None,
-            },
+            validation: validation.map(|latents| Box::new(latents) as _),
             data_name: format!("trained on {}", self.data.name),
             bundle,
             space,

@@ -15,7 +15,7 @@ use svg_train::autoencoder::{FeatureDistance, Perceptual, RunInputs, train};
 use super::document::configuration;
 use super::options::{TrainingOptions, names};
 use super::watch::{Watch, report};
-use crate::commands::init::OURS;
+use crate::commands::origin::is_ours;
 use crate::device::DeviceOptions;
 
 /// Train the residual encoder and the decoder on a frozen encoder
@@ -112,10 +112,4 @@ impl TrainAutoencoder {
             }
         })
     }
-}
-
-/// Whether the weights say that they were made here, so that a copy may travel with the model.
-fn is_ours(origin: Option<&str>) -> bool {
-    let ours = [OURS, svg_train::pretrain::ORIGIN];
-    origin.is_some_and(|origin| ours.iter().any(|made| origin.starts_with(made)))
 }
