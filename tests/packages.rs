@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 const END: &str = "\
-Part of [SVG in Rust](https://github.com/svg-rs/svg): latent diffusion on frozen DINOv3 features, on
+Part of SVG in Rust: latent diffusion on frozen DINOv3 features, on
 [Burn](https://burn.dev). Licensed under MIT or Apache-2.0, as you like.
 ";
 
@@ -97,7 +97,7 @@ fn every_library_has_what_a_registry_shows() {
     for folder in libraries() {
         let text = |name| field(&folder, name).and_then(|value| Some(value.as_str()?.to_string()));
         let list = |name| field(&folder, name).and_then(|value| Some(value.as_array()?.len()));
-        for name in ["description", "license", "repository", "rust-version"] {
+        for name in ["description", "license", "rust-version"] {
             let said = text(name).is_some_and(|text| !text.is_empty());
             assert!(said, "{} has no {name}", folder.display());
         }

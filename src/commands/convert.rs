@@ -82,7 +82,7 @@ impl Convert {
         if file.config().rope_periods != stored {
             eprintln!(
                 "note: position periods are {:?} in the input and {stored:?} in {} files; features \
-                 differ by up to 1e-3 (--rope chooses when encoding)",
+                 differ by up to 1e-3",
                 file.config().rope_periods,
                 layout.name()
             );
