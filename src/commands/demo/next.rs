@@ -78,11 +78,9 @@ pub fn commands(out: &Path, plan: &Plan, complete: bool) -> Vec<Command> {
             format!("svg reconstruct --bundle {bundle} --images {test} --out pairs/"),
         ),
         command(
-            "A longer training of the flow; first copy its configuration to longer.json and raise `steps`",
+            "A longer training of the flow; longer.json is a copy of `flow/config.json` with more `steps`",
             format!(
-                "cp {} longer.json; svg train flow --config longer.json --data {train}{validation} --bundle {} \
-                 --out longer/",
-                place("flow/config.json"),
+                "svg train flow --config longer.json --data {train}{validation} --bundle {} --out longer/",
                 place("autoencoder/bundle")
             ),
         ),
