@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, ErrorKind};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -49,7 +50,7 @@ pub struct DatasetShapes {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
     /// Pixels of a side, from 16 to 256
-    #[arg(long, value_name = "PIXELS", default_value_t = 32, value_parser = clap::value_parser!(u32).range(16..=256))]
+    #[arg(long, value_name = "PIXELS", default_value_t = 32, value_parser = clap::value_parser!(u32).range(sides()))]
     pub size: u32,
     /// Draw anew: remove the pictures of an earlier data set there, leave other files alone
     #[arg(long)]
@@ -85,6 +86,11 @@ impl Dataset {
             What::Shapes(shapes) => shapes.run(),
         }
     }
+}
+
+/// For the parser, which counts in 64 bits.
+fn sides() -> RangeInclusive<i64> {
+    i64::from(*Shapes::SIDES.start())..=i64::from(*Shapes::SIDES.end())
 }
 
 impl DatasetShapes {

@@ -308,7 +308,7 @@ fn a_copy_is_the_same_bundle_and_takes_the_place_of_bundles_alone() {
 
     fs::remove_file(svg_model::Manifest::path(&to)).unwrap();
     let refused = message(bundle.copy_to(&to));
-    assert!(refused.contains("copy"), "{refused}");
+    assert!(refused.contains("not empty"), "{refused}");
     let names = fs::read_dir(place.folder.path()).unwrap();
     assert!(names.into_iter().all(|name| {
         let name = name.unwrap().file_name();

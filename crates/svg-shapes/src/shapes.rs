@@ -1,5 +1,7 @@
 //! The pictures of a seed.
 
+use std::ops::RangeInclusive;
+
 use svg_image::{Rgb, RgbImage};
 
 use crate::blur::blur;
@@ -18,6 +20,9 @@ pub struct Shapes {
 }
 
 impl Shapes {
+    /// Pixels that a side may have: below, figures are no longer told apart.
+    pub const SIDES: RangeInclusive<u32> = 16..=256;
+
     /// The pictures of this seed, of 32 pixels each way.
     pub fn new(seed: u64) -> Self {
         Self { seed, size: 32 }
@@ -27,10 +32,10 @@ impl Shapes {
     ///
     /// # Panics
     ///
-    /// If a side is not of 16 to 256 pixels: below, figures are no longer told apart.
+    /// If a side is not one of [`SIDES`](Self::SIDES).
     pub fn with_size(self, size: u32) -> Self {
         assert!(
-            (16..=256).contains(&size),
+            Self::SIDES.contains(&size),
             "a picture has 16 to 256 pixels each way, not {size}"
         );
         Self { size, ..self }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use svg_image::{ImageSet, write_atomically};
+use svg_shapes::Shapes;
 use svg_train::data::Classes;
 
 use super::plan::{Asked, Scale};
@@ -12,9 +13,6 @@ use crate::commands::dataset::{DatasetShapes, PAGE};
 
 /// Of each class, every picture whose number is a multiple of this is held out.
 const HELD_OUT: usize = 10;
-
-/// Sides of procedural pictures in pixels.
-const SIDES: std::ops::RangeInclusive<u32> = 16..=256;
 
 /// Procedural pictures to learn from, and to judge by.
 const WHOLE: (u64, u64) = (10_000, 1_000);
@@ -76,12 +74,12 @@ impl Data {
 }
 
 fn shapes(folder: &Path, asked: &Asked, size: u32, planned: bool) -> Result<Data> {
-    if !SIDES.contains(&size) {
+    if !Shapes::SIDES.contains(&size) {
         bail!(
             "the procedural figures have {} to {} pixels to a side, not {size}; name a --size between, or give \
              pictures of your own with --data",
-            SIDES.start(),
-            SIDES.end()
+            Shapes::SIDES.start(),
+            Shapes::SIDES.end()
         );
     }
     let (count, test_count) = match asked.scale {
@@ -171,14 +169,11 @@ mod tests {
     #[test]
     fn a_tenth_of_every_class_is_held_out() {
         let place = tempfile::tempdir().unwrap();
-        let pictures = place.path().join("pictures");
+        let photos = place.path().join("photos");
         for (class, count) in [("cat", 25), ("dog", 10)] {
-            std::fs::create_dir_all(pictures.join(class)).unwrap();
-            for number in 0..count {
-                std::fs::write(pictures.join(class).join(format!("{number:02}.png")), "").unwrap();
-            }
+            pictures(&photos.join(class), count);
         }
-        let data = own(&place.path().join("data"), &pictures, false).unwrap();
+        let data = own(&place.path().join("data"), &photos, false).unwrap();
         assert_eq!(data.counts, [32, 3]);
         assert_eq!(data.classes, ["cat", "dog"]);
         let test = std::fs::read_to_string(place.path().join("data/test.txt")).unwrap();
