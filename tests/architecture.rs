@@ -10,18 +10,21 @@ use toml::{Table, Value};
 /// Which crates of the workspace a library may use. Some are written later; their place is settled.
 ///
 /// Networks do not know each other, and the mathematics of flows knows no network.
-const MAY_USE: [(&str, &[&str]); 11] = [
+const MAY_USE: [(&str, &[&str]); 12] = [
+    // Traits alone: no network, no file.
+    ("svg-roles", &[]),
     ("svg-nn", &[]),
     ("svg-image", &[]),
     ("svg-flow", &[]),
-    ("svg-dino", &["svg-nn"]),
+    ("svg-dino", &["svg-roles", "svg-nn"]),
     ("svg-residual", &["svg-nn"]),
     ("svg-decoder", &["svg-nn"]),
-    ("svg-sit", &["svg-nn", "svg-flow"]),
+    ("svg-sit", &["svg-roles", "svg-nn"]),
     // The one place where the networks meet.
     (
         "svg-model",
         &[
+            "svg-roles",
             "svg-nn",
             "svg-image",
             "svg-dino",
@@ -32,12 +35,13 @@ const MAY_USE: [(&str, &[&str]); 11] = [
         ],
     ),
     // Images in, numbers out: no generator, no trainer. LPIPS is a metric first and a loss second.
-    ("svg-eval", &["svg-nn", "svg-image"]),
+    ("svg-eval", &["svg-roles", "svg-nn", "svg-image"]),
     // A data set made by code.
     ("svg-shapes", &["svg-image"]),
     (
         "svg-train",
         &[
+            "svg-roles",
             "svg-nn",
             "svg-image",
             "svg-dino",

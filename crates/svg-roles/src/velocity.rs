@@ -1,0 +1,63 @@
+//! Trait for velocity networks.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use burn::prelude::*;
+
+use crate::Condition;
+
+/// Facts about a [`Velocity`] that do not depend on a sample.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VelocitySpec {
+    /// Rows and columns of the tokens.
+    pub grid: [usize; 2],
+    /// Channels of a token.
+    pub channels: usize,
+    /// Classes that it can be asked for; 0 if it takes no classes.
+    pub classes: usize,
+}
+
+impl VelocitySpec {
+    /// Tokens and channels of a sample.
+    pub fn shape(&self) -> [usize; 2] {
+        [self.grid[0] * self.grid[1], self.channels]
+    }
+}
+
+/// The velocity `v(x, t, c)` of a flow from noise at time 0 to data at time 1.
+///
+/// A network of another convention (predicted noise, reversed time) implements it by conversion.
+pub trait Velocity: Debug + Send + Sync {
+    /// The velocity of each sample at its own time.
+    ///
+    /// # Shapes
+    ///
+    /// - x and output: `[batch, tokens, channels]`
+    /// - t: `[batch]`
+    ///
+    /// # Panics
+    ///
+    /// If a shape or the kind of condition is not the network's.
+    fn velocity(&self, x: Tensor<3>, t: Tensor<1>, condition: &Condition) -> Tensor<3>;
+
+    /// What stands for no condition beside this one: the unconditional branch of guidance.
+    fn unconditional(&self, condition: &Condition) -> Condition;
+
+    /// Sizes.
+    fn spec(&self) -> VelocitySpec;
+}
+
+impl<V: Velocity + ?Sized> Velocity for Arc<V> {
+    fn velocity(&self, x: Tensor<3>, t: Tensor<1>, condition: &Condition) -> Tensor<3> {
+        (**self).velocity(x, t, condition)
+    }
+
+    fn unconditional(&self, condition: &Condition) -> Condition {
+        (**self).unconditional(condition)
+    }
+
+    fn spec(&self) -> VelocitySpec {
+        (**self).spec()
+    }
+}
