@@ -25,6 +25,12 @@ pub enum DinoError {
         /// A few of their names.
         examples: Vec<String>,
     },
+    /// Weights cannot be read back from the device.
+    #[error("weights cannot be read back from the device: {reason}")]
+    Device {
+        /// The device's reason.
+        reason: String,
+    },
     /// The architecture cannot be told from the tensors, or the file's periods are unknown.
     #[error("{}: {reason}", path.display())]
     Architecture {

@@ -41,6 +41,7 @@
 mod block;
 mod config;
 mod cost;
+mod encoder;
 mod error;
 mod export;
 mod file;

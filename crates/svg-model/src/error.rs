@@ -45,14 +45,53 @@ pub enum ModelError {
         /// What is wrong, and what to do.
         reason: String,
     },
+    /// There is no part of that name.
+    #[error(
+        "{} has no part {name:?}: it was made by another program, or is damaged. `svg info` lists its parts",
+        path.display()
+    )]
+    NoPart {
+        /// The bundle.
+        path: PathBuf,
+        /// The part.
+        name: String,
+    },
+    /// Nothing in this program opens a part of that kind.
+    #[error(
+        "the part {part:?} of {} is of the kind {kind:?}, which this program, svg-model {}, does not open here; \
+         it opens {known}. Use a newer version, or the program that made the bundle",
+        path.display(), env!("CARGO_PKG_VERSION")
+    )]
+    UnknownKind {
+        /// The bundle.
+        path: PathBuf,
+        /// The part.
+        part: String,
+        /// Its kind.
+        kind: String,
+        /// The kinds that can be opened.
+        known: String,
+    },
+    /// A part cannot be opened by the function that a program has registered for its kind.
+    #[error("the part {part:?} of {} cannot be opened: {reason}", path.display())]
+    Part {
+        /// The bundle.
+        path: PathBuf,
+        /// The part.
+        part: String,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
     /// A file of the bundle is missing or not the one that the manifest describes.
     #[error(
-        "{}: {reason}. The bundle is damaged or was copied in part: fetch it again, or train or import \
+        "{}, of the part {part:?}: {reason}. The bundle is damaged or was copied in part: fetch it again, or train or import \
          it anew", path.display()
     )]
     Changed {
         /// The file.
         path: PathBuf,
+        /// The part that it belongs to.
+        part: String,
         /// How it differs.
         reason: String,
     },

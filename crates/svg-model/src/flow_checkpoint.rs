@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use svg_nn::{StoredTensor, TensorFile};
 use svg_sit::SitConfig;
 
-use crate::checkpoint::renamed;
-use crate::{FlowEntry, ModelError, strict_json};
+use crate::bundle::FLOW;
+use crate::{Bundle, ModelError, renamed, strict_json};
 
 /// Where our own exports keep sizes and classes as JSON, in the file's metadata: shapes do not show
 /// everything. Other programs do not look there.
@@ -123,13 +123,19 @@ impl FlowCheckpoint {
         Ok(())
     }
 
-    /// What an export says of itself under [`FLOW_KEY`].
-    pub fn description(entry: &FlowEntry) -> String {
+    /// What an export of a bundle's flow says of itself under [`FLOW_KEY`].
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::NoFlow`] if there is none, [`ModelError::Manifest`] if it is of another kind.
+    pub fn description(bundle: &Bundle) -> Result<String, ModelError> {
+        let part = bundle.part(FLOW)?;
+        let config = part.read_config();
         let said = Said {
-            config: entry.config.clone(),
-            classes: entry.classes.clone(),
+            config: config.map_err(|reason| bundle.unusable(FLOW, &reason))?,
+            classes: part.classes.clone(),
         };
-        serde_json::to_string(&said).expect("plain fields always serialise")
+        Ok(serde_json::to_string(&said).expect("plain fields always serialise"))
     }
 }
 
@@ -179,21 +185,20 @@ mod tests {
 
     #[test]
     fn what_shapes_do_not_show_is_said() {
-        let entry = FlowEntry {
-            config: SitConfig {
-                n_heads: 4,
-                ..tiny()
-            },
-            classes: ["a", "b", "c"].map(String::from).into(),
-            features: String::new(),
-            statistics: None,
-            provenance: Default::default(),
+        let config = SitConfig {
+            n_heads: 4,
+            ..tiny()
         };
-        let said = FlowCheckpoint::description(&entry);
+        let classes: Vec<_> = ["a", "b", "c"].map(String::from).into();
+        let said = Said {
+            config: config.clone(),
+            classes: classes.clone(),
+        };
+        let said = serde_json::to_string(&said).unwrap();
         let metadata = HashMap::from([(FLOW_KEY.to_string(), said)]);
         let found = open(&under(""), metadata).unwrap();
-        assert_eq!(*found.config(), entry.config);
-        assert_eq!(found.classes(), entry.classes);
+        assert_eq!(*found.config(), config);
+        assert_eq!(found.classes(), classes);
     }
 
     #[test]

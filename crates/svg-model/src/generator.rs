@@ -1,16 +1,18 @@
 //! Noise to images.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use burn::prelude::*;
 use svg_flow::{
     Counted, Diffusion, DormandPrince, Euler, EulerMaruyama, Guided, Heun, LastStep, Midpoint,
     Progress, Rk4, Solution, Solver, integrate,
 };
-use svg_sit::{Sit, SitConfig};
+use svg_roles::{Condition, LatentSpace, Velocity};
 
+use crate::bundle::misfit;
 use crate::noise::noise_of_stream;
-use crate::{Grid, LatentSpace, ModelError, Sampling, SolverKind, noise};
+use crate::{Conditioned, ModelError, Sampling, SolverKind, noise};
 
 /// A space of latents and the flow that leads noise into it.
 ///
@@ -18,11 +20,12 @@ use crate::{Grid, LatentSpace, ModelError, Sampling, SolverKind, noise};
 /// own, networks treat it as if it were alone, and a solver that chooses its steps follows one sample at a
 /// time.
 #[derive(Clone, Debug)]
-pub struct Generator<L: LatentSpace> {
+pub struct Generator {
     /// From latents to images.
-    pub space: L,
+    pub space: Arc<dyn LatentSpace>,
     /// The velocity of latents.
-    pub flow: Sit,
+    pub flow: Arc<dyn Velocity>,
+    device: Device,
 }
 
 /// What came of a batch of noise.
@@ -36,35 +39,44 @@ pub struct Sampled {
     pub finished: bool,
 }
 
-impl<L: LatentSpace> Generator<L> {
+impl Generator {
+    /// A flow of latents and the space that decodes them, both on `device`.
+    ///
     /// # Errors
     ///
     /// [`ModelError::Misfit`] if the flow is for another grid or number of channels.
-    pub fn new(space: L, flow: Sit) -> Result<Self, ModelError> {
-        match misfit(flow.config(), space.grid()) {
+    pub fn new(
+        space: Arc<dyn LatentSpace>,
+        flow: Arc<dyn Velocity>,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        match misfit(&flow.spec(), space.geometry()) {
             Some(reason) => Err(ModelError::Misfit { reason }),
-            None => Ok(Self { space, flow }),
+            None => Ok(Self {
+                space,
+                flow,
+                device: device.clone(),
+            }),
         }
+    }
+
+    /// Where the networks are.
+    pub fn device(&self) -> &Device {
+        &self.device
     }
 
     /// Tokens and channels of one sample.
     pub fn shape(&self) -> [usize; 2] {
-        let config = self.flow.config();
-        [config.tokens(), config.in_channels]
+        self.flow.spec().shape()
     }
 
     /// The noise that samples of these numbers begin with: [`noise`] in the shape of the flow.
     pub fn noise(&self, seed: u64, samples: &[u64]) -> Tensor<3> {
-        noise(
-            seed,
-            samples,
-            self.shape(),
-            &self.flow.ln1.weight.val().device(),
-        )
+        noise(seed, samples, self.shape(), &self.device)
     }
 
-    /// Leads noise to latents of the classes `labels`. `samples` are the numbers of the samples, by which a
-    /// stochastic solver draws; `watch` sees every step and may break off.
+    /// Moves noise to latents under `condition`. `samples` are the numbers of the samples, by which a
+    /// stochastic solver draws; `watch` sees every step and may stop.
     ///
     /// # Shapes
     ///
@@ -77,39 +89,38 @@ impl<L: LatentSpace> Generator<L> {
     pub fn latents(
         &self,
         noise: Tensor<3>,
-        labels: &[usize],
+        condition: &Condition,
         samples: &[u64],
         sampling: &Sampling,
         watch: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
     ) -> Result<Sampled, ModelError> {
         let times = sampling.times()?;
-        self.check(&noise, labels, samples)?;
-        // A sample at a time where the steps depend on the samples.
+        self.check(&noise, condition, samples)?;
+        // One sample at a time where the steps depend on the samples.
         let together = match solver(sampling, samples).is_adaptive() {
             true => 1,
-            false => labels.len().max(1),
+            false => samples.len().max(1),
         };
         let (mut latents, mut evaluations) = (Vec::new(), Vec::new());
         let mut finished = true;
-        let groups = labels.chunks(together).zip(samples.chunks(together));
-        for (group, (labels, samples)) in groups.enumerate() {
-            let x = noise.clone().narrow(0, group * together, labels.len());
+        for (group, samples) in samples.chunks(together).enumerate() {
+            let (first, count) = (group * together, samples.len());
+            let x = noise.clone().narrow(0, first, count);
             if !finished {
-                evaluations.extend(labels.iter().map(|_| 0));
+                evaluations.extend(vec![0; count]);
                 latents.push(x);
                 continue;
             }
-            let classes: Vec<i64> = labels.iter().map(|&label| label as i64).collect();
-            let classes = Tensor::from_data(classes.as_slice(), &x.device());
+            let condition = condition.narrow(first, count);
             let field = Guided {
-                branches: Counted::new(self.flow.conditioned(classes)),
+                branches: Counted::new(Conditioned::new(&*self.flow, condition)),
                 guidance: sampling.guidance,
             };
             let solver = solver(sampling, samples);
             let solution = integrate(&field, &*solver, &times, x, &mut |at| watch(&at));
             let Solution { x, finished: whole } = solution;
             finished = whole;
-            evaluations.extend(labels.iter().map(|_| field.branches.evaluations()));
+            evaluations.extend(vec![field.branches.evaluations(); count]);
             latents.push(x);
         }
         Ok(Sampled {
@@ -131,38 +142,41 @@ impl<L: LatentSpace> Generator<L> {
     /// - output: `[batch, 3, height, width]`, about in [-1, 1]
     pub fn images(&self, latents: Tensor<3>) -> Tensor<4> {
         let each = latents.split(1, 0).into_iter();
-        Tensor::cat(each.map(|one| self.space.decode(one)).collect(), 0)
+        let grid = self.space.geometry().grid();
+        Tensor::cat(each.map(|one| self.space.decode(one, grid)).collect(), 0)
     }
 
     fn check(
         &self,
         noise: &Tensor<3>,
-        labels: &[usize],
+        condition: &Condition,
         samples: &[u64],
     ) -> Result<(), ModelError> {
         let refuse = |reason: String| Err(ModelError::Sampling { reason });
-        let classes = self.flow.config().n_classes;
-        if let Some(label) = labels.iter().find(|label| **label >= classes) {
-            return refuse(format!(
-                "there is no class {label}: the model has {classes}, from 0 to {}",
-                classes.saturating_sub(1)
-            ));
+        let classes = self.flow.spec().classes;
+        if let Condition::Classes(asked) = condition {
+            let mut asked = asked.to_data().iter::<i64>().collect::<Vec<_>>().into_iter();
+            if let Some(class) = asked.find(|&class| class < 0 || class >= classes as i64) {
+                return refuse(format!(
+                    "there is no class {class}: the model has {classes}, from 0 to {}",
+                    classes.saturating_sub(1)
+                ));
+            }
         }
+        let batch = condition.batch().unwrap_or(samples.len());
         let [tokens, channels] = self.shape();
-        let (found, expected) = (noise.dims(), [labels.len(), tokens, channels]);
+        let (found, expected) = (noise.dims(), [batch, tokens, channels]);
         if found != expected {
             return refuse(format!(
-                "the noise has the shape {found:?}, the flow takes {expected:?} for {} classes: samples, \
-                 tokens, channels",
-                labels.len()
+                "the noise has the shape {found:?}, the flow takes {expected:?} for {batch} conditions: \
+                 samples, tokens, channels"
             ));
         }
-        match samples.len() == labels.len() {
+        match samples.len() == batch {
             true => Ok(()),
             false => refuse(format!(
-                "there are {} numbers of samples for {} classes; each sample has both",
-                samples.len(),
-                labels.len()
+                "there are {} numbers of samples for {batch} conditions; each sample has both",
+                samples.len()
             )),
         }
     }
@@ -188,32 +202,15 @@ fn solver(sampling: &Sampling, samples: &[u64]) -> Box<dyn Solver> {
     }
 }
 
-/// What does not fit between a flow and a space, in words.
-pub(crate) fn misfit(flow: &SitConfig, space: Grid) -> Option<String> {
-    let Grid {
-        rows,
-        columns,
-        channels,
-    } = space;
-    let fits = [flow.rows, flow.columns, flow.in_channels] == [rows, columns, channels];
-    (!fits).then(|| {
-        format!(
-            "it makes {} channels on {} x {} tokens, the bundle's latents have {channels} on {rows} x \
-             {columns}; use a flow that was trained on this bundle's features",
-            flow.in_channels, flow.rows, flow.columns
-        )
-    })
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
-    use crate::autoencoder::tests::autoencoder;
-    use crate::{Alignment, LatentStatistics, SvgAutoencoder};
+    use crate::svg::tests::autoencoder;
+    use crate::{Alignment, LatentStatistics, Normalised};
     use burn::module::{ModuleMapper, Param};
     use burn::tensor::{Distribution, TensorData};
-    use svg_dino::Dino;
     use svg_flow::{Guidance, GuidanceSchedule};
+    use svg_sit::{Sit, SitConfig};
 
     /// Adds noise to every parameter, so that the velocity is not zero.
     struct Wake;
@@ -231,13 +228,18 @@ mod tests {
         SitConfig::new(24, 2, 2, 32, 2, 2, 64).with_n_classes(10)
     }
 
-    fn generator() -> Generator<SvgAutoencoder<Dino>> {
-        let space = autoencoder(Alignment::Frozen).with_latent_statistics(LatentStatistics {
+    /// A network of 24 channels on 2 x 2 tokens and ten classes, whose gates are open.
+    pub(crate) fn woken() -> Sit {
+        config().init(&Device::default()).map(&mut Wake)
+    }
+
+    fn generator() -> Generator {
+        let statistics = LatentStatistics {
             mean: (0..24).map(|channel| f64::from(channel) * 0.1).collect(),
             std: vec![0.5; 24],
-        });
-        let flow = config().init(&Device::default()).map(&mut Wake);
-        Generator::new(space, flow).unwrap()
+        };
+        let space = Normalised::new(Arc::new(autoencoder(Alignment::Frozen)), statistics).unwrap();
+        Generator::new(Arc::new(space), Arc::new(woken()), &Device::default()).unwrap()
     }
 
     fn sampling(solver: SolverKind, schedule: GuidanceSchedule) -> Sampling {
@@ -252,25 +254,29 @@ mod tests {
         }
     }
 
+    fn asked(labels: &[usize]) -> Condition {
+        Condition::classes(labels, &Device::default())
+    }
+
     fn unwatched(_: &Progress) -> ControlFlow<()> {
         ControlFlow::Continue(())
     }
 
     fn run(
-        generator: &Generator<SvgAutoencoder<Dino>>,
+        generator: &Generator,
         samples: &[u64],
         sampling: &Sampling,
     ) -> Sampled {
         let labels: Vec<usize> = samples.iter().map(|sample| *sample as usize % 10).collect();
         let noise = generator.noise(7, samples);
         generator
-            .latents(noise, &labels, samples, sampling, &mut unwatched)
+            .latents(noise, &asked(&labels), samples, sampling, &mut unwatched)
             .unwrap()
     }
 
     /// Latents and images of samples 0 to 6, so many at once.
     fn in_batches(
-        generator: &Generator<SvgAutoencoder<Dino>>,
+        generator: &Generator,
         sampling: &Sampling,
         batch: usize,
     ) -> (TensorData, TensorData) {
@@ -344,7 +350,7 @@ mod tests {
         let of = |label: usize, seed: u64, sample: u64| {
             let noise = generator.noise(seed, &[sample]);
             let sampling = sampling(SolverKind::Euler, GuidanceSchedule::Constant);
-            let sampled = generator.latents(noise, &[label], &[sample], &sampling, &mut unwatched);
+            let sampled = generator.latents(noise, &asked(&[label]), &[sample], &sampling, &mut unwatched);
             sampled.unwrap().latents
         };
         let far = |other: Tensor<3>| (of(1, 0, 0) - other).abs().max().into_scalar::<f32>() > 1e-3;
@@ -362,7 +368,7 @@ mod tests {
         let sampling = sampling(SolverKind::Euler, GuidanceSchedule::Constant);
         let noise = generator.noise(0, &[0]);
         let sampled = generator
-            .latents(noise, &[0], &[0], &sampling, stop)
+            .latents(noise, &asked(&[0]), &[0], &sampling, stop)
             .unwrap();
         assert!(!sampled.finished);
         assert_eq!(sampled.evaluations, [4]);
@@ -375,7 +381,7 @@ mod tests {
         let ask = |noise: [usize; 3], labels: &[usize], samples: &[u64]| {
             let noise = Tensor::zeros(noise, &device);
             let sampled =
-                generator.latents(noise, labels, samples, &Sampling::svg(), &mut unwatched);
+                generator.latents(noise, &asked(labels), samples, &Sampling::svg(), &mut unwatched);
             sampled.unwrap_err().to_string()
         };
         let error = ask([1, 4, 24], &[12], &[0]);
@@ -390,14 +396,14 @@ mod tests {
         );
         let error = ask([1, 4, 24], &[1], &[0, 1]);
         assert!(
-            error.contains("2 numbers of samples for 1 classes"),
+            error.contains("2 numbers of samples for 1 conditions"),
             "{error}"
         );
         let other = SitConfig {
             in_channels: 20,
             ..config()
         };
-        let error = Generator::new(generator.space.clone(), other.init(&device));
+        let error = Generator::new(generator.space.clone(), Arc::new(other.init(&device)), &device);
         let error = error.unwrap_err().to_string();
         let expected =
             "it makes 20 channels on 2 x 2 tokens, the bundle's latents have 24 on 2 x 2";

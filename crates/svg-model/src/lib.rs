@@ -1,88 +1,137 @@
-//! The trained SVG model as one thing: images to features and back, noise to images, and the folder that
+//! A trained latent diffusion model: images to latents and back, noise to images, and the folder that
 //! keeps it.
 //!
-//! This is the one place where the networks meet. [`SvgEncoder`] joins a frozen encoder's patch tokens
-//! with the residual encoder's channels, aligned to the same statistics; [`SvgAutoencoder`] adds the
-//! decoder; [`Generator`] leads noise through the velocity network into the decoder. Everything above,
-//! training, sampling and the program, sees only these.
+//! A [`Bundle`] is a folder of named parts: an encoder, a space, the statistics that make features latents,
+//! and a flow. Each part has a kind, and a [`Registry`] opens kinds as the roles of [`svg_roles`]; kinds of
+//! your own stand beside the standard ones. A [`Generator`] samples from any [`Velocity`] network in any
+//! [`LatentSpace`].
 //!
-//! The one design decision: **what is stored knows what it belongs to.** A [`Bundle`] is a folder whose
-//! manifest names every file by its SHA-256 and the encoder by the SHA-256 of its weights, whatever file
-//! they come from. Opening checks all of it, so that features of another encoder, a decoder of another
-//! run or half a download are errors and never a grey picture.
+//! The one design decision: **what is stored knows what it belongs to.** The manifest names every file by its
+//! SHA-256, the encoder by a fingerprint of its weights, and the features by a fingerprint of everything that
+//! they depend on. Opening checks all of it, so that features of another encoder, a flow of other statistics
+//! or half a download are errors and never a grey picture.
 //!
 //! ```
+//! use std::ops::ControlFlow;
+//! use std::sync::Arc;
+//!
 //! use burn::prelude::*;
-//! use svg_decoder::DecoderConfig;
-//! use svg_dino::DinoConfig;
-//! use svg_model::{Alignment, AutoencoderConfig, SvgAutoencoder};
-//! use svg_residual::ResidualConfig;
+//! use svg_model::{Bundle, Generator, NewFlow, NewPart, OpenOptions, Registry, Sampling};
+//! use svg_model::{LatentStatistics, StoredLatentStatistics, FLOW, SPACE};
+//! use svg_roles::{Condition, Draw, Geometry, LatentSpace, Velocity};
+//! use svg_sit::{SitConfig, checkpoint_tensors};
+//!
+//! /// A space of one's own: every pixel is a token.
+//! #[derive(Debug)]
+//! struct Pixels;
+//!
+//! impl LatentSpace for Pixels {
+//!     fn encode(&self, images: Tensor<4>, _: Draw) -> Tensor<3> {
+//!         images.flatten::<3>(2, 3).swap_dims(1, 2)
+//!     }
+//!     fn decode(&self, latents: Tensor<3>, [rows, columns]: [usize; 2]) -> Tensor<4> {
+//!         let [batch, _, channels] = latents.dims();
+//!         latents.swap_dims(1, 2).reshape([batch, channels, rows, columns])
+//!     }
+//!     fn geometry(&self) -> Geometry {
+//!         Geometry::of_patches([4, 4], 1, 3)
+//!     }
+//! }
 //!
 //! let device = Device::default();
-//! let encoder = DinoConfig::new(32, 1, 2, 64).with_patch_size(4).init(&device);
-//! let residual = ResidualConfig::new().with_image_size(16).with_patch_size(4);
-//! let residual = residual.with_d_model(16).with_d_ff(16).with_n_heads(2).with_n_layers(1);
-//! let decoder = DecoderConfig::new(32 + 8).with_width(32).with_width_multipliers(vec![1, 1, 1]);
-//! let decoder = decoder.with_resolution(16).with_attention_resolutions(vec![]);
-//! let config = AutoencoderConfig::new(decoder)
-//!     .with_residual(Some(residual))
-//!     .with_alignment(Alignment::Batch);
+//! let folder = tempfile::tempdir().unwrap();
+//! let registry = Registry::standard().with_space("pixels", |_, _| Ok(Arc::new(Pixels)));
 //!
-//! let autoencoder: SvgAutoencoder<_> = config.init(encoder, &device);
-//! let images = Tensor::<4>::zeros([2, 3, 16, 16], &device); // in [-1, 1]
-//! let features = autoencoder.encoder.features(images);
-//! assert_eq!(features.dims(), [2, 16, 40]); // DINO's channels first, then the residual's
-//! assert_eq!(autoencoder.decoder.forward(features, [4, 4]).dims(), [2, 3, 16, 16]);
+//! // A bundle of that space, with statistics and a flow that nobody has trained.
+//! let mut space = NewPart::new("pixels", &());
+//! space.part.geometry = Some(Pixels.geometry());
+//! let mut bundle = Bundle::create(&folder.path().join("bundle"), [(SPACE, space)], false).unwrap();
+//! bundle
+//!     .set_latent_statistics(&StoredLatentStatistics {
+//!         statistics: LatentStatistics { mean: vec![0.0; 3], std: vec![0.5; 3] },
+//!         features: bundle.features_fingerprint(),
+//!         tokens: 0,
+//!         source: "an example".to_string(),
+//!     })
+//!     .unwrap();
+//! let config = SitConfig::new(3, 4, 4, 32, 1, 2, 64).with_n_classes(2);
+//! let network = config.init(&device);
+//! let flow = NewFlow {
+//!     kind: "sit",
+//!     config: &config,
+//!     spec: network.spec(),
+//!     tensors: checkpoint_tensors(&network),
+//!     classes: vec![],
+//!     provenance: Default::default(),
+//! };
+//! let flow = bundle.flow_part(flow).unwrap();
+//! bundle.set_part(FLOW, flow).unwrap();
+//!
+//! // It opens as roles, and samples.
+//! let generator = registry.generator(&bundle, &OpenOptions::default(), &device).unwrap();
+//! let numbers = [0, 1];
+//! let classes = Condition::classes(&[0, 1], &device);
+//! let watch = &mut |_: &_| ControlFlow::Continue(());
+//! let noise = generator.noise(7, &numbers);
+//! let sampled = generator.latents(noise, &classes, &numbers, &Sampling::svg(), watch).unwrap();
+//! assert_eq!(generator.images(sampled.latents).dims(), [2, 3, 4, 4]);
 //! ```
 //!
-//! - [`FeatureEncoder`], [`LatentSpace`]: the two roles, and who plays them
-//! - [`SvgEncoder`], [`SvgAutoencoder`], [`Alignment`]: the networks together
-//! - [`LatentStatistics`], [`LatentAccumulator`]: what features are normalised by to be latents
-//! - [`Generator`], [`Sampling`], [`SolverKind`], [`Sampled`]: noise and classes to latents and images
-//! - [`noise`], [`gaussian`], [`uniform`], [`Interpolation`]: random numbers that follow from where they
-//!   are used, and ways between two of them
-//! - [`Bundle`], [`Manifest`]: the folder on disk
+//! - [`Bundle`], [`Manifest`], [`Part`], [`NewPart`], [`NewFlow`]: the folder on disk
+//! - [`Registry`], [`OpenOptions`], [`Opening`]: kinds to roles
+//! - [`Normalised`], [`LatentStatistics`], [`LatentAccumulator`]: features to latents
+//! - [`Generator`], [`Conditioned`], [`Sampling`], [`SolverKind`], [`Sampled`]: noise to latents and images
+//! - [`noise`], [`gaussian`], [`uniform`], [`Interpolation`]: random numbers that are a function of where they
+//!   are used, and paths between two of them
+//! - [`SvgEncoder`], [`SvgAutoencoder`], [`Alignment`], [`mod@svg`]: SVG's own space
 //! - [`Checkpoint`], [`FlowCheckpoint`]: the published checkpoint layouts, read and written
-//! - [`encoder_fingerprint`]: which encoder is this, whatever its file
+//!
+//! [`Velocity`]: svg_roles::Velocity
+//! [`LatentSpace`]: svg_roles::LatentSpace
 
-mod autoencoder;
 mod bundle;
-mod bundle_copy;
-mod bundle_files;
-mod bundle_flow;
-mod checkpoint;
-mod config;
-mod encoder;
+mod conditioned;
 mod error;
-mod feature;
 mod fingerprint;
 mod flow_checkpoint;
 mod generator;
 mod interpolation;
-mod latent;
+pub mod kinds;
 mod latent_accumulator;
 mod latent_statistics;
-mod manifest;
 mod noise;
+mod normalised;
+mod registry;
 mod sampling;
-mod statistics;
+mod strict_json;
+pub mod svg;
 
-pub use autoencoder::SvgAutoencoder;
-pub use bundle::{AUTOENCODER_FILE, Bundle, BundleContents, ENCODER_FILE};
-pub use bundle_flow::FlowContents;
-pub use checkpoint::{CONFIG_KEY, Checkpoint, autoencoder_tensors, load_autoencoder};
-pub use config::{Alignment, AutoencoderConfig, strict_json};
-pub use encoder::SvgEncoder;
+pub use bundle::{
+    Bundle, ENCODER, FLOW, FORMAT, FileEntry, LATENTS, Manifest, NewFile, NewFlow, NewPart, Part,
+    Provenance, SPACE,
+};
+pub use conditioned::Conditioned;
 pub use error::ModelError;
-pub use feature::FeatureEncoder;
-pub use fingerprint::{encoder_fingerprint, file_sha256};
+pub use fingerprint::file_sha256;
 pub use flow_checkpoint::{FLOW_KEY, FlowCheckpoint};
 pub use generator::{Generator, Sampled};
 pub use interpolation::Interpolation;
-pub use latent::{Grid, LatentSpace};
 pub use latent_accumulator::LatentAccumulator;
 pub use latent_statistics::{LatentStatistics, StoredLatentStatistics};
-pub use manifest::{EncoderReference, FORMAT, FileEntry, FlowEntry, Manifest, Provenance};
 pub use noise::{gaussian, noise, uniform};
+pub use normalised::Normalised;
+pub use registry::{OpenOptions, Opening, Registry};
 pub use sampling::{Sampling, SolverKind};
-pub use statistics::StoredStatistics;
+pub use strict_json::strict_json;
+pub use svg::{
+    Alignment, AutoencoderConfig, CONFIG_KEY, Checkpoint, NewEncoder, NewSpace, StoredStatistics,
+    SvgAutoencoder, SvgEncoder, autoencoder_tensors, load_autoencoder,
+};
+
+use svg_nn::StoredTensor;
+
+/// The same tensor under another name.
+pub(crate) fn renamed(mut tensor: StoredTensor, name: String) -> StoredTensor {
+    tensor.name = name;
+    tensor
+}

@@ -1,7 +1,10 @@
 //! How latents lie over an image.
 
+use serde::{Deserialize, Serialize};
+
 /// Sizes of the images and latents that a space was made for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Geometry {
     /// Height and width of an image in pixels.
     pub image: [usize; 2],

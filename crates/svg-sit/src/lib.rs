@@ -6,22 +6,20 @@
 //! Time 0 is noise and time 1 is data; the time enters as it is, not times a thousand.
 //!
 //! The one design decision: **the network maps tensors to tensors.** [`Sit::forward`] takes samples,
-//! times and labels and gives velocities. It drops no label, knows no guidance and computes no loss.
-//! [`Sit::conditioned`] gives it labels and makes it a [`VelocityField`](svg_flow::VelocityField), and
-//! guidance, solvers and losses are made of fields.
+//! times and labels and gives velocities. It drops no label, knows no guidance and computes no loss. It
+//! implements [`Velocity`](svg_roles::Velocity), from which samplers and trainers make fields.
 //!
 //! ```
 //! use burn::prelude::*;
-//! use svg_flow::{Euler, Guidance, Guided, TimeShift, integrate, unwatched};
+//! use svg_flow::{Euler, TimeShift, integrate, unwatched};
+//! use svg_roles::{Condition, Velocity};
 //! use svg_sit::SitConfig;
 //!
 //! let device = Device::default();
 //! let sit = SitConfig::new(8, 4, 4, 32, 2, 4, 128).with_n_classes(10).init(&device);
 //! let noise = Tensor::ones([2, 16, 8], &device);
-//! let field = Guided {
-//!     branches: sit.conditioned(Tensor::from_data([3, 7], &device)),
-//!     guidance: Guidance::constant(1.5),
-//! };
+//! let classes = Condition::classes(&[3, 7], &device);
+//! let field = |x: Tensor<3>, t: Tensor<1>| sit.velocity(x, t, &classes);
 //! let times = TimeShift::new(0.15).grid(5);
 //! let solution = integrate(&field, &Euler, &times, noise.clone(), &mut unwatched);
 //!
@@ -32,13 +30,11 @@
 //! - [`SitConfig`]: sizes, those with a name, and those that a checkpoint shows
 //! - [`Sit`]: the network, of [`TimeEmbedder`], [`LabelEmbedder`], [`Block`] and [`FinalLayer`]
 //! - [`Sit::record`], [`Recording`]: a pass and its gradients, without a graph
-//! - [`Conditioned`]: a network with labels, as a field and as the two branches of guidance
 //! - [`sincos_2d`]: where a token is
 //! - [`SitConfig::forward_macs`], [`SitConfig::training_memory`]: what it costs
 //! - [`load`], [`checkpoint_tensors`]: the published checkpoint's names to the network and back
 
 mod block;
-mod conditioned;
 mod config;
 mod cost;
 mod final_layer;
@@ -49,10 +45,10 @@ mod modulate;
 mod position;
 mod record;
 mod time;
+mod velocity;
 mod weights;
 
 pub use block::Block;
-pub use conditioned::Conditioned;
 pub use config::SitConfig;
 pub use cost::TrainingMemory;
 pub use final_layer::FinalLayer;

@@ -6,9 +6,7 @@ use burn::tensor::activation::silu;
 use burn::tensor::{DType, TensorData};
 use svg_nn::linear;
 
-use crate::{
-    Block, Conditioned, FinalLayer, LabelEmbedder, SitConfig, TimeEmbedder, init, sincos_2d,
-};
+use crate::{Block, FinalLayer, LabelEmbedder, SitConfig, TimeEmbedder, init, sincos_2d};
 
 /// Rows of a condition, at least. On CPUs a product with a single row is another routine than one with
 /// several, which sums more than 512 channels in another order, and then a sample alone would not be
@@ -79,15 +77,6 @@ impl Sit {
             config,
             ..self.clone()
         }
-    }
-
-    /// The network with one label for each sample, as a field and as the branches of guidance.
-    ///
-    /// # Shapes
-    ///
-    /// - labels: `[batch]`, from 0 to [`null_class`](Self::null_class), which they are trusted to be
-    pub fn conditioned(&self, labels: Tensor<1, Int>) -> Conditioned<'_> {
-        Conditioned::new(self, labels)
     }
 
     /// The velocity of each sample at its time, given its class.

@@ -1,14 +1,15 @@
 //! What an autoencoder is made of.
 
+use std::sync::Arc;
+
 use burn::config::Config;
 use burn::prelude::*;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use svg_decoder::DecoderConfig;
-use svg_residual::{ResidualConfig, Statistics};
+use svg_decoder::{Decoder, DecoderConfig};
+use svg_residual::{ResidualConfig, ResidualEncoder, Statistics};
+use svg_roles::{Encoder, Geometry};
 
-use crate::{FeatureEncoder, SvgAutoencoder, SvgEncoder};
+use super::{SvgAutoencoder, SvgEncoder};
 
 /// Whose statistics the residual channels are moved to, and whose they are taken to have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +77,18 @@ impl AutoencoderConfig {
         None
     }
 
+    /// How features lie over an image of the size that the autoencoder was made for.
+    ///
+    /// # Panics
+    ///
+    /// If `patch_size` is 0.
+    pub fn geometry(&self, channels: usize, patch_size: usize) -> Geometry {
+        let residual = self.residual.as_ref();
+        let side = residual.map_or(self.decoder.resolution, |residual| residual.image_size);
+        let channels = channels + self.residual_channels();
+        Geometry::of_patches([side, side], patch_size, channels)
+    }
+
     /// Initialises an autoencoder on a given encoder.
     ///
     /// Features can be computed in [`Alignment::Frozen`] once there are
@@ -84,13 +97,9 @@ impl AutoencoderConfig {
     /// # Panics
     ///
     /// If the parts do not fit; [`misfit`](Self::misfit) says so beforehand.
-    pub fn init<E: FeatureEncoder>(&self, encoder: E, device: &Device) -> SvgAutoencoder<E> {
-        self.assert_fits(&encoder);
+    pub fn init(&self, encoder: Arc<dyn Encoder>, device: &Device) -> SvgAutoencoder {
         let residual = self.residual.as_ref().map(|config| config.init(device));
-        SvgAutoencoder::new(
-            SvgEncoder::new(encoder, residual, self.alignment, None),
-            self.decoder.init(device),
-        )
+        self.join(encoder, residual, self.decoder.init(device), None)
     }
 
     /// Joins parts that exist.
@@ -98,69 +107,27 @@ impl AutoencoderConfig {
     /// # Panics
     ///
     /// If the encoder does not fit; [`misfit`](Self::misfit) says so beforehand.
-    pub fn join<E: FeatureEncoder>(
+    pub fn join(
         &self,
-        encoder: E,
-        residual: Option<svg_residual::ResidualEncoder>,
-        decoder: svg_decoder::Decoder,
+        encoder: Arc<dyn Encoder>,
+        residual: Option<ResidualEncoder>,
+        decoder: Decoder,
         statistics: Option<Statistics>,
-    ) -> SvgAutoencoder<E> {
-        self.assert_fits(&encoder);
-        SvgAutoencoder::new(
-            SvgEncoder::new(encoder, residual, self.alignment, statistics),
-            decoder,
-        )
-    }
-
-    fn assert_fits<E: FeatureEncoder>(&self, encoder: &E) {
-        if let Some(misfit) = self.misfit(encoder.channels(), encoder.patch_size()) {
+    ) -> SvgAutoencoder {
+        let spec = encoder.spec();
+        if let Some(misfit) = self.misfit(spec.channels, spec.patch_size) {
             panic!("{misfit}");
         }
-    }
-}
-
-/// A configuration from JSON in which every field is known.
-///
-/// Burn's configurations accept fields that they do not know, so that a typo would pass in silence.
-/// This writes the configuration back and compares the names.
-///
-/// # Errors
-///
-/// In words: what is no JSON, a missing field, or the unknown fields by their paths with the known ones
-/// beside them.
-pub fn strict_json<T: DeserializeOwned + Serialize>(text: &str) -> Result<T, String> {
-    let given: Value = serde_json::from_str(text).map_err(|error| format!("no JSON: {error}"))?;
-    let config: T = serde_json::from_value(given.clone()).map_err(|error| error.to_string())?;
-    let known = serde_json::to_value(&config).map_err(|error| error.to_string())?;
-    let mut unknown = Vec::new();
-    compare(&given, &known, "", &mut unknown);
-    match unknown.is_empty() {
-        true => Ok(config),
-        false => Err(unknown.join("; ")),
-    }
-}
-
-fn compare(given: &Value, known: &Value, path: &str, unknown: &mut Vec<String>) {
-    let (Value::Object(given), Value::Object(known)) = (given, known) else {
-        return;
-    };
-    for (name, value) in given {
-        match known.get(name) {
-            Some(counterpart) => compare(value, counterpart, &format!("{path}{name}."), unknown),
-            None => {
-                let names: Vec<_> = known.keys().map(String::as_str).collect();
-                unknown.push(format!(
-                    "unknown field {path}{name}; known are {}",
-                    names.join(", ")
-                ));
-            }
-        }
+        let geometry = self.geometry(spec.channels, spec.patch_size);
+        let encoder = SvgEncoder::new(encoder, residual, self.alignment, statistics);
+        SvgAutoencoder::new(encoder, decoder, geometry)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::strict_json;
 
     #[test]
     fn a_configuration_survives_its_json_and_a_typo_does_not() {

@@ -3,49 +3,12 @@
 use std::fs::File;
 use std::path::Path;
 
-use crate::manifest::Manifest;
-use crate::{Bundle, FlowContents, ModelError};
-
-impl Bundle {
-    /// A copy of the bundle in another folder. A bundle that is there is replaced.
-    ///
-    /// # Errors
-    ///
-    /// [`ModelError::Taken`] if something else is there, [`ModelError::System`] if a file cannot be written.
-    pub fn copy_to(&self, folder: &Path) -> Result<Self, ModelError> {
-        appear(folder, true, |aside| self.copy_files(aside))?;
-        Self::open(folder)
-    }
-
-    /// A copy of the bundle with another flow in it. At no time is there one without it.
-    ///
-    /// # Errors
-    ///
-    /// As [`copy_to`](Self::copy_to) and [`set_flow`](Self::set_flow).
-    pub fn copy_with_flow(&self, folder: &Path, flow: FlowContents) -> Result<Self, ModelError> {
-        appear(folder, true, |aside| {
-            self.copy_files(aside)?;
-            Self::open(aside)?.set_flow(flow)
-        })?;
-        Self::open(folder)
-    }
-
-    fn copy_files(&self, folder: &Path) -> Result<(), ModelError> {
-        let copied = |name: &str| {
-            let to = folder.join(name);
-            std::fs::copy(self.folder.join(name), &to)?;
-            File::open(to)?.sync_all()
-        };
-        for name in self.manifest.files.keys() {
-            copied(name).map_err(ModelError::system(&self.folder.join(name)))?;
-        }
-        self.manifest.write(folder)
-    }
-}
+use super::manifest::Manifest;
+use crate::ModelError;
 
 /// Fills a folder under another name beside it, and then gives it its own. A bundle that was there goes
 /// last, if it may be replaced; anything else that was there is [`ModelError::Taken`].
-pub(crate) fn appear(
+pub(super) fn appear(
     folder: &Path,
     replace: bool,
     fill: impl FnOnce(&Path) -> Result<(), ModelError>,

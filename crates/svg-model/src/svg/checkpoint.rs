@@ -8,7 +8,8 @@ use svg_decoder::{Decoder, DecoderConfig};
 use svg_nn::{LoadError, Mismatch, StoredTensor, TensorFile, load_exact, module_tensors};
 use svg_residual::{ResidualConfig, ResidualEncoder};
 
-use crate::{Alignment, AutoencoderConfig, ModelError, strict_json};
+use super::{Alignment, AutoencoderConfig};
+use crate::{ModelError, renamed, strict_json};
 
 /// Where our own exports keep their configuration as JSON, in the file's metadata: shapes do not show how
 /// many heads and groups there are. Other programs do not look there.
@@ -206,11 +207,6 @@ fn with_prefixes(residual: Vec<StoredTensor>, decoder: Vec<StoredTensor>) -> Vec
         renamed(tensor, name)
     });
     residual.chain(decoder).collect()
-}
-
-pub(crate) fn renamed(mut tensor: StoredTensor, name: String) -> StoredTensor {
-    tensor.name = name;
-    tensor
 }
 
 /// Sizes from shapes.

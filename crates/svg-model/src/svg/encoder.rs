@@ -1,33 +1,34 @@
-//! Images to features: frozen semantics and what they forget, joined.
+//! Images to features: frozen semantics and a residual, joined.
+
+use std::sync::Arc;
 
 use burn::prelude::*;
-use svg_nn::Frozen;
 use svg_residual::{ResidualEncoder, Statistics, align};
+use svg_roles::Encoder;
 
-use crate::{Alignment, FeatureEncoder};
+use super::Alignment;
 
-/// `features = [semantic ; align(residual)]`, DINO's channels first (section 3.2 of the paper).
-#[derive(Module, Debug)]
-pub struct SvgEncoder<E: FeatureEncoder> {
-    /// The frozen encoder. It is always in inference mode and never sees an autodiff graph.
-    pub semantic: Frozen<E>,
+/// `features = [semantic ; align(residual)]`, the frozen encoder's channels first (arXiv 2510.15301, section
+/// 3.2).
+#[derive(Clone, Debug)]
+pub struct SvgEncoder {
+    /// The frozen encoder.
+    pub semantic: Arc<dyn Encoder>,
     /// The residual encoder; `None` for the frozen features alone.
     pub residual: Option<ResidualEncoder>,
-    #[module(skip)]
     alignment: Alignment,
-    #[module(skip)]
     statistics: Option<Statistics>,
 }
 
-impl<E: FeatureEncoder> SvgEncoder<E> {
-    pub(crate) fn new(
-        semantic: E,
+impl SvgEncoder {
+    pub(super) fn new(
+        semantic: Arc<dyn Encoder>,
         residual: Option<ResidualEncoder>,
         alignment: Alignment,
         statistics: Option<Statistics>,
     ) -> Self {
         Self {
-            semantic: Frozen::new(semantic),
+            semantic,
             residual,
             alignment,
             statistics,
@@ -62,16 +63,21 @@ impl<E: FeatureEncoder> SvgEncoder<E> {
         self.residual.is_none() || self.alignment != Alignment::Frozen || self.statistics.is_some()
     }
 
+    /// Whether features of an image depend on the other images of its batch.
+    pub fn depends_on_batch(&self) -> bool {
+        self.residual.is_some() && self.alignment == Alignment::Batch
+    }
+
     /// Rows and columns of tokens of an image.
     pub fn grid(&self, [height, width]: [usize; 2]) -> [usize; 2] {
-        let patch = self.semantic.patch_size();
+        let patch = self.semantic.spec().patch_size;
         [height / patch, width / patch]
     }
 
     /// Number of channels of a token.
     pub fn channels(&self) -> usize {
         let residual = self.residual.as_ref();
-        self.semantic.channels() + residual.map_or(0, |residual| residual.config().channels)
+        self.semantic.spec().channels + residual.map_or(0, |residual| residual.config().channels)
     }
 
     /// The two branches before alignment: the frozen features, and the residual if there is one.
@@ -87,7 +93,7 @@ impl<E: FeatureEncoder> SvgEncoder<E> {
     pub fn branches(&self, images: Tensor<4>) -> (Tensor<3>, Option<Tensor<3>>) {
         let residual = self.residual.as_ref();
         let residual = residual.map(|residual| residual.forward(images.clone()));
-        (self.semantic.features(images), residual)
+        (self.semantic.tokens(images).patches, residual)
     }
 
     /// Features of images.
@@ -105,34 +111,38 @@ impl<E: FeatureEncoder> SvgEncoder<E> {
     /// If the encoder [is not ready](Self::is_ready), and as the networks.
     pub fn features(&self, images: Tensor<4>) -> Tensor<3> {
         let (semantic, residual) = self.branches(images);
-        self.joined(semantic, residual)
-    }
-
-    /// Features of what the two [branches](Self::branches) say, for who has the frozen ones already.
-    ///
-    /// # Shapes
-    ///
-    /// - semantic, residual: `[batch, tokens, channels]` each, before alignment
-    /// - output: as of [`features`](Self::features)
-    ///
-    /// # Panics
-    ///
-    /// If the encoder [is not ready](Self::is_ready).
-    pub fn joined(&self, semantic: Tensor<3>, residual: Option<Tensor<3>>) -> Tensor<3> {
-        let Some(residual) = residual else {
-            return semantic;
-        };
-        let statistics = match self.alignment {
-            Alignment::None => None,
-            Alignment::Batch => Some(Statistics::of(semantic.clone(), residual.clone())),
-            Alignment::Frozen => Some(self.statistics.expect(
+        let statistics = match (&residual, self.alignment) {
+            (None, _) | (_, Alignment::None) => None,
+            (Some(residual), Alignment::Batch) => {
+                Some(Statistics::of(semantic.clone(), residual.clone()))
+            }
+            (_, Alignment::Frozen) => Some(self.statistics.expect(
                 "frozen alignment needs statistics: with_statistics(..), or Alignment::Batch",
             )),
         };
-        let residual = match statistics {
-            Some(statistics) => align(residual, &statistics),
-            None => residual,
-        };
-        Tensor::cat(vec![semantic, residual], 2)
+        join(semantic, residual, statistics.as_ref())
     }
+}
+
+/// Features from the two branches, aligned by `statistics`; without them the residual stays as it is.
+///
+/// Training and inference join features by this function alone.
+///
+/// # Shapes
+///
+/// - semantic, residual: `[batch, tokens, channels]` each
+/// - output: `[batch, tokens, channels of both]`
+pub fn join(
+    semantic: Tensor<3>,
+    residual: Option<Tensor<3>>,
+    statistics: Option<&Statistics>,
+) -> Tensor<3> {
+    let Some(residual) = residual else {
+        return semantic;
+    };
+    let residual = match statistics {
+        Some(statistics) => align(residual, statistics),
+        None => residual,
+    };
+    Tensor::cat(vec![semantic, residual], 2)
 }

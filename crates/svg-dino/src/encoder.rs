@@ -1,0 +1,124 @@
+//! DINOv3 as a frozen encoder.
+
+use std::sync::Arc;
+
+use burn::module::Module;
+use burn::prelude::*;
+use sha2::{Digest, Sha256};
+use svg_nn::module_tensors;
+use svg_roles::{Encoder, EncoderSpec, Tokens};
+
+use crate::{Dino, DinoConfig, DinoError};
+
+/// Patch tokens and class token after the final norm; registers are left out.
+impl Encoder for Dino {
+    fn tokens(&self, images: Tensor<4>) -> Tokens {
+        let output = self.forward(images);
+        Tokens {
+            patches: output.patches,
+            summary: Some(output.cls),
+            grid: output.grid,
+        }
+    }
+
+    fn spec(&self) -> EncoderSpec {
+        let config = self.config();
+        EncoderSpec {
+            name: config.description(),
+            channels: config.d_model,
+            patch_size: config.patch_size,
+        }
+    }
+
+    fn to_device(&self, device: &Device) -> Arc<dyn Encoder> {
+        let plain = device.clone().without_autodiff();
+        let moved = self.clone().freeze().valid().to_device(&plain);
+        match device.is_autodiff() {
+            true => Arc::new(moved.train().freeze()),
+            false => Arc::new(moved),
+        }
+    }
+}
+
+impl Dino {
+    /// The SHA-256, in hexadecimal, of everything that the tokens depend on.
+    ///
+    /// Weights are hashed by name, shape and f32 value, with the rounding of the position periods, so the
+    /// same network has the same fingerprint in Meta's, Hugging Face's and timm's files. The mask token is
+    /// left out: no token of an image depends on it, and timm's files lack it.
+    ///
+    /// # Errors
+    ///
+    /// [`DinoError::Device`] if the weights cannot be read back from the device.
+    pub fn fingerprint(&self) -> Result<String, DinoError> {
+        let mut hash = Sha256::new();
+        hash.update(format!("{:?}\n", self.config().rope_periods));
+        for tensor in module_tensors(self) {
+            if tensor.name == "mask_token" {
+                continue;
+            }
+            let shape = tensor.shape.to_vec();
+            hash.update(format!("{} {:?} {shape:?}\n", tensor.name, tensor.dtype));
+            let bytes = tensor.to_bytes().map_err(|error| DinoError::Device {
+                reason: format!("{}: {error}", tensor.name),
+            })?;
+            hash.update(&*bytes);
+        }
+        let digits = hash.finalize();
+        Ok(digits.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
+impl DinoConfig {
+    /// The name of a released architecture, or its sizes in words.
+    pub fn description(&self) -> String {
+        let unreleased = || {
+            format!(
+                "a network of {} layers, {} channels and patches of {}",
+                self.n_layers, self.d_model, self.patch_size
+            )
+        };
+        self.name().map_or_else(unreleased, str::to_string)
+    }
+
+    /// Whether networks of both configurations have the same tensors and computations: all but how periods
+    /// are rounded and how layer scales begin.
+    pub fn same_sizes(&self, other: &Self) -> bool {
+        let sizes = |config: &Self| {
+            let config = config.clone().with_layer_scale(1.0);
+            config.with_rope_periods(crate::RopePeriods::Exact)
+        };
+        sizes(self) == sizes(other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DinoFile, Layout, RopePeriods};
+
+    #[test]
+    fn an_encoder_is_recognised_in_every_layout() {
+        let device = Device::default();
+        let config = DinoConfig::new(32, 1, 2, 64)
+            .with_patch_size(4)
+            .with_rope_periods(RopePeriods::Bf16Rounded);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("official.safetensors");
+        DinoFile::of(&config.init(&device))
+            .save(Layout::Official, &path)
+            .unwrap();
+        let official = DinoFile::open(&path).unwrap();
+        let expected = official.load(&device).unwrap().fingerprint().unwrap();
+        for layout in [Layout::HuggingFace, Layout::Timm] {
+            let path = folder.path().join(layout.name());
+            official.save(layout, &path).unwrap();
+            let file = DinoFile::open_as(&path, config.clone()).unwrap();
+            let dino = file.load(&device).unwrap();
+            assert_eq!(dino.fingerprint().unwrap(), expected, "{layout:?}");
+        }
+        let other = official.with_config(config.with_rope_periods(RopePeriods::Exact));
+        let other = other.load(&device).unwrap().fingerprint().unwrap();
+        assert_ne!(other, expected);
+    }
+}

@@ -1,0 +1,176 @@
+//! Latent statistics and flows in a bundle, and whether they belong to its features.
+
+use serde::Serialize;
+use svg_nn::StoredTensor;
+use svg_roles::{Geometry, VelocitySpec};
+
+use super::part::{FLOW, LATENTS, NewFile, NewPart, Part, Provenance};
+use super::Bundle;
+use crate::{ModelError, StoredLatentStatistics, kinds};
+
+/// A velocity network that is to become a part.
+pub struct NewFlow<'a, C> {
+    /// What opens it: a key of the [`Registry`](crate::Registry).
+    pub kind: &'a str,
+    /// Everything that its weights do not show, such as sizes.
+    pub config: &'a C,
+    /// Its sizes as a role.
+    pub spec: VelocitySpec,
+    /// Its weights, for use: averaged ones where there are such.
+    pub tensors: Vec<StoredTensor>,
+    /// The names of its classes, in the order of their labels; empty if they are not known.
+    pub classes: Vec<String>,
+    /// How it came about.
+    pub provenance: Provenance,
+}
+
+impl Bundle {
+    /// The statistics that features are normalised by, if there are any.
+    ///
+    /// # Errors
+    ///
+    /// As [`StoredLatentStatistics::load`], and [`ModelError::OtherFeatures`] if they belong to others than
+    /// the bundle's, which another alignment makes of them.
+    pub fn latent_statistics(&self) -> Result<Option<StoredLatentStatistics>, ModelError> {
+        let Some(path) = self.file(LATENTS, LATENTS) else {
+            return Ok(None);
+        };
+        let stored = StoredLatentStatistics::load(&path)?;
+        let advice = "Compute them again with `svg stats`";
+        self.check_features("latent statistics", &stored.features, advice)?;
+        Ok(Some(stored))
+    }
+
+    /// Gives the bundle other latent statistics, as [`set_part`](Self::set_part) does.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::OtherFeatures`] if they belong to other features, [`ModelError::Misfit`] if they have
+    /// another number of channels, [`ModelError::Load`] or [`ModelError::Write`] if a file cannot be
+    /// written.
+    pub fn set_latent_statistics(
+        &mut self,
+        statistics: &StoredLatentStatistics,
+    ) -> Result<(), ModelError> {
+        let advice = "Compute them with the features of this bundle";
+        self.check_features("latent statistics", &statistics.features, advice)?;
+        let (found, expected) = (
+            statistics.statistics.channels(),
+            self.geometry()?.channels,
+        );
+        if found != expected {
+            let reason = format!(
+                "the statistics have {found} channels, the bundle's features {expected}; compute them with \
+                 `svg stats`"
+            );
+            return Err(ModelError::Misfit { reason });
+        }
+        let file = NewFile::new(LATENTS, statistics.tensors(), statistics.metadata());
+        let part = NewPart::new(kinds::CHANNELS, &());
+        self.set_part(LATENTS, part.with_file(file))
+    }
+
+    /// Whether a flow fits the bundle's latents, and has a name for each class or none.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Misfit`] that says both sides.
+    pub fn check_flow(&self, spec: &VelocitySpec, classes: &[String]) -> Result<(), ModelError> {
+        let names = || {
+            let (count, names) = (spec.classes, classes.len());
+            (names > 0 && names != count).then(|| {
+                format!(
+                    "it has {count} classes and {names} names for them; give each its name, or none"
+                )
+            })
+        };
+        match misfit(spec, self.geometry()?).or_else(names) {
+            Some(reason) => Err(ModelError::Misfit { reason }),
+            None => Ok(()),
+        }
+    }
+
+    /// The part that a flow becomes, which says to which features and statistics it belongs.
+    ///
+    /// # Errors
+    ///
+    /// As [`check_flow`](Self::check_flow) and [`latent_statistics`](Self::latent_statistics).
+    pub fn flow_part<C: Serialize>(&self, flow: NewFlow<C>) -> Result<NewPart, ModelError> {
+        self.check_flow(&flow.spec, &flow.classes)?;
+        let statistics = self.latent_statistics()?;
+        let statistics = statistics.map(|stored| stored.statistics.fingerprint());
+        let mut new = NewPart::new(flow.kind, flow.config);
+        let features = ("features".to_string(), self.features_fingerprint());
+        let statistics = statistics.map(|hash| ("statistics".to_string(), hash));
+        new.part.belongs_to = [features].into_iter().chain(statistics).collect();
+        new.part.classes = flow.classes;
+        new.part.provenance = flow.provenance;
+        let metadata = [("format".to_string(), "pt".to_string())];
+        Ok(new.with_file(NewFile::new(FLOW, flow.tensors, metadata.into())))
+    }
+
+    /// The flow, which belongs to the bundle's features and to their statistics.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::NoFlow`] and [`ModelError::NoLatentStatistics`] if there is none,
+    /// [`ModelError::OtherFeatures`] and [`ModelError::OtherStatistics`] if they belong to others.
+    pub fn matching_flow(&self) -> Result<(&Part, StoredLatentStatistics), ModelError> {
+        let part = self.part(FLOW)?;
+        let path = || self.folder().to_path_buf();
+        let Some(stored) = self.latent_statistics()? else {
+            return Err(ModelError::NoLatentStatistics { path: path() });
+        };
+        if let Some(features) = part.belongs_to.get("features") {
+            let advice = "Train or import the flow again";
+            self.check_features("flow's latents", features, advice)?;
+        }
+        let bundle = stored.statistics.fingerprint();
+        match part.belongs_to.get("statistics") {
+            Some(flow) if *flow != bundle => Err(ModelError::OtherStatistics {
+                path: path(),
+                flow: flow.clone(),
+                bundle,
+            }),
+            _ => Ok((part, stored)),
+        }
+    }
+
+    fn check_features(
+        &self,
+        what: &'static str,
+        belongs: &str,
+        advice: &'static str,
+    ) -> Result<(), ModelError> {
+        let bundle = self.features_fingerprint();
+        match belongs == bundle {
+            true => Ok(()),
+            false => Err(ModelError::OtherFeatures {
+                path: self.folder().to_path_buf(),
+                what,
+                belongs: belongs.to_string(),
+                bundle,
+                advice,
+            }),
+        }
+    }
+}
+
+/// What does not fit between a flow and the latents of a space, in words.
+pub(crate) fn misfit(flow: &VelocitySpec, space: Geometry) -> Option<String> {
+    let Geometry {
+        rows,
+        columns,
+        channels,
+        ..
+    } = space;
+    let fits = flow.grid == [rows, columns] && flow.channels == channels;
+    (!fits).then(|| {
+        let [flow_rows, flow_columns] = flow.grid;
+        format!(
+            "it makes {} channels on {flow_rows} x {flow_columns} tokens, the bundle's latents have {channels} \
+             on {rows} x {columns}; use a flow that was trained on this bundle's features",
+            flow.channels
+        )
+    })
+}

@@ -1,0 +1,176 @@
+//! One part of a bundle, and what a new one is made of.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use svg_nn::StoredTensor;
+use svg_roles::Geometry;
+
+/// The name of the frozen encoder's part.
+pub const ENCODER: &str = "encoder";
+/// The name of the part that turns images into features and back.
+pub const SPACE: &str = "space";
+/// The name of the statistics that features are normalised by.
+pub const LATENTS: &str = "latents";
+/// The name of the velocity network's part.
+pub const FLOW: &str = "flow";
+
+/// What a manifest says of one part.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// What opens it: a key of the [`Registry`](crate::Registry).
+    pub kind: String,
+    /// A name for people, such as that of a released architecture.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// Everything that its files do not say, such as sizes.
+    #[serde(default)]
+    pub config: Value,
+    /// Of an encoder, a hash of its weights; of a space, a hash of everything that features depend on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
+    /// Fingerprints of what it belongs to, such as the `features` of a flow.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub belongs_to: BTreeMap<String, String>,
+    /// Weights that are referred to and not copied; relative to the bundle if they lie inside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<PathBuf>,
+    /// Of a space, how its latents lie over an image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub geometry: Option<Geometry>,
+    /// Of a flow, the names of its classes in the order of their labels; empty if they are not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
+    /// How it came about.
+    #[serde(default)]
+    pub provenance: Provenance,
+    /// Its files in the folder.
+    #[serde(default)]
+    pub files: BTreeMap<String, FileEntry>,
+}
+
+/// How a part came about, for people.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provenance {
+    /// The program and version that wrote it.
+    pub made_by: String,
+    /// Imported from this file, or trained on this data.
+    pub source: String,
+    /// Optimiser steps, if it was trained here.
+    pub steps: Option<u64>,
+    /// The perceptual distance that it was trained with: LPIPS, or features of the encoder.
+    pub perceptual: Option<String>,
+    /// Anything else a reader should know.
+    pub notes: Vec<String>,
+}
+
+/// One file of a bundle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileEntry {
+    /// Its size.
+    pub bytes: u64,
+    /// Its SHA-256 in hexadecimal.
+    pub sha256: String,
+}
+
+/// A part that is to be written.
+#[derive(Default)]
+pub struct NewPart {
+    /// What the manifest will say; its `files` are filled in.
+    pub part: Part,
+    /// Its files.
+    pub files: Vec<NewFile>,
+}
+
+/// A safetensors file that is to be written.
+pub struct NewFile {
+    /// The beginning of its name.
+    pub stem: String,
+    /// Its tensors.
+    pub tensors: Vec<StoredTensor>,
+    /// Its free-text metadata.
+    pub metadata: HashMap<String, String>,
+    /// Whether its name ends in its hash, so that a later one never takes its place.
+    pub hashed: bool,
+}
+
+impl NewPart {
+    /// A part of `kind` with `config`, without files.
+    ///
+    /// # Panics
+    ///
+    /// If `config` cannot be written as JSON.
+    pub fn new(kind: &str, config: &impl Serialize) -> Self {
+        Self {
+            part: Part {
+                kind: kind.to_string(),
+                config: serde_json::to_value(config).expect("a configuration is JSON"),
+                ..Part::default()
+            },
+            files: vec![],
+        }
+    }
+
+    /// With one more file.
+    pub fn with_file(mut self, file: NewFile) -> Self {
+        self.files.push(file);
+        self
+    }
+}
+
+impl NewFile {
+    /// `<stem>-<hash>.safetensors`: for what may be replaced while the bundle is read.
+    pub fn new(
+        stem: &str,
+        tensors: Vec<StoredTensor>,
+        metadata: HashMap<String, String>,
+    ) -> Self {
+        Self {
+            stem: stem.to_string(),
+            tensors,
+            metadata,
+            hashed: true,
+        }
+    }
+
+    /// `<stem>.safetensors`: for what stays as long as the bundle.
+    pub fn fixed(
+        stem: &str,
+        tensors: Vec<StoredTensor>,
+        metadata: HashMap<String, String>,
+    ) -> Self {
+        Self {
+            hashed: false,
+            ..Self::new(stem, tensors, metadata)
+        }
+    }
+
+    /// Whether `name` is that of an earlier file of the same stem.
+    pub(crate) fn replaces(stem: &str, name: &str) -> bool {
+        let rest = name.strip_prefix(stem);
+        rest.is_some_and(|rest| rest.starts_with('-') || rest == ".safetensors")
+    }
+}
+
+impl Part {
+    /// The configuration, every field of which must be known.
+    ///
+    /// # Errors
+    ///
+    /// In words, what is missing or not known.
+    pub fn read_config<T: DeserializeOwned + Serialize>(&self) -> Result<T, String> {
+        crate::strict_json(&self.config.to_string())
+    }
+
+    /// The name of the file of that stem.
+    pub fn file(&self, stem: &str) -> Option<&str> {
+        let mut names = self.files.keys().map(String::as_str);
+        names.find(|name| NewFile::replaces(stem, name))
+    }
+}

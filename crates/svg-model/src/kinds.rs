@@ -1,0 +1,10 @@
+//! The kinds of parts that this crate writes.
+
+/// An encoder: DINOv3, under Meta's names.
+pub const DINOV3: &str = "dinov3";
+/// A space: SVG's features, under the published checkpoint's names.
+pub const SVG: &str = "svg";
+/// Latent statistics: mean and deviation of each channel.
+pub const CHANNELS: &str = "channels";
+/// A flow: SiT, under the published checkpoint's names.
+pub const SIT: &str = "sit";

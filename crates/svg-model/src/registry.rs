@@ -1,0 +1,313 @@
+//! What opens the parts of a bundle: the one place of this crate that knows every network.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use burn::prelude::*;
+use svg_dino::{Dino, DinoConfig, DinoFile};
+use svg_nn::Precision;
+use svg_roles::{Encoder, LatentSpace, Velocity};
+use svg_sit::SitConfig;
+
+use crate::bundle::{ENCODER, FLOW, SPACE};
+use crate::{Alignment, Bundle, Generator, ModelError, Normalised, Part, kinds, svg};
+
+type Open<R> = Arc<dyn Fn(&Opening, &Part) -> Result<Arc<R>, ModelError> + Send + Sync>;
+
+/// Functions that open parts, by kind.
+///
+/// ```
+/// use std::sync::Arc;
+/// use svg_model::Registry;
+/// # use burn::prelude::*;
+/// # use svg_roles::{Condition, Velocity, VelocitySpec};
+/// # #[derive(Debug)]
+/// # struct Still;
+/// # impl Velocity for Still {
+/// #     fn velocity(&self, x: Tensor<3>, _: Tensor<1>, _: &Condition) -> Tensor<3> { x.zeros_like() }
+/// #     fn unconditional(&self, condition: &Condition) -> Condition { condition.clone() }
+/// #     fn spec(&self) -> VelocitySpec { VelocitySpec { grid: [2, 2], channels: 3, classes: 0 } }
+/// # }
+///
+/// // A kind of one's own beside the standard ones.
+/// let registry = Registry::standard().with_velocity("still", |_opening, _part| Ok(Arc::new(Still)));
+/// assert!(registry.knows("still") && registry.knows("sit"));
+/// ```
+#[derive(Clone, Default)]
+pub struct Registry {
+    encoders: BTreeMap<String, Open<dyn Encoder>>,
+    spaces: BTreeMap<String, Open<dyn LatentSpace>>,
+    velocities: BTreeMap<String, Open<dyn Velocity>>,
+}
+
+/// How parts are opened.
+#[derive(Clone, Debug, Default)]
+pub struct OpenOptions {
+    /// Weights of the encoder, instead of those that the bundle refers to.
+    pub encoder: Option<PathBuf>,
+    /// Another alignment than the bundle's own, where its space knows one.
+    pub alignment: Option<Alignment>,
+    /// Whether only decoding is wanted, which needs no encoder.
+    pub decode_only: bool,
+    /// The type of the velocity network's matrix products.
+    pub precision: Precision,
+}
+
+/// A bundle that is being opened.
+pub struct Opening<'a> {
+    /// The bundle.
+    pub bundle: &'a Bundle,
+    /// How.
+    pub options: &'a OpenOptions,
+    /// Where to.
+    pub device: &'a Device,
+    registry: &'a Registry,
+}
+
+impl Opening<'_> {
+    /// The encoder of the same bundle, which a space may stand on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Registry::encoder`].
+    pub fn encoder(&self) -> Result<Arc<dyn Encoder>, ModelError> {
+        let Self {
+            bundle,
+            options,
+            device,
+            registry,
+        } = self;
+        registry.encoder(bundle, options, device)
+    }
+}
+
+impl Registry {
+    /// No kinds.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The kinds of this crate.
+    pub fn standard() -> Self {
+        Self::new()
+            .with_encoder(kinds::DINOV3, |opening, part| {
+                Ok(Arc::new(dinov3(opening, part)?))
+            })
+            .with_space(kinds::SVG, |opening, part| svg::open(opening, part))
+            .with_velocity(kinds::SIT, |opening, part| {
+                let Opening { bundle, device, .. } = opening;
+                let config: SitConfig = config(opening, FLOW, part)?;
+                let file = bundle.tensors(FLOW, FLOW)?;
+                let source = bundle.folder().display().to_string();
+                let sit = svg_sit::load(&config, file.into_tensors(), &source, device)?;
+                Ok(Arc::new(opening.options.precision.apply(sit)))
+            })
+    }
+
+    /// With a kind of encoder.
+    pub fn with_encoder(
+        mut self,
+        kind: &str,
+        open: impl Fn(&Opening, &Part) -> Result<Arc<dyn Encoder>, ModelError> + Send + Sync + 'static,
+    ) -> Self {
+        self.encoders.insert(kind.to_string(), Arc::new(open));
+        self
+    }
+
+    /// With a kind of space of features.
+    pub fn with_space(
+        mut self,
+        kind: &str,
+        open: impl Fn(&Opening, &Part) -> Result<Arc<dyn LatentSpace>, ModelError>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        self.spaces.insert(kind.to_string(), Arc::new(open));
+        self
+    }
+
+    /// With a kind of velocity network.
+    pub fn with_velocity(
+        mut self,
+        kind: &str,
+        open: impl Fn(&Opening, &Part) -> Result<Arc<dyn Velocity>, ModelError> + Send + Sync + 'static,
+    ) -> Self {
+        self.velocities.insert(kind.to_string(), Arc::new(open));
+        self
+    }
+
+    /// Whether some role has that kind.
+    pub fn knows(&self, kind: &str) -> bool {
+        self.encoders.contains_key(kind)
+            || self.spaces.contains_key(kind)
+            || self.velocities.contains_key(kind)
+            || kind == kinds::CHANNELS
+    }
+
+    /// The frozen encoder of a bundle.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::UnknownKind`] if nothing opens it; for the standard kind [`ModelError::EncoderMissing`]
+    /// if there is no file, [`ModelError::OtherEncoder`] if it holds other weights than those trained with,
+    /// [`ModelError::Encoder`] if it cannot be read.
+    pub fn encoder(
+        &self,
+        bundle: &Bundle,
+        options: &OpenOptions,
+        device: &Device,
+    ) -> Result<Arc<dyn Encoder>, ModelError> {
+        self.open(&self.encoders, ENCODER, bundle, options, device)
+    }
+
+    /// The space of features of a bundle: raw, as its decoder takes them.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::UnknownKind`] if nothing opens it, and whatever its kind says.
+    pub fn space(
+        &self,
+        bundle: &Bundle,
+        options: &OpenOptions,
+        device: &Device,
+    ) -> Result<Arc<dyn LatentSpace>, ModelError> {
+        self.open(&self.spaces, SPACE, bundle, options, device)
+    }
+
+    /// The space of latents of a bundle: features, normalised by its statistics.
+    ///
+    /// # Errors
+    ///
+    /// As [`space`](Self::space), and [`ModelError::NoLatentStatistics`] if there are no statistics.
+    pub fn latents(
+        &self,
+        bundle: &Bundle,
+        options: &OpenOptions,
+        device: &Device,
+    ) -> Result<Normalised, ModelError> {
+        let Some(stored) = bundle.latent_statistics()? else {
+            let path = bundle.folder().to_path_buf();
+            return Err(ModelError::NoLatentStatistics { path });
+        };
+        Normalised::new(self.space(bundle, options, device)?, stored.statistics)
+    }
+
+    /// The velocity network of a bundle.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::NoFlow`] if there is none, [`ModelError::UnknownKind`] if nothing opens it.
+    pub fn velocity(
+        &self,
+        bundle: &Bundle,
+        options: &OpenOptions,
+        device: &Device,
+    ) -> Result<Arc<dyn Velocity>, ModelError> {
+        self.open(&self.velocities, FLOW, bundle, options, device)
+    }
+
+    /// Everything that makes images.
+    ///
+    /// # Errors
+    ///
+    /// As [`Bundle::matching_flow`], [`velocity`](Self::velocity) and [`space`](Self::space).
+    pub fn generator(
+        &self,
+        bundle: &Bundle,
+        options: &OpenOptions,
+        device: &Device,
+    ) -> Result<Generator, ModelError> {
+        let (_, stored) = bundle.matching_flow()?;
+        let flow = self.velocity(bundle, options, device)?;
+        let space = self.space(bundle, options, device)?;
+        let space = Normalised::new(space, stored.statistics)?;
+        Generator::new(Arc::new(space), flow, device)
+    }
+
+    fn open<R: ?Sized>(
+        &self,
+        kinds: &BTreeMap<String, Open<R>>,
+        name: &str,
+        bundle: &Bundle,
+        options: &OpenOptions,
+        device: &Device,
+    ) -> Result<Arc<R>, ModelError> {
+        let part = bundle.part(name)?;
+        let open = kinds.get(&part.kind);
+        let open = open.ok_or_else(|| ModelError::UnknownKind {
+            path: bundle.folder().to_path_buf(),
+            part: name.to_string(),
+            kind: part.kind.clone(),
+            known: kinds.keys().cloned().collect::<Vec<_>>().join(", "),
+        })?;
+        let opening = Opening {
+            bundle,
+            options,
+            device,
+            registry: self,
+        };
+        open(&opening, part)
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry")
+            .field("encoders", &self.encoders.keys())
+            .field("spaces", &self.spaces.keys())
+            .field("velocities", &self.velocities.keys())
+            .finish()
+    }
+}
+
+/// The strict configuration of a part.
+fn config<T: serde::de::DeserializeOwned + serde::Serialize>(
+    opening: &Opening,
+    name: &str,
+    part: &Part,
+) -> Result<T, ModelError> {
+    let config = part.read_config();
+    config.map_err(|reason| opening.bundle.unusable(name, &reason))
+}
+
+/// DINOv3 from where the bundle says or from a file that is named instead.
+fn dinov3(opening: &Opening, part: &Part) -> Result<Dino, ModelError> {
+    let config: DinoConfig = config(opening, ENCODER, part)?;
+    let fingerprint = part.fingerprint.clone().unwrap_or_default();
+    let instead = opening.options.encoder.clone();
+    let path = instead.or_else(|| opening.bundle.weights(ENCODER));
+    let path = path.ok_or_else(|| opening.bundle.unusable(ENCODER, "it names no weights"))?;
+    if !path.exists() {
+        return Err(ModelError::EncoderMissing {
+            path,
+            name: part.name.clone(),
+            fingerprint,
+        });
+    }
+    let file = DinoFile::open(&path)?;
+    let other = |reason: String| ModelError::OtherEncoder {
+        path: path.clone(),
+        reason,
+    };
+    if !file.config().same_sizes(&config) {
+        return Err(other(format!(
+            "it was trained with {}, this is {}",
+            part.name,
+            file.config().description()
+        )));
+    }
+    // The rounding of periods is the model's, where the file's layout does not store it.
+    let dino = file.with_config(config).load(opening.device)?;
+    let found = dino.fingerprint()?;
+    if found != fingerprint {
+        return Err(other(format!(
+            "the architecture is the same, the weights are not (fingerprint {}..., expected {}...)",
+            &found[..12],
+            fingerprint.get(..12).unwrap_or(&fingerprint)
+        )));
+    }
+    Ok(dino)
+}

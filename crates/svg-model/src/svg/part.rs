@@ -1,0 +1,234 @@
+//! SVG's encoder and space as parts of a bundle.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use svg_nn::StoredTensor;
+use svg_roles::LatentSpace;
+
+use super::decoding::Decoding;
+use super::fingerprint::{features_fingerprint, of_files};
+use super::{
+    Alignment, AutoencoderConfig, StoredStatistics, SvgAutoencoder, load_autoencoder,
+};
+use crate::bundle::{ENCODER, SPACE};
+use crate::{Bundle, ModelError, NewFile, NewPart, Opening, Part, Provenance, kinds};
+
+/// The stem of the file of the residual encoder and the decoder, under the names of a published checkpoint.
+pub const AUTOENCODER: &str = "autoencoder";
+/// The stem of the file of alignment statistics.
+pub const STATISTICS: &str = "statistics";
+/// The stem of the file of what a checkpoint holds beside the model.
+pub const TRAINING: &str = "training";
+
+/// A frozen encoder that is to become a part.
+///
+/// Its weights are seldom ours to copy: they are referred to by a path and a fingerprint, unless `copy`
+/// holds them.
+pub struct NewEncoder {
+    /// What opens it: a key of the [`Registry`](crate::Registry).
+    pub kind: String,
+    /// The name of a released architecture, or what it is instead.
+    pub name: String,
+    /// Everything that its weights do not show, as JSON.
+    pub config: serde_json::Value,
+    /// A hash of everything that its tokens depend on.
+    pub fingerprint: String,
+    /// The file that it was loaded from.
+    pub path: PathBuf,
+    /// Its weights, if they may be copied into the bundle.
+    pub copy: Option<(Vec<StoredTensor>, HashMap<String, String>)>,
+}
+
+impl NewEncoder {
+    /// The part.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::System`] if the path cannot be made absolute.
+    pub fn into_part(self) -> Result<NewPart, ModelError> {
+        let mut new = NewPart::new(&self.kind, &self.config);
+        new.part.name = self.name;
+        new.part.fingerprint = Some(self.fingerprint);
+        new.part.weights = Some(match self.copy {
+            Some((tensors, metadata)) => {
+                new.files.push(NewFile::fixed(ENCODER, tensors, metadata));
+                PathBuf::from(format!("{ENCODER}.safetensors"))
+            }
+            None => std::path::absolute(&self.path).map_err(ModelError::system(&self.path))?,
+        });
+        Ok(new)
+    }
+}
+
+/// A space of SVG's features that is to become a part.
+pub struct NewSpace {
+    /// Residual encoder, decoder and alignment.
+    pub config: AutoencoderConfig,
+    /// Their weights, under the names of a published checkpoint.
+    pub tensors: Vec<StoredTensor>,
+    /// Alignment statistics, if there are any.
+    pub statistics: Option<StoredStatistics>,
+    /// What a checkpoint holds beside the model, under its names there.
+    pub rest: Vec<StoredTensor>,
+    /// How it came about.
+    pub provenance: Provenance,
+}
+
+impl NewSpace {
+    /// The part, on an encoder of that fingerprint, with so many channels and patches of so many pixels.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Device`] if weights cannot be read back from the device.
+    pub fn into_part(
+        self,
+        encoder: &str,
+        channels: usize,
+        patch_size: usize,
+    ) -> Result<NewPart, ModelError> {
+        let config = &self.config;
+        let statistics = self.statistics.as_ref().map(|stored| stored.statistics);
+        let fingerprint =
+            features_fingerprint(encoder, config, &self.tensors, statistics.as_ref());
+        let mut new = NewPart::new(kinds::SVG, config);
+        new.part.fingerprint = Some(fingerprint.map_err(|reason| ModelError::Device { reason })?);
+        new.part.geometry = Some(config.geometry(channels, patch_size));
+        new.part.provenance = self.provenance;
+        let none = HashMap::new;
+        new.files.push(NewFile::fixed(AUTOENCODER, self.tensors, none()));
+        if !self.rest.is_empty() {
+            new.files.push(NewFile::fixed(TRAINING, self.rest, none()));
+        }
+        if let Some(statistics) = self.statistics {
+            let (tensors, metadata) = (statistics.tensors(), statistics.metadata());
+            new.files.push(NewFile::new(STATISTICS, tensors, metadata));
+        }
+        Ok(new)
+    }
+}
+
+/// The configuration of a bundle whose space is of this kind.
+///
+/// # Errors
+///
+/// [`ModelError::UnknownKind`] if it is of another kind, [`ModelError::Manifest`] if the configuration
+/// cannot be used.
+pub fn space_config(bundle: &Bundle) -> Result<AutoencoderConfig, ModelError> {
+    let part = bundle.part(SPACE)?;
+    if part.kind != kinds::SVG {
+        return Err(ModelError::UnknownKind {
+            path: bundle.folder().to_path_buf(),
+            part: SPACE.to_string(),
+            kind: part.kind.clone(),
+            known: kinds::SVG.to_string(),
+        });
+    }
+    let config = part.read_config();
+    config.map_err(|reason| bundle.unusable(SPACE, &reason))
+}
+
+/// The alignment statistics of a bundle, if there are any.
+///
+/// # Errors
+///
+/// As [`StoredStatistics::load`].
+pub fn alignment_statistics(bundle: &Bundle) -> Result<Option<StoredStatistics>, ModelError> {
+    let path = bundle.file(SPACE, STATISTICS);
+    path.map(|path| StoredStatistics::load(&path)).transpose()
+}
+
+/// Gives a bundle other alignment statistics, and makes frozen alignment its own.
+///
+/// # Errors
+///
+/// As [`space_config`] and [`Bundle::change_part`].
+pub fn set_alignment_statistics(
+    bundle: &mut Bundle,
+    stored: &StoredStatistics,
+) -> Result<(), ModelError> {
+    let config = AutoencoderConfig {
+        alignment: Alignment::Frozen,
+        ..space_config(bundle)?
+    };
+    let encoder = bundle.part(ENCODER)?.fingerprint.clone();
+    let tensors = bundle.tensors(SPACE, AUTOENCODER)?.into_tensors();
+    let fingerprint = features_fingerprint(
+        &encoder.unwrap_or_default(),
+        &config,
+        &tensors,
+        Some(&stored.statistics),
+    );
+    let fingerprint = fingerprint.map_err(|reason| ModelError::Device { reason })?;
+    let file = NewFile::new(STATISTICS, stored.tensors(), stored.metadata());
+    bundle.change_part(SPACE, vec![file], |part| {
+        part.config = serde_json::to_value(&config).expect("a configuration is JSON");
+        part.fingerprint = Some(fingerprint);
+    })
+}
+
+/// The whole autoencoder of a bundle that is being opened, with its own alignment or the one asked for.
+///
+/// # Errors
+///
+/// As [`space_config`] and [`Registry::encoder`](crate::Registry::encoder), and [`ModelError::Load`] if the
+/// weights do not fit the configuration.
+pub fn autoencoder(opening: &Opening) -> Result<SvgAutoencoder, ModelError> {
+    let Opening {
+        bundle,
+        options,
+        device,
+        ..
+    } = opening;
+    let config = space_config(bundle)?;
+    check(bundle, &config)?;
+    let encoder = opening.encoder()?;
+    let spec = encoder.spec();
+    if let Some(reason) = config.misfit(spec.channels, spec.patch_size) {
+        return Err(bundle.unusable(SPACE, &reason));
+    }
+    let file = bundle.tensors(SPACE, AUTOENCODER)?;
+    let source = file.path().display().to_string();
+    let (residual, decoder) = load_autoencoder(&config, file.into_tensors(), &source, device)?;
+    let statistics = alignment_statistics(bundle)?.map(|stored| stored.statistics);
+    let mut model = config.join(encoder, residual, decoder, statistics);
+    if let Some(alignment) = options.alignment {
+        model.encoder = model.encoder.with_alignment(alignment);
+    }
+    Ok(model)
+}
+
+/// Opens the space in a role.
+pub(crate) fn open(opening: &Opening, part: &Part) -> Result<Arc<dyn LatentSpace>, ModelError> {
+    let Opening { bundle, device, .. } = opening;
+    if opening.options.decode_only {
+        let config = space_config(bundle)?;
+        let file = bundle.tensors(SPACE, AUTOENCODER)?;
+        let source = file.path().display().to_string();
+        let (_, decoder) = load_autoencoder(&config, file.into_tensors(), &source, device)?;
+        let geometry = part.geometry;
+        let geometry = geometry.ok_or_else(|| bundle.unusable(SPACE, "it says no geometry"))?;
+        return Ok(Arc::new(Decoding { decoder, geometry }));
+    }
+    let model = autoencoder(opening)?;
+    match model.encoder.is_ready() {
+        true => Ok(Arc::new(model)),
+        false => Err(ModelError::NoStatistics {
+            path: bundle.folder().to_path_buf(),
+        }),
+    }
+}
+
+/// Whether the stored fingerprint is that of the files, so that a manifest that was edited by hand is found.
+fn check(bundle: &Bundle, config: &AutoencoderConfig) -> Result<(), ModelError> {
+    let found = of_files(bundle.folder(), bundle.manifest(), config)?;
+    match found == bundle.features_fingerprint() {
+        true => Ok(()),
+        false => Err(bundle.unusable(
+            SPACE,
+            "its fingerprint is not that of its files and its alignment; was it edited? Use `svg align-stats` \
+             to change the alignment",
+        )),
+    }
+}
