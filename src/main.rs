@@ -7,6 +7,7 @@ mod commands;
 mod confusion_picture;
 mod device;
 mod encoded;
+mod encoder;
 mod interrupt;
 mod labelled;
 mod nano;

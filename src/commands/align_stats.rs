@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use svg_model::StoredStatistics;
+use svg_model::{Registry, StoredStatistics, svg};
 use svg_residual::{Accumulator, Moments, Statistics};
 
 use crate::commands::bundle::BundleOptions;
@@ -32,11 +32,12 @@ impl AlignStats {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
         let device = device.open_f32()?;
         let mut bundle = self.bundle.open()?;
-        let model = bundle.load(self.bundle.encoder.as_deref(), &device)?;
+        let (registry, options) = (Registry::standard(), self.bundle.options());
+        let model = svg::autoencoder(&registry.opening(&bundle, &options, &device))?;
         if model.encoder.residual.is_none() {
             bail!("this model has no residual branch, so there is nothing to align");
         }
-        let size = self.pictures.size_for(&model)?;
+        let size = self.pictures.size_for(bundle.geometry()?)?;
         let (mut semantic, mut residual) = (Accumulator::new(), Accumulator::new());
         let gather = |batch: PictureBatch| {
             let (of_encoder, of_residual) = model.encoder.branches(batch.images);
@@ -66,7 +67,7 @@ impl AlignStats {
             "{count} images of {size} x {size} from {}",
             paths.join(", ")
         );
-        bundle.set_statistics(&StoredStatistics { statistics, source })?;
+        svg::set_alignment_statistics(&mut bundle, &StoredStatistics { statistics, source })?;
         println!(
             "{}: aligned by these from now on",
             bundle.folder().display()

@@ -1,12 +1,13 @@
 //! Options of the commands that work on a bundle.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Result;
 use burn::prelude::*;
 use clap::{Args, ValueEnum};
-use svg_dino::Dino;
-use svg_model::{Alignment, Bundle, ModelError, SvgAutoencoder};
+use svg_model::{Alignment, Bundle, OpenOptions, Registry};
+use svg_roles::LatentSpace;
 
 /// A bundle and the encoder that it refers to.
 #[derive(Args, Clone, Debug)]
@@ -27,31 +28,69 @@ pub enum Align {
     Batch,
 }
 
+impl From<Align> for Alignment {
+    fn from(align: Align) -> Self {
+        match align {
+            Align::Frozen => Self::Frozen,
+            Align::Batch => Self::Batch,
+        }
+    }
+}
+
 impl BundleOptions {
+    /// The bundle, with every file checked.
     pub fn open(&self) -> Result<Bundle> {
         Ok(Bundle::open(&self.bundle)?)
     }
 
-    /// The whole model, aligned as asked for or as the bundle says.
-    pub fn load(&self, align: Option<Align>, device: &Device) -> Result<SvgAutoencoder<Dino>> {
-        let bundle = self.open()?;
-        let mut model = bundle.load(self.encoder.as_deref(), device)?;
-        let alignment = match align {
-            None => model.encoder.alignment(),
-            Some(Align::Frozen) => Alignment::Frozen,
-            Some(Align::Batch) => Alignment::Batch,
-        };
-        model.encoder = model.encoder.with_alignment(alignment);
-        if !model.encoder.is_ready() {
-            let path = self.bundle.clone();
-            return Err(ModelError::NoStatistics { path }.into());
+    /// How its parts are opened.
+    pub fn options(&self) -> OpenOptions {
+        OpenOptions {
+            encoder: self.encoder.clone(),
+            ..OpenOptions::default()
         }
-        if align.is_none() && alignment == Alignment::Batch && model.encoder.residual.is_some() {
+    }
+
+    /// The space of its features, aligned as asked for or in its own way.
+    pub fn space(
+        &self,
+        bundle: &Bundle,
+        align: Option<Align>,
+        device: &Device,
+    ) -> Result<Arc<dyn LatentSpace>> {
+        let options = OpenOptions {
+            alignment: align.map(Alignment::from),
+            ..self.options()
+        };
+        let space = Registry::standard().space(bundle, &options, device)?;
+        if align.is_none() && space.depends_on_batch() {
             eprintln!(
                 "note: this bundle aligns by the statistics of each batch, so an image's features depend \
                  on its neighbours; `svg align-stats` freezes them"
             );
         }
-        Ok(model)
+        Ok(space)
+    }
+
+    /// As [`space`](Self::space), for what is kept of each picture by itself.
+    ///
+    /// # Errors
+    ///
+    /// If features depend on the batch; `what` says what cannot be had of such.
+    pub fn space_of_single_images(
+        &self,
+        bundle: &Bundle,
+        what: &str,
+        device: &Device,
+    ) -> Result<Arc<dyn LatentSpace>> {
+        let space = Registry::standard().space(bundle, &self.options(), device)?;
+        if space.depends_on_batch() {
+            let bundle = self.bundle.display();
+            anyhow::bail!(
+                "{bundle} aligns by the statistics of each batch, so {what}; freeze them with `svg align-stats \
+                 --bundle {bundle} --images PATH` first"
+            );
+        }
+        Ok(space)
     }
 }

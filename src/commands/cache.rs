@@ -7,7 +7,6 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use svg_image::ImageSet;
-use svg_model::{Alignment, Grid, LatentSpace};
 use svg_train::cache::{CacheEvent, CacheInputs, CachePlan, CacheType, Variants, write_cache};
 
 use crate::commands::bundle::BundleOptions;
@@ -76,28 +75,17 @@ impl Cache {
         let variants = self.variants()?;
         let data = Arc::new(ImageSet::open(&self.data)?);
         let device = device.open_f32()?;
-        let features = self.bundle.open()?.features_fingerprint();
-        let model = self.bundle.load(None, &device)?;
-        if model.encoder.residual.is_some() && model.encoder.alignment() == Alignment::Batch {
-            let bundle = self.bundle.bundle.display();
-            bail!(
-                "{bundle} aligns by the statistics of each batch, so a picture has no features of its own to \
-                 keep; freeze them with `svg align-stats --bundle {bundle} --images PATH`"
-            );
-        }
-        let patch = model.encoder.semantic.config().patch_size;
-        let usual = (model.grid().rows * patch) as u32;
-        let size = self.size.unwrap_or(usual);
-        check_size(size, patch)?;
-        let [rows, columns] = model.encoder.grid([size as usize; 2]);
-        let grid = Grid {
-            rows,
-            columns,
-            channels: model.encoder.channels(),
-        };
+        let bundle = self.bundle.open()?;
+        let features = bundle.features_fingerprint();
+        let what = "a picture has no features of its own to keep";
+        let space = self.bundle.space_of_single_images(&bundle, what, &device)?;
+        let geometry = space.geometry();
+        let size = self.size.unwrap_or(geometry.image[0] as u32);
+        check_size(size, geometry.patch()[0])?;
+        let geometry = geometry.at([size as usize; 2]);
         let shard_size = self.shard_size as usize;
         let plan = CachePlan::new(
-            &data, features, grid, size, variants, self.store, shard_size,
+            &data, features, geometry, size, variants, self.store, shard_size,
         )?;
         eprintln!(
             "{} pictures of {} classes, {variants}, in {}: {:.2} GB",
@@ -123,7 +111,7 @@ impl Cache {
             out: &self.out,
             plan: &plan,
             data: data.clone(),
-            encoder: &model.encoder,
+            space: &*space,
             batch: usize::from(self.batch),
             workers: self.workers,
         };

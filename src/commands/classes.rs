@@ -1,7 +1,25 @@
 //! Classes as a user names them.
 
 use anyhow::{Result, bail};
-use svg_model::{FlowEntry, uniform};
+use svg_model::{Bundle, FLOW, uniform};
+
+/// The classes that a flow knows.
+pub struct ClassNames {
+    /// How many there are.
+    pub count: usize,
+    /// Their names in the order of their labels; empty if they are not known.
+    pub names: Vec<String>,
+}
+
+impl ClassNames {
+    /// The classes of a bundle's flow.
+    pub fn of(bundle: &Bundle) -> Result<Self> {
+        Ok(Self {
+            count: bundle.flow_spec()?.classes,
+            names: bundle.part(FLOW)?.classes.clone(),
+        })
+    }
+}
 
 /// What of a model's classes is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,9 +32,9 @@ pub enum Classes {
 
 impl Classes {
     /// `207,360`, names of the bundle, `all` or `random`.
-    pub fn read(text: &str, flow: &FlowEntry) -> Result<Self> {
+    pub fn read(text: &str, flow: &ClassNames) -> Result<Self> {
         match text {
-            "all" => return Ok(Self::These((0..flow.config.n_classes).collect())),
+            "all" => return Ok(Self::These((0..flow.count).collect())),
             "random" => return Ok(Self::Random),
             _ => (),
         }
@@ -33,8 +51,8 @@ impl Classes {
 }
 
 /// A class by its number, or by its name where that is no number.
-pub fn class(word: &str, flow: &FlowEntry) -> Result<usize> {
-    let count = flow.config.n_classes;
+pub fn class(word: &str, flow: &ClassNames) -> Result<usize> {
+    let count = flow.count;
     if let Ok(class) = word.parse::<usize>() {
         match class < count {
             true => return Ok(class),
@@ -44,10 +62,10 @@ pub fn class(word: &str, flow: &FlowEntry) -> Result<usize> {
             ),
         }
     }
-    if let Some(class) = flow.classes.iter().position(|name| name == word) {
+    if let Some(class) = flow.names.iter().position(|name| name == word) {
         return Ok(class);
     }
-    match flow.classes.as_slice() {
+    match flow.names.as_slice() {
         [] => bail!(
             "{word:?} is no class: the model knows no names; write numbers from 0 to {}",
             count.saturating_sub(1)
@@ -71,16 +89,11 @@ pub fn drawn(seed: u64, index: usize, count: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use svg_model::Provenance;
-    use svg_sit::SitConfig;
 
-    fn flow(names: &[&str]) -> FlowEntry {
-        FlowEntry {
-            config: SitConfig::new(8, 2, 2, 16, 1, 2, 32).with_n_classes(3),
-            classes: names.iter().map(|name| name.to_string()).collect(),
-            features: String::new(),
-            statistics: None,
-            provenance: Provenance::default(),
+    fn flow(names: &[&str]) -> ClassNames {
+        ClassNames {
+            count: 3,
+            names: names.iter().map(|name| name.to_string()).collect(),
         }
     }
 

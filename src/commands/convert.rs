@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use svg_dino::{Layout, RopePeriods};
 
-use crate::commands::open_weights;
+use crate::encoder::open_weights;
 
 /// Rewrite DINOv3 weights in another layout
 ///

@@ -7,8 +7,8 @@ use burn::prelude::*;
 use burn::store::burn_pack::Bytes;
 use burn::tensor::{DType, TensorData};
 use clap::Args;
-use svg_decoder::Tiling;
 use svg_image::{Images, Signed, save_png};
+use svg_model::{Bundle, OpenOptions, Registry};
 use svg_nn::{StoredTensor, TensorFile, save_tensors};
 
 use crate::commands::checks::check_output;
@@ -83,8 +83,8 @@ impl Decode {
         if rows * columns != tokens || tokens == 0 {
             bail!("{tokens} tokens do not lie on {rows} rows and {columns} columns; say --grid");
         }
-        let bundle = svg_model::Bundle::open(&self.bundle)?;
-        let expected = bundle.manifest().autoencoder.decoder.in_channels;
+        let bundle = Bundle::open(&self.bundle)?;
+        let expected = bundle.geometry()?.channels;
         if channels != expected {
             bail!("{what} has {channels} channels, this bundle's decoder takes {expected}");
         }
@@ -94,7 +94,11 @@ impl Decode {
         std::fs::create_dir_all(&self.out)
             .with_context(|| format!("--out {} cannot be made", self.out.display()))?;
         let device = device.open_f32()?;
-        let (_, decoder) = bundle.networks(&device)?;
+        let options = OpenOptions {
+            decode_only: true,
+            ..OpenOptions::default()
+        };
+        let space = Registry::standard().space(&bundle, &options, &device)?;
         let bytes = tensor.to_bytes()?;
         let data = TensorData::from_bytes_vec(bytes.to_vec(), shape, tensor.dtype);
         let data = data.convert::<f32>();
@@ -112,11 +116,8 @@ impl Decode {
             let data = TensorData::new(some.to_vec(), [some.len() / one, tokens, channels]);
             let features = Tensor::<3>::from_data(data, &device);
             let images = match self.tile {
-                None => decoder.forward(features, grid),
-                Some(tile) => {
-                    let overlap = (tile / 2).max(1);
-                    decoder.forward_tiled(features, grid, Tiling::new(tile, overlap))
-                }
+                None => space.decode(features, grid),
+                Some(tile) => space.decode_tiled(features, grid, tile),
             };
             if self.raw.is_some() {
                 shape = images.dims()[1..].to_vec();

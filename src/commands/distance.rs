@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use burn::prelude::*;
 use clap::Args;
-use svg_dino::Dino;
 use svg_eval::{Moments, StoredMoments, frechet_distance};
-use svg_model::{Bundle, encoder_fingerprint};
+use svg_model::{Bundle, ENCODER, OpenOptions, Registry};
+use svg_roles::Encoder;
 
 use crate::commands::checks::{check_output, check_size};
 use crate::commands::pictures::{PictureBatch, PictureOptions};
-use crate::commands::{open_weights, print};
+use crate::commands::print;
+use crate::encoder::EncoderFile;
 use crate::device::DeviceOptions;
 
 /// The kinds of features, by their names in a file of moments.
@@ -91,13 +93,12 @@ impl Distance {
             None => None,
         };
         let device = device.open_f32()?;
-        let (dino, usual) = self.open_encoder(&device)?;
+        let (encoder, fingerprint, usual) = self.open_encoder(&device)?;
         let size = self.size.unwrap_or(usual);
-        check_size(size, dino.config().patch_size)?;
-        let fingerprint = encoder_fingerprint(&dino)?;
+        check_size(size, encoder.spec().patch_size)?;
         let features = format!("encoder {fingerprint}, crops of {size} x {size}");
         let gather = |paths: &[PathBuf], what: &str| {
-            self.gather(&dino, paths, what, size, &features, &device)
+            self.gather(&*encoder, paths, what, size, &features, &device)
         };
         let reference = match kept {
             Some(kept) if kept.features != features => bail!(
@@ -130,28 +131,29 @@ impl Distance {
     }
 
     /// The encoder, and the usual side of its images.
-    fn open_encoder(&self, device: &Device) -> Result<(Dino, u32)> {
+    fn open_encoder(&self, device: &Device) -> Result<(Arc<dyn Encoder>, String, u32)> {
         let Some(folder) = &self.bundle else {
             let Some(weights) = &self.weights else {
                 bail!("name an encoder by --bundle or --weights");
             };
-            let file = open_weights(weights, self.model.as_deref())?;
-            for note in file.notes() {
-                eprintln!("note: {note}");
-            }
-            return Ok((file.load(device)?, 256));
+            let file = EncoderFile::open(weights, self.model.as_deref(), device)?;
+            return Ok((file.encoder, file.part.fingerprint, 256));
         };
         let bundle = Bundle::open(folder)?;
-        let config = &bundle.manifest().autoencoder;
-        let residual = config.residual.as_ref();
-        let side = residual.map_or(config.decoder.resolution, |config| config.image_size);
-        let encoder = bundle.encoder(self.encoder.as_deref(), device)?;
-        Ok((encoder, side as u32))
+        let options = OpenOptions {
+            encoder: self.encoder.clone(),
+            ..OpenOptions::default()
+        };
+        let encoder = Registry::standard().encoder(&bundle, &options, device)?;
+        let fingerprint = bundle.part(ENCODER)?.fingerprint.clone();
+        let side = bundle.geometry()?.image[0] as u32;
+        Ok((encoder, fingerprint.unwrap_or_default(), side))
     }
+
 
     fn gather(
         &self,
-        dino: &Dino,
+        encoder: &dyn Encoder,
         paths: &[PathBuf],
         what: &str,
         size: u32,
@@ -167,9 +169,9 @@ impl Distance {
         };
         let [mut patch, mut class] = [Moments::new(), Moments::new()];
         let push = |batch: PictureBatch| {
-            let output = dino.forward(batch.images);
-            patch.push(output.patches.mean_dim(1).squeeze_dim::<2>(1)); // [batch, channels]
-            class.push(output.cls);
+            let tokens = encoder.tokens(batch.images);
+            patch.push(tokens.patches.mean_dim(1).squeeze_dim::<2>(1)); // [batch, channels]
+            class.push(tokens.summary.context("the encoder has no class token")?);
             Ok(())
         };
         pictures.for_each_batch(size, what, device, push)?;

@@ -7,7 +7,9 @@ use anyhow::{Result, anyhow};
 use burn::store::burn_pack::Bytes;
 use burn::tensor::DType;
 use clap::Args;
+use svg_model::{Alignment, svg};
 use svg_nn::{StoredTensor, save_tensors};
+use svg_roles::Draw;
 
 use crate::commands::bundle::{Align, BundleOptions};
 use crate::commands::checks::check_output;
@@ -40,11 +42,13 @@ impl Encode {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
         check_output(&self.out, "--out")?;
         let device = device.open_f32()?;
-        let model = self.bundle.load(self.align, &device)?;
-        let size = self.pictures.size_for(&model)?;
+        let bundle = self.bundle.open()?;
+        let space = self.bundle.space(&bundle, self.align, &device)?;
+        let geometry = space.geometry();
+        let size = self.pictures.size_for(geometry)?;
         let (mut names, mut numbers, mut one) = (Vec::new(), Vec::<f32>::new(), vec![]);
         let push = |batch: PictureBatch| {
-            let features = model.encoder.features(batch.images);
+            let features = space.encode(batch.images, Draw::Mode);
             one = features.dims()[1..].to_vec();
             let data = features.into_data().convert::<f32>();
             numbers.extend(
@@ -60,19 +64,21 @@ impl Encode {
         let shape = [&[count], one.as_slice()].concat();
         let bytes = Bytes::from_elems(numbers);
         let features = StoredTensor::new("features".into(), DType::F32, shape, None, bytes);
-        let [side, _] = model.encoder.grid([size as usize; 2]);
+        let grid = geometry.grid_of([size as usize; 2]);
+        let alignment = match self.align.map(Alignment::from) {
+            Some(alignment) => Some(alignment),
+            None => svg::space_config(&bundle).ok().map(|config| config.alignment),
+        };
         let metadata = HashMap::from([
             ("paths".to_string(), serde_json::to_string(&names)?),
-            ("grid".to_string(), serde_json::to_string(&[side, side])?),
+            ("grid".to_string(), serde_json::to_string(&grid)?),
             (
                 "bundle".to_string(),
                 self.bundle.bundle.display().to_string(),
             ),
-            (
-                "alignment".to_string(),
-                format!("{:?}", model.encoder.alignment()),
-            ),
         ]);
+        let alignment = alignment.map(|alignment| ("alignment".to_string(), format!("{alignment:?}")));
+        let metadata = metadata.into_iter().chain(alignment).collect();
         save_tensors(&self.out, &[features], metadata)?;
         println!("{}: features of {count} images", self.out.display());
         Ok(())

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use svg_dino::{DinoFile, Layout};
-use svg_model::{AUTOENCODER_FILE, Bundle, CONFIG_KEY, Checkpoint};
-use svg_nn::{StoredTensor, TensorFile, save_tensors};
+use svg_model::{Bundle, CONFIG_KEY, Checkpoint, ENCODER, OpenOptions, Registry, SPACE, svg};
+use svg_nn::{StoredTensor, save_tensors};
 
 use crate::commands::checks::check_export;
 use crate::commands::export_flow::ExportFlow;
@@ -62,13 +62,15 @@ impl ExportAutoencoder {
     fn run(self, device: &DeviceOptions) -> Result<()> {
         check_export(&self.out)?;
         let bundle = Bundle::open(&self.bundle)?;
-        let mut tensors = TensorFile::open(bundle.folder().join(AUTOENCODER_FILE))?.into_tensors();
-        tensors.extend(bundle.rest()?);
+        let config = serde_json::to_string(&svg::space_config(&bundle)?)?;
+        let mut tensors = bundle.tensors(SPACE, svg::AUTOENCODER)?.into_tensors();
+        if bundle.file(SPACE, svg::TRAINING).is_some() {
+            tensors.extend(bundle.tensors(SPACE, svg::TRAINING)?.into_tensors());
+        }
         if !self.without_encoder {
             tensors.extend(self.encoder_tensors(&bundle, device)?);
         }
         let count = tensors.len();
-        let config = serde_json::to_string(&bundle.manifest().autoencoder)?;
         let metadata = HashMap::from([
             ("format".to_string(), "pt".to_string()),
             (CONFIG_KEY.to_string(), config),
@@ -84,15 +86,22 @@ impl ExportAutoencoder {
         bundle: &Bundle,
         device: &DeviceOptions,
     ) -> Result<Vec<StoredTensor>> {
-        // This also checks that they are the right ones.
-        let dino = bundle.encoder(self.encoder.as_deref(), &device.open_f32()?)?;
-        let path = self
-            .encoder
-            .clone()
-            .unwrap_or_else(|| bundle.encoder_path());
+        let options = OpenOptions {
+            encoder: self.encoder.clone(),
+            ..OpenOptions::default()
+        };
+        // Opening checks that they are the right ones.
+        Registry::standard().encoder(bundle, &options, &device.open_f32()?)?;
+        let path = self.encoder.clone().or_else(|| bundle.weights(ENCODER));
+        let path = path.context("the bundle's encoder names no weights")?;
         let stored = match Checkpoint::open(&path) {
             Ok(checkpoint) if checkpoint.has_encoder() => checkpoint.encoder().to_vec(),
-            _ => DinoFile::of(&dino).tensors_in(Layout::Official),
+            _ => {
+                let config = bundle.part(ENCODER)?.read_config();
+                let config = config.map_err(|reason| bundle.unusable(ENCODER, &reason))?;
+                let dino = DinoFile::open(&path)?.with_config(config);
+                DinoFile::of(&dino.load(&device.open_f32()?)?).tensors_in(Layout::Official)
+            }
         };
         let named = |mut tensor: StoredTensor| {
             tensor.name = format!("encoder.{}", tensor.name);

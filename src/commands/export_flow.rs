@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use svg_model::{Bundle, FLOW_KEY, FlowCheckpoint, ModelError};
+use svg_model::{Bundle, FLOW, FLOW_KEY, FlowCheckpoint};
 use svg_nn::save_tensors;
 
 use crate::commands::checks::check_export;
@@ -32,13 +32,11 @@ impl ExportFlow {
     pub fn run(self) -> Result<()> {
         check_export(&self.out)?;
         let bundle = Bundle::open(&self.bundle)?;
-        let (Some(entry), Some(tensors)) = (&bundle.manifest().flow, bundle.flow_tensors()?) else {
-            let path = self.bundle.clone();
-            return Err(ModelError::NoFlow { path }.into());
-        };
+        let description = FlowCheckpoint::description(&bundle)?;
+        let tensors = bundle.tensors(FLOW, FLOW)?.into_tensors();
         let metadata = HashMap::from([
             ("format".to_string(), "pt".to_string()),
-            (FLOW_KEY.to_string(), FlowCheckpoint::description(entry)),
+            (FLOW_KEY.to_string(), description),
         ]);
         save_tensors(&self.out, &tensors, metadata)?;
         print(&format!(

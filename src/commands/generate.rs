@@ -8,10 +8,10 @@ use burn::prelude::*;
 use burn::tensor::TensorData;
 use clap::Args;
 use indicatif::ProgressBar;
-use svg_dino::Dino;
 use svg_flow::{Guidance, GuidanceSchedule};
 use svg_image::{Images, RgbImage, Signed};
-use svg_model::{AUTOENCODER_FILE, Bundle, Generator, Sampling, SolverKind, SvgAutoencoder};
+use svg_model::{Bundle, Generator, OpenOptions, Registry, LATENTS, FLOW, SPACE, Sampling, SolverKind};
+use svg_roles::Condition;
 
 use crate::commands::bundle::BundleOptions;
 use crate::device::DeviceOptions;
@@ -75,8 +75,11 @@ impl SamplingOptions {
     ) -> Result<Sampler> {
         let (device, precision) = device.open()?;
         let opened = bundle.open()?;
-        let mut generator = opened.generator(bundle.encoder.as_deref(), &device)?;
-        generator.flow = precision.apply(generator.flow);
+        let options = OpenOptions {
+            precision,
+            ..bundle.options()
+        };
+        let generator = Registry::standard().generator(&opened, &options, &device)?;
         let Self {
             steps,
             solver,
@@ -105,21 +108,18 @@ impl SamplingOptions {
 
 /// The files that samples follow from, by their hashes.
 fn model(bundle: &Bundle) -> String {
-    let files = bundle.manifest().files.iter();
-    let parts = files.filter_map(|(name, entry)| {
-        let hash = entry.sha256.get(..8)?;
-        match name.split_once('-') {
-            Some((kind @ ("flow" | "latents"), _)) => Some(format!("{kind} {hash}")),
-            _ if name == AUTOENCODER_FILE => Some(format!("autoencoder {hash}")),
-            _ => None,
-        }
+    let stems = [(SPACE, "autoencoder"), (FLOW, FLOW), (LATENTS, LATENTS)];
+    let hashes = stems.into_iter().filter_map(|(part, stem)| {
+        let part = bundle.find(part)?;
+        let entry = part.files.get(part.file(stem)?)?;
+        Some(format!("{stem} {}", entry.sha256.get(..8)?))
     });
-    parts.collect::<Vec<_>>().join(", ")
+    hashes.collect::<Vec<_>>().join(", ")
 }
 
 /// A model and how it is sampled.
 pub struct Sampler {
-    pub generator: Generator<SvgAutoencoder<Dino>>,
+    pub generator: Generator,
     sampling: Sampling,
     batch: usize,
     device: Device,
@@ -170,9 +170,10 @@ impl Sampler {
                 bar.inc(advance);
                 ControlFlow::Continue(())
             };
+            let classes = Condition::classes(labels, &self.device);
+            let generator = &self.generator;
             let sampled =
-                self.generator
-                    .latents(noise, labels, samples, &self.sampling, &mut watch)?;
+                generator.latents(noise, &classes, samples, &self.sampling, &mut watch)?;
             let images = self.generator.images(sampled.latents.clone());
             let latents = sampled.latents.into_data().convert::<f32>();
             Ok(Made {

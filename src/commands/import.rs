@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
-use svg_dino::DinoFile;
-use svg_model::{Alignment, Bundle, BundleContents, Checkpoint, Provenance};
+use svg_model::{
+    Alignment, Bundle, Checkpoint, ENCODER, NewSpace, Provenance, SPACE,
+};
 
 use crate::commands::import_flow::ImportFlow;
-use crate::commands::origin::is_ours;
 use crate::device::DeviceOptions;
+use crate::encoder::EncoderFile;
 
 /// Turn published checkpoints into bundles
 #[derive(Args)]
@@ -71,41 +72,33 @@ impl ImportAutoencoder {
                 self.checkpoint.display()
             ),
         };
-        let file = DinoFile::open(encoder_path)
+        let encoder = EncoderFile::open(encoder_path, None, &device)
             .with_context(|| format!("the encoder in {}", encoder_path.display()))?;
-        for note in file.notes() {
-            eprintln!("note: {note}");
-        }
-        let copy_encoder = is_ours(file.origin());
-        let encoder = file.load(&device)?;
-        let config = checkpoint.config();
-        let (channels, patch) = (encoder.config().d_model, encoder.config().patch_size);
-        if let Some(misfit) = config.misfit(channels, patch) {
+        let (config, spec) = (checkpoint.config(), encoder.spec());
+        if let Some(misfit) = config.misfit(spec.channels, spec.patch_size) {
             bail!("{}: {misfit}", self.checkpoint.display());
         }
         checkpoint.check(&device)?;
-        let contents = BundleContents {
+        let space = NewSpace {
             config: config.clone(),
-            tensors: &checkpoint.autoencoder(),
+            tensors: checkpoint.autoencoder(),
             statistics: None,
-            rest: checkpoint.rest(),
-            encoder: &encoder,
-            encoder_path,
-            copy_encoder,
+            rest: checkpoint.rest().to_vec(),
             provenance: Provenance {
                 made_by: concat!("svg ", env!("CARGO_PKG_VERSION")).to_string(),
                 source: format!("imported from {}", self.checkpoint.display()),
                 ..Provenance::default()
             },
         };
-        let bundle = Bundle::create(&self.out, contents, self.force)?;
-        let manifest = bundle.manifest();
+        let space = space.into_part(encoder.fingerprint(), spec.channels, spec.patch_size)?;
+        let parts = [(ENCODER, encoder.part.into_part()?), (SPACE, space)];
+        Bundle::create(&self.out, parts, self.force)?;
         println!(
             "{}: residual of {} channels, decoder of {}, on {}",
             self.out.display(),
             config.residual_channels(),
             config.decoder.in_channels,
-            manifest.encoder.name
+            spec.name
         );
         let now = match config.alignment {
             _ if config.residual.is_none() => None,

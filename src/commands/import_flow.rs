@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use svg_model::{
-    Bundle, FlowCheckpoint, FlowContents, LatentStatistics, Provenance, StoredLatentStatistics,
+    Bundle, FLOW, FlowCheckpoint, LatentStatistics, NewFlow, Provenance, StoredLatentStatistics,
+    kinds,
 };
 
 use crate::commands::print;
@@ -37,7 +38,7 @@ impl ImportFlow {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
         let mut bundle = Bundle::open(&self.bundle)?;
         let checkpoint = FlowCheckpoint::open(&self.checkpoint)?;
-        bundle.check_flow(checkpoint.config(), checkpoint.classes())?;
+        bundle.check_flow(&checkpoint.spec(), checkpoint.classes())?;
         let statistics = self
             .stats
             .as_deref()
@@ -53,10 +54,12 @@ impl ImportFlow {
                 source: imported(path),
             })?;
         }
-        let config = checkpoint.config().clone();
-        bundle.set_flow(FlowContents {
-            config: config.clone(),
-            tensors: checkpoint.tensors(),
+        let config = checkpoint.config();
+        let flow = bundle.flow_part(NewFlow {
+            kind: kinds::SIT,
+            config,
+            spec: checkpoint.spec(),
+            tensors: checkpoint.tensors().to_vec(),
             classes: checkpoint.classes().to_vec(),
             provenance: Provenance {
                 made_by: concat!("svg ", env!("CARGO_PKG_VERSION")).to_string(),
@@ -64,6 +67,7 @@ impl ImportFlow {
                 ..Provenance::default()
             },
         })?;
+        bundle.set_part(FLOW, flow)?;
         let folder = self.bundle.display();
         let mut text = format!(
             "{folder}: a flow of {} layers and {} channels, {} parameters, {} classes\n",

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use clap::Args;
 use svg_dino::{DinoError, Layout};
-use svg_model::{Bundle, FlowEntry, Manifest};
+use svg_model::{Bundle, ENCODER, FLOW, Manifest, Part, Registry, SPACE, svg};
 use svg_nn::{Container, StoredTensor, TensorFile};
 
-use crate::commands::{open_weights, print};
+use crate::commands::print;
+use crate::encoder::open_weights;
 
 /// Say what a weight file, folder or bundle holds, and what is wrong with it
 ///
@@ -131,95 +132,116 @@ impl Info {
     }
 }
 
-/// Opening checks every file, so a bundle that can be described is whole.
+/// What a bundle holds, part by part.
 fn describe_bundle(path: &Path, out: &mut String) -> Result<()> {
     let bundle = Bundle::open(path)?;
     let manifest = bundle.manifest();
-    let (config, provenance) = (&manifest.autoencoder, &manifest.provenance);
+    let registry = Registry::standard();
     writeln!(
         out,
         "  container     SVG bundle, format {}",
         manifest.format
     )?;
-    writeln!(
-        out,
-        "  made          {}, by {}",
-        provenance.source, provenance.made_by
-    )?;
-    if let Some(steps) = provenance.steps {
-        writeln!(out, "  steps         {}", grouped(steps as usize))?;
+    for (name, part) in &manifest.parts {
+        writeln!(out, "  part          {name}, of the kind {}", part.kind)?;
+        describe_part(name, part, &bundle, out)?;
+        for (file, entry) in &part.files {
+            writeln!(
+                out,
+                "    file        {file}, {} bytes",
+                grouped(entry.bytes as usize)
+            )?;
+        }
     }
-    if let Some(perceptual) = &provenance.perceptual {
-        writeln!(out, "  perceptual    {perceptual}")?;
-    }
-    writeln!(
-        out,
-        "  encoder       {}, fingerprint {}",
-        manifest.encoder.name, manifest.encoder.fingerprint
-    )?;
-    let at = bundle.encoder_path();
-    let there = if at.exists() {
-        ""
-    } else {
-        " (not there; name it with --encoder)"
-    };
-    writeln!(out, "  its weights   {}{there}", at.display())?;
-    writeln!(
-        out,
-        "  channels      {} of the encoder, {} of the residual",
-        manifest.encoder.config.d_model,
-        config.residual_channels()
-    )?;
-    writeln!(out, "  alignment     {:?}", config.alignment)?;
-    if let Some(stored) = bundle.statistics()? {
-        let svg_residual::Statistics { semantic, residual } = stored.statistics;
-        writeln!(
-            out,
-            "  statistics    semantic {:+.4} \u{b1} {:.4}, residual {:+.4} \u{b1} {:.4}; {}",
-            semantic.mean, semantic.std, residual.mean, residual.std, stored.source
-        )?;
-    }
-    if let Some(stored) = bundle.latent_statistics()? {
-        let (summary, source) = (crate::commands::stats::summary(&stored), &stored.source);
-        writeln!(out, "  latents       {summary}; {source}")?;
-    }
-    if let Some(flow) = &manifest.flow {
-        describe_flow(flow, out)?;
-    }
-    for (name, entry) in &manifest.files {
-        writeln!(
-            out,
-            "  file          {name}, {} bytes",
-            grouped(entry.bytes as usize)
-        )?;
+    let unknown = manifest.parts.iter();
+    let unknown = unknown.filter(|(_, part)| !registry.knows(&part.kind));
+    let unknown: Vec<_> = unknown
+        .map(|(name, part)| format!("{name} is of the kind {}", part.kind))
+        .collect();
+    if !unknown.is_empty() {
+        bail!(
+            "{}, which svg {} does not know; use a newer version, or the program that made the bundle",
+            unknown.join(", "),
+            env!("CARGO_PKG_VERSION")
+        );
     }
     writeln!(out, "  problems      none")?;
     Ok(())
 }
 
-fn describe_flow(flow: &FlowEntry, out: &mut String) -> Result<()> {
-    let (config, provenance) = (&flow.config, &flow.provenance);
-    writeln!(
-        out,
-        "  flow          {} layers, {} channels, {} heads, {} parameters",
-        config.n_layers,
-        config.d_model,
-        config.n_heads,
-        grouped(config.n_params())
-    )?;
-    let steps = provenance.steps.map_or(String::new(), |steps| {
-        format!(", {} steps", grouped(steps as usize))
-    });
-    writeln!(
-        out,
-        "  its origin    {}{steps}, by {}",
-        provenance.source, provenance.made_by
-    )?;
-    let named = match flow.classes.is_empty() {
-        true => "without names",
-        false => "with names",
-    };
-    writeln!(out, "  classes       {}, {named}", config.n_classes)?;
+fn describe_part(name: &str, part: &Part, bundle: &Bundle, out: &mut String) -> Result<()> {
+    if !part.name.is_empty() {
+        writeln!(out, "    name        {}", part.name)?;
+    }
+    if let Some(fingerprint) = &part.fingerprint {
+        writeln!(out, "    fingerprint {fingerprint}")?;
+    }
+    if let Some(at) = bundle.weights(name) {
+        let there = match at.exists() {
+            true => "",
+            false if name == ENCODER => " (not there; name it with --encoder)",
+            false => " (not there)",
+        };
+        writeln!(out, "    weights     {}{there}", at.display())?;
+    }
+    if let Some(geometry) = part.geometry {
+        let [height, width] = geometry.image;
+        writeln!(
+            out,
+            "    geometry    {} channels on {} x {} tokens, images of {height} x {width}",
+            geometry.channels, geometry.rows, geometry.columns
+        )?;
+    }
+    if let Some(flow) = part.velocity {
+        let named = match part.classes.is_empty() {
+            true => "without names",
+            false => "with names",
+        };
+        let [rows, columns] = flow.grid;
+        writeln!(
+            out,
+            "    latents     {} channels on {rows} x {columns} tokens",
+            flow.channels
+        )?;
+        writeln!(out, "    classes     {}, {named}", flow.classes)?;
+    }
+    if let (FLOW, Some(file)) = (name, bundle.file(FLOW, FLOW)) {
+        let parameters = grouped(count(TensorFile::open(file)?.tensors()));
+        writeln!(out, "    parameters  {parameters}")?;
+    }
+    if name == SPACE
+        && let Ok(config) = svg::space_config(bundle)
+    {
+        writeln!(out, "    alignment   {:?}", config.alignment)?;
+        if let Some(stored) = svg::alignment_statistics(bundle)? {
+            let (semantic, residual) = (stored.statistics.semantic, stored.statistics.residual);
+            writeln!(
+                out,
+                "    statistics  semantic {:+.4} \u{b1} {:.4}, residual {:+.4} \u{b1} {:.4}; {}",
+                semantic.mean, semantic.std, residual.mean, residual.std, stored.source
+            )?;
+        }
+    }
+    if name == svg_model::LATENTS
+        && let Some(stored) = bundle.latent_statistics()?
+    {
+        let (summary, source) = (crate::commands::stats::summary(&stored), &stored.source);
+        writeln!(out, "    statistics  {summary}; {source}")?;
+    }
+    let provenance = &part.provenance;
+    if !provenance.made_by.is_empty() {
+        writeln!(
+            out,
+            "    made        {}, by {}",
+            provenance.source, provenance.made_by
+        )?;
+    }
+    if let Some(steps) = provenance.steps {
+        writeln!(out, "    steps       {}", grouped(steps as usize))?;
+    }
+    if let Some(perceptual) = &provenance.perceptual {
+        writeln!(out, "    perceptual  {perceptual}")?;
+    }
     Ok(())
 }
 

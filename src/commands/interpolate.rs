@@ -6,11 +6,11 @@ use std::str::FromStr;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use svg_image::{RgbImage, grid, save_png};
-use svg_model::{Interpolation, ModelError, gaussian};
+use svg_model::{Interpolation, gaussian};
 
 use crate::commands::bundle::BundleOptions;
 use crate::commands::checks::check_output;
-use crate::commands::classes::class;
+use crate::commands::classes::{ClassNames, class};
 use crate::commands::generate::{SamplingOptions, number};
 use crate::commands::print;
 use crate::commands::sample::notes;
@@ -87,11 +87,7 @@ impl Interpolate {
             bail!("--out {}: name a .png file", self.out.display());
         }
         let bundle = self.bundle.open()?;
-        let Some(flow) = &bundle.manifest().flow else {
-            let path = self.bundle.bundle.clone();
-            return Err(ModelError::NoFlow { path }.into());
-        };
-        let class = class(&self.class, flow)?;
+        let class = class(&self.class, &ClassNames::of(&bundle)?)?;
         check_output(&self.out, "--out")?;
         let sampler = self.sampling.sampler(&self.bundle, sampling, device)?;
         let [a, b] = [from, to].map(|seed| gaussian(seed, 0, number(class, 0), sampler.len()));

@@ -32,12 +32,10 @@ mod stats;
 mod train;
 
 use std::io::Write as _;
-use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Subcommand;
-use svg_dino::{DinoConfig, DinoError, DinoFile};
 
 use crate::device::DeviceOptions;
 
@@ -93,21 +91,6 @@ impl Command {
         }?;
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// Opens DINOv3 weights, as the model of that name if one is given.
-fn open_weights(path: &Path, model: Option<&str>) -> Result<DinoFile> {
-    let Some(name) = model else {
-        return DinoFile::open(path).map_err(|error| match error {
-            DinoError::Architecture { .. } => anyhow::anyhow!("{error}; or name it with --model"),
-            other => other.into(),
-        });
-    };
-    let config = DinoConfig::preset(name).with_context(|| {
-        let known: Vec<_> = DinoConfig::preset_names().collect();
-        format!("--model {name} is unknown; known are {}", known.join(", "))
-    })?;
-    Ok(DinoFile::open_as(path, config)?)
 }
 
 /// A reader that has seen enough, such as `head`, is no error.

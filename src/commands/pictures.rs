@@ -6,9 +6,8 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use burn::prelude::*;
 use clap::Args;
-use svg_dino::Dino;
 use svg_image::{DecodeOptions, ImageSet, Images, Loader, RgbImage, Signed, adm_crop};
-use svg_model::{LatentSpace, SvgAutoencoder};
+use svg_roles::Geometry;
 use svg_train::autoencoder::spread;
 
 use crate::commands::checks::check_size;
@@ -44,10 +43,9 @@ pub struct PictureBatch {
 
 impl PictureOptions {
     /// The side of the crops for a model: as asked for, or what the model was made for.
-    pub fn size_for(&self, model: &SvgAutoencoder<Dino>) -> Result<u32> {
-        let patch = model.encoder.semantic.config().patch_size;
-        let size = self.size.unwrap_or((model.grid().rows * patch) as u32);
-        check_size(size, patch)?;
+    pub fn size_for(&self, geometry: Geometry) -> Result<u32> {
+        let size = self.size.unwrap_or(geometry.image[0] as u32);
+        check_size(size, geometry.patch()[0])?;
         Ok(size)
     }
 

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use svg_eval::{Lpips, psnr, ssim};
 use svg_image::{Images, RgbImage, Signed, grid, save_png, write_atomically};
+use svg_roles::Draw;
 
 use crate::commands::bundle::{Align, BundleOptions};
 use crate::commands::decode::file_name;
@@ -61,16 +62,19 @@ impl Reconstruct {
         std::fs::create_dir_all(&self.out)
             .with_context(|| format!("--out {} cannot be made", self.out.display()))?;
         let device = device.open_f32()?;
-        let model = self.bundle.load(self.align, &device)?;
+        let bundle = self.bundle.open()?;
+        let space = self.bundle.space(&bundle, self.align, &device)?;
         let lpips = self.vgg.as_ref().map(|path| Lpips::open(path, &device));
         let lpips = lpips.transpose()?;
-        let size = self.pictures.size_for(&model)?;
+        let size = self.pictures.size_for(space.geometry())?;
+        let grid_of_tokens = space.geometry().grid_of([size as usize; 2]);
         let lpips = lpips.filter(|_| size >= LPIPS_SIDE);
 
         let mut table = String::from("index,image,psnr,ssim,lpips\n");
         let mut means = Means::default();
         let measure = |batch: PictureBatch| {
-            let decoded = model.reconstruct(batch.images.clone());
+            let features = space.encode(batch.images.clone(), Draw::Mode);
+            let decoded = space.decode(features, grid_of_tokens);
             let ssims = match size >= SSIM_SIDE {
                 true => ssim(decoded.clone(), batch.images.clone()),
                 false => vec![f64::NAN; batch.names.len()],

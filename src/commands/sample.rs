@@ -6,11 +6,11 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use svg_image::{DecodeOptions, RgbImage, grid, read_image, read_note, save_png};
-use svg_model::{FlowEntry, ModelError, file_sha256, gaussian};
+use svg_model::{file_sha256, gaussian};
 
 use crate::commands::bundle::BundleOptions;
 use crate::commands::checks::check_output;
-use crate::commands::classes::{Classes, drawn};
+use crate::commands::classes::{ClassNames, Classes, drawn};
 use crate::commands::generate::{Sampler, SamplingOptions, number};
 use crate::commands::noise_file::{self, NoiseFile};
 use crate::commands::print;
@@ -91,14 +91,11 @@ impl Sample {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
         let sampling = self.sampling.sampling(self.seed)?;
         let bundle = self.bundle.open()?;
-        let Some(flow) = &bundle.manifest().flow else {
-            let path = self.bundle.bundle.clone();
-            return Err(ModelError::NoFlow { path }.into());
-        };
-        let shape = [flow.config.tokens(), flow.config.in_channels];
+        let classes = ClassNames::of(&bundle)?;
+        let shape = bundle.flow_spec()?.shape();
         let given = self.from_noise.as_ref();
         let given = given.map(|path| NoiseFile::read(path, shape)).transpose()?;
-        let items = self.items(flow, given.as_ref())?;
+        let items = self.items(&classes, given.as_ref())?;
         let as_sheet = self.out.extension().is_some_and(|ending| ending == "png");
         match as_sheet {
             true => check_output(&self.out, "--out")?,
@@ -175,7 +172,7 @@ impl Sample {
     }
 
     /// The samples that are asked for, in their order.
-    fn items(&self, flow: &FlowEntry, given: Option<&NoiseFile>) -> Result<Vec<Item>> {
+    fn items(&self, flow: &ClassNames, given: Option<&NoiseFile>) -> Result<Vec<Item>> {
         let classes = self.classes.as_deref();
         let classes = classes.map(|text| Classes::read(text, flow)).transpose()?;
         let Some(given) = given else {
@@ -184,7 +181,7 @@ impl Sample {
             return match classes {
                 Some(Classes::These(classes)) => Ok(classes.into_iter().flat_map(each).collect()),
                 _ => {
-                    let class = |index| drawn(self.seed, index, flow.config.n_classes);
+                    let class = |index| drawn(self.seed, index, flow.count);
                     let item = |index| Item {
                         class: class(index),
                         index,
@@ -198,7 +195,7 @@ impl Sample {
             (None, Some(labels)) => labels.clone(),
             (None, None) => bail!("--from-noise: the file holds no labels; say --classes"),
             (Some(Classes::Random), _) => {
-                let class = |index| drawn(self.seed, index, flow.config.n_classes);
+                let class = |index| drawn(self.seed, index, flow.count);
                 (0..count).map(class).collect()
             }
             (Some(Classes::These(classes)), _) => match classes[..] {

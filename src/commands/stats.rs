@@ -2,7 +2,8 @@
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use svg_model::{Alignment, LatentAccumulator, ModelError, StoredLatentStatistics};
+use svg_model::{LatentAccumulator, StoredLatentStatistics};
+use svg_roles::Draw;
 
 use crate::commands::bundle::BundleOptions;
 use crate::commands::pictures::{PictureBatch, PictureOptions};
@@ -32,23 +33,12 @@ impl Stats {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
         let device = device.open_f32()?;
         let mut bundle = self.bundle.open()?;
-        let model = bundle.load(self.bundle.encoder.as_deref(), &device)?;
-        if !model.encoder.is_ready() {
-            let path = self.bundle.bundle.clone();
-            return Err(ModelError::NoStatistics { path }.into());
-        }
-        if model.encoder.residual.is_some() && model.encoder.alignment() == Alignment::Batch {
-            let bundle = self.bundle.bundle.display();
-            bail!(
-                "{bundle} aligns by the statistics of each batch, so its features have no statistics of \
-                 their own: they change with the batch; freeze them with `svg align-stats --bundle {bundle} \
-                 --images PATH` first"
-            );
-        }
-        let size = self.pictures.size_for(&model)?;
+        let what = "its features have no statistics of their own: they change with the batch";
+        let space = self.bundle.space_of_single_images(&bundle, what, &device)?;
+        let size = self.pictures.size_for(space.geometry())?;
         let mut all = LatentAccumulator::new();
         let gather = |batch: PictureBatch| {
-            all.push(model.encoder.features(batch.images));
+            all.push(space.encode(batch.images, Draw::Mode));
             Ok(())
         };
         let count = self

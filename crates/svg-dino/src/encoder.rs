@@ -30,6 +30,10 @@ impl Encoder for Dino {
         }
     }
 
+    fn parameters(&self) -> Option<usize> {
+        Some(self.num_params())
+    }
+
     fn to_device(&self, device: &Device) -> Arc<dyn Encoder> {
         let plain = device.clone().without_autodiff();
         let moved = self.clone().freeze().valid().to_device(&plain);

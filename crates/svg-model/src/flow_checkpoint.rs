@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 use svg_nn::{StoredTensor, TensorFile};
+use svg_roles::VelocitySpec;
 use svg_sit::SitConfig;
 
 use crate::bundle::FLOW;
@@ -100,6 +101,15 @@ impl FlowCheckpoint {
     /// What the file says of itself under [`FLOW_KEY`], else the sizes that its shapes show.
     pub fn config(&self) -> &SitConfig {
         &self.config
+    }
+
+    /// The sizes as a role.
+    pub fn spec(&self) -> VelocitySpec {
+        VelocitySpec {
+            grid: [self.config.rows, self.config.columns],
+            channels: self.config.in_channels,
+            classes: self.config.n_classes,
+        }
     }
 
     /// The names of the classes, if the file says them.

@@ -147,6 +147,21 @@ impl Registry {
             || kind == kinds::CHANNELS
     }
 
+    /// A bundle that is being opened, for functions that open one kind alone.
+    pub fn opening<'a>(
+        &'a self,
+        bundle: &'a Bundle,
+        options: &'a OpenOptions,
+        device: &'a Device,
+    ) -> Opening<'a> {
+        Opening {
+            bundle,
+            options,
+            device,
+            registry: self,
+        }
+    }
+
     /// The frozen encoder of a bundle.
     ///
     /// # Errors
@@ -243,13 +258,7 @@ impl Registry {
             kind: part.kind.clone(),
             known: kinds.keys().cloned().collect::<Vec<_>>().join(", "),
         })?;
-        let opening = Opening {
-            bundle,
-            options,
-            device,
-            registry: self,
-        };
-        open(&opening, part)
+        open(&self.opening(bundle, options, device), part)
     }
 }
 

@@ -42,6 +42,11 @@ pub trait Encoder: Debug + Send + Sync {
     /// Sizes and name.
     fn spec(&self) -> EncoderSpec;
 
+    /// Number of parameters, if it is known.
+    fn parameters(&self) -> Option<usize> {
+        None
+    }
+
     /// The same encoder on another device.
     ///
     /// On a device with autodiff its weights are constants of the graph: gradients reach the images and

@@ -4,11 +4,13 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use burn::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::Condition;
 
 /// Facts about a [`Velocity`] that do not depend on a sample.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct VelocitySpec {
     /// Rows and columns of the tokens.
     pub grid: [usize; 2],
@@ -46,6 +48,11 @@ pub trait Velocity: Debug + Send + Sync {
 
     /// Sizes.
     fn spec(&self) -> VelocitySpec;
+
+    /// Number of parameters, if it is known.
+    fn parameters(&self) -> Option<usize> {
+        None
+    }
 }
 
 impl<V: Velocity + ?Sized> Velocity for Arc<V> {
@@ -59,5 +66,9 @@ impl<V: Velocity + ?Sized> Velocity for Arc<V> {
 
     fn spec(&self) -> VelocitySpec {
         (**self).spec()
+    }
+
+    fn parameters(&self) -> Option<usize> {
+        (**self).parameters()
     }
 }

@@ -1,5 +1,6 @@
 //! The network as a velocity under a condition.
 
+use burn::module::Module;
 use burn::prelude::*;
 use svg_roles::{Condition, Velocity, VelocitySpec};
 
@@ -26,5 +27,9 @@ impl Velocity for Sit {
             channels: config.in_channels,
             classes: config.n_classes,
         }
+    }
+
+    fn parameters(&self) -> Option<usize> {
+        Some(self.num_params())
     }
 }

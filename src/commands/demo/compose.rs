@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use burn::module::Module;
 use svg_image::write_atomically;
-use svg_model::Bundle;
+use svg_model::{Bundle, Registry, SPACE, svg};
 
 use super::curves::chart;
 use super::measure::{self, Accuracy, Measurements, OfSteps};
@@ -84,25 +83,31 @@ impl Report<'_> {
     }
 
     fn method(&self) -> Result<Section> {
-        let space = self.setup.space(self.bundle)?;
-        let flow = self.bundle.flow(&self.setup.device)?;
-        let flow = flow.context("the bundle has no flow")?;
-        let residual = space.encoder.residual.as_ref();
-        let semantic = self.setup.encoder.config().d_model;
+        let semantic = self.setup.encoder.spec().channels;
+        let file = self.bundle.tensors(SPACE, svg::AUTOENCODER)?;
+        let numbers = |stems: &[&str]| -> usize {
+            let of = |name: &str| stems.iter().any(|stem| name.starts_with(stem));
+            let tensors = file.tensors().iter().filter(|tensor| of(&tensor.name));
+            tensors
+                .map(|tensor| tensor.shape.iter().product::<usize>())
+                .sum()
+        };
+        let registry = Registry::standard();
+        let flow = registry.velocity(self.bundle, &self.setup.options(), &self.setup.device)?;
         let grid = self.plan.grid();
         let pipeline = Pipeline {
             image_side: self.plan.size as usize,
             grid: [grid, grid],
             semantic,
-            residual: space.encoder.channels() - semantic,
+            residual: self.bundle.geometry()?.channels - semantic,
             encoder: match self.plan.asked.encoder {
                 None => "DINO, nano".to_string(),
-                Some(_) => self.bundle.manifest().encoder.name.clone(),
+                Some(_) => self.setup.encoder.spec().name,
             },
-            encoder_parameters: self.setup.encoder.num_params(),
-            residual_parameters: residual.map_or(0, Module::num_params),
-            decoder_parameters: space.decoder.num_params(),
-            velocity_parameters: flow.num_params(),
+            encoder_parameters: self.setup.encoder.encoder.parameters().unwrap_or(0),
+            residual_parameters: numbers(&["extra_vit.", "mask_token"]),
+            decoder_parameters: numbers(&["decoder."]),
+            velocity_parameters: flow.parameters().unwrap_or(0),
             steps: self.measurements.steps.last().map_or(0, |last| last.steps),
         };
         let text = "A frozen, self-supervised encoder says what is in a picture; a small residual encoder adds \

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use burn::prelude::*;
 use image::imageops::{self, FilterType};
-use svg_dino::Dino;
 use svg_image::{RgbImage, grid, save_png};
-use svg_model::SvgAutoencoder;
+use svg_model::Normalised;
+use svg_roles::{Draw, LatentSpace};
 
 use super::stages::Setup;
 use crate::commands::pictures::PictureBatch;
@@ -25,18 +25,18 @@ pub fn path(out: &Path) -> PathBuf {
 
 /// Draws held-out pictures, each with the three main directions of its semantic and of its residual
 /// channels beside it.
-pub fn draw(setup: &Setup, space: &SvgAutoencoder<Dino>, out: &Path, what: &str) -> Result<()> {
-    let semantic = setup.encoder.config().d_model;
+pub fn draw(setup: &Setup, space: &Normalised, out: &Path, what: &str) -> Result<()> {
+    let semantic = setup.encoder.spec().channels;
     let mut parts = [
         Part::of(semantic),
-        Part::of(space.encoder.channels() - semantic),
+        Part::of(space.geometry().channels - semantic),
     ];
     let mut crops = Vec::new();
-    let pictures = setup.pictures(&setup.data.test, FITTED, space);
-    let size = pictures.size_for(space)?;
+    let pictures = setup.pictures(&setup.data.test, FITTED, space.geometry());
+    let size = pictures.size_for(space.geometry())?;
     pictures.for_each_batch(size, what, &setup.device, |batch: PictureBatch| {
         setup.interrupt.check()?;
-        let features = space.encoder.features(batch.images);
+        let features = space.features().encode(batch.images, Draw::Mode);
         let [_, _, channels] = features.dims();
         parts[0].push(features.clone().narrow(2, 0, semantic))?;
         if channels > semantic {
@@ -45,7 +45,7 @@ pub fn draw(setup: &Setup, space: &SvgAutoencoder<Dino>, out: &Path, what: &str)
         crops.extend(batch.crops);
         Ok(())
     })?;
-    let sides = space.encoder.grid([size as usize; 2]);
+    let sides = space.geometry().grid_of([size as usize; 2]);
     let colours: Vec<_> = parts
         .iter()
         .filter_map(|part| part.pictures(sides))

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
-use svg_dino::Dino;
 use svg_eval::{Confusion, LinearProbe, Moments, NearestNeighbours, frechet_distance, psnr, ssim};
 use svg_image::{Images, Signed, save_png, write_atomically};
-use svg_model::SvgAutoencoder;
+use svg_model::Normalised;
+use svg_roles::{Draw, LatentSpace};
 use svg_train::autoencoder::spread;
 use svg_train::log::comparison_sheet;
 
@@ -101,7 +101,7 @@ impl Measurements {
     pub fn make(
         plan: &Plan,
         setup: &Setup,
-        space: &SvgAutoencoder<Dino>,
+        space: &Normalised,
         out: &Path,
         title: &str,
     ) -> Result<Self> {
@@ -215,7 +215,7 @@ pub fn pairs(out: &Path) -> PathBuf {
 fn reconstructions(
     plan: &Plan,
     setup: &Setup,
-    space: &SvgAutoencoder<Dino>,
+    space: &Normalised,
     out: &Path,
     what: &str,
 ) -> Result<(f64, Option<f64>)> {
@@ -223,11 +223,14 @@ fn reconstructions(
     let shown = spread(held_out, plan.measured.shown);
     let [mut originals, mut images] = [const { Vec::new() }; 2];
     let (mut psnrs, mut ssims) = (Vec::new(), Vec::new());
-    let pictures = setup.pictures(&setup.data.test, held_out, space);
-    let size = pictures.size_for(space)?;
+    let pictures = setup.pictures(&setup.data.test, held_out, space.geometry());
+    let size = pictures.size_for(space.geometry())?;
     pictures.for_each_batch(size, what, &setup.device, |batch: PictureBatch| {
         setup.interrupt.check()?;
-        let decoded = space.reconstruct(batch.images.clone());
+        let features = space.features();
+        let encoded = features.encode(batch.images.clone(), Draw::Mode);
+        let grid = space.geometry().grid();
+        let decoded = features.decode(encoded, grid);
         if size >= SSIM_SIDE {
             ssims.extend(ssim(decoded.clone(), batch.images));
         }

@@ -21,18 +21,17 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use burn::prelude::*;
 use clap::Args;
-use svg_dino::DinoFile;
-use svg_model::{Bundle, encoder_fingerprint};
+use svg_model::Bundle;
 
 use self::data::Data;
 use self::measure::Measurements;
 use self::plan::{Asked, Plan, Scale};
 use self::stages::{Run, Setup, finished, publish};
 use self::timings::Timings;
-use crate::commands::origin::is_ours;
 use crate::commands::print;
 use crate::commands::train::watch::Watch;
 use crate::device::DeviceOptions;
+use crate::encoder::EncoderFile;
 use crate::interrupt::{Interrupt, Interrupted};
 
 /// How long a demonstration of one's own data or encoder takes, if nothing is said.
@@ -157,22 +156,16 @@ impl Demo {
         if self.encoder.is_none() && (earlier.is_none() || !path.exists()) {
             crate::nano::write(&path)?;
         }
-        let file = DinoFile::open(&path)?;
-        for note in file.notes() {
-            eprintln!("note: {note}");
-        }
-        let size = plan::size(asked, file.config().patch_size)?;
+        let encoder = EncoderFile::open(&path, None, device)?;
+        let size = plan::size(asked, encoder.spec().patch_size)?;
         let data = Data::prepare(&self.out, asked, size, earlier.is_some())?;
         let [train, test] = data.counts;
         let classes = data.classes.len();
         eprintln!("{train} pictures to train on, {test} to judge by, of {classes} classes");
         interrupt.check()?;
-        let copy_encoder = is_ours(file.origin());
         Ok(Setup {
             data,
-            encoder: file.load(device)?,
-            encoder_path: path,
-            copy_encoder,
+            encoder,
             device: device.clone(),
             interrupt,
         })
@@ -183,9 +176,9 @@ impl Demo {
         let ours = asked.data.is_none() && asked.encoder.is_none();
         let tiny = asked.scale == Scale::Tiny;
         let minutes = asked.minutes.or((!ours && !tiny).then_some(MINUTES));
-        let fingerprint = encoder_fingerprint(&setup.encoder)?;
         let classes = setup.data.classes.clone();
-        let mut plan = Plan::new(asked, setup.encoder.config(), fingerprint, classes)?;
+        let fingerprint = setup.encoder.fingerprint().to_string();
+        let mut plan = Plan::new(asked, &setup.encoder.spec(), fingerprint, classes)?;
         if let Some(minutes) = minutes {
             let spent = begun.elapsed().as_secs_f64();
             plan = pace::fill(plan, setup, &self.out, minutes, spent)?;
@@ -198,13 +191,13 @@ impl Demo {
 /// Whether what is there is what the plan was made for.
 fn check(plan: &Plan, setup: &Setup, out: &Path) -> Result<()> {
     let out = out.display();
-    let found = encoder_fingerprint(&setup.encoder)?;
+    let found = setup.encoder.fingerprint();
     if found != plan.encoder {
         bail!(
             "{} is not the encoder that {out} was begun with (fingerprint {}..., expected {}...); put that \
              file back, or name another folder with --out",
-            setup.encoder_path.display(),
-            found.get(..12).unwrap_or(&found),
+            setup.encoder.path().display(),
+            found.get(..12).unwrap_or(found),
             plan.encoder.get(..12).unwrap_or(&plan.encoder)
         );
     }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
-use svg_dino::DinoConfig;
 use svg_image::write_atomically;
+use svg_roles::EncoderSpec;
 use svg_train::autoencoder::{AutoencoderTraining, spread};
 use svg_train::flow::FlowTraining;
 
@@ -118,7 +118,7 @@ impl Plan {
     /// If the decoder cannot be made for the encoder's patches, or pictures are no whole number of them.
     pub fn new(
         asked: Asked,
-        encoder: &DinoConfig,
+        encoder: &EncoderSpec,
         fingerprint: String,
         classes: Vec<String>,
     ) -> Result<Self> {
@@ -262,7 +262,7 @@ pub fn size(asked: &Asked, patch: usize) -> Result<u32> {
 }
 
 /// Gives the networks of a first stage the shape of an encoder and its pictures.
-fn fit(training: &mut AutoencoderTraining, encoder: &DinoConfig, size: u32) -> Result<()> {
+fn fit(training: &mut AutoencoderTraining, encoder: &EncoderSpec, size: u32) -> Result<()> {
     let patch = encoder.patch_size;
     if !patch.is_power_of_two() {
         bail!(
@@ -278,7 +278,7 @@ fn fit(training: &mut AutoencoderTraining, encoder: &DinoConfig, size: u32) -> R
     decoder.width_multipliers.resize(levels, last);
     decoder.resolution = size as usize;
     decoder.attention_resolutions = vec![size as usize / patch];
-    let mut channels = encoder.d_model;
+    let mut channels = encoder.channels;
     if let Some(residual) = &mut networks.residual {
         residual.image_size = size as usize;
         residual.patch_size = patch;
@@ -326,13 +326,21 @@ mod tests {
         (0..10).map(|class| class.to_string()).collect()
     }
 
-    fn plan(encoder: &DinoConfig) -> Plan {
+    fn encoder(channels: usize, patch_size: usize) -> EncoderSpec {
+        EncoderSpec {
+            name: "an encoder".to_string(),
+            channels,
+            patch_size,
+        }
+    }
+
+    fn plan(encoder: &EncoderSpec) -> Plan {
         Plan::new(asked(), encoder, "1".to_string(), classes()).unwrap()
     }
 
     #[test]
     fn the_presets_fit_the_embedded_encoder_as_they_are() {
-        let plan = plan(&DinoConfig::new(128, 6, 4, 512).with_patch_size(8));
+        let plan = plan(&encoder(128, 8));
         assert_eq!(plan.autoencoder, AutoencoderTraining::demo());
         assert_eq!(plan.flow.sit, FlowTraining::demo().sit);
         assert_eq!((plan.size, plan.grid()), (32, 4));
@@ -340,7 +348,7 @@ mod tests {
 
     #[test]
     fn an_encoder_of_large_patches_gets_large_pictures_and_a_deeper_decoder() {
-        let encoder = DinoConfig::new(384, 12, 6, 1536);
+        let encoder = encoder(384, 16);
         let asked = Asked {
             encoder: Some("encoder.pth".into()),
             ..asked()
@@ -354,7 +362,7 @@ mod tests {
 
     #[test]
     fn patches_that_doubling_does_not_reach_are_refused() {
-        let encoder = DinoConfig::new(384, 12, 6, 1536).with_patch_size(14);
+        let encoder = encoder(384, 14);
         let error = Plan::new(asked(), &encoder, String::new(), classes()).unwrap_err();
         assert!(
             error.to_string().contains("enlarges by doubling"),
@@ -365,7 +373,7 @@ mod tests {
     #[test]
     fn a_plan_is_read_as_it_was_written_and_by_its_own_arguments_only() {
         let place = tempfile::tempdir().unwrap();
-        let plan = plan(&DinoConfig::new(128, 6, 4, 512).with_patch_size(8)).with_steps(7, 11);
+        let plan = plan(&encoder(128, 8)).with_steps(7, 11);
         assert_eq!((plan.autoencoder.steps, plan.flow.steps), (7, 11));
         assert_eq!(Plan::read(place.path(), &plan.asked).unwrap(), None);
         plan.write(place.path()).unwrap();

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use svg_flow::{Guidance, Progress};
 use svg_image::{DecodeOptions, Images, RgbImage, Signed, grid, read_image, save_png};
-use svg_model::{Bundle, Sampling};
+use svg_model::{Bundle, Registry, Sampling};
+use svg_roles::Condition;
 
 use super::plan::Plan;
 use super::stages::Setup;
@@ -40,7 +41,8 @@ pub fn comparison(out: &Path) -> PathBuf {
 pub fn make(plan: &Plan, setup: &Setup, bundle: &Bundle, out: &Path, title: &str) -> Result<()> {
     let missing = missing(plan, out);
     if !missing.is_empty() {
-        let generator = bundle.generator(Some(&setup.encoder_path), &setup.device)?;
+        let registry = Registry::standard();
+        let generator = registry.generator(bundle, &setup.options(), &setup.device)?;
         let each = plan.samples.each;
         let evaluations = missing.iter().map(|(steps, _)| (steps * each) as u64);
         let bar = evaluation_bar(evaluations.sum(), title);
@@ -55,7 +57,8 @@ pub fn make(plan: &Plan, setup: &Setup, bundle: &Bundle, out: &Path, title: &str
                     false => ControlFlow::Continue(()),
                 }
             };
-            let made = generator.latents(noise, &labels, &numbers, &sampling, &mut watch)?;
+            let classes = Condition::classes(&labels, &setup.device);
+            let made = generator.latents(noise, &classes, &numbers, &sampling, &mut watch)?;
             if !made.finished {
                 return Err(Interrupted.into());
             }

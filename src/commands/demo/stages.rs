@@ -5,26 +5,24 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use burn::prelude::*;
-use svg_dino::Dino;
 use svg_image::ImageSet;
-use svg_model::{Bundle, LatentAccumulator, LatentSpace, SvgAutoencoder};
-use svg_model::{ModelError, StoredLatentStatistics};
+use svg_model::{
+    Bundle, FLOW, LatentAccumulator, Normalised, OpenOptions, Registry, SPACE, StoredLatentStatistics,
+};
+use svg_roles::{Draw, Geometry, LatentSpace};
 use svg_train::autoencoder::{AutoencoderTraining, Perceptual, RunInputs};
 use svg_train::flow::{FlowInputs, FlowTraining, OnlineLatents};
 use svg_train::run::{Ended, Observer, RunOptions};
 
 use super::data::Data;
 use crate::commands::pictures::{PictureBatch, PictureOptions};
+use crate::encoder::EncoderFile;
 use crate::interrupt::{Interrupt, Interrupted};
 
 /// What all phases work with.
 pub struct Setup {
     pub data: Data,
-    pub encoder: Dino,
-    /// Its file.
-    pub encoder_path: PathBuf,
-    /// Whether its weights are ours, so that a copy may travel with the model.
-    pub copy_encoder: bool,
+    pub encoder: EncoderFile,
     pub device: Device,
     pub interrupt: Interrupt,
 }
@@ -64,9 +62,8 @@ impl Setup {
             data_name: format!("trained on {}", self.data.name),
             validation: Some(Arc::new(ImageSet::open(&self.data.test)?)),
             workers: 0,
-            encoder: self.encoder.clone(),
-            encoder_path: self.encoder_path.clone(),
-            copy_encoder: self.copy_encoder,
+            encoder: self.encoder.encoder.clone(),
+            encoder_part: self.encoder.part.clone(),
             perceptual_name: BLIND.to_string(),
         };
         let blind = Box::new(Blind);
@@ -77,16 +74,12 @@ impl Setup {
 
     /// Gives a bundle the statistics of its features over so many pictures.
     pub fn statistics(&self, bundle: &mut Bundle, limit: usize, what: &str) -> Result<()> {
-        let model = bundle.load(Some(&self.encoder_path), &self.device)?;
-        if !model.encoder.is_ready() {
-            let path = bundle.folder().to_path_buf();
-            return Err(ModelError::NoStatistics { path }.into());
-        }
+        let space = Registry::standard().space(bundle, &self.options(), &self.device)?;
         let mut all = LatentAccumulator::new();
-        let pictures = self.pictures(&self.data.train, limit, &model);
-        let size = pictures.size_for(&model)?;
+        let pictures = self.pictures(&self.data.train, limit, space.geometry());
+        let size = pictures.size_for(space.geometry())?;
         let gather = |batch: PictureBatch| {
-            all.push(model.encoder.features(batch.images));
+            all.push(space.encode(batch.images, Draw::Mode));
             Ok(self.interrupt.check()?)
         };
         let count = pictures.for_each_batch(size, what, &self.device, gather)?;
@@ -105,7 +98,7 @@ impl Setup {
 
     /// The second stage, from wherever it stands.
     pub fn flow(&self, config: FlowTraining, bundle: Bundle, run: Run) -> Result<Bundle> {
-        let space = self.space(&bundle)?;
+        let space: Arc<dyn LatentSpace> = Arc::new(self.space(&bundle)?);
         let online = |paths: &[PathBuf]| {
             let set = Arc::new(ImageSet::open(paths)?);
             let (recipe, space) = (config.data.clone(), space.clone());
@@ -130,26 +123,24 @@ impl Setup {
     }
 
     /// The space of a bundle's latents.
-    pub fn space(&self, bundle: &Bundle) -> Result<SvgAutoencoder<Dino>> {
-        let Some(stored) = bundle.latent_statistics()? else {
-            let path = bundle.folder().to_path_buf();
-            return Err(ModelError::NoLatentStatistics { path }.into());
-        };
-        let model = bundle.load(Some(&self.encoder_path), &self.device)?;
-        Ok(model.with_latent_statistics(stored.statistics))
+    pub fn space(&self, bundle: &Bundle) -> Result<Normalised> {
+        Ok(Registry::standard().latents(bundle, &self.options(), &self.device)?)
     }
 
+    /// How parts of a bundle are opened: with this encoder, wherever the bundle expects it.
+    pub fn options(&self) -> OpenOptions {
+        OpenOptions {
+            encoder: Some(self.encoder.path().clone()),
+            ..OpenOptions::default()
+        }
+    }
+
+
     /// So many pictures of a set, for a loop over them.
-    pub fn pictures(
-        &self,
-        paths: &[PathBuf],
-        limit: usize,
-        model: &SvgAutoencoder<Dino>,
-    ) -> PictureOptions {
-        let patch = self.encoder.config().patch_size;
+    pub fn pictures(&self, paths: &[PathBuf], limit: usize, geometry: Geometry) -> PictureOptions {
         PictureOptions {
             images: paths.to_vec(),
-            size: Some((model.grid().rows * patch) as u32),
+            size: Some(geometry.image[0] as u32),
             batch: 50,
             limit: Some(limit),
             strict: false,
@@ -160,10 +151,8 @@ impl Setup {
 /// The bundle in a run's folder, if the training has reached its last step.
 pub fn finished(run: &Path, steps: u64) -> Option<Bundle> {
     let bundle = Bundle::open(&run.join("bundle")).ok()?;
-    let manifest = bundle.manifest();
-    let flow = manifest.flow.as_ref();
-    let provenance = flow.map_or(&manifest.provenance, |flow| &flow.provenance);
-    (provenance.steps == Some(steps)).then_some(bundle)
+    let part = bundle.find(FLOW).or_else(|| bundle.find(SPACE))?;
+    (part.provenance.steps == Some(steps)).then_some(bundle)
 }
 
 /// A copy of a bundle under another name, unless it is there already.

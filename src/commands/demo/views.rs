@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use burn::prelude::*;
 use burn::tensor::module::adaptive_avg_pool2d;
-use svg_dino::Dino;
 use svg_image::{Filter, Images, RgbImage, Signed, resize};
-use svg_model::SvgAutoencoder;
+use svg_model::Normalised;
+use svg_roles::{Draw, LatentSpace};
 
 use super::stages::Setup;
 use crate::commands::pictures::PictureBatch;
@@ -36,35 +36,27 @@ impl Views {
     /// Those of so many pictures of a set, evenly spread. `space` has its latent statistics.
     pub fn gather(
         setup: &Setup,
-        space: &SvgAutoencoder<Dino>,
+        space: &Normalised,
         paths: &[PathBuf],
         limit: usize,
         what: &str,
     ) -> Result<Self> {
-        let statistics = space.latent_statistics();
-        let statistics = statistics.context("the latents have no statistics")?;
+        let spec = setup.encoder.spec();
         let [mut pixels, mut class_token, mut patches, mut latents] = [const { Vec::new() }; 4];
         let mut labels = Vec::new();
-        let (channels, patch) = {
-            let config = setup.encoder.config();
-            (config.d_model, config.patch_size)
-        };
-        let pictures = setup.pictures(paths, limit, space);
-        let size = pictures.size_for(space)?;
+        let pictures = setup.pictures(paths, limit, space.geometry());
+        let size = pictures.size_for(space.geometry())?;
         pictures.for_each_batch(size, what, &setup.device, |batch: PictureBatch| {
             setup.interrupt.check()?;
             for name in &batch.names {
                 labels.push(label(name, &setup.data.classes)?);
             }
             pixels.push(small(&batch.crops, &setup.device));
-            let residual = space.encoder.residual.as_ref();
-            let residual = residual.map(|residual| residual.forward(batch.images.clone()));
-            let said = setup.encoder.forward(batch.images);
-            class_token.push(said.cls);
-            let features = space.encoder.joined(said.patches, residual); // [batch, tokens, channels]
-            let grid = [size as usize / patch; 2];
-            patches.push(side_by_side(features.clone().narrow(2, 0, channels), grid));
-            latents.push(side_by_side(statistics.normalise(features), grid));
+            let tokens = setup.encoder.encoder.tokens(batch.images.clone());
+            class_token.push(tokens.summary.context("the encoder has no class token")?);
+            let grid = [size as usize / spec.patch_size; 2];
+            patches.push(side_by_side(tokens.patches, grid));
+            latents.push(side_by_side(space.encode(batch.images, Draw::Mode), grid));
             Ok(())
         })?;
         Ok(Self {

@@ -5,13 +5,13 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use burn::prelude::*;
 use clap::ValueEnum;
-use svg_dino::Dino;
-use svg_model::{FeatureEncoder, LatentStatistics, SvgAutoencoder, encoder_fingerprint};
+use svg_model::{LatentStatistics, Registry};
+use svg_roles::Draw;
 
 use super::Probe;
 use crate::commands::bundle::BundleOptions;
 use crate::commands::checks::check_size;
-use crate::commands::open_weights;
+use crate::encoder::EncoderFile;
 
 /// Side of crops for an encoder, where nothing else says it.
 const USUAL: u32 = 256;
@@ -87,27 +87,22 @@ impl Source {
     }
 
     fn of_weights(probe: &Probe, path: &Path, device: &Device, all: &mut Vec<Self>) -> Result<()> {
-        let file = open_weights(path, probe.model.as_deref())?;
-        for note in file.notes() {
-            eprintln!("note: {note}");
-        }
+        let file = EncoderFile::open(path, probe.model.as_deref(), device)?;
         let size = probe.size.unwrap_or(USUAL);
-        check_size(size, file.config().patch_size)?;
-        let dino = file.load(device)?;
-        let fingerprint = encoder_fingerprint(&dino)?;
+        check_size(size, file.spec().patch_size)?;
         all.extend(probe.pool.iter().map(|&pool| {
-            let dino = dino.clone();
+            let encoder = file.encoder.clone();
             Self {
                 name: short(path),
                 path: Some(path.display().to_string()),
                 pool: Some(pool),
                 size,
-                fingerprint: Some(fingerprint.clone()),
+                fingerprint: Some(file.fingerprint().to_string()),
                 encode: Box::new(move |images| {
-                    let output = dino.forward(images);
-                    match pool {
-                        Pool::Cls => output.cls,
-                        _ => pooled(output.patches, pool),
+                    let tokens = encoder.tokens(images);
+                    match (pool, tokens.summary) {
+                        (Pool::Cls, Some(class)) => class,
+                        _ => pooled(tokens.patches, pool),
                     }
                 }),
             }
@@ -141,18 +136,25 @@ impl Source {
                 Some(stored.with_context(advice)?.statistics)
             }
         };
-        let model = options.load(None, device)?;
-        if probe.of.contains(&Of::Residual) && model.encoder.residual.is_none() {
+        let space = options.space(&bundle, None, device)?;
+        let geometry = space.geometry();
+        let parts = probe.of.iter().any(|of| matches!(of, Of::Semantic | Of::Residual));
+        let semantic = match parts {
+            false => geometry.channels,
+            true => {
+                let registry = Registry::standard();
+                registry.encoder(&bundle, &options.options(), device)?.spec().channels
+            }
+        };
+        if probe.of.contains(&Of::Residual) && semantic == geometry.channels {
             let path = path.display();
             bail!("--of residual: {path} has no residual encoder; take --of features");
         }
-        let patch = model.encoder.semantic.patch_size();
-        let grid = bundle.grid();
-        let size = probe.size.unwrap_or((grid.rows * patch) as u32);
-        check_size(size, patch)?;
+        let size = probe.size.unwrap_or(geometry.image[0] as u32);
+        check_size(size, geometry.patch()[0])?;
         for &of in &probe.of {
             all.extend(probe.pool.iter().map(|&pool| {
-                let (model, latents) = (model.clone(), latents.clone());
+                let (space, latents) = (space.clone(), latents.clone());
                 Self {
                     name: format!("{} {}", short(path), word(of)),
                     path: Some(path.display().to_string()),
@@ -160,7 +162,8 @@ impl Source {
                     size,
                     fingerprint: Some(bundle.features_fingerprint()),
                     encode: Box::new(move |images| {
-                        pooled(taken(&model, latents.as_ref(), of, images), pool)
+                        let features = space.encode(images, Draw::Mode);
+                        pooled(taken(features, latents.as_ref(), of, semantic), pool)
                     }),
                 }
             }));
@@ -176,13 +179,12 @@ impl Source {
 
 /// Tokens of one kind.
 fn taken(
-    model: &SvgAutoencoder<Dino>,
+    features: Tensor<3>,
     latents: Option<&LatentStatistics>,
     of: Of,
-    images: Tensor<4>,
+    semantic: usize,
 ) -> Tensor<3> {
-    let features = model.encoder.features(images);
-    let ([_, _, channels], semantic) = (features.dims(), model.encoder.semantic.channels());
+    let [_, _, channels] = features.dims();
     match (of, latents) {
         (Of::Latents, Some(statistics)) => statistics.normalise(features),
         (Of::Latents | Of::Features, _) => features,

@@ -7,16 +7,16 @@ use std::sync::Arc;
 use anyhow::Result;
 use burn::prelude::*;
 use clap::Args;
-use svg_dino::{Dino, DinoFile};
 use svg_eval::Lpips;
 use svg_image::ImageSet;
+use svg_roles::Encoder;
 use svg_train::autoencoder::{FeatureDistance, Perceptual, RunInputs, train};
 
 use super::document::configuration;
 use super::options::{TrainingOptions, names};
 use super::watch::{Watch, report};
-use crate::commands::origin::is_ours;
 use crate::device::DeviceOptions;
+use crate::encoder::EncoderFile;
 
 /// Train the residual encoder and the decoder on a frozen encoder
 ///
@@ -71,13 +71,8 @@ impl TrainAutoencoder {
             false => Some(Arc::new(ImageSet::open(&self.validation)?)),
         };
         let device = device.open_f32()?;
-        let file = DinoFile::open(&self.encoder)?;
-        for note in file.notes() {
-            eprintln!("note: {note}");
-        }
-        let copy_encoder = is_ours(file.origin());
-        let encoder = file.load(&device)?;
-        let (perceptual, perceptual_name) = self.perceptual(&encoder, &device)?;
+        let encoder = EncoderFile::open(&self.encoder, None, &device)?;
+        let (perceptual, perceptual_name) = self.perceptual(&*encoder.encoder, &device)?;
         eprintln!(
             "{} pictures; perceptual loss: {perceptual_name}",
             data.len()
@@ -88,9 +83,8 @@ impl TrainAutoencoder {
             data_name: format!("trained on {}", names(&self.data)),
             validation,
             workers: self.options.workers,
-            encoder,
-            encoder_path: file.path().to_path_buf(),
-            copy_encoder,
+            encoder: encoder.encoder,
+            encoder_part: encoder.part,
             perceptual_name,
         };
         let mut watch = Watch::new()?;
@@ -99,7 +93,7 @@ impl TrainAutoencoder {
         report(ended?)
     }
 
-    fn perceptual(&self, encoder: &Dino, device: &Device) -> Result<(Box<dyn Perceptual>, String)> {
+    fn perceptual(&self, encoder: &dyn Encoder, device: &Device) -> Result<(Box<dyn Perceptual>, String)> {
         Ok(match &self.vgg {
             Some(path) => {
                 let lpips = Lpips::open(path, device)?;

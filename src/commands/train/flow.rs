@@ -7,9 +7,9 @@ use std::sync::Arc;
 use anyhow::Result;
 use burn::prelude::*;
 use clap::Args;
-use svg_dino::Dino;
 use svg_image::ImageSet;
-use svg_model::{Bundle, LatentSpace, ModelError, StoredLatentStatistics, SvgAutoencoder};
+use svg_model::{Bundle, Normalised, Registry, StoredLatentStatistics};
+use svg_roles::LatentSpace;
 use svg_train::cache::LatentCache;
 use svg_train::flow::{FlowInputs, FlowTraining, LatentSource, OnlineLatents, train};
 
@@ -71,15 +71,15 @@ impl TrainFlow {
         let bundle = self.bundle.open()?;
         let Some(statistics) = bundle.latent_statistics()? else {
             let path = self.bundle.bundle.clone();
-            return Err(ModelError::NoLatentStatistics { path }.into());
+            return Err(svg_model::ModelError::NoLatentStatistics { path }.into());
         };
-        let space = self.bundle.load(None, &device)?;
-        let space = space.with_latent_statistics(statistics.statistics.clone());
+        let features = Registry::standard().space(&bundle, &self.bundle.options(), &device)?;
+        let space = Arc::new(Normalised::new(features, statistics.statistics.clone())?);
         let place = Place {
             config: &config,
             bundle: &bundle,
             statistics: &statistics,
-            space: &space,
+            space: space.clone(),
             workers: self.options.workers,
             device: &device,
         };
@@ -118,7 +118,7 @@ struct Place<'a> {
     config: &'a FlowTraining,
     bundle: &'a Bundle,
     statistics: &'a StoredLatentStatistics,
-    space: &'a SvgAutoencoder<Dino>,
+    space: Arc<dyn LatentSpace>,
     workers: usize,
     device: &'a Device,
 }
@@ -134,7 +134,7 @@ impl Place<'_> {
     fn cached(&self, folder: &std::path::Path) -> Result<Box<dyn LatentSource>> {
         let cache = LatentCache::open(folder)?;
         cache.check_features(&self.bundle.features_fingerprint())?;
-        cache.check_grid(self.space.grid())?;
+        cache.check_geometry(self.space.geometry())?;
         let latents = cache.latents(self.statistics.clone(), self.device)?;
         Ok(Box::new(latents))
     }

@@ -90,6 +90,16 @@ impl Bundle {
         }
     }
 
+    /// The sizes of the flow, without opening it.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::NoFlow`] if there is none, [`ModelError::Manifest`] if it does not say.
+    pub fn flow_spec(&self) -> Result<VelocitySpec, ModelError> {
+        let spec = self.part(FLOW)?.velocity;
+        spec.ok_or_else(|| self.unusable(FLOW, "it says no sizes"))
+    }
+
     /// The part that a flow becomes, which says to which features and statistics it belongs.
     ///
     /// # Errors
@@ -103,6 +113,7 @@ impl Bundle {
         let features = ("features".to_string(), self.features_fingerprint());
         let statistics = statistics.map(|hash| ("statistics".to_string(), hash));
         new.part.belongs_to = [features].into_iter().chain(statistics).collect();
+        new.part.velocity = Some(flow.spec);
         new.part.classes = flow.classes;
         new.part.provenance = flow.provenance;
         let metadata = [("format".to_string(), "pt".to_string())];

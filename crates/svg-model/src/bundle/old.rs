@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use svg_roles::VelocitySpec;
 
 use super::manifest::Manifest;
 use super::part::{ENCODER, FLOW, FileEntry, LATENTS, NewFile, Part, Provenance, SPACE};
@@ -103,11 +104,22 @@ pub(super) fn read(text: &str) -> Result<Manifest, String> {
         parts.insert(LATENTS.to_string(), part);
     }
     if let Some(flow) = flow {
+        let number = |name: &str| {
+            let value = flow.config.get(name).and_then(Value::as_u64);
+            let value = value.and_then(|value| usize::try_from(value).ok());
+            value.ok_or_else(|| format!("flow.config.{name} is missing"))
+        };
+        let velocity = VelocitySpec {
+            grid: [number("rows")?, number("columns")?],
+            channels: number("in_channels")?,
+            classes: number("n_classes")?,
+        };
         let features = ("features".to_string(), flow.features);
         let statistics = flow.statistics.map(|hash| ("statistics".to_string(), hash));
         let part = Part {
             kind: kinds::SIT.to_string(),
             config: flow.config,
+            velocity: Some(velocity),
             belongs_to: [features].into_iter().chain(statistics).collect(),
             classes: flow.classes,
             provenance: flow.provenance,

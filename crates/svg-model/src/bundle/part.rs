@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use svg_nn::StoredTensor;
-use svg_roles::Geometry;
+use svg_roles::{Geometry, VelocitySpec};
 
 /// The name of the frozen encoder's part.
 pub const ENCODER: &str = "encoder";
@@ -42,6 +42,9 @@ pub struct Part {
     /// Of a space, how its latents lie over an image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub geometry: Option<Geometry>,
+    /// Of a flow, the sizes of its latents and the number of its classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub velocity: Option<VelocitySpec>,
     /// Of a flow, the names of its classes in the order of their labels; empty if they are not known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<String>,

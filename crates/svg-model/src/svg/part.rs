@@ -26,6 +26,7 @@ pub const TRAINING: &str = "training";
 ///
 /// Its weights are seldom ours to copy: they are referred to by a path and a fingerprint, unless `copy`
 /// holds them.
+#[derive(Clone, Debug)]
 pub struct NewEncoder {
     /// What opens it: a key of the [`Registry`](crate::Registry).
     pub kind: String,

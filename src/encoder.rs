@@ -1,0 +1,87 @@
+//! Encoders from weight files, as a role and as a part of a bundle.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use burn::prelude::*;
+use svg_dino::{DinoConfig, DinoError, DinoFile, Layout};
+use svg_model::{NewEncoder, kinds};
+use svg_roles::{Encoder, EncoderSpec};
+
+use crate::commands::origin::is_ours;
+
+/// An encoder that was read from a file.
+#[derive(Clone)]
+pub struct EncoderFile {
+    /// The encoder, on the device.
+    pub encoder: Arc<dyn Encoder>,
+    /// How a bundle refers to it.
+    pub part: NewEncoder,
+}
+
+impl EncoderFile {
+    /// Reads the weights at `path`, prints what is worth knowing about them, and puts them on `device`.
+    ///
+    /// # Errors
+    ///
+    /// As [`open_weights`], and whatever loading brings.
+    pub fn open(path: &Path, model: Option<&str>, device: &Device) -> Result<Self> {
+        let file = open_weights(path, model)?;
+        for note in file.notes() {
+            eprintln!("note: {note}");
+        }
+        let dino = file.load(device)?;
+        // Weights of others are referred to; only our own are copied.
+        let copy = is_ours(file.origin()).then(|| {
+            let metadata = [("format".to_string(), "pt".to_string())].into();
+            (DinoFile::of(&dino).tensors_in(Layout::Official), metadata)
+        });
+        let part = NewEncoder {
+            kind: kinds::DINOV3.to_string(),
+            name: dino.spec().name,
+            config: serde_json::to_value(dino.config())?,
+            fingerprint: dino.fingerprint()?,
+            path: file.path().to_path_buf(),
+            copy,
+        };
+        Ok(Self {
+            encoder: Arc::new(dino),
+            part,
+        })
+    }
+
+    /// The hash of everything that its tokens depend on.
+    pub fn fingerprint(&self) -> &str {
+        &self.part.fingerprint
+    }
+
+    /// The file.
+    pub fn path(&self) -> &PathBuf {
+        &self.part.path
+    }
+
+    /// Sizes and name.
+    pub fn spec(&self) -> EncoderSpec {
+        self.encoder.spec()
+    }
+}
+
+/// Opens the weights of an encoder; `model` names an architecture that the file does not show.
+///
+/// # Errors
+///
+/// If the file cannot be read, its architecture cannot be told, or `model` is unknown.
+pub fn open_weights(path: &Path, model: Option<&str>) -> Result<DinoFile> {
+    let Some(name) = model else {
+        return DinoFile::open(path).map_err(|error| match error {
+            DinoError::Architecture { .. } => anyhow::anyhow!("{error}; or name it with --model"),
+            other => other.into(),
+        });
+    };
+    let config = DinoConfig::preset(name).with_context(|| {
+        let known: Vec<_> = DinoConfig::preset_names().collect();
+        format!("--model {name} is unknown; known are {}", known.join(", "))
+    })?;
+    Ok(DinoFile::open_as(path, config)?)
+}
