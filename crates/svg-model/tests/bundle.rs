@@ -1,20 +1,24 @@
-//! Bundles: what is written is read back, and what does not fit is said.
+//! Bundles: what is written is read back, and what does not fit is an error that names both sides.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use burn::module::{ModuleMapper, Param};
 use burn::prelude::*;
 use svg_decoder::DecoderConfig;
 use svg_dino::{Dino, DinoConfig, DinoFile, Layout, RopePeriods};
 use svg_model::{
-    AUTOENCODER_FILE, Alignment, AutoencoderConfig, Bundle, BundleContents, FlowContents,
-    LatentStatistics, Provenance, StoredLatentStatistics, StoredStatistics, SvgAutoencoder,
-    autoencoder_tensors,
+    Alignment, AutoencoderConfig, Bundle, ENCODER, FLOW, FORMAT, Generator, LatentStatistics,
+    ModelError, NewEncoder, NewFlow, NewPart, NewSpace, OpenOptions, Provenance, Registry, SPACE,
+    StoredLatentStatistics, StoredStatistics, SvgAutoencoder, autoencoder_tensors, kinds, svg,
 };
 use svg_nn::StoredTensor;
 use svg_residual::{Moments, ResidualConfig, ResidualEncoder, Statistics};
+use svg_roles::{Encoder, LatentSpace, VelocitySpec};
 use svg_sit::{SitConfig, checkpoint_tensors};
+
+const AUTOENCODER_FILE: &str = "autoencoder.safetensors";
 
 struct Place {
     folder: tempfile::TempDir,
@@ -64,27 +68,63 @@ impl Place {
         AutoencoderConfig::new(decoder).with_residual(Some(residual))
     }
 
-    fn write(&self, copy_encoder: bool) -> (Bundle, SvgAutoencoder<Dino>) {
-        let config = Self::config();
-        let mut model = config.init(self.encoder(), &self.device);
-        model.encoder = model.encoder.with_statistics(statistics(0.5).statistics);
-        let contents = BundleContents {
-            tensors: &autoencoder_tensors(model.encoder.residual.as_ref(), &model.decoder),
-            config,
+    /// The parts of a model with these networks.
+    fn parts(
+        &self,
+        residual: Option<&ResidualEncoder>,
+        decoder: &svg_decoder::Decoder,
+        copy_encoder: bool,
+    ) -> [(&'static str, NewPart); 2] {
+        let dino = self.encoder();
+        let space = NewSpace {
+            tensors: autoencoder_tensors(residual, decoder),
+            config: Self::config(),
             statistics: Some(statistics(0.5)),
-            rest: &[],
-            encoder: &self.encoder(),
-            encoder_path: &self.path("encoder.safetensors"),
-            copy_encoder,
+            rest: vec![],
             provenance: Provenance::default(),
         };
-        let bundle = Bundle::create(&self.path("bundle"), contents, true).unwrap();
+        let encoder = NewEncoder {
+            kind: kinds::DINOV3.to_string(),
+            name: dino.spec().name,
+            config: serde_json::to_value(dino.config()).unwrap(),
+            fingerprint: dino.fingerprint().unwrap(),
+            path: self.path("encoder.safetensors"),
+            copy: copy_encoder.then(|| {
+                let tensors = DinoFile::of(&dino).tensors_in(Layout::Official);
+                (tensors, Default::default())
+            }),
+        };
+        let space = space.into_part(&encoder.fingerprint, 16, 4).unwrap();
+        [(ENCODER, encoder.into_part().unwrap()), (SPACE, space)]
+    }
+
+    fn write(&self, copy_encoder: bool) -> (Bundle, SvgAutoencoder) {
+        let mut model = Self::config().init(Arc::new(self.encoder()), &self.device);
+        model.encoder = model.encoder.with_statistics(statistics(0.5).statistics);
+        let parts = self.parts(model.encoder.residual.as_ref(), &model.decoder, copy_encoder);
+        let bundle = Bundle::create(&self.path("bundle"), parts, true).unwrap();
         (bundle, model)
+    }
+
+    fn load(&self, bundle: &Bundle, encoder: Option<&Path>) -> Result<SvgAutoencoder, ModelError> {
+        let (registry, options) = (Registry::standard(), options(encoder));
+        svg::autoencoder(&registry.opening(bundle, &options, &self.device))
+    }
+
+    fn generator(&self, bundle: &Bundle) -> Result<Generator, ModelError> {
+        Registry::standard().generator(bundle, &OpenOptions::default(), &self.device)
     }
 
     fn images(&self) -> Tensor<4> {
         let wave = Tensor::<1, Int>::arange(0..2 * 3 * 64, &self.device).float();
         (wave * 0.37).sin().reshape([2, 3, 8, 8])
+    }
+}
+
+fn options(encoder: Option<&Path>) -> OpenOptions {
+    OpenOptions {
+        encoder: encoder.map(Path::to_path_buf),
+        ..OpenOptions::default()
     }
 }
 
@@ -108,7 +148,7 @@ fn statistics(mean: f64) -> StoredStatistics {
     }
 }
 
-fn message<T>(result: Result<T, svg_model::ModelError>) -> String {
+fn message<T>(result: Result<T, ModelError>) -> String {
     match result {
         Err(error) => error.to_string(),
         Ok(_) => panic!("it was accepted"),
@@ -120,7 +160,7 @@ fn a_bundle_gives_the_model_back_to_the_bit() {
     let place = Place::new();
     for copy_encoder in [false, true] {
         let (bundle, model) = place.write(copy_encoder);
-        let loaded = bundle.load(None, &place.device).unwrap();
+        let loaded = place.load(&bundle, None).unwrap();
         let expected = model.reconstruct(place.images()).into_data();
         let found = loaded.reconstruct(place.images()).into_data();
         found.assert_eq(&expected, true);
@@ -171,7 +211,7 @@ fn another_encoder_is_refused_and_a_moved_one_is_asked_for() {
     let place = Place::new();
     let (bundle, _) = place.write(false);
     let other = place.save_encoder("other.safetensors", 2);
-    let refused = message(bundle.load(Some(&other), &place.device));
+    let refused = message(place.load(&bundle, Some(&other)));
     assert!(
         refused.contains("not the encoder that this model was trained with"),
         "{refused}"
@@ -179,16 +219,16 @@ fn another_encoder_is_refused_and_a_moved_one_is_asked_for() {
 
     let moved = place.path("moved.safetensors");
     fs::rename(place.path("encoder.safetensors"), &moved).unwrap();
-    let asked = message(bundle.load(None, &place.device));
+    let asked = message(place.load(&bundle, None));
     assert!(asked.contains("--encoder FILE"), "{asked}");
-    bundle.load(Some(&moved), &place.device).unwrap();
+    place.load(&bundle, Some(&moved)).unwrap();
 
     let larger = DinoConfig::new(32, 1, 2, 32).with_patch_size(4);
     let larger = DinoFile::of(&larger.init(&place.device));
     let larger = larger
         .save(Layout::Official, &place.path("larger.safetensors"))
         .unwrap();
-    let refused = message(bundle.load(Some(&larger), &place.device));
+    let refused = message(place.load(&bundle, Some(&larger)));
     assert!(refused.contains("1 layers, 32 channels"), "{refused}");
 }
 
@@ -196,13 +236,14 @@ fn another_encoder_is_refused_and_a_moved_one_is_asked_for() {
 fn statistics_can_be_given_later_and_take_the_old_ones_place() {
     let place = Place::new();
     let (mut bundle, _) = place.write(false);
-    bundle.set_statistics(&statistics(-2.0)).unwrap();
+    svg::set_alignment_statistics(&mut bundle, &statistics(-2.0)).unwrap();
     let bundle = Bundle::open(bundle.folder()).unwrap();
-    assert_eq!(bundle.statistics().unwrap(), Some(statistics(-2.0)));
+    let stored = svg::alignment_statistics(&bundle).unwrap();
+    assert_eq!(stored, Some(statistics(-2.0)));
     let files = fs::read_dir(bundle.folder()).unwrap().count();
     assert_eq!(
         files,
-        bundle.manifest().files.len() + 1,
+        bundle.manifest().files().count() + 1,
         "the old file is gone"
     );
 }
@@ -214,8 +255,8 @@ fn a_manifest_of_another_version_or_with_a_typo_is_refused() {
     let path = bundle.folder().join("manifest.json");
     let text = fs::read_to_string(&path).unwrap();
     for (from, to, expected) in [
-        ("\"format\": 2", "\"format\": 3", "format 3 is not known"),
-        ("\"d_ff\"", "\"d_fff\": 1, \"d_ff\"", "d_fff"),
+        ("\"format\": 3", "\"format\": 4", "format 4 is not known"),
+        ("\"geometry\"", "\"geometri\"", "geometri"),
         (
             "autoencoder.safetensors",
             "../autoencoder.safetensors",
@@ -226,28 +267,47 @@ fn a_manifest_of_another_version_or_with_a_typo_is_refused() {
         let refused = message(Bundle::open(bundle.folder()));
         assert!(refused.contains(expected), "{refused}");
     }
+    // What only the kind of a part knows is checked when it is opened.
+    fs::write(&path, text.replacen("\"d_ff\"", "\"d_fff\": 1, \"d_ff\"", 1)).unwrap();
+    let bundle = Bundle::open(bundle.folder()).unwrap();
+    let refused = message(place.load(&bundle, None));
+    assert!(refused.contains("part encoder") && refused.contains("d_fff"), "{refused}");
     let empty = tempfile::tempdir().unwrap();
     assert!(message(Bundle::open(empty.path())).contains("not a bundle"));
 }
 
 #[test]
-fn a_bundle_of_the_first_format_opens_and_becomes_one_of_the_second() {
+fn a_manifest_whose_alignment_was_edited_is_refused_when_it_is_opened() {
     let place = Place::new();
     let (bundle, _) = place.write(false);
     let path = bundle.folder().join("manifest.json");
     let text = fs::read_to_string(&path).unwrap();
-    let first = text.replacen("\"format\": 2", "\"format\": 1", 1);
-    let first = first.replacen("  \"flow\": null,\n", "", 1);
-    assert_ne!(first.len(), text.len());
-    fs::write(&path, first).unwrap();
-    let mut old = Bundle::open(bundle.folder()).unwrap();
-    assert_eq!(old.manifest().flow, None);
-    assert_eq!(old.features_fingerprint(), bundle.features_fingerprint());
-    old.set_statistics(&statistics(1.0)).unwrap();
-    assert_eq!(
-        Bundle::open(bundle.folder()).unwrap().manifest().format,
-        svg_model::FORMAT
-    );
+    fs::write(&path, text.replacen("\"frozen\"", "\"batch\"", 1)).unwrap();
+    let bundle = Bundle::open(bundle.folder()).unwrap();
+    let refused = message(place.load(&bundle, None));
+    assert!(refused.contains("was it edited?"), "{refused}");
+}
+
+#[test]
+fn a_part_of_an_unknown_kind_is_named_with_the_version_of_the_program() {
+    let place = Place::new();
+    let (mut bundle, _) = place.write(false);
+    let space = NewPart::new("hyperbolic", &());
+    bundle.set_part(SPACE, space).unwrap();
+    let bundle = Bundle::open(bundle.folder()).unwrap();
+    let opened = Registry::standard().space(&bundle, &OpenOptions::default(), &place.device);
+    let refused = message(opened.map(|_| ()));
+    for expected in ["\"space\"", "\"hyperbolic\"", env!("CARGO_PKG_VERSION"), "opens svg"] {
+        assert!(refused.contains(expected), "{refused}");
+    }
+    // Other parts still open, and a part that no role has is kept.
+    Registry::standard()
+        .encoder(&bundle, &OpenOptions::default(), &place.device)
+        .unwrap();
+    let mut bundle = bundle;
+    bundle.set_part("notes", NewPart::new("prose", &())).unwrap();
+    let copy = bundle.copy_to(&place.path("copy")).unwrap();
+    assert_eq!(copy.find("notes").unwrap().kind, "prose");
 }
 
 fn latents(bundle: &Bundle, mean: f64) -> StoredLatentStatistics {
@@ -266,18 +326,28 @@ fn flow() -> SitConfig {
     SitConfig::new(24, 2, 2, 16, 1, 2, 32).with_n_classes(2)
 }
 
-fn flow_contents(config: SitConfig, tensors: &[StoredTensor]) -> FlowContents<'_> {
-    FlowContents {
-        tensors,
-        config,
-        classes: ["dark", "light"].map(String::from).into(),
-        provenance: Provenance::default(),
+fn spec(config: &SitConfig) -> VelocitySpec {
+    VelocitySpec {
+        grid: [config.rows, config.columns],
+        channels: config.in_channels,
+        classes: config.n_classes,
     }
 }
 
-fn set_flow(bundle: &mut Bundle, config: SitConfig) -> Result<(), svg_model::ModelError> {
-    let tensors = checkpoint_tensors(&config.init(&Device::default()));
-    bundle.set_flow(flow_contents(config, &tensors))
+fn flow_part(bundle: &Bundle, config: &SitConfig) -> Result<NewPart, ModelError> {
+    bundle.flow_part(NewFlow {
+        kind: kinds::SIT,
+        config,
+        spec: spec(config),
+        tensors: checkpoint_tensors(&config.init(&Device::default())),
+        classes: ["dark", "light"].map(String::from).into(),
+        provenance: Provenance::default(),
+    })
+}
+
+fn set_flow(bundle: &mut Bundle, config: SitConfig) -> Result<(), ModelError> {
+    let part = flow_part(bundle, &config)?;
+    bundle.set_part(FLOW, part)
 }
 
 #[test]
@@ -287,24 +357,15 @@ fn a_copy_is_the_same_bundle_and_takes_the_place_of_bundles_alone() {
     bundle
         .set_latent_statistics(&latents(&bundle, 0.1))
         .unwrap();
-    let tensors = checkpoint_tensors(&flow().init(&place.device));
     let to = place.path("copy");
 
     let plain = bundle.copy_to(&to).unwrap();
     assert_eq!(plain.manifest(), bundle.manifest());
     assert_eq!(plain.folder(), to);
-    let flowing = bundle
-        .copy_with_flow(&to, flow_contents(flow(), &tensors))
-        .unwrap();
-    flowing.generator(None, &place.device).unwrap();
-    assert!(bundle.manifest().flow.is_none());
-    // A flow that does not fit leaves the copy that was there.
-    let wide = SitConfig {
-        columns: 3,
-        ..flow()
-    };
-    message(bundle.copy_with_flow(&to, flow_contents(wide, &tensors)));
-    assert_eq!(Bundle::open(&to).unwrap().manifest(), flowing.manifest());
+    let part = flow_part(&bundle, &flow()).unwrap();
+    let flowing = bundle.copy_with(&to, FLOW, part).unwrap();
+    place.generator(&flowing).unwrap();
+    assert!(bundle.find(FLOW).is_none());
 
     fs::remove_file(svg_model::Manifest::path(&to)).unwrap();
     let refused = message(bundle.copy_to(&to));
@@ -320,10 +381,10 @@ fn a_copy_is_the_same_bundle_and_takes_the_place_of_bundles_alone() {
 fn a_flow_and_its_statistics_come_back_and_take_the_old_ones_place() {
     let place = Place::new();
     let (mut bundle, _) = place.write(false);
-    let refused = message(bundle.generator(None, &place.device));
+    let refused = message(place.generator(&bundle));
     assert!(refused.contains("svg train flow --bundle"), "{refused}");
     set_flow(&mut bundle, flow()).unwrap();
-    let refused = message(bundle.generator(None, &place.device));
+    let refused = message(place.generator(&bundle));
     assert!(refused.contains("svg stats --bundle"), "{refused}");
     for mean in [0.1, 0.2] {
         let stored = latents(&bundle, mean);
@@ -333,18 +394,23 @@ fn a_flow_and_its_statistics_come_back_and_take_the_old_ones_place() {
         assert_eq!(bundle.latent_statistics().unwrap(), Some(stored));
     }
     let files = fs::read_dir(bundle.folder()).unwrap().count();
-    assert_eq!(files, bundle.manifest().files.len() + 1);
-    let names: Vec<_> = bundle.manifest().files.keys().collect();
+    assert_eq!(files, bundle.manifest().files().count() + 1);
+    let names: Vec<_> = bundle.manifest().files().collect();
     assert_eq!(names.len(), 4, "{names:?}");
-    let generator = bundle.generator(None, &place.device).unwrap();
-    assert_eq!(*generator.flow.config(), flow());
+    let generator = place.generator(&bundle).unwrap();
+    assert_eq!(generator.flow.spec(), spec(&flow()));
     let latents = generator.noise(0, &[0, 1]);
-    let latent_space = generator.space.latent_statistics().unwrap();
-    let features = latent_space.denormalise(latents.narrow(0, 0, 1));
-    let expected = generator.space.decoder.forward(features, [2, 2]);
+    let statistics = latents_of(&bundle);
+    let features = statistics.denormalise(latents.narrow(0, 0, 1));
+    let space = Registry::standard().space(&bundle, &OpenOptions::default(), &place.device);
+    let expected = space.unwrap().decode(features, [2, 2]);
     let images = generator.images(generator.noise(0, &[0, 1]));
     let first = images.narrow(0, 0, 1).into_data();
     first.assert_eq(&expected.into_data(), true);
+}
+
+fn latents_of(bundle: &Bundle) -> LatentStatistics {
+    bundle.latent_statistics().unwrap().unwrap().statistics
 }
 
 #[test]
@@ -358,11 +424,11 @@ fn what_belongs_to_other_features_or_statistics_is_refused_with_both_fingerprint
 
     let other = latents(&bundle, 0.3);
     bundle.set_latent_statistics(&other).unwrap();
-    let refused = message(bundle.generator(None, &place.device));
+    let refused = message(place.generator(&bundle));
     let both = [&old, &other].map(|stored| stored.statistics.fingerprint());
     assert!(both.iter().all(|one| refused.contains(one)), "{refused}");
 
-    bundle.set_statistics(&statistics(-2.0)).unwrap();
+    svg::set_alignment_statistics(&mut bundle, &statistics(-2.0)).unwrap();
     let after = bundle.features_fingerprint();
     assert_ne!(before, after);
     assert_eq!(
@@ -379,7 +445,7 @@ fn what_belongs_to_other_features_or_statistics_is_refused_with_both_fingerprint
     assert!(message(bundle.set_latent_statistics(&old)).contains(&before));
     let new = latents(&bundle, 0.1);
     bundle.set_latent_statistics(&new).unwrap();
-    let refused = message(bundle.generator(None, &place.device));
+    let refused = message(place.generator(&bundle));
     assert!(
         refused.contains("Train or import the flow again"),
         "{refused}"
@@ -419,17 +485,8 @@ fn features_have_a_fingerprint_that_no_decoder_changes() {
     let (bundle, model) = place.write(false);
     let decoder = Place::config().decoder.init(&place.device);
     let write = |name: &str, residual: Option<&ResidualEncoder>| {
-        let contents = BundleContents {
-            config: Place::config(),
-            tensors: &autoencoder_tensors(residual, &decoder),
-            statistics: Some(statistics(0.5)),
-            rest: &[],
-            encoder: &place.encoder(),
-            encoder_path: &place.path("encoder.safetensors"),
-            copy_encoder: false,
-            provenance: Provenance::default(),
-        };
-        let written = Bundle::create(&place.path(name), contents, false);
+        let parts = place.parts(residual, &decoder, false);
+        let written = Bundle::create(&place.path(name), parts, false);
         written.unwrap().features_fingerprint()
     };
     let fingerprint = bundle.features_fingerprint();
@@ -445,18 +502,8 @@ fn a_folder_with_something_else_in_it_is_not_replaced() {
     let place = Place::new();
     fs::create_dir(place.path("bundle")).unwrap();
     fs::write(place.path("bundle/thesis.tex"), "years").unwrap();
-    let encoder = place.encoder();
-    let contents = BundleContents {
-        config: Place::config(),
-        tensors: &[],
-        statistics: None,
-        rest: &[],
-        encoder: &encoder,
-        encoder_path: &place.path("encoder.safetensors"),
-        copy_encoder: false,
-        provenance: Provenance::default(),
-    };
-    let refused = message(Bundle::create(&place.path("bundle"), contents, true));
+    let space = NewPart::new("anything", &());
+    let refused = message(Bundle::create(&place.path("bundle"), [(SPACE, space)], true));
     assert!(refused.contains("not empty"), "{refused}");
     assert!(place.path("bundle/thesis.tex").exists());
 }
