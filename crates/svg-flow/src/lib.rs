@@ -36,6 +36,7 @@
 //! - [`Counted`]: how many passes a sample costs
 //! - [`TimeShift`], [`times`], [`sde_times`]: grids; any slice of times will do
 //! - [`Solver`]: [`Euler`], [`Heun`], [`Midpoint`], [`Rk4`], [`DormandPrince`], [`EulerMaruyama`]
+//! - [`StepSizeController`]: steps as large as a tolerance allows, for embedded pairs
 //! - [`integrate`]: the fold, which can be watched and stopped
 //! - [`linear_path`], [`flow_matching_loss`], [`TimeSampler`]: training
 //! - [`score`], [`velocity_of_score`], [`expected_data`]: other words for a velocity
@@ -58,6 +59,7 @@ mod schedule;
 mod score;
 mod shift;
 mod solver;
+mod step_size;
 
 pub use branches::{Branches, Pair};
 pub use counted::Counted;
@@ -78,3 +80,4 @@ pub use shift::TimeShift;
 pub use solver::{
     Diffusion, DormandPrince, Euler, EulerMaruyama, Heun, LastStep, Midpoint, Rk4, Solver, Step,
 };
+pub use step_size::{Attempt, StepSizeController};

@@ -97,7 +97,7 @@ impl Generator {
         let times = sampling.times()?;
         self.check(&noise, condition, samples)?;
         // One sample at a time where the steps depend on the samples.
-        let together = match solver(sampling, samples).is_adaptive() {
+        let together = match sampling.solver.is_adaptive() {
             true => 1,
             false => samples.len().max(1),
         };

@@ -47,6 +47,13 @@ impl SolverKind {
     }
 }
 
+impl SolverKind {
+    /// Whether the steps depend on the samples, so that a sample is its own only if it is followed alone.
+    pub fn is_adaptive(self) -> bool {
+        self.evaluations().is_none()
+    }
+}
+
 impl fmt::Display for SolverKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = NAMES.iter().find(|(kind, _)| kind == self);

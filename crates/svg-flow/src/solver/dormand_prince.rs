@@ -1,39 +1,20 @@
-//! Steps as large as a tolerance allows.
+//! An embedded pair of orders 5 and 4.
 
 use burn::prelude::*;
 
-use crate::{Solver, Step, VelocityField};
+use crate::step_size::Attempt;
+use crate::{Solver, Step, StepSizeController, VelocityField};
 
 /// The embedded pair of orders 5 and 4 of Dormand and Prince ("A family of embedded Runge-Kutta
 /// formulae", 1980), with steps that adapt to the error.
 ///
-/// Each step of the grid is divided as the tolerance asks; with `[0, 1]` as the grid the solver is
-/// alone. An attempt costs six evaluations, for the seventh is the first of the next one, and each
-/// step of the grid one more.
-///
-/// The error is one number for all samples: the root of the mean over the whole batch of
-/// `(error / (absolute + relative |x|))^2`. Samples share their steps, so a sample depends on its
-/// company within the tolerance. Who wants it independent integrates one at a time. Each attempt
-/// reads that number back from the device.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// Each step of the grid is divided as its [`StepSizeController`] asks; with `[0, 1]` as the grid the
+/// controller chooses all of them. An attempt costs six evaluations, for the seventh is the first of the next
+/// one, and each step of the grid one more.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct DormandPrince {
-    /// The error that is always allowed. Default: 1e-6
-    pub absolute: f64,
-    /// The error that is allowed as a part of the value. Default: 1e-3
-    pub relative: f64,
-    /// Into how many equal parts a step of the grid may be divided. A part of that size is accepted
-    /// whatever its error, so that every field comes to an end. Default: 1000
-    pub most_steps: usize,
-}
-
-impl Default for DormandPrince {
-    fn default() -> Self {
-        Self {
-            absolute: 1e-6,
-            relative: 1e-3,
-            most_steps: 1000,
-        }
-    }
+    /// Chooses the sizes of the steps.
+    pub controller: StepSizeController,
 }
 
 const STAGES: usize = 7;
@@ -64,95 +45,34 @@ const ERROR: [f64; STAGES] = [
 ];
 
 impl Solver for DormandPrince {
-    fn step(&self, field: &dyn VelocityField, mut x: Tensor<3>, step: &Step) -> Tensor<3> {
-        let (span, sign) = (step.size().abs(), step.size().signum());
-        if span == 0.0 {
+    fn step(&self, field: &dyn VelocityField, x: Tensor<3>, step: &Step) -> Tensor<3> {
+        if step.size() == 0.0 {
             return x;
         }
-        let smallest = span / self.most_steps.max(1) as f64;
-        let mut first = field.velocity_at(x.clone(), step.at(step.from));
-        let mut size = self.first_size(&x, &first, span).max(smallest);
-        let mut done = 0.0;
-        let mut rejected = false;
-        while done < span {
-            let ends = size >= span - done;
-            let h = if ends { span - done } else { size };
-            let from = step.from + sign * done;
-            let to = if ends { step.to } else { from + sign * h };
-            let part = Step { from, to, ..*step };
-            let attempt = self.attempt(field, &x, first.clone(), &part);
-            let factor = match attempt.error.is_finite() {
-                true => (0.9 * attempt.error.powf(-0.2)).clamp(0.2, 5.0),
-                false => 0.2,
-            };
-            let accepted = attempt.error <= 1.0 || h <= smallest;
-            if accepted {
-                (x, first) = (attempt.x, attempt.velocity);
-                done = if ends { span } else { done + h };
-            }
-            // A step that follows a refused one does not grow at once.
-            let factor = if rejected { factor.min(1.0) } else { factor };
-            rejected = !accepted;
-            size = (h * factor).max(smallest);
-        }
-        x
-    }
-
-    fn is_adaptive(&self) -> bool {
-        true
+        let first = field.velocity_at(x.clone(), step.at(step.from));
+        let attempt =
+            |x: &Tensor<3>, first: Tensor<3>, part: &Step| attempt(field, x, first, part);
+        self.controller.divide(step, 5, x, first, attempt)
     }
 }
 
-struct Attempt {
-    x: Tensor<3>,
-    velocity: Tensor<3>,
-    error: f64,
-}
-
-impl DormandPrince {
-    /// Hairer, Nørsett and Wanner, "Solving Ordinary Differential Equations I", section II.4: a
-    /// hundredth of the way on which the value would change by itself.
-    fn first_size(&self, x: &Tensor<3>, velocity: &Tensor<3>, span: f64) -> f64 {
-        let size = 0.01 * self.norm(x.clone(), x, x) / self.norm(velocity.clone(), x, x);
-        match size.is_finite() && size > 0.0 {
-            true => size.min(span),
-            false => 0.01 * span,
-        }
+fn attempt(field: &dyn VelocityField, x: &Tensor<3>, first: Tensor<3>, step: &Step) -> Attempt {
+    let h = step.size();
+    let mut slopes = vec![first];
+    let mut end = x.clone();
+    for (row, node) in TABLEAU.iter().zip(&NODES[1..]) {
+        end = x.clone() + weighed(&slopes, row) * h;
+        let t = if *node == 1.0 {
+            step.to
+        } else {
+            step.from + node * h
+        };
+        slopes.push(field.velocity_at(end.clone(), step.at(t)));
     }
-
-    fn attempt(
-        &self,
-        field: &dyn VelocityField,
-        x: &Tensor<3>,
-        first: Tensor<3>,
-        step: &Step,
-    ) -> Attempt {
-        let h = step.size();
-        let mut slopes = vec![first];
-        let mut end = x.clone();
-        for (row, node) in TABLEAU.iter().zip(&NODES[1..]) {
-            end = x.clone() + weighed(&slopes, row) * h;
-            let t = if *node == 1.0 {
-                step.to
-            } else {
-                step.from + node * h
-            };
-            slopes.push(field.velocity_at(end.clone(), step.at(t)));
-        }
-        let error = self.norm(weighed(&slopes, &ERROR) * h, x, &end);
-        Attempt {
-            x: end,
-            velocity: slopes.swap_remove(STAGES - 1),
-            error,
-        }
-    }
-
-    /// Root mean square of `value` in units of what is allowed at `x` and `y`.
-    fn norm(&self, value: Tensor<3>, x: &Tensor<3>, y: &Tensor<3>) -> f64 {
-        let largest = x.clone().abs().max_pair(y.clone().abs());
-        let allowed = largest * self.relative + self.absolute;
-        let mean = (value / allowed).square().mean();
-        f64::from(mean.into_scalar::<f32>()).sqrt()
+    Attempt {
+        x: end,
+        error: weighed(&slopes, &ERROR) * h,
+        velocity: slopes.swap_remove(STAGES - 1),
     }
 }
 
@@ -177,6 +97,12 @@ mod tests {
         let x = Tensor::ones([1, 1, 1], &Device::default());
         let end = integrate(field, solver, times, x, &mut unwatched).x;
         f64::from(end.into_scalar::<f32>())
+    }
+
+    fn with(change: impl FnOnce(&mut StepSizeController)) -> DormandPrince {
+        let mut solver = DormandPrince::default();
+        change(&mut solver.controller);
+        solver
     }
 
     #[test]
@@ -206,10 +132,7 @@ mod tests {
         let exact = (0.25 * 20.0_f64.sin()).exp();
         let mut last = 0;
         for relative in [1e-2, 1e-3, 1e-4, 1e-5] {
-            let solver = DormandPrince {
-                relative,
-                ..Default::default()
-            };
+            let solver = with(|controller| controller.relative = relative);
             let counted = Counted::new(field);
             let error = (solve(&counted, &solver, &[0.0, 1.0]) - exact).abs() / exact;
             assert!(error < 5.0 * relative, "{error} for {relative}");
@@ -221,10 +144,7 @@ mod tests {
     #[test]
     fn it_ends_at_every_time_of_the_grid_and_goes_back_too() {
         let field = |x: Tensor<3>, _: Tensor<1>| x.neg();
-        let solver = DormandPrince {
-            relative: 1e-5,
-            ..Default::default()
-        };
+        let solver = with(|controller| controller.relative = 1e-5);
         for times in [&[0.0, 0.3, 1.0][..], &[1.0, 0.0], &[0.4, 0.4]] {
             let exact = f64::exp(times[0] - times[times.len() - 1]);
             let found = solve(&field, &solver, times);
@@ -235,10 +155,7 @@ mod tests {
     #[test]
     fn a_field_without_numbers_comes_to_an_end() {
         let field = Counted::new(|x: Tensor<3>, _: Tensor<1>| x * f64::NAN);
-        let solver = DormandPrince {
-            most_steps: 10,
-            ..Default::default()
-        };
+        let solver = with(|controller| controller.most_steps = 10);
         assert!(solve(&field, &solver, &[0.0, 1.0]).is_nan());
         assert!(field.evaluations() <= 1 + 6 * 12);
     }

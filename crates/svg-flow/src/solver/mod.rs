@@ -60,12 +60,6 @@ pub trait Solver {
     ///
     /// - x and output: `[batch, tokens, channels]`
     fn step(&self, field: &dyn VelocityField, x: Tensor<3>, step: &Step) -> Tensor<3>;
-
-    /// Whether the number of evaluations depends on the field, and the grid only says where to stop
-    /// by.
-    fn is_adaptive(&self) -> bool {
-        false
-    }
 }
 
 #[cfg(test)]
