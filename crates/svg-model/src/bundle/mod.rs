@@ -68,12 +68,10 @@ impl Bundle {
     /// [`ModelError::Changed`] if a file is missing or not the one that was written.
     pub fn open(folder: &Path) -> Result<Self, ModelError> {
         let mut manifest = Manifest::read(folder)?;
-        for (part, (name, entry)) in manifest
-            .parts
-            .iter()
-            .flat_map(|(part, said)| said.files.iter().map(move |file| (part, file)))
-        {
-            entry.check(part, &folder.join(name))?;
+        for (name, part) in &manifest.parts {
+            for (file, entry) in &part.files {
+                entry.check(name, &folder.join(file))?;
+            }
         }
         if manifest.format < FORMAT {
             svg::add_fingerprint(folder, &mut manifest)?;

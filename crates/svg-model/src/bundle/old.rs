@@ -64,12 +64,8 @@ pub(super) fn read(text: &str) -> Result<Manifest, String> {
             .collect()
     };
     let config: AutoencoderConfig = crate::strict_json(&autoencoder.to_string())?;
-    let number = |name: &str| {
-        let value = encoder.config.get(name).and_then(Value::as_u64);
-        let value = value.and_then(|value| usize::try_from(value).ok());
-        value.ok_or_else(|| format!("encoder.config.{name} is missing"))
-    };
-    let geometry = config.geometry(number("d_model")?, number("patch_size")?);
+    let of_encoder = |name: &str| number(&encoder.config, "encoder", name);
+    let geometry = config.geometry(of_encoder("d_model")?, of_encoder("patch_size")?);
     let mut parts = BTreeMap::new();
     parts.insert(
         ENCODER.to_string(),
@@ -104,15 +100,11 @@ pub(super) fn read(text: &str) -> Result<Manifest, String> {
         parts.insert(LATENTS.to_string(), part);
     }
     if let Some(flow) = flow {
-        let number = |name: &str| {
-            let value = flow.config.get(name).and_then(Value::as_u64);
-            let value = value.and_then(|value| usize::try_from(value).ok());
-            value.ok_or_else(|| format!("flow.config.{name} is missing"))
-        };
+        let of_flow = |name: &str| number(&flow.config, "flow", name);
         let velocity = VelocitySpec {
-            grid: [number("rows")?, number("columns")?],
-            channels: number("in_channels")?,
-            classes: number("n_classes")?,
+            grid: [of_flow("rows")?, of_flow("columns")?],
+            channels: of_flow("in_channels")?,
+            classes: of_flow("n_classes")?,
         };
         let features = ("features".to_string(), flow.features);
         let statistics = flow.statistics.map(|hash| ("statistics".to_string(), hash));
@@ -133,4 +125,10 @@ pub(super) fn read(text: &str) -> Result<Manifest, String> {
         true => Ok(Manifest { format, parts }),
         false => Err("it lists files that no part of this format has".to_string()),
     }
+}
+
+fn number(config: &Value, part: &str, name: &str) -> Result<usize, String> {
+    let value = config.get(name).and_then(Value::as_u64);
+    let value = value.and_then(|value| usize::try_from(value).ok());
+    value.ok_or_else(|| format!("{part}.config.{name} is missing"))
 }
