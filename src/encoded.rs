@@ -99,7 +99,7 @@ impl Encoded {
 
     /// Writes the tokens and, if crops were kept, a picture of each image's features into `pictures`.
     pub fn save(self, path: &Path, weights: &DinoFile, pictures: Option<&Path>) -> Result<()> {
-        let small = self.crops.is_some().then(|| self.draw());
+        let small = self.crops.is_some().then(|| self.draw()).transpose()?;
         let config = weights.config();
         let metadata = HashMap::from([
             ("paths".to_string(), serde_json::to_string(&self.names)?),
@@ -127,13 +127,13 @@ impl Encoded {
     }
 
     /// One pixel for each patch token, in colours that all images share.
-    fn draw(&self) -> Vec<RgbImage> {
+    fn draw(&self) -> Result<Vec<RgbImage>> {
         let Gathered { one, numbers, .. } = &self.tensors[0];
-        let pca = Pca::fit(numbers, one[1]);
+        let pca = Pca::fit(numbers, one[1])?;
         let images = numbers.chunks_exact(one[0] * one[1]);
-        images
+        Ok(images
             .map(|tokens| pca.picture(tokens, self.grid))
-            .collect()
+            .collect())
     }
 }
 

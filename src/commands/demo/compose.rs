@@ -6,6 +6,9 @@ use anyhow::{Context, Result};
 use burn::module::Module;
 use svg_image::write_atomically;
 use svg_model::Bundle;
+use svg_report::{
+    Block, Chart, Dot, Figure, Page, Picture, Pipeline, Scatter, Section, Series, Table,
+};
 
 use super::curves::chart;
 use super::measure::{self, Accuracy, Measurements, OfSteps};
@@ -13,9 +16,6 @@ use super::plan::Plan;
 use super::stages::Setup;
 use super::timings::Timings;
 use super::{features, next, samples};
-use crate::report::{
-    Block, Chart, Dot, Figure, Page, Picture, Pipeline, Scatter, Section, Series, Table,
-};
 
 /// Writes `report.html`. The section of timings is all that differs between equal runs.
 pub fn write(
@@ -319,6 +319,7 @@ impl Report<'_> {
             title: "Fréchet distance by number of steps".to_string(),
             x_label: "Euler steps".to_string(),
             y_label: "distance".to_string(),
+            log_x: false,
             log_y: true,
             series: vec![
                 Series {

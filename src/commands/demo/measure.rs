@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use svg_dino::Dino;
 use svg_eval::{Confusion, LinearProbe, Moments, NearestNeighbours, frechet_distance, psnr, ssim};
 use svg_image::{Images, Signed, save_png, write_atomically};
-use svg_model::SvgAutoencoder;
+use svg_model::{SvgAutoencoder, gaussian};
+use svg_report::tsne;
 use svg_train::autoencoder::spread;
 use svg_train::log::comparison_sheet;
 
@@ -17,7 +18,6 @@ use super::samples;
 use super::stages::Setup;
 use super::views::Views;
 use crate::commands::pictures::PictureBatch;
-use crate::report::tsne;
 
 /// Weight decay of the linear probes.
 const DECAY: f64 = 1e-4;
@@ -200,7 +200,8 @@ fn dots(plan: &Plan, view: &Tensor<2>, labels: &[usize]) -> Result<Vec<(f64, f64
     let numbers = view.into_data().convert::<f32>().try_into_vec::<f32>();
     let numbers = numbers.map_err(|error| anyhow::anyhow!("{error:?}"))?;
     let points: Vec<Vec<f32>> = numbers.chunks(channels).map(<[f32]>::to_vec).collect();
-    let plane = tsne(&points, PERPLEXITY, plan.asked.seed);
+    let start = gaussian(plan.asked.seed, 0, 0, 2 * points.len());
+    let plane = tsne(&points, PERPLEXITY, &start);
     let labels = places.iter().map(|&place| labels[place]);
     let dots = plane.into_iter().zip(labels);
     Ok(dots.map(|([x, y], class)| (x, y, class)).collect())
