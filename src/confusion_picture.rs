@@ -7,7 +7,8 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use svg_eval::Confusion;
-use svg_image::{Rgb, RgbImage, save_png, write_atomically};
+use svg_image::{Rgb, RgbImage, save_png};
+use svg_store::write_bytes;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
@@ -56,7 +57,7 @@ pub fn save_drawing(
         draw(&root, confusion, names, title, (margin, side))
             .map_err(|error| anyhow!("{}: {error}", path.display()))?;
     }
-    write_atomically(path, |file| file.write_all(text.as_bytes()))?;
+    write_bytes(path, text)?;
     Ok(true)
 }
 

@@ -32,7 +32,7 @@
 //! - [`mirrored`]: left and right exchanged
 //! - [`Images`], [`PixelRange`], [`Signed`], [`Unit`]: tensors that know their black and white
 //! - [`ImageSet`], [`Loader`]: lists of pictures, and their decoding on many threads
-//! - [`save_png`], [`read_note`], [`encode_png`], [`write_atomically`], [`grid`]: results
+//! - [`save_png`], [`read_note`], [`encode_png`], [`grid`]: results
 //! - [`ImageError`], [`DecodeError`]: what went wrong, with which file, and what to do
 //!
 //! Not here: normalisation to a network's statistics (each network's own business), and
@@ -64,5 +64,5 @@ pub use plain::{plain_crop, resize_bilinear_plain};
 pub use range::{Images, PixelRange, Signed, Unit};
 pub use read::{DecodeOptions, Orientation, decode, dimensions, read_image};
 pub use resample::{Filter, Region, resize, resize_region};
-pub use save::{encode_png, save_png, write_atomically};
+pub use save::{encode_png, save_png};
 pub use source::{EXTENSIONS, ImageSet};

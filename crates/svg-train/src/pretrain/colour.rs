@@ -4,10 +4,9 @@
 //! Arithmetic in f32 rather than 8 bits costs no rounding between the changes. The weights of grey are
 //! those of ITU-R 601, which sum to one; torchvision's 0.2989 makes its greys 0.01 % darker.
 
-use rand::Rng;
+use svg_store::Random;
 
 use super::augment::{View, ViewsSettings};
-use crate::random::{between, fraction, shuffle};
 
 /// Red, green and blue, in [0, 1].
 pub(super) type Pixel = [f32; 3];
@@ -35,10 +34,10 @@ pub(super) enum Change {
 ///
 /// Every number is drawn whether it is used or not, so that a probability which is changed leaves the
 /// rest of a training's views as they are.
-pub(super) fn changes(settings: &ViewsSettings, view: View, random: &mut impl Rng) -> Vec<Change> {
+pub(super) fn changes(settings: &ViewsSettings, view: View, random: &mut Random) -> Vec<Change> {
     let jitter = settings.jitter;
     let mut around = |centre: f64, amount: f64| {
-        let value = between(random, centre - amount, centre + amount);
+        let value = random.between(centre - amount, centre + amount);
         (amount > 0.0).then_some(value as f32)
     };
     let mut colours = [
@@ -47,9 +46,9 @@ pub(super) fn changes(settings: &ViewsSettings, view: View, random: &mut impl Rn
         around(1.0, jitter.saturation).map(Change::Saturation),
         around(0.0, jitter.hue).map(Change::Hue),
     ];
-    shuffle(&mut colours, random);
-    let deviation = between(random, 0.1, 2.0) as f32;
-    let mut happens = |probability: f64| fraction(random) < probability;
+    random.shuffle(&mut colours);
+    let deviation = random.between(0.1, 2.0) as f32;
+    let mut happens = |probability: f64| random.fraction() < probability;
 
     let mut changes = Vec::new();
     if happens(jitter.probability) {

@@ -4,12 +4,12 @@ use std::slice::ChunksMut;
 
 use burn::prelude::*;
 use burn::tensor::TensorData;
-use rand::Rng;
 use svg_image::{Filter, Region, RgbImage, resize_region};
+use svg_store::Random;
 
 use super::augment::{CropSettings, View, ViewsSettings};
 use super::colour::{Pixel, changes};
-use crate::random::{Purpose, below, between, fraction, generator};
+use crate::random::{Purpose, generator};
 
 /// How often a crop of a drawn size is tried before the centre is taken, as in torchvision.
 const TRIES: usize = 10;
@@ -93,7 +93,7 @@ impl ViewsSettings {
     }
 
     /// One view of one picture, to `values`, `[3, size, size]`.
-    fn draw_one(&self, view: View, image: &RgbImage, random: &mut impl Rng, values: &mut [f32]) {
+    fn draw_one(&self, view: View, image: &RgbImage, random: &mut Random, values: &mut [f32]) {
         let (width, height) = image.dimensions();
         let region = region(view.crop, self.ratio, width, height, random);
         let orientation = Orientation::draw(self, random);
@@ -126,19 +126,19 @@ fn region(
     ratio: [f64; 2],
     width: u32,
     height: u32,
-    random: &mut impl Rng,
+    random: &mut Random,
 ) -> Region {
     let (columns, rows) = (f64::from(width), f64::from(height));
     for _ in 0..TRIES {
-        let area = columns * rows * between(random, crop.scale[0], crop.scale[1]);
-        let aspect = between(random, ratio[0].ln(), ratio[1].ln()).exp();
+        let area = columns * rows * random.between(crop.scale[0], crop.scale[1]);
+        let aspect = random.between(ratio[0].ln(), ratio[1].ln()).exp();
         // Python's `round`: halves go to the even neighbour.
         let across = (area * aspect).sqrt().round_ties_even() as u32;
         let down = (area / aspect).sqrt().round_ties_even() as u32;
         if (1..=width).contains(&across) && (1..=height).contains(&down) {
             return Region {
-                left: below(random, u64::from(width - across) + 1) as u32,
-                top: below(random, u64::from(height - down) + 1) as u32,
+                left: random.below(u64::from(width - across) + 1) as u32,
+                top: random.below(u64::from(height - down) + 1) as u32,
                 width: across,
                 height: down,
             };
@@ -166,9 +166,9 @@ struct Orientation {
 }
 
 impl Orientation {
-    fn draw(settings: &ViewsSettings, random: &mut impl Rng) -> Self {
-        let mirrored = fraction(random) < settings.flip;
-        let turns = below(random, 4);
+    fn draw(settings: &ViewsSettings, random: &mut Random) -> Self {
+        let mirrored = random.fraction() < settings.flip;
+        let turns = random.below(4);
         Self {
             mirrored,
             turns: if settings.turn { turns } else { 0 },
