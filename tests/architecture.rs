@@ -63,6 +63,9 @@ const BACKENDS: [&str; 15] = [
     "rocm", "remote", "cubecl", "autotune", "fusion",
 ];
 
+/// Crates that compile without Burn, also indirectly.
+const WITHOUT_BURN: [&str; 3] = ["svg-store", "svg-image", "svg-shapes"];
+
 /// Dependencies of `svg-store` alone, but for tests.
 const STORE_ONLY: [&str; 5] = ["memmap2", "rand", "safetensors", "sha2", "tempfile"];
 
@@ -164,6 +167,23 @@ fn the_table_of_crates_is_in_order_so_there_is_no_circle() {
         for used in *uses {
             let above = MAY_USE[..index].iter().any(|(earlier, _)| earlier == used);
             assert!(above, "{name} may use {used}, which comes after it");
+        }
+    }
+}
+
+#[test]
+fn files_and_pictures_need_no_burn() {
+    let libraries = libraries();
+    for name in WITHOUT_BURN {
+        let manifest = &libraries[name];
+        for kind in ["dependencies", "dev-dependencies", "build-dependencies"] {
+            for dependency in tables(manifest, kind).into_iter().flat_map(Table::keys) {
+                let ours = !dependency.starts_with("svg-") || WITHOUT_BURN.contains(&&**dependency);
+                assert!(
+                    ours && !dependency.starts_with("burn"),
+                    "{name} must compile without burn, but uses {dependency}"
+                );
+            }
         }
     }
 }

@@ -3,7 +3,8 @@
 use burn::prelude::*;
 use svg_dino::DinoFile;
 use svg_eval::NearestNeighbours;
-use svg_image::{Images, RgbImage, Signed};
+use svg_image::RgbImage;
+use svg_roles::{Images, Signed};
 use svg_shapes::{CLASSES, Shapes};
 use svg_store::sha256_file;
 

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::Args;
 use svg_eval::{Lpips, psnr, ssim};
-use svg_image::{Images, RgbImage, Signed, grid, save_png};
+use svg_image::{RgbImage, grid, save_png};
+use svg_roles::{Images, Signed};
 use svg_store::write_bytes;
 
 use crate::commands::bundle::{Align, BundleOptions};

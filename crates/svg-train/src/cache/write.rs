@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use burn::prelude::*;
-use svg_image::{DecodeOptions, ImageError, ImageSet, Images, Loader, RgbImage, Signed};
+use svg_image::{DecodeOptions, ImageError, ImageSet, Loader, RgbImage};
 use svg_model::{FeatureEncoder, FileEntry, SvgEncoder};
+use svg_roles::{Images, Signed};
 use svg_store::{FolderLock, remove_unfinished, sha256_file};
 
 use super::error::CacheError;
