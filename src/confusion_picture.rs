@@ -4,8 +4,9 @@ use std::path::Path;
 
 use anyhow::Result;
 use svg_eval::Confusion;
-use svg_image::{Rgb, RgbImage, save_png, write_atomically};
+use svg_image::{Rgb, RgbImage, save_png};
 use svg_report::{Anchor, Drawing, Text};
+use svg_store::write_bytes;
 
 /// With more classes than this, names and numbers would be too small to read.
 const READABLE: usize = 64;
@@ -57,8 +58,7 @@ pub fn save_drawing(
         title,
         [margin, margin + 40.0],
     );
-    let svg = drawing.svg();
-    write_atomically(path, |file| file.write_all(svg.as_bytes()))?;
+    write_bytes(path, drawing.svg())?;
     Ok(true)
 }
 

@@ -8,8 +8,9 @@ use burn::prelude::*;
 use burn::store::burn_pack::Bytes;
 use burn::tensor::DType;
 use svg_dino::{Dino, DinoFile};
-use svg_image::{Images, RgbImage, Signed, save_png};
+use svg_image::{RgbImage, save_png};
 use svg_nn::{StoredTensor, save_tensors};
+use svg_roles::{Images, Signed};
 
 use crate::pca::{Pca, beside};
 use crate::progress::image_bar;

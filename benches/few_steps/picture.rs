@@ -6,7 +6,6 @@ use std::path::Path;
 use anyhow::Result;
 use burn::prelude::*;
 use svg_flow::{Euler, GaussianMixture, Moment, Rk4, TimeShift, VelocityField, integrate};
-use svg_image::write_atomically;
 use svg_report::{Anchor, Axis, Chart, Drawing, Frame, Series, Text};
 
 use crate::{RATIOS, STEPS, Toy, end, errors};
@@ -32,9 +31,7 @@ pub fn draw(path: &Path, noise: &Tensor<3>) -> Result<()> {
     };
     error_chart("the field of one class", noise, of_class).draw(&mut drawing, place(560.0));
     let svg = drawing.svg();
-    Ok(write_atomically(path, |file| {
-        file.write_all(svg.as_bytes())
-    })?)
+    Ok(svg_store::write_bytes(path, svg)?)
 }
 
 fn field(drawing: &mut Drawing, left: f64, name: &str, toy: &Toy, noise: &Tensor<3>) {

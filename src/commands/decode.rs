@@ -8,8 +8,9 @@ use burn::store::burn_pack::Bytes;
 use burn::tensor::{DType, TensorData};
 use clap::Args;
 use svg_decoder::Tiling;
-use svg_image::{Images, Signed, save_png};
+use svg_image::save_png;
 use svg_nn::{StoredTensor, TensorFile, save_tensors};
+use svg_roles::{Images, Signed};
 
 use crate::commands::checks::check_output;
 use crate::device::DeviceOptions;

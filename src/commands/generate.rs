@@ -10,8 +10,9 @@ use clap::Args;
 use indicatif::ProgressBar;
 use svg_dino::Dino;
 use svg_flow::{Guidance, GuidanceSchedule};
-use svg_image::{Images, RgbImage, Signed};
+use svg_image::RgbImage;
 use svg_model::{AUTOENCODER_FILE, Bundle, Generator, Sampling, SolverKind, SvgAutoencoder};
+use svg_roles::{Images, Signed};
 
 use crate::commands::bundle::BundleOptions;
 use crate::device::DeviceOptions;

@@ -7,8 +7,9 @@ use anyhow::{Result, bail};
 use burn::prelude::*;
 use clap::Args;
 use svg_dino::Dino;
-use svg_image::{DecodeOptions, ImageSet, Images, Loader, RgbImage, Signed, adm_crop};
+use svg_image::{DecodeOptions, ImageSet, Loader, RgbImage, adm_crop};
 use svg_model::{LatentSpace, SvgAutoencoder};
+use svg_roles::{Images, Signed};
 use svg_train::autoencoder::spread;
 
 use crate::commands::checks::check_size;

@@ -5,7 +5,6 @@ use std::str::FromStr;
 
 use anyhow::{Result, bail, ensure};
 use clap::Args;
-use svg_image::write_atomically;
 use svg_report::{Chart, Series};
 
 use crate::commands::checks::check_output;
@@ -90,9 +89,7 @@ impl Plot {
             series,
         };
         let svg = chart.svg();
-        Ok(write_atomically(&self.out, |file| {
-            file.write_all(svg.as_bytes())
-        })?)
+        Ok(svg_store::write_bytes(&self.out, svg.as_bytes())?)
     }
 
     /// What a curve is called: by what differs between the curves.

@@ -7,11 +7,9 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use burn::prelude::*;
-use svg_image::{
-    DecodeOptions, ImageSet, Images, Rgb, RgbImage, Signed, adm_crop, mirrored, read_image,
-    save_png,
-};
+use svg_image::{DecodeOptions, ImageSet, Rgb, RgbImage, adm_crop, mirrored, read_image, save_png};
 use svg_model::Bundle;
+use svg_roles::{Images, Signed};
 use svg_train::autoencoder::AutoencoderTraining;
 use svg_train::cache::{Item, LatentCache};
 

@@ -3,9 +3,10 @@
 use burn::prelude::*;
 use svg_dino::DinoFile;
 use svg_eval::NearestNeighbours;
-use svg_image::{Images, RgbImage, Signed};
-use svg_model::file_sha256;
+use svg_image::RgbImage;
+use svg_roles::{Images, Signed};
 use svg_shapes::{CLASSES, Shapes};
+use svg_store::sha256_file;
 
 const WEIGHTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/nano.safetensors");
 const CARD: &str = include_str!("../../assets/nano.md");
@@ -59,6 +60,6 @@ fn neighbours_in_the_features_have_the_same_class_and_neighbours_in_pixels_often
 fn the_card_names_this_file() {
     let length = std::fs::metadata(WEIGHTS).unwrap().len();
     assert!(length <= 3_000_000, "{length}");
-    let hash = file_sha256(WEIGHTS.as_ref()).unwrap();
+    let hash = sha256_file(WEIGHTS.as_ref()).unwrap();
     assert!(CARD.contains(&hash), "the card has not the hash {hash}");
 }

@@ -177,6 +177,33 @@ fn everything_learns_and_every_file_opens() {
     assert!(distance.contains("patch mean"), "{distance}");
 
     everything_opens(&place);
+    #[cfg(unix)]
+    every_file_is_ordinary(&place);
+}
+
+/// Documents, weights, pictures, checkpoints and bundles have the permissions of any other file, and their
+/// folders those of any other folder.
+#[cfg(unix)]
+fn every_file_is_ordinary(place: &Place) {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode();
+    let (file, folder) = (place.path("ordinary"), place.path("folder"));
+    fs::write(&file, "").unwrap();
+    fs::create_dir(&folder).unwrap();
+    let (file, folder) = (mode(&file), mode(&folder));
+    let mut folders = vec![place.path("")];
+    let mut seen = 0;
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            let expected = if path.is_dir() { folder } else { file };
+            let found = mode(&path);
+            assert_eq!(found, expected, "{}: {found:o}", path.display());
+            folders.extend(path.is_dir().then_some(path));
+            seen += 1;
+        }
+    }
+    assert!(seen > 300, "looked at {seen} files");
 }
 
 fn everything_opens(place: &Place) {

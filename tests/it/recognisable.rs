@@ -17,7 +17,8 @@ use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig, PaddingConfig2d
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::prelude::*;
 use burn::tensor::activation::relu;
-use svg_image::{DecodeOptions, Filter, Images, RgbImage, Signed, read_image, resize};
+use svg_image::{DecodeOptions, Filter, RgbImage, read_image, resize};
+use svg_roles::{Images, Signed};
 
 /// Side that the network sees; larger pictures are made smaller.
 const SIDE: u32 = 32;

@@ -10,14 +10,15 @@ use toml::{Table, Value};
 /// Which crates of the workspace a library may use. Some are written later; their place is settled.
 ///
 /// Networks do not know each other, and the mathematics of flows knows no network.
-const MAY_USE: [(&str, &[&str]); 13] = [
+const MAY_USE: [(&str, &[&str]); 14] = [
     ("svg-report", &[]),
+    ("svg-store", &[]),
     // Traits alone: no network, no file.
     ("svg-roles", &[]),
-    ("svg-nn", &[]),
-    ("svg-image", &[]),
+    ("svg-nn", &["svg-store"]),
+    ("svg-image", &["svg-store"]),
     ("svg-flow", &[]),
-    ("svg-dino", &["svg-roles", "svg-nn"]),
+    ("svg-dino", &["svg-store", "svg-roles", "svg-nn"]),
     ("svg-residual", &["svg-nn"]),
     ("svg-decoder", &["svg-nn"]),
     ("svg-sit", &["svg-roles", "svg-nn"]),
@@ -25,9 +26,9 @@ const MAY_USE: [(&str, &[&str]); 13] = [
     (
         "svg-model",
         &[
+            "svg-store",
             "svg-roles",
             "svg-nn",
-            "svg-image",
             "svg-dino",
             "svg-residual",
             "svg-decoder",
@@ -38,10 +39,11 @@ const MAY_USE: [(&str, &[&str]); 13] = [
     // Images in, numbers out: no generator, no trainer. LPIPS is a metric first and a loss second.
     ("svg-eval", &["svg-roles", "svg-nn", "svg-image"]),
     // A data set made by code; not published.
-    ("svg-shapes", &["svg-image"]),
+    ("svg-shapes", &["svg-store", "svg-image"]),
     (
         "svg-train",
         &[
+            "svg-store",
             "svg-roles",
             "svg-nn",
             "svg-image",
@@ -60,6 +62,24 @@ const MAY_USE: [(&str, &[&str]); 13] = [
 const BACKENDS: [&str; 15] = [
     "default", "flex", "ndarray", "tch", "cpu", "wgpu", "webgpu", "vulkan", "metal", "cuda",
     "rocm", "remote", "cubecl", "autotune", "fusion",
+];
+
+/// Crates that compile without Burn, also indirectly.
+const WITHOUT_BURN: [&str; 3] = ["svg-store", "svg-image", "svg-shapes"];
+
+/// Dependencies of `svg-store` alone, but for tests.
+const STORE_ONLY: [&str; 5] = ["memmap2", "rand", "safetensors", "sha2", "tempfile"];
+
+/// What stands in the sources of `svg-store` alone, but for tests.
+const STORE_WORDS: [&str; 8] = [
+    "fs::rename",
+    "sync_all",
+    "sync_data",
+    "try_lock",
+    "set_permissions",
+    "tempfile",
+    "ChaCha",
+    "Mmap",
 ];
 
 const LONGEST_FILE: usize = 500;
@@ -148,6 +168,63 @@ fn the_table_of_crates_is_in_order_so_there_is_no_circle() {
         for used in *uses {
             let above = MAY_USE[..index].iter().any(|(earlier, _)| earlier == used);
             assert!(above, "{name} may use {used}, which comes after it");
+        }
+    }
+}
+
+#[test]
+fn files_and_pictures_need_no_burn() {
+    let libraries = libraries();
+    for name in WITHOUT_BURN {
+        let manifest = &libraries[name];
+        for kind in ["dependencies", "dev-dependencies", "build-dependencies"] {
+            for dependency in tables(manifest, kind).into_iter().flat_map(Table::keys) {
+                let ours = !dependency.starts_with("svg-") || WITHOUT_BURN.contains(&&**dependency);
+                assert!(
+                    ours && !dependency.starts_with("burn"),
+                    "{name} must compile without burn, but uses {dependency}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn files_hashes_and_random_numbers_have_one_house() {
+    let mut manifests = libraries();
+    manifests.insert("svg-lab".to_string(), manifest(root()));
+    for (name, manifest) in manifests.iter().filter(|(name, _)| *name != "svg-store") {
+        for (dependency, _) in dependencies(manifest) {
+            assert!(
+                !STORE_ONLY.contains(&dependency),
+                "{name} uses {dependency}; svg-store has what it is for"
+            );
+        }
+    }
+}
+
+#[test]
+fn one_atomic_writer_one_lock_and_one_keyed_generator() {
+    let mut sources = Vec::new();
+    for folder in ["crates", "src"] {
+        collect_sources(&root().join(folder), &mut sources);
+    }
+    let store = root().join("crates/svg-store");
+    let elsewhere = |path: &&PathBuf| {
+        let is_test = path.components().any(|part| part.as_os_str() == "tests");
+        !path.starts_with(&store) && !is_test
+    };
+    for source in sources.iter().filter(elsewhere) {
+        let text = std::fs::read_to_string(source).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        let code = code.lines().filter(|line| !line.trim().starts_with("//"));
+        for line in code {
+            let found = STORE_WORDS.iter().find(|word| line.contains(**word));
+            assert!(
+                found.is_none(),
+                "{}: {line}: svg-store has what this is for",
+                source.display()
+            );
         }
     }
 }

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use svg_nn::{StoredTensor, save_tensors};
+use svg_store::{rename, sha256_file};
 
 use crate::fingerprint::features_fingerprint;
 use crate::manifest::{FORMAT, FileEntry, Manifest};
-use crate::{Bundle, ModelError, file_sha256};
+use crate::{Bundle, ModelError};
 
 /// The starts of the names of what can be exchanged. Each goes on with the hash of its file, so that a new
 /// one never takes the place of the one that the manifest still names.
@@ -59,7 +60,7 @@ pub(crate) fn place(
     save_tensors(&written, tensors, metadata)?;
     let entry = FileEntry::of(&written)?;
     let name = format!("{kind}{}.safetensors", &entry.sha256[..8]);
-    std::fs::rename(&written, folder.join(&name)).map_err(ModelError::system(folder))?;
+    rename(&written, &folder.join(&name)).map_err(ModelError::system(folder))?;
     Ok((name, entry))
 }
 
@@ -68,7 +69,7 @@ impl FileEntry {
         let metadata = std::fs::metadata(path).map_err(ModelError::system(path))?;
         Ok(Self {
             bytes: metadata.len(),
-            sha256: file_sha256(path).map_err(ModelError::system(path))?,
+            sha256: sha256_file(path).map_err(ModelError::system(path))?,
         })
     }
 
@@ -90,7 +91,7 @@ impl FileEntry {
                 "it has {found} bytes where the manifest says {expected}"
             )));
         }
-        let found = file_sha256(path).map_err(ModelError::system(path))?;
+        let found = sha256_file(path).map_err(ModelError::system(path))?;
         match found == self.sha256 {
             true => Ok(()),
             false => Err(changed(format!(

@@ -2,9 +2,7 @@
 
 use burn::config::Config;
 use burn::prelude::*;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use svg_decoder::DecoderConfig;
 use svg_residual::{ResidualConfig, Statistics};
 
@@ -119,48 +117,10 @@ impl AutoencoderConfig {
     }
 }
 
-/// A configuration from JSON in which every field is known.
-///
-/// Burn's configurations accept fields that they do not know, so that a typo would pass in silence.
-/// This writes the configuration back and compares the names.
-///
-/// # Errors
-///
-/// In words: what is no JSON, a missing field, or the unknown fields by their paths with the known ones
-/// beside them.
-pub fn strict_json<T: DeserializeOwned + Serialize>(text: &str) -> Result<T, String> {
-    let given: Value = serde_json::from_str(text).map_err(|error| format!("no JSON: {error}"))?;
-    let config: T = serde_json::from_value(given.clone()).map_err(|error| error.to_string())?;
-    let known = serde_json::to_value(&config).map_err(|error| error.to_string())?;
-    let mut unknown = Vec::new();
-    compare(&given, &known, "", &mut unknown);
-    match unknown.is_empty() {
-        true => Ok(config),
-        false => Err(unknown.join("; ")),
-    }
-}
-
-fn compare(given: &Value, known: &Value, path: &str, unknown: &mut Vec<String>) {
-    let (Value::Object(given), Value::Object(known)) = (given, known) else {
-        return;
-    };
-    for (name, value) in given {
-        match known.get(name) {
-            Some(counterpart) => compare(value, counterpart, &format!("{path}{name}."), unknown),
-            None => {
-                let names: Vec<_> = known.keys().map(String::as_str).collect();
-                unknown.push(format!(
-                    "unknown field {path}{name}; known are {}",
-                    names.join(", ")
-                ));
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use svg_store::strict_json;
 
     #[test]
     fn a_configuration_survives_its_json_and_a_typo_does_not() {

@@ -1,14 +1,12 @@
 //! Which weights are these, whatever file they lie in.
 
-use std::fs::File;
-use std::io::{self, BufReader};
 use std::path::Path;
 
 use burn::store::bridge;
-use sha2::{Digest, Sha256};
 use svg_dino::Dino;
 use svg_nn::{TensorFile, module_tensors};
 use svg_residual::Statistics;
+use svg_store::Sha256;
 
 use crate::bundle_files::STATISTICS;
 use crate::{AUTOENCODER_FILE, Alignment, Manifest, ModelError, StoredStatistics};
@@ -36,7 +34,7 @@ pub fn encoder_fingerprint(dino: &Dino) -> Result<String, ModelError> {
         })?;
         hash.update(&*bytes);
     }
-    Ok(hex(hash))
+    Ok(hash.finish())
 }
 
 /// The SHA-256, in hexadecimal, of everything that a bundle's features depend on.
@@ -48,7 +46,7 @@ pub(crate) fn features_fingerprint(
     hash.update(format!("encoder {}\n", manifest.encoder.fingerprint));
     let config = &manifest.autoencoder;
     let Some(residual) = &config.residual else {
-        return Ok(hex(hash));
+        return Ok(hash.finish());
     };
     // Shapes tell every other size.
     hash.update(format!("residual, {} heads\n", residual.n_heads));
@@ -80,26 +78,7 @@ pub(crate) fn features_fingerprint(
             hash.update(value.to_le_bytes());
         }
     }
-    Ok(hex(hash))
-}
-
-/// The SHA-256 of a file, in hexadecimal.
-///
-/// # Errors
-///
-/// As the system's.
-pub fn file_sha256(path: &Path) -> io::Result<String> {
-    let mut hash = Sha256::new();
-    io::copy(
-        &mut BufReader::with_capacity(1 << 20, File::open(path)?),
-        &mut hash,
-    )?;
-    Ok(hex(hash))
-}
-
-pub(crate) fn hex(hash: Sha256) -> String {
-    let digits = hash.finalize();
-    digits.iter().map(|byte| format!("{byte:02x}")).collect()
+    Ok(hash.finish())
 }
 
 #[cfg(test)]
@@ -107,14 +86,6 @@ mod tests {
     use super::*;
     use burn::prelude::*;
     use svg_dino::{DinoConfig, DinoFile, Layout, RopePeriods};
-
-    #[test]
-    fn the_hash_of_a_file_is_the_known_one() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "abc").unwrap();
-        let known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        assert_eq!(file_sha256(file.path()).unwrap(), known);
-    }
 
     #[test]
     fn an_encoder_is_recognised_in_every_layout() {

@@ -6,9 +6,10 @@ use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 use svg_nn::{StoredTensor, TensorFile};
 use svg_sit::SitConfig;
+use svg_store::strict_json;
 
 use crate::checkpoint::renamed;
-use crate::{FlowEntry, ModelError, strict_json};
+use crate::{FlowEntry, ModelError};
 
 /// Where our own exports keep sizes and classes as JSON, in the file's metadata: shapes do not show
 /// everything. Other programs do not look there.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use svg_dino::DinoConfig;
 use svg_sit::SitConfig;
+use svg_store::{read_if_there, versioned_json, write_json};
 
 use crate::{AutoencoderConfig, ModelError};
 
@@ -97,9 +98,9 @@ impl Manifest {
     /// or has missing or unknown fields.
     pub fn read(folder: &Path) -> Result<Self, ModelError> {
         let path = Self::path(folder);
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        let text = match read_if_there(&path) {
+            Ok(Some(text)) => text,
+            Ok(None) => {
                 let path = folder.to_path_buf();
                 return Err(ModelError::NotABundle { path });
             }
@@ -109,19 +110,7 @@ impl Manifest {
             path: path.clone(),
             reason,
         };
-        #[derive(Deserialize)]
-        struct Version {
-            format: u32,
-        }
-        let version: Version =
-            serde_json::from_str(&text).map_err(|error| refuse(format!("{error}")))?;
-        if !(1..=FORMAT).contains(&version.format) {
-            return Err(refuse(format!(
-                "format {} is not known to this program, which reads 1 to {FORMAT}; use a newer version",
-                version.format
-            )));
-        }
-        let manifest: Self = crate::strict_json(&text).map_err(refuse)?;
+        let manifest: Self = versioned_json(&text, 1..=FORMAT).map_err(refuse)?;
         let outside = |name: &&String| Path::new(name).file_name() != Some(name.as_ref());
         match manifest.files.keys().find(outside) {
             Some(name) => Err(refuse(format!("{name:?} lies outside the folder"))),
@@ -135,10 +124,7 @@ impl Manifest {
     ///
     /// [`ModelError::Write`] if it cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), ModelError> {
-        let json = serde_json::to_string_pretty(self).expect("plain fields always serialise");
-        Ok(svg_image::write_atomically(Self::path(folder), |file| {
-            writeln!(file, "{json}")
-        })?)
+        Ok(write_json(Self::path(folder), self)?)
     }
 
     /// Where the manifest of a folder is.

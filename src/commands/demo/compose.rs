@@ -4,11 +4,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use burn::module::Module;
-use svg_image::write_atomically;
 use svg_model::Bundle;
 use svg_report::{
     Block, Chart, Dot, Figure, Page, Picture, Pipeline, Scatter, Section, Series, Table,
 };
+use svg_store::write_bytes;
 
 use super::curves::chart;
 use super::measure::{self, Accuracy, Measurements, OfSteps};
@@ -34,9 +34,7 @@ pub fn write(
         measurements,
     };
     let html = report.page(timings)?.html();
-    Ok(write_atomically(out.join("report.html"), |file| {
-        file.write_all(html.as_bytes())
-    })?)
+    Ok(write_bytes(out.join("report.html"), html)?)
 }
 
 struct Report<'a> {

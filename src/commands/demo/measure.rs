@@ -7,9 +7,11 @@ use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 use svg_dino::Dino;
 use svg_eval::{Confusion, LinearProbe, Moments, NearestNeighbours, frechet_distance, psnr, ssim};
-use svg_image::{Images, Signed, save_png, write_atomically};
+use svg_image::save_png;
 use svg_model::{SvgAutoencoder, gaussian};
 use svg_report::tsne;
+use svg_roles::{Images, Signed};
+use svg_store::write_json;
 use svg_train::autoencoder::spread;
 use svg_train::log::comparison_sheet;
 
@@ -91,10 +93,7 @@ impl Measurements {
     }
 
     fn write(&self, out: &Path) -> Result<()> {
-        let json = serde_json::to_string_pretty(self)?;
-        Ok(write_atomically(Self::path(out), |file| {
-            writeln!(file, "{json}")
-        })?)
+        Ok(write_json(Self::path(out), self)?)
     }
 
     /// Measures the model and its samples, and draws the sheet of reconstructions.

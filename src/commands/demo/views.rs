@@ -6,8 +6,9 @@ use anyhow::{Context, Result};
 use burn::prelude::*;
 use burn::tensor::module::adaptive_avg_pool2d;
 use svg_dino::Dino;
-use svg_image::{Filter, Images, RgbImage, Signed, resize};
+use svg_image::{Filter, RgbImage, resize};
 use svg_model::SvgAutoencoder;
+use svg_roles::{Images, Signed};
 
 use super::stages::Setup;
 use crate::commands::pictures::PictureBatch;

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use safetensors::SafeTensors;
 use svg_image::{DecodeOptions, Filter, Orientation, RgbImage, adm_crop, decode, resize};
+use svg_store::Safetensors;
 
 fn golden(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -12,22 +12,22 @@ fn golden(file: &str) -> PathBuf {
 }
 
 /// A `[rows, columns, 3]` tensor of bytes as a picture.
-fn picture(tensors: &SafeTensors, name: &str) -> RgbImage {
+fn picture(tensors: &Safetensors, name: &str) -> RgbImage {
     let tensor = tensors.tensor(name).unwrap();
-    let [rows, columns, 3] = *tensor.shape() else {
-        panic!("{name}: {:?}", tensor.shape())
+    let [rows, columns, 3] = *tensor.shape else {
+        panic!("{name}: {:?}", tensor.shape)
     };
-    RgbImage::from_raw(columns as u32, rows as u32, tensor.data().to_vec()).unwrap()
+    let bytes = tensors.data(tensor).to_vec();
+    RgbImage::from_raw(columns as u32, rows as u32, bytes).unwrap()
 }
 
 /// Calls `check` with the name of each tensor whose name ends in `ending`, less that ending.
-fn each(file: &str, ending: &str, mut check: impl FnMut(&SafeTensors, &str)) {
-    let bytes = std::fs::read(golden(file)).unwrap();
-    let tensors = SafeTensors::deserialize(&bytes).unwrap();
-    let names: Vec<_> = tensors.names().into_iter().map(String::from).collect();
-    let mut found = names
+fn each(file: &str, ending: &str, mut check: impl FnMut(&Safetensors, &str)) {
+    let tensors = Safetensors::open(&golden(file)).unwrap();
+    let mut found = tensors
+        .tensors()
         .iter()
-        .filter_map(|name| name.strip_suffix(ending))
+        .filter_map(|tensor| tensor.name.strip_suffix(ending))
         .peekable();
     assert!(found.peek().is_some(), "{file} holds no {ending}");
     found.for_each(|name| check(&tensors, name));

@@ -4,10 +4,27 @@
 //! Arithmetic in f32 rather than 8 bits costs no rounding between the changes. The weights of grey are
 //! those of ITU-R 601, which sum to one; torchvision's 0.2989 makes its greys 0.01 % darker.
 
-use rand::Rng;
+use serde::{Deserialize, Serialize};
+use svg_store::Random;
 
-use super::augment::{View, ViewsSettings};
-use crate::random::{between, fraction, shuffle};
+use super::Augmentation;
+
+/// Random changes of colour, as torchvision's `ColorJitter`: brightness, contrast, saturation and hue,
+/// in an order that is drawn for each view.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JitterSettings {
+    /// Share of the views whose colours are changed.
+    pub probability: f64,
+    /// All colours are multiplied by a number uniform within this much of 1. 0 for none.
+    pub brightness: f64,
+    /// The distance from the mean grey of the view is, likewise.
+    pub contrast: f64,
+    /// The distance of each pixel from its own grey is, likewise.
+    pub saturation: f64,
+    /// Hues are turned by a share of the circle, uniform up to this much to either side; at most 0.5.
+    pub hue: f64,
+}
 
 /// Red, green and blue, in [0, 1].
 pub(super) type Pixel = [f32; 3];
@@ -35,10 +52,10 @@ pub(super) enum Change {
 ///
 /// Every number is drawn whether it is used or not, so that a probability which is changed leaves the
 /// rest of a training's views as they are.
-pub(super) fn changes(settings: &ViewsSettings, view: View, random: &mut impl Rng) -> Vec<Change> {
+pub(super) fn changes(settings: &Augmentation, random: &mut Random) -> Vec<Change> {
     let jitter = settings.jitter;
     let mut around = |centre: f64, amount: f64| {
-        let value = between(random, centre - amount, centre + amount);
+        let value = random.between(centre - amount, centre + amount);
         (amount > 0.0).then_some(value as f32)
     };
     let mut colours = [
@@ -47,9 +64,9 @@ pub(super) fn changes(settings: &ViewsSettings, view: View, random: &mut impl Rn
         around(1.0, jitter.saturation).map(Change::Saturation),
         around(0.0, jitter.hue).map(Change::Hue),
     ];
-    shuffle(&mut colours, random);
-    let deviation = between(random, 0.1, 2.0) as f32;
-    let mut happens = |probability: f64| fraction(random) < probability;
+    random.shuffle(&mut colours);
+    let deviation = random.between(0.1, 2.0) as f32;
+    let mut happens = |probability: f64| random.fraction() < probability;
 
     let mut changes = Vec::new();
     if happens(jitter.probability) {
@@ -57,8 +74,8 @@ pub(super) fn changes(settings: &ViewsSettings, view: View, random: &mut impl Rn
     }
     let others = [
         (settings.grey, Change::Grey),
-        (view.blur, Change::Blur(deviation)),
-        (view.solarize, Change::Solarize),
+        (settings.blur, Change::Blur(deviation)),
+        (settings.solarize, Change::Solarize),
     ];
     changes.extend(
         others
@@ -176,9 +193,8 @@ fn reflected(place: isize, size: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::augment::{JitterSettings, plain};
+    use super::super::tests::plain;
     use super::*;
-    use crate::random::{Purpose, generator};
 
     const COLOURS: [Pixel; 4] = [
         [0.2, 0.5, 0.9],
@@ -303,11 +319,10 @@ mod tests {
         assert_close(&twice, &changed(Change::Hue(0.35)), "the sum");
     }
 
-    fn drawn(settings: &ViewsSettings) -> Vec<Vec<Change>> {
-        let view = settings.views()[1];
+    fn drawn(settings: &Augmentation) -> Vec<Vec<Change>> {
         let draw = |sample| {
-            let mut random = generator(Purpose::Views, 3, sample, 1);
-            changes(settings, view, &mut random)
+            let mut random = Random::keyed([5, 3, sample, 1]);
+            changes(settings, &mut random)
         };
         (0..1000).map(draw).collect()
     }
@@ -319,13 +334,13 @@ mod tests {
 
     #[test]
     fn the_order_of_jitter_is_drawn_and_the_rest_follows_in_its_own() {
-        let settings = ViewsSettings {
+        let settings = Augmentation {
             jitter: JitterSettings {
                 probability: 1.0,
                 ..plain().jitter
             },
             grey: 1.0,
-            blur: [1.0; 3],
+            blur: 1.0,
             solarize: 1.0,
             ..plain()
         };
@@ -368,7 +383,7 @@ mod tests {
 
     #[test]
     fn a_share_of_the_views_is_changed() {
-        let settings = ViewsSettings {
+        let settings = Augmentation {
             grey: 0.2,
             ..plain()
         };
@@ -379,7 +394,7 @@ mod tests {
 
     #[test]
     fn an_amount_of_zero_is_no_change() {
-        let settings = ViewsSettings {
+        let settings = Augmentation {
             jitter: JitterSettings {
                 probability: 1.0,
                 brightness: 0.0,

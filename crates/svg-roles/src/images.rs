@@ -49,7 +49,8 @@ impl PixelRange for Signed {
 ///
 /// ```
 /// use burn::prelude::*;
-/// use svg_image::{Images, RgbImage, Signed, Unit};
+/// use image::RgbImage;
+/// use svg_roles::{Images, Signed, Unit};
 ///
 /// let grey = RgbImage::from_pixel(4, 2, image::Rgb([255, 0, 51]));
 /// let images = Images::<Signed>::from_rgb(&[grey.clone()], &Device::default());
@@ -60,7 +61,7 @@ impl PixelRange for Signed {
 /// Only signed pictures can be taken out of their type:
 ///
 /// ```compile_fail,E0599
-/// # use svg_image::{Images, Unit};
+/// # use svg_roles::{Images, Unit};
 /// fn bare(images: Images<Unit>) -> burn::prelude::Tensor<4> {
 ///     images.into_tensor() // Say `images.to::<Signed>().into_tensor()`.
 /// }
