@@ -117,7 +117,7 @@ fn main() -> Result<()> {
     }
     if let Some(path) = &options.json {
         let json = serde_json::to_string_pretty(&rows)?;
-        svg_image::write_atomically(path, |file| file.write_all(json.as_bytes()))?;
+        svg_store::write_bytes(path, json)?;
     }
     Ok(())
 }

@@ -14,8 +14,9 @@ mod support;
 
 use anyhow::{Result, bail};
 use burn::prelude::*;
-use svg_image::{DecodeOptions, Images, Signed, adm_crop, grid, read_image, save_png};
+use svg_image::{DecodeOptions, adm_crop, grid, read_image, save_png};
 use svg_model::Bundle;
+use svg_roles::{Images, Signed};
 use svg_shapes::Shapes;
 
 fn main() -> Result<()> {

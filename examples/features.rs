@@ -10,7 +10,8 @@
 use anyhow::Result;
 use burn::prelude::*;
 use svg_dino::{Dino, DinoConfig};
-use svg_image::{DecodeOptions, Images, Rgb, RgbImage, Signed, adm_crop, read_image};
+use svg_image::{DecodeOptions, Rgb, RgbImage, adm_crop, read_image};
+use svg_roles::{Images, Signed};
 
 fn main() -> Result<()> {
     let device = Device::default();

@@ -16,12 +16,12 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use burn::prelude::*;
 use svg_flow::{Guidance, Progress};
-use svg_image::{ImageSet, Images, Rgb, RgbImage, Signed, grid, save_png};
+use svg_image::{ImageSet, Rgb, RgbImage, grid, save_png};
 use svg_model::{
     Bundle, LatentAccumulator, Normalised, NewPart, OpenOptions, Registry, SPACE, Sampling,
     StoredLatentStatistics,
 };
-use svg_roles::{Condition, Draw, Geometry, LatentSpace};
+use svg_roles::{Condition, Draw, Geometry, Images, LatentSpace, Signed};
 use svg_train::flow::{FlowInputs, FlowTraining, OnlineLatents, train};
 use svg_train::log::Scalars;
 use svg_train::run::{Ended, Observer, RunOptions};

@@ -17,8 +17,9 @@ use std::ops::ControlFlow;
 use anyhow::{Context, Result};
 use burn::prelude::*;
 use svg_flow::{Guidance, Progress};
-use svg_image::{Images, Signed, grid, save_png};
+use svg_image::{grid, save_png};
 use svg_model::{Bundle, Sampling, SolverKind};
+use svg_roles::{Images, Signed};
 
 fn main() -> Result<()> {
     let device = Device::default();

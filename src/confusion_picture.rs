@@ -2,18 +2,20 @@
 
 use std::path::Path;
 
-use anyhow::{Result, anyhow};
-use plotters::coord::Shift;
-use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
+use anyhow::Result;
 use svg_eval::Confusion;
-use svg_image::{Rgb, RgbImage, save_png, write_atomically};
-
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
+use svg_image::{Rgb, RgbImage, save_png};
+use svg_report::{Anchor, Drawing, Text};
+use svg_store::write_bytes;
 
 /// With more classes than this, names and numbers would be too small to read.
 const READABLE: usize = 64;
+
+/// Letters of a name that are drawn.
+const LONGEST: usize = 30;
+
+/// The side of a square of the drawing, in pixels.
+const SIDE: f64 = 40.0;
 
 const RIGHT: [u8; 3] = [31, 119, 180];
 const WRONG: [u8; 3] = [214, 39, 40];
@@ -46,56 +48,66 @@ pub fn save_drawing(
         return Ok(false);
     }
     let longest = names.iter().map(|name| name.chars().count()).max();
-    let margin = 44 + 7 * longest.unwrap_or(0).min(30) as i32;
-    let side = 40;
-    let edge = margin + side * names.len() as i32;
-    let size = ((edge + 20) as u32, (edge + 60) as u32);
-    let mut text = String::new();
-    {
-        let root = SVGBackend::with_string(&mut text, size).into_drawing_area();
-        draw(&root, confusion, names, title, (margin, side))
-            .map_err(|error| anyhow!("{}: {error}", path.display()))?;
-    }
-    write_atomically(path, |file| file.write_all(text.as_bytes()))?;
+    let margin = 44.0 + 7.0 * longest.unwrap_or(0).min(LONGEST) as f64;
+    let edge = margin + SIDE * names.len() as f64;
+    let mut drawing = Drawing::new([edge + 20.0, edge + 60.0], title);
+    draw(
+        &mut drawing,
+        confusion,
+        names,
+        title,
+        [margin, margin + 40.0],
+    );
+    write_bytes(path, drawing.svg())?;
     Ok(true)
 }
 
 fn draw(
-    root: &Area,
+    drawing: &mut Drawing,
     confusion: &Confusion,
     names: &[String],
     title: &str,
-    (margin, side): (i32, i32),
-) -> Drawn {
-    root.fill(&WHITE)?;
-    let font = |size: i32| ("sans-serif", size).into_font();
-    let text = |size, across| TextStyle::from(font(size)).pos(Pos::new(across, VPos::Center));
-    let upwards = font(12).transform(FontTransform::Rotate270);
-    let upwards = TextStyle::from(upwards).pos(Pos::new(HPos::Left, VPos::Center));
-    root.draw_text(title, &text(16, HPos::Left), (12, 20))?;
+    [left, above]: [f64; 2],
+) {
+    let plain = Text::default();
+    drawing.text(
+        [12.0, 20.0],
+        title,
+        Text {
+            size: 16.0,
+            ..plain
+        },
+    );
     let axes = "rows: the class, columns: what was said";
-    root.draw_text(axes, &text(12, HPos::Left), (12, 40))?;
-    let (left, above) = (margin, margin + 40);
+    drawing.text([12.0, 40.0], axes, plain);
+    let anchored = |anchor| Text { anchor, ..plain };
+    let upwards = Text {
+        upwards: true,
+        ..plain
+    };
     for (row, name) in names.iter().enumerate() {
-        let middle = row as i32 * side + side / 2;
-        let name: String = name.chars().take(30).collect();
-        root.draw_text(&name, &text(12, HPos::Right), (left - 6, above + middle))?;
-        root.draw_text(&name, &upwards, (left + middle, above - 6))?;
+        let top = above + SIDE * row as f64;
+        let middle = SIDE * (row as f64 + 0.5);
+        let name: String = name.chars().take(LONGEST).collect();
+        drawing.text([left - 6.0, above + middle], &name, anchored(Anchor::End));
+        drawing.text([left + middle, above - 6.0], &name, upwards);
         for column in 0..names.len() {
-            let (x, y) = (left + column as i32 * side, above + row as i32 * side);
+            let x = left + SIDE * column as f64;
             let [r, g, b] = colour(confusion, row, column);
-            let square = [(x + 1, y + 1), (x + side - 1, y + side - 1)];
-            root.draw(&Rectangle::new(square, RGBColor(r, g, b).filled()))?;
+            let fill = format!("#{r:02x}{g:02x}{b:02x}");
+            drawing.rectangle([x + 1.0, top + 1.0, SIDE - 2.0, SIDE - 2.0], &fill);
             let count = confusion.of(row, column);
             if count > 0 {
                 let dark = share(confusion, row, column) > 0.5;
-                let ink = if dark { WHITE } else { BLACK };
-                let style = text(12, HPos::Center).color(&ink);
-                root.draw_text(&count.to_string(), &style, (x + side / 2, y + side / 2))?;
+                let style = Text {
+                    colour: if dark { "#ffffff" } else { "#000000" },
+                    ..anchored(Anchor::Middle)
+                };
+                let place = [x + SIDE / 2.0, top + SIDE / 2.0];
+                drawing.text(place, &count.to_string(), style);
             }
         }
     }
-    root.present()
 }
 
 /// What part of its row a cell is.

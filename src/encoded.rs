@@ -8,8 +8,9 @@ use burn::prelude::*;
 use burn::store::burn_pack::Bytes;
 use burn::tensor::DType;
 use svg_dino::{Dino, DinoFile};
-use svg_image::{Images, RgbImage, Signed, save_png};
+use svg_image::{RgbImage, save_png};
 use svg_nn::{StoredTensor, save_tensors};
+use svg_roles::{Images, Signed};
 
 use crate::pca::{Pca, beside};
 use crate::progress::image_bar;
@@ -99,7 +100,7 @@ impl Encoded {
 
     /// Writes the tokens and, if crops were kept, a picture of each image's features into `pictures`.
     pub fn save(self, path: &Path, weights: &DinoFile, pictures: Option<&Path>) -> Result<()> {
-        let small = self.crops.is_some().then(|| self.draw());
+        let small = self.crops.is_some().then(|| self.draw()).transpose()?;
         let config = weights.config();
         let metadata = HashMap::from([
             ("paths".to_string(), serde_json::to_string(&self.names)?),
@@ -127,13 +128,13 @@ impl Encoded {
     }
 
     /// One pixel for each patch token, in colours that all images share.
-    fn draw(&self) -> Vec<RgbImage> {
+    fn draw(&self) -> Result<Vec<RgbImage>> {
         let Gathered { one, numbers, .. } = &self.tensors[0];
-        let pca = Pca::fit(numbers, one[1]);
+        let pca = Pca::fit(numbers, one[1])?;
         let images = numbers.chunks_exact(one[0] * one[1]);
-        images
+        Ok(images
             .map(|tokens| pca.picture(tokens, self.grid))
-            .collect()
+            .collect())
     }
 }
 

@@ -15,7 +15,7 @@ mod pca;
 mod pooled;
 mod probed;
 mod progress;
-mod report;
+mod steps;
 
 use clap::Parser;
 

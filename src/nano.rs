@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use svg_image::{ImageError, write_atomically};
+use svg_store::{WriteError, write_bytes};
 
 /// Its weights, as a safetensors file in official names.
 const WEIGHTS: &[u8] = include_bytes!("../assets/nano.safetensors");
@@ -16,7 +16,7 @@ pub const PATCHES: usize = 4;
 ///
 /// # Errors
 ///
-/// [`ImageError::Write`] if it cannot be written.
-pub fn write(path: &Path) -> Result<(), ImageError> {
-    write_atomically(path, |file| file.write_all(WEIGHTS))
+/// [`WriteError`] if it cannot be written.
+pub fn write(path: &Path) -> Result<(), WriteError> {
+    write_bytes(path, WEIGHTS)
 }

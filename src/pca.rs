@@ -1,7 +1,8 @@
-//! The familiar picture of patch features: their three main directions as red, green and blue.
+//! Patch features as colours: their three principal components as red, green and blue.
 
+use anyhow::{Context, Result};
 use image::imageops::{self, FilterType};
-use nalgebra::{DMatrix, SymmetricEigen};
+use svg_eval::Moments;
 use svg_image::{Rgb, RgbImage, grid};
 
 /// Three directions of greatest variance, and the range of values along each.
@@ -17,42 +18,34 @@ pub struct Pca {
 /// More tokens than this add nothing to three directions.
 const ENOUGH: usize = 50_000;
 
+/// Tokens that are held in f64 at a time.
+const PART: usize = 4_096;
+
 impl Pca {
-    /// Fits `tokens`, rows of `channels` numbers.
+    /// Fits `tokens`, rows of `channels` numbers. The computation is in f64.
+    ///
+    /// # Errors
+    ///
+    /// If a number is infinite or not a number.
     ///
     /// # Panics
     ///
     /// If there are no tokens or fewer than three channels.
-    pub fn fit(tokens: &[f32], channels: usize) -> Self {
+    pub fn fit(tokens: &[f32], channels: usize) -> Result<Self> {
         assert!(channels >= 3 && tokens.len() >= channels, "nothing to fit");
         let count = tokens.len() / channels;
         let stride = count.div_ceil(ENOUGH);
         let rows: Vec<&[f32]> = tokens.chunks_exact(channels).step_by(stride).collect();
-        let mut mean = vec![0.0f64; channels];
-        for row in &rows {
-            mean.iter_mut()
-                .zip(*row)
-                .for_each(|(m, v)| *m += f64::from(*v));
+        let mut moments = Moments::new();
+        for part in rows.chunks(PART) {
+            let values = part.iter().flat_map(|row| row.iter().copied());
+            moments.push_values(&values.map(f64::from).collect::<Vec<_>>(), channels);
         }
-        mean.iter_mut().for_each(|m| *m /= rows.len() as f64);
-        let centred = |i: usize, c: usize| (f64::from(rows[i][c]) - mean[c]) as f32;
-        let centred = DMatrix::<f32>::from_fn(rows.len(), channels, centred);
-        let eigen = SymmetricEigen::new(centred.tr_mul(&centred));
-        let mut order: Vec<usize> = (0..channels).collect();
-        order.sort_by(|a, b| eigen.eigenvalues[*b].total_cmp(&eigen.eigenvalues[*a]));
-        let mean: Vec<f32> = mean.into_iter().map(|m| m as f32).collect();
-        let directions = [0, 1, 2].map(|i| {
-            let direction = eigen.eigenvectors.column(order[i]);
-            // A direction's sign is arbitrary; its largest component decides, so that colours do not
-            // depend on the solver.
-            let largest = direction
-                .iter()
-                .fold(0.0f32, |m, v| if v.abs() > m.abs() { *v } else { m });
-            direction
-                .iter()
-                .map(|v| v * largest.signum())
-                .collect::<Vec<f32>>()
-        });
+        let directions = moments.principal_directions(3);
+        let directions = directions.context("features with infinite numbers have no colours")?;
+        let single = |values: &[f64]| values.iter().map(|v| *v as f32).collect::<Vec<f32>>();
+        let directions = [0, 1, 2].map(|i| single(&directions[i]));
+        let mean = single(moments.mean());
         let ranges = directions.each_ref().map(|direction| {
             let mut values: Vec<f32> = rows
                 .iter()
@@ -62,11 +55,11 @@ impl Pca {
             let last = values.len() - 1;
             (values[last / 100], values[last - last / 100])
         });
-        Self {
+        Ok(Self {
             mean,
             directions,
             ranges,
-        }
+        })
     }
 
     /// One pixel for each token of an image of `rows` by `columns` patches.
@@ -115,7 +108,7 @@ mod tests {
                 ]
             })
             .collect();
-        let pca = Pca::fit(&tokens, 4);
+        let pca = Pca::fit(&tokens, 4).unwrap();
         assert!(pca.directions[0][2] > 0.99, "{:?}", pca.directions[0]);
         assert!(pca.directions[1][0] > 0.99, "{:?}", pca.directions[1]);
     }
@@ -123,7 +116,7 @@ mod tests {
     #[test]
     fn equal_tokens_have_equal_colours() {
         let tokens: Vec<f32> = (0..30).map(|i| (i * i % 17) as f32).collect();
-        let pca = Pca::fit(&tokens, 3);
+        let pca = Pca::fit(&tokens, 3).unwrap();
         let twice: Vec<f32> = [&tokens[..3], &tokens[..3], &tokens[6..9]].concat();
         let picture = pca.picture(&twice, [1, 3]);
         assert_eq!(picture.get_pixel(0, 0), picture.get_pixel(1, 0));

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use burn::prelude::*;
-use svg_image::{DecodeOptions, ImageSet, Images, Loader, RgbImage, Signed, adm_crop};
+use svg_image::{DecodeOptions, ImageSet, Loader, RgbImage, adm_crop};
+use svg_roles::{Images, Signed};
 
 use crate::progress::image_bar;
 

@@ -6,11 +6,11 @@ use anyhow::{Context, Result};
 use burn::prelude::*;
 use svg_decoder::DecoderConfig;
 use svg_dino::{Dino, DinoConfig, DinoFile, Layout};
-use svg_image::{Images, Signed};
 use svg_model::StoredLatentStatistics;
 use svg_model::{AutoencoderConfig, SvgAutoencoder, autoencoder_tensors};
 use svg_model::{Bundle, BundleContents, FlowContents, LatentAccumulator, Provenance};
 use svg_nn::draw_parameters;
+use svg_roles::{Images, Signed};
 use svg_shapes::{CLASSES, Shapes};
 use svg_sit::{SitConfig, checkpoint_tensors};
 

@@ -25,7 +25,7 @@ pub fn check_output(path: &Path, option: &str) -> Result<()> {
     };
     let failed = || format!("{option} {} cannot be written", path.display());
     let probe = folder.join(".svg-write-test");
-    svg_image::write_atomically(&probe, |_| Ok(())).with_context(failed)?;
+    svg_store::write_bytes(&probe, "").with_context(failed)?;
     let _ = std::fs::remove_file(probe);
     Ok(())
 }

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use rayon::prelude::*;
-use svg_image::{grid, save_png, write_atomically};
+use svg_image::{grid, save_png};
 use svg_shapes::{CLASSES, Shapes};
+use svg_store::write_bytes;
 
 use crate::commands::print;
 use crate::progress::image_bar;
@@ -126,9 +127,7 @@ impl DatasetShapes {
                 fs::create_dir_all(folder).with_context(failed)?;
             }
         }
-        write_atomically(self.out.join(PAGE), |file| {
-            file.write_all(recipe.page().as_bytes())
-        })?;
+        write_bytes(self.out.join(PAGE), recipe.page())?;
         let shapes = Shapes::new(self.seed).with_size(self.size);
         save_sheet(shapes, &self.out.join("sheet.png"))?;
 

@@ -7,9 +7,10 @@ use burn::prelude::*;
 use burn::store::burn_pack::Bytes;
 use burn::tensor::{DType, TensorData};
 use clap::Args;
-use svg_image::{Images, Signed, save_png};
+use svg_image::save_png;
 use svg_model::{Bundle, OpenOptions, Registry};
 use svg_nn::{StoredTensor, TensorFile, save_tensors};
+use svg_roles::{Images, Signed};
 
 use crate::commands::checks::check_output;
 use crate::device::DeviceOptions;

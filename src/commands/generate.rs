@@ -9,9 +9,11 @@ use burn::tensor::TensorData;
 use clap::Args;
 use indicatif::ProgressBar;
 use svg_flow::{Guidance, GuidanceSchedule};
-use svg_image::{Images, RgbImage, Signed};
-use svg_model::{Bundle, Generator, OpenOptions, Registry, LATENTS, FLOW, SPACE, Sampling, SolverKind};
-use svg_roles::Condition;
+use svg_image::RgbImage;
+use svg_model::{
+    Bundle, FLOW, Generator, LATENTS, OpenOptions, Registry, SPACE, Sampling, SolverKind,
+};
+use svg_roles::{Condition, Images, Signed};
 
 use crate::commands::bundle::BundleOptions;
 use crate::device::DeviceOptions;

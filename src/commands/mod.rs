@@ -24,6 +24,7 @@ mod interpolate;
 mod noise_file;
 mod origin;
 mod pictures;
+mod plot;
 mod pretrain;
 mod probe;
 mod reconstruct;
@@ -54,6 +55,7 @@ pub enum Command {
     Cache(cache::Cache),
     Distance(distance::Distance),
     Probe(probe::Probe),
+    Plot(plot::Plot),
     Import(import::Import),
     Export(export::Export),
     Features(features::Features),
@@ -85,6 +87,7 @@ impl Command {
             Self::Features(command) => command.run(device),
             Self::Info(command) => command.run(),
             Self::Convert(command) => command.run(),
+            Self::Plot(command) => command.run(),
             Self::Cost(command) => command.run(),
             Self::Dataset(command) => command.run(),
             Self::Init(command) => command.run(device),

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use burn::prelude::*;
 use clap::Args;
-use svg_image::{DecodeOptions, ImageSet, Images, Loader, RgbImage, Signed, adm_crop};
-use svg_roles::Geometry;
+use svg_image::{DecodeOptions, ImageSet, Loader, RgbImage, adm_crop};
+use svg_roles::{Geometry, Images, Signed};
 use svg_train::autoencoder::spread;
 
 use crate::commands::checks::check_size;

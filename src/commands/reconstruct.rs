@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::Args;
 use svg_eval::{Lpips, psnr, ssim};
-use svg_image::{Images, RgbImage, Signed, grid, save_png, write_atomically};
-use svg_roles::Draw;
+use svg_image::{RgbImage, grid, save_png};
+use svg_roles::{Draw, Images, Signed};
+use svg_store::write_bytes;
 
 use crate::commands::bundle::{Align, BundleOptions};
 use crate::commands::decode::file_name;
@@ -115,7 +116,7 @@ impl Reconstruct {
         let what = "reconstructing";
         let count = self.pictures.for_each_batch(size, what, &device, measure)?;
         let path = self.out.join("metrics.csv");
-        write_atomically(&path, |file| file.write_all(table.as_bytes()))?;
+        write_bytes(&path, table)?;
         let mean = |sum: f64| sum / count as f64;
         let mut said = String::new();
         writeln!(said, "images  {count} of {size} x {size}")?;

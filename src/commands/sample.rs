@@ -6,7 +6,8 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use svg_image::{DecodeOptions, RgbImage, grid, read_image, read_note, save_png};
-use svg_model::{file_sha256, gaussian};
+use svg_model::gaussian;
+use svg_store::sha256_file;
 
 use crate::commands::bundle::BundleOptions;
 use crate::commands::checks::check_output;
@@ -217,7 +218,7 @@ impl Sample {
         let noise = match &self.from_noise {
             None => seed,
             Some(path) => {
-                let hash = file_sha256(path).with_context(|| path.display().to_string())?;
+                let hash = sha256_file(path).with_context(|| path.display().to_string())?;
                 let noise = format!("noise {}", &hash[..8]);
                 match self.sampling.draws_noise() {
                     true => format!("{seed}, {noise}"),

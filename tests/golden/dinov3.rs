@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 use burn::prelude::*;
 use burn::tensor::TensorData;
-use safetensors::SafeTensors;
 use serde::Deserialize;
 use svg_dino::{Dino, DinoConfig, DinoFile, DinoOutput, FeedForwardKind, Layout, RopePeriods};
 use svg_nn::{StoredTensor, save_tensors};
+use svg_store::Safetensors;
 
 use crate::compare::{Summary, assert_close};
 use crate::fill::{Named, lcg_fill, lcg_units, murmur_fill, murmur_units, stored};
@@ -149,19 +149,19 @@ fn all_tokens(output: DinoOutput) -> Tensor<3> {
 }
 
 /// Every tensor of an `io` file.
-struct Io(Vec<u8>);
+struct Io(Safetensors);
 
 impl Io {
     fn read(case: &str) -> Self {
-        Self(std::fs::read(golden(&format!("{case}/io.safetensors"))).unwrap())
+        let path = golden(&format!("{case}/io.safetensors"));
+        Self(Safetensors::open(&path).unwrap())
     }
 
     fn values(&self, name: &str) -> (Vec<f32>, Vec<usize>) {
-        let file = SafeTensors::deserialize(&self.0).unwrap();
-        let view = file.tensor(name).unwrap();
-        let numbers = view.data().chunks_exact(4);
+        let tensor = self.0.tensor(name).unwrap();
+        let numbers = self.0.data(tensor).chunks_exact(4);
         let numbers = numbers.map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
-        (numbers.collect(), view.shape().to_vec())
+        (numbers.collect(), tensor.shape.clone())
     }
 
     fn pixels(&self, device: &Device) -> Tensor<4> {
@@ -170,10 +170,9 @@ impl Io {
     }
 
     fn mask(&self, device: &Device) -> Tensor<2, Bool> {
-        let file = SafeTensors::deserialize(&self.0).unwrap();
-        let view = file.tensor("mask").unwrap();
-        let bits: Vec<bool> = view.data().iter().map(|byte| *byte != 0).collect();
-        Tensor::from_data(TensorData::new(bits, view.shape()), device)
+        let tensor = self.0.tensor("mask").unwrap();
+        let bits: Vec<bool> = self.0.data(tensor).iter().map(|byte| *byte != 0).collect();
+        Tensor::from_data(TensorData::new(bits, tensor.shape.clone()), device)
     }
 }
 

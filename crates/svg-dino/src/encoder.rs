@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use burn::module::Module;
 use burn::prelude::*;
-use sha2::{Digest, Sha256};
 use svg_nn::module_tensors;
 use svg_roles::{Encoder, EncoderSpec, Tokens};
+use svg_store::Sha256;
 
 use crate::{Dino, DinoConfig, DinoError};
 
@@ -68,8 +68,7 @@ impl Dino {
             })?;
             hash.update(&*bytes);
         }
-        let digits = hash.finalize();
-        Ok(digits.iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(hash.finish())
     }
 }
 

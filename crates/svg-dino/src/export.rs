@@ -110,6 +110,23 @@ mod tests {
             .assert_eq(&again.patches.into_data(), true);
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn every_file_of_a_saved_folder_has_the_permissions_of_an_ordinary_file() {
+        use std::os::unix::fs::PermissionsExt;
+        let dino = DinoConfig::new(16, 1, 2, 32).init(&Device::default());
+        let place = tempfile::tempdir().unwrap();
+        let (folder, ordinary) = (place.path().join("hub"), place.path().join("ordinary"));
+        DinoFile::of(&dino)
+            .save(Layout::HuggingFace, &folder)
+            .unwrap();
+        std::fs::write(&ordinary, "").unwrap();
+        let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode();
+        let files = std::fs::read_dir(folder).unwrap();
+        let modes: Vec<_> = files.map(|file| mode(&file.unwrap().path())).collect();
+        assert_eq!(modes, [mode(&ordinary); 3]);
+    }
+
     #[test]
     fn an_official_file_keeps_what_the_network_says() {
         let tiny = DinoConfig::new(16, 2, 2, 32).with_patch_size(4);

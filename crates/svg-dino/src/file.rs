@@ -9,9 +9,10 @@ use burn::tensor::{DType, f16};
 use svg_nn::{
     Container, LoadError, StoredTensor, TensorFile, load_exact, module_tensors, save_tensors,
 };
+use svg_store::write_bytes;
 
 use crate::export::export;
-use crate::hub::{HubConfig, pixel_statistics, pixel_statistics_json, write_json};
+use crate::hub::{HubConfig, pixel_statistics, pixel_statistics_json};
 use crate::import::import;
 use crate::layout::Layout;
 use crate::{
@@ -274,10 +275,11 @@ impl DinoFile {
         let file = path.join("model.safetensors");
         save_tensors(&file, &tensors, metadata)?;
         if layout == Layout::HuggingFace {
-            write_json(&path.join("config.json"), &HubConfig::to_json(&self.config))?;
+            let config = HubConfig::to_json(&self.config);
+            write_bytes(path.join("config.json"), config).map_err(LoadError::from)?;
         }
         let statistics = pixel_statistics_json(self.config.pixels);
-        write_json(&path.join("preprocessor_config.json"), &statistics)?;
+        write_bytes(path.join("preprocessor_config.json"), statistics).map_err(LoadError::from)?;
         Ok(file)
     }
 

@@ -1,10 +1,9 @@
 //! The two JSON files that the Hugging Face hub keeps beside weights.
 
-use std::io::Write;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use svg_nn::LoadError;
+use svg_store::read_if_there;
 
 use crate::{DinoConfig, DinoError, FeedForwardKind, PixelStatistics};
 
@@ -186,31 +185,14 @@ pub(crate) fn pixel_statistics_json(statistics: PixelStatistics) -> String {
     serde_json::to_string_pretty(&preprocessor).expect("plain fields always serialise")
 }
 
-/// Writes a small file whole or not at all.
-pub(crate) fn write_json(path: &Path, json: &str) -> Result<(), LoadError> {
-    let write = || -> std::io::Result<()> {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(json.as_bytes())?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(())
-    };
-    write().map_err(|source| LoadError::Write {
-        path: path.to_path_buf(),
-        source,
-    })
-}
-
 fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>, DinoError> {
     let error = |reason: String| DinoError::Config {
         path: path.to_path_buf(),
         reason,
     };
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(cause) => return Err(error(format!("cannot be read: {cause}"))),
+    let text = read_if_there(path).map_err(|cause| error(format!("cannot be read: {cause}")))?;
+    let Some(text) = text else {
+        return Ok(None);
     };
     let value = serde_json::from_str(&text)
         .map_err(|cause| error(format!("is not the JSON expected: {cause}")))?;

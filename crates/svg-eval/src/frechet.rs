@@ -1,8 +1,9 @@
 //! The distance between two Gaussians that are fitted to features.
 
-use faer::{Mat, Side};
+use faer::Mat;
 
 use crate::Moments;
+use crate::eigen::Eigen;
 
 /// Why there is no distance.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +66,7 @@ pub fn frechet_distance(one: &Moments, other: &Moments) -> Result<f64, FrechetEr
                 count: side.count(),
             });
         }
-        if !side.mean.iter().chain(&side.squares).all(|v| v.is_finite()) {
+        if !side.is_finite() {
             return Err(FrechetError::NotFinite);
         }
     }
@@ -94,18 +95,14 @@ pub fn frechet_distance(one: &Moments, other: &Moments) -> Result<f64, FrechetEr
 /// symmetric root but for a rotation, which singular values do not see.
 fn root(moments: &Moments) -> Result<Mat<f64>, FrechetError> {
     let channels = moments.channels();
-    let covariance = Mat::from_fn(channels, channels, |row, column| {
-        0.5 * (moments.covariance(row, column) + moments.covariance(column, row))
-    });
-    let decomposed = covariance.self_adjoint_eigen(Side::Lower);
-    let decomposed = decomposed.map_err(|_| FrechetError::NoConvergence)?;
-    let values: Vec<f64> = decomposed.S().column_vector().iter().copied().collect();
-    // They come in ascending order.
+    let Eigen { values, vectors } =
+        Eigen::of(channels, |row, column| moments.covariance(row, column))
+            .ok_or(FrechetError::NoConvergence)?;
     let largest = values.last().copied().unwrap_or(0.0).max(0.0);
     let rounding = largest * f64::EPSILON * channels as f64;
     let zeros = values.partition_point(|value| *value <= rounding);
     Ok(Mat::from_fn(channels, channels - zeros, |row, column| {
-        decomposed.U()[(row, zeros + column)] * values[zeros + column].sqrt()
+        vectors[(row, zeros + column)] * values[zeros + column].sqrt()
     }))
 }
 

@@ -26,13 +26,14 @@
 //! - [`psnr`] and [`psnr_batch`]: decibels, of stored pixels and of unrounded ones
 //! - [`ssim`]: structural similarity, as torchmetrics computes it
 //! - [`Lpips`]: perceptual distance v0.1 on the features of VGG16, differentiable in its first input
-//! - [`Moments`], [`frechet_distance`]: how far two sets of features are apart, and [`StoredMoments`], a
-//!   reference that is kept
+//! - [`Moments`]: mean and covariance of features, and their directions of greatest variance
+//! - [`frechet_distance`]: how far two sets of features are apart, and [`StoredMoments`], a reference that is kept
 //! - [`NearestNeighbours`], [`LinearProbe`]: how well features tell classes apart, and [`Confusion`], which
 //!   are taken for which
 //! - [`EvalError`]: what is wrong with a file of VGG16 weights, and where to get one
 
 mod confusion;
+mod eigen;
 mod error;
 mod frechet;
 mod gradient;

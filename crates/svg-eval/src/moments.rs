@@ -42,12 +42,26 @@ impl Moments {
     ///
     /// If the number of channels is not that of earlier features.
     pub fn push(&mut self, features: Tensor<2>) {
-        let [count, channels] = features.dims();
+        let [_, channels] = features.dims();
+        let data = features.into_data().convert::<f64>();
+        let values = data.try_to_vec::<f64>().expect("converted to f64");
+        self.push_values(&values, channels);
+    }
+
+    /// Takes in features that are on the host, one after the other.
+    ///
+    /// # Panics
+    ///
+    /// If the number of channels is zero or not that of earlier features, or the last feature is not whole.
+    pub fn push_values(&mut self, values: &[f64], channels: usize) {
+        let (count, rest) = (values.len() / channels, values.len() % channels);
+        assert!(
+            rest == 0,
+            "{rest} of {channels} channels in the last feature"
+        );
         if count == 0 {
             return;
         }
-        let data = features.into_data().convert::<f64>();
-        let values = data.try_to_vec::<f64>().expect("converted to f64");
         let mut mean = vec![0.0; channels];
         for row in values.chunks_exact(channels) {
             mean.iter_mut()
@@ -122,6 +136,11 @@ impl Moments {
     /// If a channel is not below [`channels`](Self::channels).
     pub fn covariance(&self, row: usize, column: usize) -> f64 {
         self.squares[row * self.channels() + column] / (self.count as f64 - 1.0)
+    }
+
+    /// Whether no feature was infinite or not a number.
+    pub(crate) fn is_finite(&self) -> bool {
+        self.mean.iter().chain(&self.squares).all(|v| v.is_finite())
     }
 
     /// Whether the covariance has full rank at best: with no more features than channels it has not, and

@@ -76,7 +76,7 @@ impl Archive {
 
 /// An anonymous file with the content of a gzip file; it goes when the last handle does.
 fn decompressed(file: File) -> io::Result<File> {
-    let mut plain = tempfile::tempfile()?;
+    let mut plain = svg_store::nameless_file()?;
     io::copy(
         &mut flate2::read::MultiGzDecoder::new(BufReader::new(file)),
         &mut plain,

@@ -118,12 +118,7 @@ pub enum ImageError {
         path: PathBuf,
     },
 
-    /// A file could not be written. Nothing is left under its name but what was there before.
-    #[error("cannot write {path}: {cause}; check that the folder exists and the disk has room")]
-    Write {
-        /// The file that was to be written.
-        path: PathBuf,
-        /// What the operating system or the encoder answered.
-        cause: io::Error,
-    },
+    /// A file could not be written.
+    #[error(transparent)]
+    Write(#[from] svg_store::WriteError),
 }

@@ -1,28 +1,22 @@
-//! Pictures in and out: bytes to typed pixels and back.
+//! Pictures in and out: bytes to pixels and back, without a tensor.
 //!
 //! Training, sampling and evaluation meet pictures at the same two doors. On the way in, files,
-//! folders, archives and lists become 8-bit RGB ([`ImageSet`], [`decode`], [`Loader`]), a square
-//! ([`adm_crop`]) and a tensor ([`Images`]); on the way out a tensor becomes pictures, sheets
-//! ([`grid`]) and files that are complete or absent ([`save_png`]).
+//! folders, archives and lists become 8-bit RGB ([`ImageSet`], [`decode`], [`Loader`]) and a square
+//! ([`adm_crop`], or an [`Augmentation`] of it); on the way out pictures become sheets ([`grid`]) and
+//! files that are complete or absent ([`save_png`]).
 //!
 //! One decision shapes the crate: **a pixel has exactly one value.** Published weights, latent
 //! statistics and FID numbers were made with Pillow, so pictures are decoded and resampled bit for
-//! bit as Pillow does it, and tests compare for equality, not for closeness. After that, the range
-//! is part of the type: [`Images<Signed>`](Images) and [`Images<Unit>`](Images) convert into each
-//! other but are never mistaken for each other, and only `[-1, 1]` leaves the type as a bare
-//! tensor.
+//! bit as Pillow does it, and tests compare for equality, not for closeness.
 //!
 //! ```
-//! use burn::prelude::*;
-//! use svg_image::{Images, RgbImage, Signed, adm_crop, grid};
+//! use svg_image::{Filter, Rgb, RgbImage, adm_crop, grid, resize};
 //!
-//! let photograph = RgbImage::from_fn(100, 70, |x, y| image::Rgb([x as u8, y as u8, 128]));
+//! let photograph = RgbImage::from_fn(100, 70, |x, y| Rgb([x as u8, y as u8, 128]));
 //! let crop = adm_crop(&photograph, 32);
+//! let small = resize(&photograph, 32, 32, Filter::Bicubic);
 //!
-//! let images = Images::<Signed>::from_rgb(&[crop.clone(), crop], &Device::default());
-//! let reconstruction = images.into_tensor().tanh(); // Some network: [2, 3, 32, 32].
-//!
-//! let sheet = grid(&Images::<Signed>::from_tensor(reconstruction).to_rgb(), 2, 4);
+//! let sheet = grid(&[crop, small], 2, 4);
 //! assert_eq!(sheet.dimensions(), (68, 32));
 //! ```
 //!
@@ -30,15 +24,16 @@
 //! - [`resize`], [`resize_region`], [`Filter`], [`adm_crop`]: Pillow's resampling, and the crop made of it
 //! - [`resize_bilinear_plain`], [`plain_crop`]: OpenCV's bilinear, which does not smooth, and its crop
 //! - [`mirrored`]: left and right exchanged
-//! - [`Images`], [`PixelRange`], [`Signed`], [`Unit`]: tensors that know their black and white
+//! - [`Augmentation`], [`CropSettings`], [`JitterSettings`]: random views, as DINOv2 makes them
 //! - [`ImageSet`], [`Loader`]: lists of pictures, and their decoding on many threads
-//! - [`save_png`], [`read_note`], [`encode_png`], [`write_atomically`], [`grid`]: results
+//! - [`save_png`], [`read_note`], [`encode_png`], [`grid`]: results
 //! - [`ImageError`], [`DecodeError`]: what went wrong, with which file, and what to do
 //!
-//! Not here: normalisation to a network's statistics (each network's own business), and
-//! the choice of augmentations (training's, as the `prepare` of a [`Loader`]).
+//! Not here: tensors (`svg-roles`), normalisation to a network's statistics (each network's own
+//! business), and the choice of augmentations (training's).
 
 mod archive;
+mod augment;
 mod crop;
 mod error;
 mod grid;
@@ -47,13 +42,13 @@ mod list;
 mod load;
 mod note;
 mod plain;
-mod range;
 mod read;
 mod resample;
 mod samples;
 mod save;
 mod source;
 
+pub use augment::{Augmentation, CropSettings, JitterSettings};
 pub use crop::{adm_crop, mirrored};
 pub use error::{DecodeError, ImageError};
 pub use grid::grid;
@@ -61,8 +56,7 @@ pub use image::{Rgb, RgbImage};
 pub use load::{Loaded, Loader};
 pub use note::read_note;
 pub use plain::{plain_crop, resize_bilinear_plain};
-pub use range::{Images, PixelRange, Signed, Unit};
 pub use read::{DecodeOptions, Orientation, decode, dimensions, read_image};
 pub use resample::{Filter, Region, resize, resize_region};
-pub use save::{encode_png, save_png, write_atomically};
+pub use save::{encode_png, save_png};
 pub use source::{EXTENSIONS, ImageSet};

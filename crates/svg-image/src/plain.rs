@@ -7,7 +7,7 @@
 //! The arithmetic, after OpenCV's `modules/imgproc/src/resize.cpp` for 8 bits: positions of half
 //! pixels in `f32`, weights rounded to 11 fractional bits, a horizontal pass kept whole, and a
 //! vertical pass in which each product loses its low bits before the sum is rounded.
-//! `tests/opencv.rs` tests for equality.
+//! `tests/it/opencv.rs` tests for equality.
 
 use image::RgbImage;
 

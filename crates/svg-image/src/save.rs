@@ -1,65 +1,12 @@
-//! Files that are either complete or not there.
+//! Pictures as PNG files.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 use image::RgbImage;
+use svg_store::write_file;
 
 use crate::error::ImageError;
-
-/// Writes a file so that its name never shows half of it.
-///
-/// `write` fills a temporary file in the same folder, which is flushed to the disk and then renamed
-/// to `path`, in place of what was there. If anything fails, the temporary file is removed and
-/// `path` is as it was.
-///
-/// # Errors
-///
-/// [`ImageError::Write`], if the folder does not exist or cannot be written to, or if `write` or
-/// the disk fails.
-///
-/// ```
-/// # let folder = tempfile::tempdir().unwrap();
-/// # let path = folder.path().join("steps.txt");
-/// svg_image::write_atomically(&path, |file| writeln!(file, "100 steps"))?;
-/// assert_eq!(std::fs::read_to_string(&path).unwrap(), "100 steps\n");
-/// # Ok::<(), svg_image::ImageError>(())
-/// ```
-pub fn write_atomically(
-    path: impl AsRef<Path>,
-    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> Result<(), ImageError> {
-    let path = path.as_ref();
-    attempt(path, write).map_err(|cause| ImageError::Write {
-        path: path.into(),
-        cause,
-    })
-}
-
-fn attempt(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    {
-        // Temporary files are private by default; this one becomes an ordinary file. The umask
-        // still applies.
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    let mut temporary = builder.tempfile_in(folder)?;
-    let mut buffered = BufWriter::new(temporary.as_file_mut());
-    write(&mut buffered)?;
-    buffered.flush()?;
-    drop(buffered);
-    // Without this, a crash of the machine may keep the rename and lose the content.
-    File::sync_all(temporary.as_file())?;
-    temporary.persist(path)?;
-    Ok(())
-}
 
 /// Saves a picture as PNG, atomically, with notes such as the command that made it.
 ///
@@ -68,14 +15,14 @@ fn attempt(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) ->
 ///
 /// # Errors
 ///
-/// [`ImageError::Write`], as for [`write_atomically`], and for a keyword PNG does not allow or a
+/// [`ImageError::Write`], as for [`write_file`], and for a keyword PNG does not allow or a
 /// picture without pixels.
 pub fn save_png(
     image: &RgbImage,
     path: impl AsRef<Path>,
     text: &[(&str, &str)],
 ) -> Result<(), ImageError> {
-    write_atomically(path, |file| write_png(image, file, text))
+    Ok(write_file(path, |file| write_png(image, file, text))?)
 }
 
 /// The bytes that [`save_png`] would save, for files that hold pictures among other things.
@@ -154,20 +101,6 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_write_leaves_the_old_file_and_nothing_else() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("picture.png");
-        std::fs::write(&path, "old").unwrap();
-        let result = write_atomically(&path, |file| {
-            file.write_all(b"half of the new")?;
-            Err(io::Error::other("the disk is full"))
-        });
-        assert!(result.unwrap_err().to_string().contains("the disk is full"));
-        assert_eq!(std::fs::read(&path).unwrap(), b"old");
-        assert_eq!(names(folder.path()), ["picture.png"]);
-    }
-
-    #[test]
     fn a_refused_note_or_an_empty_picture_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("picture.png");
@@ -191,17 +124,5 @@ mod tests {
         assert_eq!(names(folder.path()), ["taken"]);
         let error = save_png(&picture(), folder.path().join("none/picture.png"), &[]).unwrap_err();
         assert!(error.to_string().contains("none/picture.png"), "{error}");
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_written_file_is_an_ordinary_file() {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().unwrap();
-        let (ours, ordinary) = (folder.path().join("ours"), folder.path().join("ordinary"));
-        write_atomically(&ours, |file| file.write_all(b"x")).unwrap();
-        std::fs::write(&ordinary, "x").unwrap();
-        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode();
-        assert_eq!(mode(&ours), mode(&ordinary));
     }
 }

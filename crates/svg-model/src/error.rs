@@ -4,8 +4,8 @@ use std::io;
 use std::path::PathBuf;
 
 use svg_dino::DinoError;
-use svg_image::ImageError;
 use svg_nn::LoadError;
+use svg_store::WriteError;
 
 /// Why a model could not be opened, checked or written.
 #[derive(Debug, thiserror::Error)]
@@ -19,7 +19,7 @@ pub enum ModelError {
     Encoder(#[from] DinoError),
     /// A small file could not be written.
     #[error(transparent)]
-    Write(#[from] ImageError),
+    Write(#[from] WriteError),
     /// The system could not read, make or rename a file or folder.
     #[error("{}: {source}", path.display())]
     System {

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use svg_nn::{StoredTensor, TensorFile};
 use svg_roles::VelocitySpec;
 use svg_sit::SitConfig;
+use svg_store::strict_json;
 
 use crate::bundle::FLOW;
-use crate::{Bundle, ModelError, renamed, strict_json};
+use crate::{Bundle, ModelError, renamed};
 
 /// Where our own exports keep sizes and classes as JSON, in the file's metadata: shapes do not show
 /// everything. Other programs do not look there.

@@ -6,11 +6,10 @@ use std::path::Path;
 use burn::prelude::*;
 use burn::store::bridge;
 use burn::tensor::TensorData;
-use sha2::{Digest, Sha256};
 use svg_nn::{StoredTensor, TensorFile, save_tensors};
+use svg_store::Sha256;
 
 use crate::ModelError;
-use crate::fingerprint::hex;
 
 /// The mean and deviation of each channel of the features of a data set: `latent = (feature - mean) / std`
 /// (arXiv 2510.15301, released code).
@@ -130,7 +129,7 @@ impl LatentStatistics {
         for value in self.mean.iter().chain(&self.std) {
             hash.update(value.to_le_bytes());
         }
-        hex(hash)
+        hash.finish()
     }
 }
 

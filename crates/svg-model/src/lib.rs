@@ -92,7 +92,6 @@
 mod bundle;
 mod conditioned;
 mod error;
-mod fingerprint;
 mod flow_checkpoint;
 mod generator;
 mod interpolation;
@@ -103,7 +102,6 @@ mod noise;
 mod normalised;
 mod registry;
 mod sampling;
-mod strict_json;
 pub mod svg;
 
 pub use bundle::{
@@ -112,7 +110,6 @@ pub use bundle::{
 };
 pub use conditioned::Conditioned;
 pub use error::ModelError;
-pub use fingerprint::file_sha256;
 pub use flow_checkpoint::{FLOW_KEY, FlowCheckpoint};
 pub use generator::{Generator, Sampled};
 pub use interpolation::Interpolation;
@@ -122,7 +119,6 @@ pub use noise::{gaussian, noise, uniform};
 pub use normalised::Normalised;
 pub use registry::{OpenOptions, Opening, Registry};
 pub use sampling::{Sampling, SolverKind};
-pub use strict_json::strict_json;
 pub use svg::{
     Alignment, AutoencoderConfig, CONFIG_KEY, Checkpoint, NewEncoder, NewSpace, StoredStatistics,
     SvgAutoencoder, SvgEncoder, autoencoder_tensors, load_autoencoder,

@@ -1,33 +1,18 @@
-//! Random numbers that are a function of where they are used.
-
-use std::f64::consts::TAU;
+//! The noise and the random numbers of sampling.
 
 use burn::prelude::*;
 use burn::tensor::TensorData;
-use rand::rngs::ChaCha8Rng;
-use rand::{Rng, SeedableRng};
+use svg_store::Random;
 
-/// Standard normal numbers: ChaCha8 keyed by the three numbers, and the transform of Box and Muller.
-///
-/// They are computed on the host in f64 and rounded, with the logarithm, sine and cosine of one library,
-/// so that they are the same on every machine. Fewer of them are the first of more.
+/// Standard normal numbers of a generator that is keyed by the three numbers, the same on every machine.
+/// Fewer of them are the first of more.
 pub fn gaussian(seed: u64, stream: u64, sample: u64, count: usize) -> Vec<f32> {
-    let mut random = generator(b"gaussian", [seed, stream, sample]);
-    let mut numbers = Vec::with_capacity(count + 1);
-    while numbers.len() < count {
-        // In (0, 1], so that the logarithm is finite.
-        let radius = (-2.0 * libm::log(1.0 - fraction(&mut random))).sqrt();
-        let angle = TAU * fraction(&mut random);
-        numbers.push((radius * libm::cos(angle)) as f32);
-        numbers.push((radius * libm::sin(angle)) as f32);
-    }
-    numbers.truncate(count);
-    numbers
+    generator(b"gaussian", [seed, stream, sample]).gaussian(count)
 }
 
 /// A number that is uniform in [0, 1), of another generator than [`gaussian`]'s.
 pub fn uniform(seed: u64, stream: u64, sample: u64) -> f64 {
-    fraction(&mut generator(b"uniform.", [seed, stream, sample]))
+    generator(b"uniform.", [seed, stream, sample]).fraction()
 }
 
 /// The noise that samples begin with, of stream 0: each is a function of the seed and its own number.
@@ -58,17 +43,8 @@ pub(crate) fn noise_of_stream(
     Tensor::from_data(TensorData::new(numbers, shape), device)
 }
 
-fn generator(purpose: &[u8; 8], numbers: [u64; 3]) -> ChaCha8Rng {
-    let mut key = [0; 32];
-    key[..8].copy_from_slice(purpose);
-    for (bytes, number) in key[8..].chunks_exact_mut(8).zip(numbers) {
-        bytes.copy_from_slice(&number.to_le_bytes());
-    }
-    ChaCha8Rng::from_seed(key)
-}
-
-fn fraction(random: &mut impl Rng) -> f64 {
-    (random.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+fn generator(purpose: &[u8; 8], [seed, stream, sample]: [u64; 3]) -> Random {
+    Random::keyed([u64::from_le_bytes(*purpose), seed, stream, sample])
 }
 
 #[cfg(test)]

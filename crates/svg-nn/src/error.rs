@@ -46,6 +46,15 @@ pub enum LoadError {
     },
 }
 
+impl From<svg_store::WriteError> for LoadError {
+    fn from(error: svg_store::WriteError) -> Self {
+        Self::Write {
+            path: error.path,
+            source: error.cause,
+        }
+    }
+}
+
 /// Every difference between the tensors of a file and those of a module.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Mismatch {

@@ -50,7 +50,6 @@ mod error;
 mod frozen;
 mod gelu;
 mod head_norm;
-mod header;
 mod kernel;
 mod layer_norm;
 mod layer_scale;

@@ -52,12 +52,14 @@
 //! - [`LatentSpace`], [`Geometry`], [`Draw`]: between images and a generative model
 //! - [`Velocity`], [`VelocitySpec`], [`Condition`]: the network of a flow
 //! - [`Embedding`], [`MeanToken`], [`SummaryToken`]: one vector per image
+//! - [`Images`], [`Signed`], [`Unit`]: batches of images whose type says what black and white are
 //! - [`Reduce`], [`Rank`]: several processes or devices that share one step of training
 
 mod condition;
 mod embedding;
 mod encoder;
 mod geometry;
+pub mod images;
 mod reduce;
 mod space;
 mod velocity;
@@ -66,6 +68,7 @@ pub use condition::Condition;
 pub use embedding::{Embedding, MeanToken, SummaryToken};
 pub use encoder::{Encoder, EncoderSpec, Tokens};
 pub use geometry::Geometry;
+pub use images::{Images, PixelRange, Signed, Unit};
 pub use reduce::{Rank, Reduce};
 pub use space::{Draw, LatentSpace};
 pub use velocity::{Velocity, VelocitySpec};

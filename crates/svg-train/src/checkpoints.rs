@@ -1,18 +1,16 @@
 //! Checkpoints that are whole or absent.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use svg_model::file_sha256;
+use svg_store::{NewFolder, remove_folder, remove_unfinished, rename, sha256_file};
 
 use crate::TrainError;
 
-/// The start of the name of a folder that is being written.
-const WRITING: &str = ".writing-";
 /// The page that every checkpoint has.
 const PAGE: &str = "checkpoint.json";
 
@@ -53,12 +51,7 @@ impl Checkpoints {
     /// [`TrainError::System`] if the folder cannot be made or read.
     pub fn open(folder: &Path, kept: usize) -> Result<Self, TrainError> {
         fs::create_dir_all(folder).map_err(TrainError::system(folder))?;
-        for name in names(folder).map_err(TrainError::system(folder))? {
-            if name.starts_with(WRITING) {
-                let path = folder.join(name);
-                fs::remove_dir_all(&path).map_err(TrainError::system(&path))?;
-            }
-        }
+        remove_unfinished(folder).map_err(TrainError::system(folder))?;
         Ok(Self {
             folder: folder.to_path_buf(),
             kept,
@@ -90,22 +83,13 @@ impl Checkpoints {
             reason,
         };
         let system = |error: io::Error| failed(error.to_string());
-        // Removes itself if anything below fails.
-        let aside = tempfile::Builder::new()
-            .prefix(WRITING)
-            .tempdir_in(&self.folder)
-            .map_err(system)?;
-        fill(aside.path()).map_err(|error| failed(error.to_string()))?;
-        let files = sealed(aside.path()).map_err(system)?;
+        let new = NewFolder::beside(&folder).map_err(system)?;
+        fill(new.path()).map_err(|error| failed(error.to_string()))?;
+        let files = hashes(new.path()).map_err(system)?;
         let page = serde_json::to_vec_pretty(&Page { state, files });
         let page = page.map_err(|error| failed(error.to_string()))?;
-        let path = aside.path().join(PAGE);
-        fs::write(&path, page).map_err(system)?;
-        synchronise(&path).map_err(system)?;
-        synchronise(aside.path()).map_err(system)?;
-        fs::rename(aside.path(), &folder).map_err(system)?;
-        let _renamed = aside.keep();
-        synchronise(&self.folder).map_err(system)?;
+        fs::write(new.path().join(PAGE), page).map_err(system)?;
+        new.commit().map_err(system)?;
         self.prune(step);
         Ok(folder)
     }
@@ -154,7 +138,7 @@ impl Checkpoints {
                 let path = self.folder.join(&name);
                 let aside = self.folder.join(format!("damaged-{name}"));
                 let _ = fs::remove_dir_all(&aside);
-                fs::rename(&path, aside).map_err(TrainError::system(&path))?;
+                rename(&path, &aside).map_err(TrainError::system(&path))?;
             }
         }
         Ok(())
@@ -164,11 +148,7 @@ impl Checkpoints {
         let Ok(steps) = self.steps() else { return };
         let older = steps.iter().filter(|(step, _)| *step < newest).rev();
         for (_, name) in older.skip(self.kept.saturating_sub(1)) {
-            // A name of its own first, so that a folder half removed is not taken for a checkpoint.
-            let doomed = self.folder.join(format!("{WRITING}{name}"));
-            if fs::rename(self.folder.join(name), &doomed).is_ok() {
-                let _ = fs::remove_dir_all(doomed);
-            }
+            let _ = remove_folder(&self.folder.join(name));
         }
     }
 
@@ -196,19 +176,10 @@ fn names(folder: &Path) -> io::Result<Vec<String>> {
     entries.map(name).collect()
 }
 
-/// Brings every file of a folder to the disk and lists them with their hashes.
-fn sealed(folder: &Path) -> io::Result<BTreeMap<String, String>> {
-    let mut files = BTreeMap::new();
-    for name in names(folder)? {
-        let path = folder.join(&name);
-        synchronise(&path)?;
-        files.insert(name, file_sha256(&path)?);
-    }
-    Ok(files)
-}
-
-fn synchronise(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
+/// Every file of a folder with its hash.
+fn hashes(folder: &Path) -> io::Result<BTreeMap<String, String>> {
+    let hashed = |name: String| Ok((name.clone(), sha256_file(&folder.join(name))?));
+    names(folder)?.into_iter().map(hashed).collect()
 }
 
 fn read<S: DeserializeOwned>(folder: &Path) -> Result<S, String> {
@@ -216,7 +187,7 @@ fn read<S: DeserializeOwned>(folder: &Path) -> Result<S, String> {
     let page: Page<S> =
         serde_json::from_slice(&text).map_err(|error| format!("{PAGE}: {error}"))?;
     for (name, expected) in &page.files {
-        let found = file_sha256(&folder.join(name)).map_err(|error| format!("{name}: {error}"))?;
+        let found = sha256_file(&folder.join(name)).map_err(|error| format!("{name}: {error}"))?;
         if found != *expected {
             return Err(format!("{name} is not the file that was written"));
         }

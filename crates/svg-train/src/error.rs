@@ -7,6 +7,7 @@ use svg_eval::EvalError;
 use svg_image::ImageError;
 use svg_model::ModelError;
 use svg_nn::LoadError;
+use svg_store::{LockError, WriteError};
 
 use crate::cache::CacheError;
 use crate::data::DataError;
@@ -31,9 +32,12 @@ pub enum TrainError {
     /// Weights of a checkpoint.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// A picture or a log.
+    /// A picture.
     #[error(transparent)]
     Image(#[from] ImageError),
+    /// A small file could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
     /// The table of steps or the events.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -114,6 +118,15 @@ pub enum TrainError {
         /// The system's reason.
         source: io::Error,
     },
+}
+
+impl From<LockError> for TrainError {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::Held { folder } => Self::Locked { path: folder },
+            LockError::System { path, source } => Self::System { path, source },
+        }
+    }
 }
 
 impl TrainError {

@@ -3,8 +3,11 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use svg_image::write_atomically;
 use svg_model::{Bundle, Registry, SPACE, svg};
+use svg_report::{
+    Block, Chart, Dot, Figure, Page, Picture, Pipeline, Scatter, Section, Series, Table,
+};
+use svg_store::write_bytes;
 
 use super::curves::chart;
 use super::measure::{self, Accuracy, Measurements, OfSteps};
@@ -12,9 +15,6 @@ use super::plan::Plan;
 use super::stages::Setup;
 use super::timings::Timings;
 use super::{features, next, samples};
-use crate::report::{
-    Block, Chart, Dot, Figure, Page, Picture, Pipeline, Scatter, Section, Series, Table,
-};
 
 /// Writes `report.html`. The section of timings is all that differs between equal runs.
 pub fn write(
@@ -33,9 +33,7 @@ pub fn write(
         measurements,
     };
     let html = report.page(timings)?.html();
-    Ok(write_atomically(out.join("report.html"), |file| {
-        file.write_all(html.as_bytes())
-    })?)
+    Ok(write_bytes(out.join("report.html"), html)?)
 }
 
 struct Report<'a> {
@@ -324,6 +322,7 @@ impl Report<'_> {
             title: "Fréchet distance by number of steps".to_string(),
             x_label: "Euler steps".to_string(),
             y_label: "distance".to_string(),
+            log_x: false,
             log_y: true,
             series: vec![
                 Series {

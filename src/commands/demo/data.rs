@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use svg_image::{ImageSet, write_atomically};
+use svg_image::ImageSet;
 use svg_shapes::Shapes;
+use svg_store::write_bytes;
 use svg_train::data::Classes;
 
 use super::plan::{Asked, Scale};
@@ -142,7 +143,7 @@ fn own(folder: &Path, path: &Path, planned: bool) -> Result<Data> {
         }
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         for (list, lines) in lists.iter().zip(lines) {
-            write_atomically(list, |file| file.write_all(lines.as_bytes()))?;
+            write_bytes(list, lines)?;
         }
     }
     let [train, test] = lists;

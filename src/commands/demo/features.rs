@@ -46,10 +46,10 @@ pub fn draw(setup: &Setup, space: &Normalised, out: &Path, what: &str) -> Result
         Ok(())
     })?;
     let sides = space.geometry().grid_of([size as usize; 2]);
-    let colours: Vec<_> = parts
+    let colours = parts
         .iter()
-        .filter_map(|part| part.pictures(sides))
-        .collect();
+        .filter_map(|part| part.pictures(sides).transpose());
+    let colours: Vec<_> = colours.collect::<Result<_>>()?;
     let step = crops.len().div_ceil(SHOWN);
     let cells = (0..crops.len()).step_by(step).map(|place| {
         let mut cell = vec![crops[place].clone()];
@@ -89,14 +89,16 @@ impl Part {
     }
 
     /// A pixel for each token; `None` for channels too few to be three colours.
-    fn pictures(&self, sides: [usize; 2]) -> Option<Vec<RgbImage>> {
+    fn pictures(&self, sides: [usize; 2]) -> Result<Option<Vec<RgbImage>>> {
         if self.channels < 3 || self.numbers.is_empty() {
-            return None;
+            return Ok(None);
         }
-        let pca = Pca::fit(&self.numbers, self.channels);
+        let pca = Pca::fit(&self.numbers, self.channels)?;
         let each = self
             .numbers
             .chunks_exact(sides[0] * sides[1] * self.channels);
-        Some(each.map(|tokens| pca.picture(tokens, sides)).collect())
+        Ok(Some(
+            each.map(|tokens| pca.picture(tokens, sides)).collect(),
+        ))
     }
 }

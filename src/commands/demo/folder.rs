@@ -14,7 +14,7 @@ const MARK: &str = ".demo";
 /// How names begin of what was being written, and of trainings that were timed.
 const LEFT: [&str; 7] = [
     ".tmp",
-    ".writing-",
+    svg_store::UNFINISHED,
     ".replaced-",
     ".statistics-",
     ".latents-",
@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn a_folder_of_other_things_is_refused() {
         let place = tempfile::tempdir().unwrap();
-        let _lock = svg_train::run::lock(place.path()).unwrap();
+        let _lock = svg_store::FolderLock::acquire(place.path()).unwrap();
         fs::write(place.path().join("encoder.safetensors"), "mine").unwrap();
         let error = claim(place.path()).unwrap_err().to_string();
         assert!(error.contains("encoder.safetensors"), "{error}");

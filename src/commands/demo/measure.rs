@@ -6,9 +6,11 @@ use anyhow::{Context, Result};
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 use svg_eval::{Confusion, LinearProbe, Moments, NearestNeighbours, frechet_distance, psnr, ssim};
-use svg_image::{Images, Signed, save_png, write_atomically};
-use svg_model::Normalised;
-use svg_roles::{Draw, LatentSpace};
+use svg_image::save_png;
+use svg_model::{Normalised, gaussian};
+use svg_report::tsne;
+use svg_roles::{Draw, Images, LatentSpace, Signed};
+use svg_store::write_json;
 use svg_train::autoencoder::spread;
 use svg_train::log::comparison_sheet;
 
@@ -17,7 +19,6 @@ use super::samples;
 use super::stages::Setup;
 use super::views::Views;
 use crate::commands::pictures::PictureBatch;
-use crate::report::tsne;
 
 /// Weight decay of the linear probes.
 const DECAY: f64 = 1e-4;
@@ -91,10 +92,7 @@ impl Measurements {
     }
 
     fn write(&self, out: &Path) -> Result<()> {
-        let json = serde_json::to_string_pretty(self)?;
-        Ok(write_atomically(Self::path(out), |file| {
-            writeln!(file, "{json}")
-        })?)
+        Ok(write_json(Self::path(out), self)?)
     }
 
     /// Measures the model and its samples, and draws the sheet of reconstructions.
@@ -200,7 +198,8 @@ fn dots(plan: &Plan, view: &Tensor<2>, labels: &[usize]) -> Result<Vec<(f64, f64
     let numbers = view.into_data().convert::<f32>().try_into_vec::<f32>();
     let numbers = numbers.map_err(|error| anyhow::anyhow!("{error:?}"))?;
     let points: Vec<Vec<f32>> = numbers.chunks(channels).map(<[f32]>::to_vec).collect();
-    let plane = tsne(&points, PERPLEXITY, plan.asked.seed);
+    let start = gaussian(plan.asked.seed, 0, 0, 2 * points.len());
+    let plane = tsne(&points, PERPLEXITY, &start);
     let labels = places.iter().map(|&place| labels[place]);
     let dots = plane.into_iter().zip(labels);
     Ok(dots.map(|([x, y], class)| (x, y, class)).collect())

@@ -22,6 +22,8 @@ use anyhow::{Context, Result, bail};
 use burn::prelude::*;
 use clap::Args;
 use svg_model::Bundle;
+use svg_store::FolderLock;
+use svg_train::TrainError;
 
 use self::data::Data;
 use self::measure::Measurements;
@@ -116,7 +118,7 @@ impl Demo {
         let asked = self.asked();
         std::fs::create_dir_all(out)
             .with_context(|| format!("--out {} cannot be made", out.display()))?;
-        let _lock = svg_train::run::lock(out)?;
+        let _lock = FolderLock::acquire(out).map_err(TrainError::from)?;
         let earlier = Plan::read(out, &asked)?;
         if earlier.is_none() {
             folder::claim(out)?;

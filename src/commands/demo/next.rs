@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use svg_report::Command;
+
 use super::data::split;
 use super::plan::{Asked, Plan, Scale};
 use super::timings::Timings;
-use crate::report::Command;
 
 /// The command that goes on with a demonstration.
 pub fn again(asked: &Asked, out: &Path) -> String {

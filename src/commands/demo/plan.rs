@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
-use svg_image::write_atomically;
 use svg_roles::EncoderSpec;
+use svg_store::{read_if_there, versioned_json, write_json};
 use svg_train::autoencoder::{AutoencoderTraining, spread};
 use svg_train::flow::FlowTraining;
 
@@ -212,18 +212,14 @@ impl Plan {
     /// If it cannot be read, is of another version, or was made for other arguments.
     pub fn read(out: &Path, asked: &Asked) -> Result<Option<Self>> {
         let path = Self::path(out);
-        if !path.exists() {
-            return Ok(None);
-        }
         let refuse = |reason: String| {
             let path = path.display();
             anyhow::anyhow!("{path}: {reason}; name another folder with --out")
         };
-        let text = std::fs::read_to_string(&path).map_err(|error| refuse(error.to_string()))?;
-        let plan: Self = serde_json::from_str(&text).map_err(|error| refuse(error.to_string()))?;
-        if plan.format != FORMAT {
-            return Err(refuse(format!("format {} is not known", plan.format)));
-        }
+        let Some(text) = read_if_there(&path).map_err(|error| refuse(error.to_string()))? else {
+            return Ok(None);
+        };
+        let plan: Self = versioned_json(&text, FORMAT..=FORMAT).map_err(refuse)?;
         match differences(&plan.asked, asked)? {
             differing if differing.is_empty() => Ok(Some(plan)),
             differing => bail!(
@@ -236,10 +232,7 @@ impl Plan {
     }
 
     pub fn write(&self, out: &Path) -> Result<()> {
-        let json = serde_json::to_string_pretty(self)?;
-        Ok(write_atomically(Self::path(out), |file| {
-            writeln!(file, "{json}")
-        })?)
+        Ok(write_json(Self::path(out), self)?)
     }
 
     /// Patches to a side.

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use svg_flow::{Guidance, Progress};
-use svg_image::{DecodeOptions, Images, RgbImage, Signed, grid, read_image, save_png};
+use svg_image::{DecodeOptions, RgbImage, grid, read_image, save_png};
 use svg_model::{Bundle, Registry, Sampling};
-use svg_roles::Condition;
+use svg_roles::{Condition, Images, Signed};
 
 use super::plan::Plan;
 use super::stages::Setup;

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
-use svg_image::write_atomically;
+use svg_store::write_json;
 
 /// The document `timings.json`, added to by every start.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -66,10 +66,7 @@ impl Timings {
     }
 
     fn write(&self) -> Result<()> {
-        let json = serde_json::to_string_pretty(self)?;
-        Ok(write_atomically(&self.path, |file| {
-            writeln!(file, "{json}")
-        })?)
+        Ok(write_json(&self.path, self)?)
     }
 }
 

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use burn::prelude::*;
 use burn::tensor::module::adaptive_avg_pool2d;
-use svg_image::{Filter, Images, RgbImage, Signed, resize};
+use svg_image::{Filter, RgbImage, resize};
 use svg_model::Normalised;
-use svg_roles::{Draw, LatentSpace};
+use svg_roles::{Draw, Images, LatentSpace, Signed};
 
 use super::stages::Setup;
 use crate::commands::pictures::PictureBatch;

@@ -9,7 +9,7 @@ use burn::prelude::*;
 use clap::Args;
 use serde_json::{Value, json};
 use svg_eval::{Confusion, NearestNeighbours};
-use svg_image::write_atomically;
+use svg_store::write_bytes;
 
 use self::source::{Of, Pool, Source};
 use crate::commands::print;
@@ -168,7 +168,7 @@ impl Probe {
         });
         let text = serde_json::to_string_pretty(&page)? + "\n";
         let path = folder.join("probe.json");
-        write_atomically(&path, |file| file.write_all(text.as_bytes()))?;
+        write_bytes(&path, text)?;
         eprintln!(
             "{}: counts, and a picture of each probe beside it",
             path.display()

@@ -1,14 +1,14 @@
 //! How files of a bundle are written, exchanged and checked.
 
-use std::fs::File;
 use std::path::Path;
 
 use svg_nn::save_tensors;
+use svg_store::{rename, sha256_file};
 
 use super::manifest::{FORMAT, Manifest};
 use super::part::{FileEntry, NewFile, Part};
 use super::Bundle;
-use crate::{ModelError, file_sha256};
+use crate::ModelError;
 
 impl Bundle {
     /// Puts files and a changed entry into the place of a part's; of its old files those of the same stems
@@ -46,13 +46,9 @@ impl Bundle {
     }
 
     pub(super) fn copy_files(&self, folder: &Path) -> Result<(), ModelError> {
-        let copied = |name: &str| {
-            let to = folder.join(name);
-            std::fs::copy(self.folder.join(name), &to)?;
-            File::open(to)?.sync_all()
-        };
         for (name, _) in self.manifest.files() {
-            copied(name).map_err(ModelError::system(&self.folder.join(name)))?;
+            let from = self.folder.join(name);
+            std::fs::copy(&from, folder.join(name)).map_err(ModelError::system(&from))?;
         }
         let manifest = Manifest {
             format: FORMAT,
@@ -80,7 +76,7 @@ pub(super) fn place(folder: &Path, file: NewFile) -> Result<(String, FileEntry),
     save_tensors(&written, &tensors, metadata)?;
     let entry = FileEntry::of(&written)?;
     let name = format!("{stem}-{}.safetensors", &entry.sha256[..8]);
-    std::fs::rename(&written, folder.join(&name)).map_err(ModelError::system(folder))?;
+    rename(&written, &folder.join(&name)).map_err(ModelError::system(folder))?;
     Ok((name, entry))
 }
 
@@ -94,7 +90,7 @@ impl FileEntry {
         let metadata = std::fs::metadata(path).map_err(ModelError::system(path))?;
         Ok(Self {
             bytes: metadata.len(),
-            sha256: file_sha256(path).map_err(ModelError::system(path))?,
+            sha256: sha256_file(path).map_err(ModelError::system(path))?,
         })
     }
 
@@ -117,7 +113,7 @@ impl FileEntry {
                 "it has {found} bytes where the manifest says {expected}"
             )));
         }
-        let found = file_sha256(path).map_err(ModelError::system(path))?;
+        let found = sha256_file(path).map_err(ModelError::system(path))?;
         match found == self.sha256 {
             true => Ok(()),
             false => Err(changed(format!(

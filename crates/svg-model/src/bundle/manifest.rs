@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use svg_store::{json_format, read_if_there, write_json};
 
 use super::old;
 use super::part::{FileEntry, Part};
@@ -32,37 +33,24 @@ impl Manifest {
     /// or has missing or unknown fields.
     pub fn read(folder: &Path) -> Result<Self, ModelError> {
         let path = Self::path(folder);
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let path = folder.to_path_buf();
-                return Err(ModelError::NotABundle { path });
-            }
-            Err(source) => return Err(ModelError::System { path, source }),
-        };
+        let text = read_if_there(&path).map_err(ModelError::system(&path))?;
+        let text = text.ok_or_else(|| ModelError::NotABundle {
+            path: folder.to_path_buf(),
+        })?;
         let refuse = |reason: String| ModelError::Manifest {
             path: path.clone(),
             reason,
         };
-        #[derive(Deserialize)]
-        struct Version {
-            format: u32,
-        }
-        let version: Version =
-            serde_json::from_str(&text).map_err(|error| refuse(format!("{error}")))?;
-        let manifest = match version.format {
+        let manifest = json_format(&text, 1..=FORMAT).and_then(|format| match format {
             FORMAT => serde_json::from_str(&text).map_err(|error| error.to_string()),
-            1 | 2 => old::read(&text),
-            newer => Err(format!(
-                "format {newer} is not known to this program, which reads 1 to {FORMAT}; use a newer version"
-            )),
-        };
+            _ => old::read(&text),
+        });
         let manifest: Self = manifest.map_err(refuse)?;
         let outside = |name: &&String| Path::new(name).file_name() != Some(name.as_ref());
-        match manifest.files().map(|(name, _)| name).find(outside) {
-            Some(name) => Err(refuse(format!("{name:?} lies outside the folder"))),
-            None => Ok(manifest),
+        if let Some(name) = manifest.files().map(|(name, _)| name).find(outside) {
+            return Err(refuse(format!("{name:?} lies outside the folder")));
         }
+        Ok(manifest)
     }
 
     /// Every file of every part, sorted within a part.
@@ -76,10 +64,7 @@ impl Manifest {
     ///
     /// [`ModelError::Write`] if it cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), ModelError> {
-        let json = serde_json::to_string_pretty(self).expect("plain fields always serialise");
-        Ok(svg_image::write_atomically(Self::path(folder), |file| {
-            writeln!(file, "{json}")
-        })?)
+        Ok(write_json(Self::path(folder), self)?)
     }
 
     /// Where the manifest of a folder is.

@@ -63,7 +63,7 @@ pub(super) fn read(text: &str) -> Result<Manifest, String> {
         mine.map(|(name, entry)| (name.clone(), entry.clone()))
             .collect()
     };
-    let config: AutoencoderConfig = crate::strict_json(&autoencoder.to_string())?;
+    let config: AutoencoderConfig = svg_store::strict_json(&autoencoder.to_string())?;
     let of_encoder = |name: &str| number(&encoder.config, "encoder", name);
     let geometry = config.geometry(of_encoder("d_model")?, of_encoder("patch_size")?);
     let mut parts = BTreeMap::new();

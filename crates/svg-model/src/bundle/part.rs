@@ -168,7 +168,7 @@ impl Part {
     ///
     /// In words, what is missing or not known.
     pub fn read_config<T: DeserializeOwned + Serialize>(&self) -> Result<T, String> {
-        crate::strict_json(&self.config.to_string())
+        svg_store::strict_json(&self.config.to_string())
     }
 
     /// The name of the file of that stem.

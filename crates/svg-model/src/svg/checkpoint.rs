@@ -7,9 +7,10 @@ use burn::prelude::*;
 use svg_decoder::{Decoder, DecoderConfig};
 use svg_nn::{LoadError, Mismatch, StoredTensor, TensorFile, load_exact, module_tensors};
 use svg_residual::{ResidualConfig, ResidualEncoder};
+use svg_store::strict_json;
 
 use super::{Alignment, AutoencoderConfig};
-use crate::{ModelError, renamed, strict_json};
+use crate::{ModelError, renamed};
 
 /// Where our own exports keep their configuration as JSON, in the file's metadata: shapes do not show how
 /// many heads and groups there are. Other programs do not look there.

@@ -127,7 +127,7 @@ impl AutoencoderConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::strict_json;
+    use svg_store::strict_json;
 
     #[test]
     fn a_configuration_survives_its_json_and_a_typo_does_not() {

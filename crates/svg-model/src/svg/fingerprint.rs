@@ -3,14 +3,13 @@
 use std::path::Path;
 
 use burn::store::bridge;
-use sha2::{Digest, Sha256};
 use svg_nn::{StoredTensor, TensorFile};
 use svg_residual::Statistics;
+use svg_store::Sha256;
 
 use super::part::{AUTOENCODER, STATISTICS};
 use super::{Alignment, AutoencoderConfig, StoredStatistics};
 use crate::bundle::{ENCODER, SPACE};
-use crate::fingerprint::hex;
 use crate::{Manifest, ModelError, kinds};
 
 /// The SHA-256, in hexadecimal, of the encoder's fingerprint, the residual encoder's weights and heads, the
@@ -28,7 +27,7 @@ pub(super) fn features_fingerprint(
     let mut hash = Sha256::new();
     hash.update(format!("encoder {encoder}\n"));
     let Some(residual) = &config.residual else {
-        return Ok(hex(hash));
+        return Ok(hash.finish());
     };
     // Shapes tell every other size.
     hash.update(format!("residual, {} heads\n", residual.n_heads));
@@ -53,7 +52,7 @@ pub(super) fn features_fingerprint(
             hash.update(value.to_le_bytes());
         }
     }
-    Ok(hex(hash))
+    Ok(hash.finish())
 }
 
 /// The fingerprint of the space of a bundle in `folder`, from its files.

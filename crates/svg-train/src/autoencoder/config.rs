@@ -1,7 +1,8 @@
 //! What a training of an autoencoder is, as a document.
 
 use serde::{Deserialize, Serialize};
-use svg_model::{Alignment, AutoencoderConfig, strict_json};
+use svg_model::{Alignment, AutoencoderConfig};
+use svg_store::strict_json;
 
 use crate::autoencoder::{CriticConfig, Objective};
 use crate::data::Recipe;

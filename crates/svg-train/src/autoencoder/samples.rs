@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use burn::prelude::*;
 use svg_eval::psnr;
-use svg_image::{DecodeOptions, ImageError, ImageSet, Images, Loader, RgbImage, Signed};
+use svg_image::{DecodeOptions, ImageError, ImageSet, Loader, RgbImage};
 use svg_model::{FeatureEncoder, SvgAutoencoder};
+use svg_roles::{Images, Signed};
 
 use crate::data::Recipe;
 use crate::log::comparison_sheet;

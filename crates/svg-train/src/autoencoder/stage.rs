@@ -2,7 +2,6 @@
 
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
 use burn::prelude::*;
-use rand::Rng;
 use svg_decoder::{Decoder, Recording};
 use svg_model::{Alignment, AutoencoderConfig, FeatureEncoder, SvgAutoencoder};
 use svg_nn::Frozen;
@@ -17,7 +16,7 @@ use crate::average::Average;
 use crate::gradients::MeanGradients;
 use crate::identity::name_parameters;
 use crate::log::Scalars;
-use crate::random::{Purpose, fraction, generator as random};
+use crate::random::{Purpose, generator as random};
 use crate::run::StepReport;
 
 /// Both players, their optimisers, and what is gathered on the way.
@@ -201,11 +200,11 @@ impl<E: FeatureEncoder> Stage<E> {
         };
         let mut random = random(Purpose::Residual, self.config.seed, step, batch);
         // Dropout draws from the device; its state is thus a function of the step.
-        self.device.seed(random.next_u64());
+        self.device.seed(random.word());
         let count = images.dims()[0];
         let raw = residual.forward(Tensor::from_inner(images));
         let ratio = residual.config().mask_ratio;
-        let masked: Vec<bool> = (0..count).map(|_| fraction(&mut random) < ratio).collect();
+        let masked: Vec<bool> = (0..count).map(|_| random.fraction() < ratio).collect();
         // Also where none is masked: the token's moments decay like all others.
         let raw = residual.mask(raw, Tensor::from_data(masked.as_slice(), &self.device));
         let statistics = Statistics::of(semantic.clone(), raw.clone().inner());

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use svg_image::ImageError;
 use svg_nn::LoadError;
+use svg_store::{LockError, WriteError};
 
 /// Why a cache cannot be written, opened or used.
 #[derive(Debug, thiserror::Error)]
@@ -104,7 +104,7 @@ pub enum CacheError {
     Save(#[from] LoadError),
     /// The index cannot be written.
     #[error(transparent)]
-    Write(#[from] ImageError),
+    Write(#[from] WriteError),
     /// The system could not read or make a file.
     #[error("{}: {source}", path.display())]
     System {
@@ -113,6 +113,15 @@ pub enum CacheError {
         /// The system's reason.
         source: io::Error,
     },
+}
+
+impl From<LockError> for CacheError {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::Held { folder } => Self::Locked { path: folder },
+            LockError::System { path, source } => Self::System { path, source },
+        }
+    }
 }
 
 impl CacheError {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use svg_model::FileEntry;
+use svg_store::{read_if_there, versioned_json, write_json};
 
 use super::error::CacheError;
 use super::plan::CachePlan;
@@ -55,9 +56,9 @@ impl CacheIndex {
     /// missing or unknown fields, or contradicts itself.
     pub fn read(folder: &Path) -> Result<Self, CacheError> {
         let path = Self::path(folder);
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        let text = match read_if_there(&path) {
+            Ok(Some(text)) => text,
+            Ok(None) => {
                 let path = folder.to_path_buf();
                 return Err(CacheError::NotACache { path });
             }
@@ -67,19 +68,7 @@ impl CacheIndex {
             path: path.clone(),
             reason,
         };
-        #[derive(Deserialize)]
-        struct Version {
-            format: u32,
-        }
-        let version: Version =
-            serde_json::from_str(&text).map_err(|error| refuse(error.to_string()))?;
-        if version.format != FORMAT {
-            return Err(refuse(format!(
-                "format {} is not known to this program, which reads {FORMAT}; use a newer version",
-                version.format
-            )));
-        }
-        let index: Self = svg_model::strict_json(&text).map_err(refuse)?;
+        let index: Self = versioned_json(&text, FORMAT..=FORMAT).map_err(refuse)?;
         let plan = &index.plan;
         if plan.shard_size == 0 || plan.variants.count() == 0 || plan.grid.contains(&0) {
             return Err(refuse("a size is 0; make the cache anew".to_string()));
@@ -96,10 +85,7 @@ impl CacheIndex {
     }
 
     pub(super) fn write(&self, folder: &Path) -> Result<(), CacheError> {
-        let json = serde_json::to_string_pretty(self).expect("plain fields always serialise");
-        Ok(svg_image::write_atomically(Self::path(folder), |file| {
-            writeln!(file, "{json}")
-        })?)
+        Ok(write_json(Self::path(folder), self)?)
     }
 
     pub(super) fn path(folder: &Path) -> PathBuf {

@@ -4,8 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use burn::tensor::{DType, f16};
-use safetensors::Dtype;
 use serde::{Deserialize, Serialize};
+use svg_store::Dtype;
 
 /// How a feature is stored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

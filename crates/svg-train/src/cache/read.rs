@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use burn::prelude::*;
 use burn::tensor::TensorData;
-use svg_model::{Grid, StoredLatentStatistics, file_sha256};
+use svg_model::{Grid, StoredLatentStatistics};
+use svg_store::sha256_file;
 
 use super::error::CacheError;
 use super::index::{CacheIndex, shard_path};
@@ -108,7 +109,7 @@ impl LatentCache {
     pub fn verify(&self) -> Result<(), CacheError> {
         for (number, entry) in self.index.shards.iter().enumerate() {
             let path = shard_path(&self.folder, number);
-            let found = file_sha256(&path).map_err(CacheError::system(&path))?;
+            let found = sha256_file(&path).map_err(CacheError::system(&path))?;
             let expected = &entry.file.sha256;
             if found != *expected {
                 let reason = format!("its SHA-256 is {found} where the index says {expected}");

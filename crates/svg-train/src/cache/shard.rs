@@ -1,17 +1,16 @@
 //! One file of features.
 
 use std::collections::HashMap;
-use std::fs::File;
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::Path;
 
 use burn::store::bridge;
 use burn::store::burn_pack::Bytes;
 use burn::tensor::TensorData;
-use memmap2::Mmap;
-use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 use svg_nn::{LoadError, StoredTensor, save_tensors};
+use svg_store::{Dtype, OpenError, Safetensors};
 
 use super::plan::CachePlan;
 
@@ -82,7 +81,7 @@ pub(super) enum Unfit {
 /// A shard, mapped into memory. Nobody may change its file meanwhile.
 #[derive(Debug)]
 pub(super) struct Shard {
-    map: Mmap,
+    file: Safetensors,
     features: Range<usize>,
     /// The class of each picture.
     pub labels: Vec<usize>,
@@ -94,17 +93,11 @@ impl Shard {
     /// Opens the shard of that number, and checks that it is what the plan says; its features are not read.
     pub fn open(path: &Path, plan: &CachePlan, number: usize) -> Result<Self, Unfit> {
         let damaged = |error: &dyn std::fmt::Display| Unfit::Damaged(error.to_string());
-        let file = File::open(path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => Unfit::Missing,
-            _ => damaged(&error),
+        let file = Safetensors::open(path).map_err(|error| match error {
+            OpenError::System(error) if error.kind() == ErrorKind::NotFound => Unfit::Missing,
+            error => damaged(&error),
         })?;
-        // SAFETY: the mapping is read-only, and the type's documentation asks that nobody changes the file
-        // meanwhile. Every range is checked against the length below.
-        let map = unsafe { Mmap::map(&file) }.map_err(|error| damaged(&error))?;
-        let (header, metadata) =
-            SafeTensors::read_metadata(&map).map_err(|error| damaged(&error))?;
-        let start = 8 + header;
-        let told = metadata.metadata().as_ref().and_then(|all| all.get(KEY));
+        let told = file.metadata().get(KEY);
         let told = told.ok_or_else(|| Unfit::Damaged("it does not say what it is of".into()))?;
         let told: Header = serde_json::from_str(told).map_err(|error| damaged(&error))?;
         if let Some(difference) = told.plan.difference(plan) {
@@ -114,25 +107,19 @@ impl Shard {
             let found = told.shard;
             return Err(Unfit::Damaged(format!("it is shard {found}, not {number}")));
         }
-        let tensor = |name: &str| -> Result<_, Unfit> {
-            let info = metadata.info(name);
-            let info = info.ok_or_else(|| Unfit::Damaged(format!("{name} is missing")))?;
-            let (begin, end) = info.data_offsets;
-            let range = start + begin..start + end;
-            match map.get(range.clone()) {
-                Some(bytes) => Ok((info, range, bytes)),
-                None => Err(Unfit::Damaged(format!("{name} ends beyond the file"))),
-            }
+        let tensor = |name: &str| {
+            let found = file.tensor(name);
+            found.ok_or_else(|| Unfit::Damaged(format!("{name} is missing")))
         };
         let integers = |name: &str, below: usize| -> Result<Vec<usize>, Unfit> {
-            let (info, _, bytes) = tensor(name)?;
-            if info.dtype != Dtype::I64 {
-                let found = info.dtype;
+            let tensor = tensor(name)?;
+            if tensor.dtype != Dtype::I64 {
+                let found = tensor.dtype;
                 return Err(Unfit::Damaged(format!(
                     "{name} is of type {found:?}, not I64"
                 )));
             }
-            let (words, _) = bytes.as_chunks();
+            let (words, _) = file.data(tensor).as_chunks();
             let number = |word: &[u8; 8]| {
                 let value = i64::from_le_bytes(*word);
                 let known = usize::try_from(value).ok().filter(|value| *value < below);
@@ -144,7 +131,7 @@ impl Shard {
         };
         let pictures = integers("pictures", plan.pictures())?;
         let labels = integers("labels", plan.classes.len())?;
-        let (info, features, _) = tensor("features")?;
+        let info = tensor("features")?;
         let expected = (plan.dtype.on_disk(), shape(plan, pictures.len()));
         if (info.dtype, &info.shape) != (expected.0, &expected.1) || labels.len() != pictures.len()
         {
@@ -166,8 +153,8 @@ impl Shard {
             )));
         }
         Ok(Self {
-            map,
-            features,
+            features: info.range.clone(),
+            file,
             labels,
             pictures,
         })
@@ -175,12 +162,12 @@ impl Shard {
 
     /// Bytes of the whole file.
     pub fn bytes(&self) -> u64 {
-        self.map.len() as u64
+        self.file.bytes().len() as u64
     }
 
     /// The packed numbers of one variant of the picture in a row.
     pub fn variant(&self, plan: &CachePlan, row: usize, variant: usize) -> &[u8] {
         let begin = row * plan.picture_bytes() + variant * plan.variant_bytes();
-        &self.map[self.features.clone()][begin..begin + plan.variant_bytes()]
+        &self.file.bytes()[self.features.clone()][begin..begin + plan.variant_bytes()]
     }
 }

@@ -1,13 +1,14 @@
 //! Making a cache.
 
-use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
 use burn::prelude::*;
-use svg_image::{DecodeOptions, ImageError, ImageSet, Images, Loader, RgbImage, Signed};
-use svg_model::{FeatureEncoder, FileEntry, SvgEncoder, file_sha256};
+use svg_image::{DecodeOptions, ImageError, ImageSet, Loader, RgbImage};
+use svg_model::{FeatureEncoder, FileEntry, SvgEncoder};
+use svg_roles::{Images, Signed};
+use svg_store::{FolderLock, remove_unfinished, sha256_file};
 
 use super::error::CacheError;
 use super::index::{CacheIndex, ShardEntry, shard_path};
@@ -70,7 +71,8 @@ pub fn write_cache<E: FeatureEncoder>(
     let (out, plan) = (inputs.out, inputs.plan);
     let labels = Classes::of(&inputs.data)?.labels;
     std::fs::create_dir_all(out).map_err(CacheError::system(out))?;
-    let _lock = lock(out)?;
+    let _lock = FolderLock::acquire(out).map_err(CacheError::from)?;
+    remove_unfinished(out).map_err(CacheError::system(out))?;
     let finished = match CacheIndex::read(out) {
         Ok(index) => Some(index),
         Err(CacheError::NotACache { .. }) => None,
@@ -282,7 +284,7 @@ fn entry(path: &Path, shard: &Shard) -> Result<ShardEntry, CacheError> {
         pictures: shard.pictures.len() as u64,
         file: FileEntry {
             bytes: shard.bytes(),
-            sha256: file_sha256(path).map_err(CacheError::system(path))?,
+            sha256: sha256_file(path).map_err(CacheError::system(path))?,
         },
     })
 }
@@ -292,32 +294,4 @@ fn other(folder: &Path, difference: String) -> CacheError {
         path: folder.to_path_buf(),
         difference,
     }
-}
-
-/// Keeps other processes out while the file is held, and removes what a killed one has left half-written.
-fn lock(folder: &Path) -> Result<File, CacheError> {
-    let path = folder.join(".lock");
-    let file = File::create(&path).map_err(CacheError::system(&path))?;
-    match file.try_lock() {
-        Ok(()) => (),
-        Err(std::fs::TryLockError::WouldBlock) => {
-            let path = folder.to_path_buf();
-            return Err(CacheError::Locked { path });
-        }
-        Err(std::fs::TryLockError::Error(source)) => {
-            return Err(CacheError::System { path, source });
-        }
-    }
-    let entries = std::fs::read_dir(folder).map_err(CacheError::system(folder))?;
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let half = [".writing-", ".tmp"];
-        if half
-            .iter()
-            .any(|start| name.as_encoded_bytes().starts_with(start.as_bytes()))
-        {
-            let _ = std::fs::remove_file(entry.path());
-        }
-    }
-    Ok(file)
 }

@@ -1,8 +1,7 @@
 //! The random numbers of one picture.
 
-use rand::rngs::ChaCha8Rng;
+use svg_store::Random;
 
-pub(super) use crate::random::below;
 use crate::random::{Purpose, generator};
 
 /// The random numbers of one picture in one epoch.
@@ -20,20 +19,18 @@ pub struct Draw {
 
 impl Draw {
     /// The generator from which these numbers come, at its beginning.
-    pub(super) fn generator(self) -> ChaCha8Rng {
+    pub(super) fn generator(self) -> Random {
         generator(Purpose::Crop, self.seed, self.epoch, self.index)
     }
 
     /// The first of these numbers, below a bound.
     pub(crate) fn below(self, bound: u64) -> u64 {
-        below(&mut self.generator(), bound)
+        self.generator().below(bound)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use rand::Rng;
-
     use super::*;
 
     const DRAW: Draw = Draw {
@@ -44,7 +41,7 @@ mod tests {
 
     #[test]
     fn equal_draws_are_equal_and_any_difference_makes_other_numbers() {
-        let first = |draw: Draw| draw.generator().next_u64();
+        let first = |draw: Draw| draw.generator().word();
         assert_eq!(first(DRAW), first(DRAW));
         let others = [
             Draw { seed: 8, ..DRAW },
@@ -54,21 +51,6 @@ mod tests {
         for other in others {
             assert_ne!(first(DRAW), first(other));
         }
-        assert_ne!(first(DRAW), generator(Purpose::Order, 7, 2, 31).next_u64());
-    }
-
-    #[test]
-    fn numbers_below_a_bound_are_uniform() {
-        let mut generator = DRAW.generator();
-        let mut counts = [0_u32; 7];
-        for _ in 0..70_000 {
-            counts[below(&mut generator, 7) as usize] += 1;
-        }
-        // Four standard deviations of a count, 92.6 each.
-        assert!(
-            counts.iter().all(|count| count.abs_diff(10_000) < 371),
-            "{counts:?}"
-        );
-        assert_eq!(below(&mut generator, 1), 0);
+        assert_ne!(first(DRAW), generator(Purpose::Order, 7, 2, 31).word());
     }
 }

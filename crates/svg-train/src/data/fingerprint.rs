@@ -1,8 +1,8 @@
 //! Whether the pictures of a run are still the same.
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use svg_image::ImageSet;
+use svg_store::Sha256;
 
 use super::error::DataError;
 
@@ -35,7 +35,7 @@ impl Fingerprint {
         }
         Ok(Self {
             count: set.len() as u64,
-            sha256: format!("{:x}", hasher.finalize()),
+            sha256: hasher.finish(),
         })
     }
 

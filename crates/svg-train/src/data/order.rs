@@ -1,6 +1,5 @@
 //! Which picture comes when.
 
-use super::draw::below;
 use crate::random::{Purpose, generator};
 
 /// A place in an [`Order`].
@@ -64,10 +63,7 @@ impl Order {
 fn permutation(seed: u64, epoch: u64, len: usize) -> Vec<usize> {
     let mut generator = generator(Purpose::Order, seed, epoch, 0);
     let mut numbers: Vec<usize> = (0..len).collect();
-    for last in (1..len).rev() {
-        let other = below(&mut generator, last as u64 + 1) as usize;
-        numbers.swap(last, other);
-    }
+    generator.shuffle(&mut numbers);
     numbers
 }
 

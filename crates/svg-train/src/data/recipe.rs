@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use svg_image::{RgbImage, adm_crop, mirrored, plain_crop};
 
-use super::draw::{Draw, below};
+use super::draw::Draw;
 
 /// How a square is cut from a picture.
 ///
@@ -76,12 +76,12 @@ impl Recipe {
         let mut generator = draw.generator();
         match self.rule {
             CropRule::Reference => plain_crop(&image, self.size, |columns, rows| {
-                let left = below(&mut generator, columns + 1);
-                (left, below(&mut generator, rows + 1))
+                let left = generator.below(columns + 1);
+                (left, generator.below(rows + 1))
             }),
             CropRule::Corrected => {
                 let crop = adm_crop(&image, self.size);
-                if below(&mut generator, 2) == 1 {
+                if generator.below(2) == 1 {
                     mirrored(&crop)
                 } else {
                     crop

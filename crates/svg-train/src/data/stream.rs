@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use burn::prelude::*;
-use svg_image::{DecodeOptions, ImageError, ImageSet, Images, Loader, RgbImage, Signed};
+use svg_image::{DecodeOptions, ImageError, ImageSet, Loader, RgbImage};
+use svg_roles::{Images, Signed};
 
 use super::draw::Draw;
 use super::error::DataError;

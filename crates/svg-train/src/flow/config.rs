@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use svg_flow::TimeSampler;
-use svg_model::{Grid, strict_json};
+use svg_model::Grid;
 use svg_nn::Precision;
 use svg_sit::SitConfig;
+use svg_store::strict_json;
 
 use crate::data::Recipe;
 

@@ -5,7 +5,7 @@ use burn::tensor::TensorData;
 use svg_model::gaussian;
 
 use crate::flow::FlowTraining;
-use crate::random::{Purpose, fraction, generator};
+use crate::random::{Purpose, generator};
 
 /// Streams of normal numbers beside those of sampling, which are small.
 const NOISE: u64 = 1 << 32;
@@ -37,8 +37,8 @@ impl Draws {
         let (mut times, mut kept) = (Vec::new(), Vec::new());
         for (sample, &label) in (first..).zip(labels) {
             let mut random = generator(Purpose::Flow, config.seed, sample, 0);
-            let uniform = fraction(&mut random);
-            let dropped = fraction(&mut random) < config.label_dropout;
+            let uniform = random.fraction();
+            let dropped = random.fraction() < config.label_dropout;
             let normal = gaussian(config.seed, TIMES, sample, 1)[0];
             times.push(sampler.time(uniform, normal.into()) as f32);
             kept.push(if dropped { null } else { label });

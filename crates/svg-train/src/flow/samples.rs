@@ -4,8 +4,9 @@ use std::ops::ControlFlow;
 
 use burn::prelude::*;
 use svg_flow::{Euler, Guidance, Guided, TimeShift, integrate};
-use svg_image::{Images, RgbImage, Signed, grid};
+use svg_image::{RgbImage, grid};
 use svg_model::{LatentSpace, noise};
+use svg_roles::{Images, Signed};
 use svg_sit::Sit;
 
 use crate::flow::FlowTraining;

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use csv::{ReaderBuilder, Writer, WriterBuilder};
-use svg_image::write_atomically;
+use svg_store::write_file;
 
 use super::error::LogError;
 use super::scalars::Scalars;
@@ -180,7 +180,7 @@ impl Table {
         path: &Path,
         rows: impl Iterator<Item = &'a (u64, Vec<String>)>,
     ) -> Result<(), LogError> {
-        write_atomically(path, |file| {
+        write_file(path, |file| {
             if self.columns.is_empty() {
                 return Ok(());
             }

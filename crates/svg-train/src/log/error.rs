@@ -30,5 +30,5 @@ pub enum LogError {
 
     /// A log could not be replaced by its shortened form.
     #[error(transparent)]
-    Replace(#[from] svg_image::ImageError),
+    Replace(#[from] svg_store::WriteError),
 }

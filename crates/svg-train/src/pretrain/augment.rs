@@ -1,33 +1,7 @@
 //! How a picture becomes views, as a document.
 
 use serde::{Deserialize, Serialize};
-
-/// Crops of one kind: where they are cut and how large they become.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CropSettings {
-    /// Side of the view, in pixels.
-    pub size: u32,
-    /// The least and the largest share of the picture's area, between which a crop's is uniform.
-    pub scale: [f64; 2],
-}
-
-/// Random changes of colour, as torchvision's `ColorJitter`: brightness, contrast, saturation and hue,
-/// in an order that is drawn for each view.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct JitterSettings {
-    /// Share of the views whose colours are changed.
-    pub probability: f64,
-    /// All colours are multiplied by a number uniform within this much of 1. 0 for none.
-    pub brightness: f64,
-    /// The distance from the mean grey of the view is, likewise.
-    pub contrast: f64,
-    /// The distance of each pixel from its own grey is, likewise.
-    pub saturation: f64,
-    /// Hues are turned by a share of the circle, uniform up to this much to either side; at most 0.5.
-    pub hue: f64,
-}
+use svg_image::{Augmentation, CropSettings, JitterSettings};
 
 /// The views of a picture that a student and a teacher are shown: two global crops and some local ones,
 /// each cut, mirrored, turned and coloured on its own.
@@ -60,19 +34,16 @@ pub struct ViewsSettings {
     pub solarize: f64,
 }
 
-/// What is special about one of the views.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct View {
-    pub crop: CropSettings,
-    pub blur: f64,
-    pub solarize: f64,
-}
-
 impl ViewsSettings {
-    /// The views in their order: two global ones, then the local ones.
-    pub(super) fn views(&self) -> Vec<View> {
-        let view = |crop, blur, solarize| View {
+    /// The augmentations of the views in their order: two global ones, then the local ones.
+    pub(super) fn augmentations(&self) -> Vec<Augmentation> {
+        let view = |crop, blur, solarize| Augmentation {
             crop,
+            ratio: self.ratio,
+            flip: self.flip,
+            turn: self.turn,
+            jitter: self.jitter,
+            grey: self.grey,
             blur,
             solarize,
         };
@@ -186,7 +157,7 @@ mod tests {
             solarize: 0.4,
             ..plain()
         };
-        let views = settings.views();
+        let views = settings.augmentations();
         let amounts: Vec<_> = views
             .iter()
             .map(|view| (view.blur, view.solarize))

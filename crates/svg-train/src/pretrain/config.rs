@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use svg_dino::{DinoConfig, FeedForwardKind, PixelStatistics, RopePeriods};
-use svg_model::strict_json;
+use svg_store::strict_json;
 
 use crate::data::Recipe;
 use crate::pretrain::{MaskSettings, ViewsSettings};

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use burn::prelude::*;
 use svg_dino::Dino;
 use svg_eval::{Confusion, NearestNeighbours};
-use svg_image::{DecodeOptions, ImageError, ImageSet, Images, Loader, RgbImage, Signed, grid};
+use svg_image::{DecodeOptions, ImageError, ImageSet, Loader, RgbImage, grid};
+use svg_roles::{Images, Signed};
 
 use crate::autoencoder::spread;
 use crate::data::{Classes, Recipe};

@@ -2,10 +2,10 @@
 
 use burn::prelude::*;
 use burn::tensor::TensorData;
-use rand::Rng;
 use serde::{Deserialize, Serialize};
+use svg_store::Random;
 
-use crate::random::{Purpose, below, between, generator, shuffle};
+use crate::random::{Purpose, generator};
 
 /// Patches of the smallest rectangle that is asked for, its least height over its width, and how often a
 /// rectangle is tried (BEiT: Bao et al., 2022, arXiv 2106.08254).
@@ -57,7 +57,7 @@ impl MaskSettings {
         let patches = grid[0] * grid[1];
         let masked = floor(self.probability * crops as f64);
         let mut order: Vec<usize> = (0..crops).collect();
-        shuffle(&mut order, &mut random);
+        random.shuffle(&mut order);
 
         let mut masks = Masks {
             hidden: vec![false; crops * patches],
@@ -130,7 +130,7 @@ fn floor(value: f64) -> usize {
 }
 
 /// Hides exactly `count` patches.
-fn hide(hidden: &mut [bool], grid: [usize; 2], count: usize, random: &mut impl Rng) {
+fn hide(hidden: &mut [bool], grid: [usize; 2], count: usize, random: &mut Random) {
     let mut missing = count;
     while missing > 0 {
         match hide_rectangle(hidden, grid, missing, random) {
@@ -139,7 +139,7 @@ fn hide(hidden: &mut [bool], grid: [usize; 2], count: usize, random: &mut impl R
         }
     }
     let mut open: Vec<usize> = (0..hidden.len()).filter(|&place| !hidden[place]).collect();
-    shuffle(&mut open, random);
+    random.shuffle(&mut open);
     for place in &open[..missing] {
         hidden[*place] = true;
     }
@@ -151,19 +151,19 @@ fn hide_rectangle(
     hidden: &mut [bool],
     [rows, columns]: [usize; 2],
     most: usize,
-    random: &mut impl Rng,
+    random: &mut Random,
 ) -> usize {
     for _ in 0..TRIES {
         // With fewer than the smallest to go, the area still lies between the two numbers.
-        let area = between(random, SMALLEST, most as f64);
-        let aspect = between(random, ASPECT.ln(), -ASPECT.ln()).exp();
+        let area = random.between(SMALLEST, most as f64);
+        let aspect = random.between(ASPECT.ln(), -ASPECT.ln()).exp();
         let height = (area * aspect).sqrt().round_ties_even() as usize;
         let width = (area / aspect).sqrt().round_ties_even() as usize;
         if height == 0 || width == 0 || height >= rows || width >= columns {
             continue;
         }
-        let top = below(random, (rows - height + 1) as u64) as usize;
-        let left = below(random, (columns - width + 1) as u64) as usize;
+        let top = random.below((rows - height + 1) as u64) as usize;
+        let left = random.below((columns - width + 1) as u64) as usize;
         let places = (top..top + height)
             .flat_map(|row| (left..left + width).map(move |column| row * columns + column));
         let new = places.clone().filter(|&place| !hidden[place]).count();

@@ -14,7 +14,6 @@
 //! - [`Judge`]: nearest neighbours, while it learns
 
 mod augment;
-mod colour;
 mod config;
 mod head;
 mod judge;
@@ -29,7 +28,7 @@ mod state;
 mod targets;
 mod views;
 
-pub use augment::{CropSettings, JitterSettings, ViewsSettings};
+pub use augment::ViewsSettings;
 pub use config::{
     Balance, HeadSettings, JudgeSettings, LossWeights, PretrainOptimizer, Pretraining,
     TeacherSettings,

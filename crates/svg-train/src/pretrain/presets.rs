@@ -1,11 +1,12 @@
 //! Self-distillations with a name. The files under `configs/` are written from these.
 
 use svg_dino::{DinoConfig, RopePeriods};
+use svg_image::{CropSettings, JitterSettings};
 
 use crate::data::{Recipe, Smaller};
 use crate::pretrain::{
-    Balance, CropSettings, HeadSettings, JitterSettings, JudgeSettings, LossWeights, MaskSettings,
-    PretrainOptimizer, Pretraining, TeacherSettings, ViewsSettings,
+    Balance, HeadSettings, JudgeSettings, LossWeights, MaskSettings, PretrainOptimizer,
+    Pretraining, TeacherSettings, ViewsSettings,
 };
 
 /// A preset: the name of its file and how to make it.

@@ -1,10 +1,10 @@
 //! A training from its first step to its last, through interruptions.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use svg_image::{save_png, write_atomically};
+use svg_image::save_png;
+use svg_store::{FolderLock, write_bytes};
 
 use crate::TrainError;
 use crate::checkpoints::Checkpoints;
@@ -40,7 +40,7 @@ pub fn run<C: Course>(
     observer: &mut dyn Observer,
 ) -> Result<Ended, TrainError> {
     std::fs::create_dir_all(&options.out).map_err(TrainError::system(&options.out))?;
-    let _lock = lock(&options.out)?;
+    let _lock = FolderLock::acquire(&options.out)?;
     observer.watches(C::HEADLINES);
     Run::begin(options, begin()?, observer)?.go(observer)
 }
@@ -254,25 +254,5 @@ fn agreed<I: Identity>(
 }
 
 fn save_document(json: &str, out: &Path) -> Result<(), TrainError> {
-    Ok(write_atomically(out.join("config.json"), |file| {
-        file.write_all(json.as_bytes())
-    })?)
-}
-
-/// Makes a folder this process's own, until the file that is returned is dropped or the process ends, however it
-/// ends.
-///
-/// # Errors
-///
-/// [`TrainError::Locked`] if another process has it, and [`TrainError::System`] if there is no such folder.
-pub fn lock(out: &Path) -> Result<File, TrainError> {
-    let path = out.join(".lock");
-    let file = File::create(&path).map_err(TrainError::system(&path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(TrainError::Locked {
-            path: out.to_path_buf(),
-        }),
-        Err(std::fs::TryLockError::Error(source)) => Err(TrainError::System { path, source }),
-    }
+    Ok(write_bytes(out.join("config.json"), json)?)
 }

@@ -1,0 +1,132 @@
+//! Eigenvalues and eigenvectors of the matrices of features.
+
+use faer::{Mat, Side};
+
+use crate::Moments;
+
+/// `Q L Q^T` of a symmetric matrix, with the eigenvalues in ascending order.
+pub(crate) struct Eigen {
+    pub(crate) values: Vec<f64>,
+    /// An eigenvector in each column.
+    pub(crate) vectors: Mat<f64>,
+}
+
+impl Eigen {
+    /// Of a matrix given by its entries, of which the symmetric part is taken. `None` if the decomposition does not
+    /// converge.
+    pub(crate) fn of(size: usize, entry: impl Fn(usize, usize) -> f64) -> Option<Self> {
+        let matrix = Mat::from_fn(size, size, |row, column| {
+            0.5 * (entry(row, column) + entry(column, row))
+        });
+        let decomposed = matrix.self_adjoint_eigen(Side::Lower).ok()?;
+        Some(Self {
+            values: decomposed.S().column_vector().iter().copied().collect(),
+            vectors: decomposed.U().to_owned(),
+        })
+    }
+}
+
+impl Moments {
+    /// The directions of greatest variance, the greatest first: eigenvectors of the covariance, of length 1.
+    ///
+    /// The sign of an eigenvector is arbitrary. Here its component of largest magnitude is positive.
+    ///
+    /// `None` if the moments are not finite, so that there are no eigenvectors.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer channels than directions.
+    ///
+    /// ```
+    /// use svg_eval::Moments;
+    ///
+    /// let mut moments = Moments::new();
+    /// moments.push_values(&[0.0, 1.0, 0.1, -3.0, -0.1, 8.0], 2);
+    /// let directions = moments.principal_directions(1).unwrap();
+    /// assert!(directions[0][1] > 0.99);
+    /// ```
+    pub fn principal_directions(&self, count: usize) -> Option<Vec<Vec<f64>>> {
+        let channels = self.channels();
+        assert!(
+            count <= channels,
+            "{count} directions in {channels} channels"
+        );
+        if !self.is_finite() {
+            return None;
+        }
+        let eigen = Eigen::of(channels, |row, column| {
+            self.squares[row * channels + column]
+        })?;
+        let direction = |rank: usize| {
+            let column = eigen.vectors.col(channels - 1 - rank);
+            let largest = column.iter().fold(
+                0.0f64,
+                |most, v| if v.abs() > most.abs() { *v } else { most },
+            );
+            column.iter().map(|v| v * largest.signum()).collect()
+        };
+        Some((0..count).map(direction).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Deviations 1, 10 and 0.1 along the three channels.
+    fn moments() -> Moments {
+        let wave = |index: usize, speed: f64| (index as f64 * speed).sin();
+        let row = |index| {
+            [
+                wave(index, 0.7),
+                10.0 * wave(index, 2.1),
+                0.1 * wave(index, 1.3),
+            ]
+        };
+        let values: Vec<f64> = (0..200).flat_map(row).collect();
+        let mut moments = Moments::new();
+        moments.push_values(&values, 3);
+        moments
+    }
+
+    #[test]
+    fn the_greatest_variance_comes_first_and_signs_are_fixed() {
+        let directions = moments().principal_directions(3).unwrap();
+        for (direction, channel) in directions.iter().zip([1, 0, 2]) {
+            assert!(direction[channel] > 0.99, "{directions:?}");
+        }
+    }
+
+    #[test]
+    fn directions_are_orthonormal() {
+        let directions = moments().principal_directions(3).unwrap();
+        for (i, one) in directions.iter().enumerate() {
+            for (j, other) in directions.iter().enumerate() {
+                let product: f64 = one.iter().zip(other).map(|(a, b)| a * b).sum();
+                let expected = f64::from(u8::from(i == j));
+                assert!((product - expected).abs() < 1e-12, "{i} {j}: {product}");
+            }
+        }
+    }
+
+    #[test]
+    fn one_feature_has_directions_too() {
+        let mut moments = Moments::new();
+        moments.push_values(&[1.0, 2.0, 3.0], 3);
+        let directions = moments.principal_directions(2).unwrap();
+        assert!(directions.iter().flatten().all(|v| v.is_finite()));
+    }
+
+    #[test]
+    fn features_that_are_not_finite_have_no_directions() {
+        let mut moments = moments();
+        moments.push_values(&[0.0, f64::INFINITY, 1.0], 3);
+        assert!(moments.principal_directions(1).is_none());
+    }
+
+    #[test]
+    #[should_panic(expected = "4 directions in 3 channels")]
+    fn more_directions_than_channels_panic() {
+        moments().principal_directions(4);
+    }
+}

@@ -1,0 +1,4 @@
+//! Equality with Pillow and OpenCV, pixel by pixel.
+
+mod opencv;
+mod pillow;

@@ -1,0 +1,103 @@
+//! How near points are to each other, as probabilities: the first half of t-SNE.
+
+use rayon::prelude::*;
+
+/// How likely each point would choose each other as its neighbour, one row for each point.
+pub fn conditional(points: &[Vec<f32>], perplexity: f64) -> Vec<Vec<f64>> {
+    let distance = |a: &[f32], b: &[f32]| -> f64 {
+        assert_eq!(
+            a.len(),
+            b.len(),
+            "points of different numbers of dimensions"
+        );
+        let differences = a.iter().zip(b).map(|(a, b)| f64::from(a - b));
+        differences.map(|difference| difference * difference).sum()
+    };
+    let row = |(point, from): (usize, &Vec<f32>)| {
+        let distances: Vec<f64> = points.iter().map(|to| distance(from, to)).collect();
+        affinities(&distances, point, perplexity)
+    };
+    points.par_iter().enumerate().map(row).collect()
+}
+
+/// `p[j] = exp(-b d[j]) / sum(exp(-b d))`, with the `b` at which the row has the wanted perplexity.
+fn affinities(distances: &[f64], own: usize, perplexity: f64) -> Vec<f64> {
+    let others = || {
+        distances
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != own)
+    };
+    let nearest = others()
+        .map(|(_, distance)| *distance)
+        .fold(f64::INFINITY, f64::min);
+    let spread = others()
+        .map(|(_, distance)| distance - nearest)
+        .sum::<f64>()
+        / distances.len() as f64;
+    // Equal distances have equal affinities at any width.
+    let mut sharpness = if spread > 0.0 { 1.0 / spread } else { 1.0 };
+    let (mut low, mut high) = (0.0, f64::INFINITY);
+    let mut row = vec![0.0; distances.len()];
+    for _ in 0..100 {
+        others()
+            .for_each(|(other, distance)| row[other] = (-sharpness * (distance - nearest)).exp());
+        let sum: f64 = row.iter().sum();
+        row.iter_mut().for_each(|affinity| *affinity /= sum);
+        let excess = entropy(&row) - perplexity.ln();
+        if excess.abs() < 1e-6 {
+            break;
+        }
+        if excess > 0.0 {
+            low = sharpness;
+            sharpness = if high.is_finite() {
+                (low + high) / 2.0
+            } else {
+                2.0 * sharpness
+            };
+        } else {
+            high = sharpness;
+            sharpness = (low + high) / 2.0;
+        }
+    }
+    row
+}
+
+/// The logarithm of a perplexity.
+fn entropy(row: &[f64]) -> f64 {
+    let positive = row.iter().filter(|affinity| **affinity > 0.0);
+    -positive
+        .map(|affinity| affinity * affinity.ln())
+        .sum::<f64>()
+}
+
+/// `(p[i][j] + p[j][i]) / 2 n`
+pub fn joint(rows: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    let count = rows.len();
+    let joint = |i: usize, j: usize| (rows[i][j] + rows[j][i]) / (2.0 * count as f64);
+    let row = |i: usize| (0..count).map(|j| joint(i, j)).collect();
+    (0..count).map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::normal;
+
+    #[test]
+    fn each_row_has_the_perplexity_that_was_asked_for() {
+        let points: Vec<Vec<f32>> = (0..90).map(|number| normal(5, number, 8)).collect();
+        for row in conditional(&points, 12.0) {
+            assert!((entropy(&row).exp() - 12.0).abs() < 1e-3);
+            assert!((row.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn joint_affinities_are_symmetric_and_sum_to_one() {
+        let points: Vec<Vec<f32>> = (0..20).map(|number| normal(6, number, 3)).collect();
+        let rows = joint(&conditional(&points, 4.0));
+        assert!((rows.iter().flatten().sum::<f64>() - 1.0).abs() < 1e-12);
+        assert!((0..20).all(|i| rows[i][i] == 0.0 && (0..20).all(|j| rows[i][j] == rows[j][i])));
+    }
+}

@@ -1,0 +1,213 @@
+//! Folders that are whole or absent.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::file::{UNFINISHED, parent, synchronise_names};
+
+/// A folder that is being filled under a temporary name beside its place.
+///
+/// It appears under its name by [`commit`](Self::commit); dropped before that, it is removed.
+///
+/// ```
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let place = folder.path().join("step-1");
+/// let new = svg_store::NewFolder::beside(&place)?;
+/// std::fs::write(new.path().join("weights"), "1 2 3")?;
+/// assert!(!place.exists());
+/// new.commit()?;
+/// assert_eq!(std::fs::read_to_string(place.join("weights"))?, "1 2 3");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct NewFolder {
+    temporary: TempDir,
+    place: PathBuf,
+}
+
+impl NewFolder {
+    /// An empty folder in the folder that `place` lies in, which is made if it does not exist.
+    ///
+    /// # Errors
+    ///
+    /// As the system's.
+    pub fn beside(place: &Path) -> io::Result<Self> {
+        fs::create_dir_all(parent(place))?;
+        let temporary = tempfile::Builder::new()
+            .prefix(UNFINISHED)
+            .tempdir_in(parent(place))?;
+        Ok(Self {
+            temporary,
+            place: place.to_path_buf(),
+        })
+    }
+
+    /// Where it is being filled.
+    pub fn path(&self) -> &Path {
+        self.temporary.path()
+    }
+
+    /// Brings every file to the disk and gives the folder its name, on which there must be nothing or an
+    /// empty folder.
+    ///
+    /// # Errors
+    ///
+    /// As the system's. The new folder is removed then.
+    pub fn commit(self) -> io::Result<()> {
+        synchronise(self.path())?;
+        self.rename()
+    }
+
+    /// As [`commit`](Self::commit), in place of a folder that may be there, which is removed afterwards.
+    ///
+    /// # Errors
+    ///
+    /// As the system's. The new folder is removed then, and the old one is in its place.
+    pub fn replace(self) -> io::Result<()> {
+        synchronise(self.path())?;
+        if !self.place.exists() {
+            return self.rename();
+        }
+        let (place, old) = (self.place.clone(), set_aside(&self.place)?);
+        if let Err(error) = self.rename() {
+            let _ = fs::rename(&old, &place);
+            return Err(error);
+        }
+        let _ = fs::remove_dir_all(old);
+        Ok(())
+    }
+
+    fn rename(self) -> io::Result<()> {
+        fs::rename(self.path(), &self.place)?;
+        // It is there under its own name, so there is nothing to remove.
+        let _ = self.temporary.keep();
+        synchronise_names(parent(&self.place));
+        Ok(())
+    }
+}
+
+/// Another name for a folder that is about to be removed, beside its place.
+fn set_aside(folder: &Path) -> io::Result<PathBuf> {
+    let aside = parent(folder).join(format!(".replaced-{}", std::process::id()));
+    // A killed process with the same number may have left its own.
+    let _ = fs::remove_dir_all(&aside);
+    fs::rename(folder, &aside)?;
+    Ok(aside)
+}
+
+/// Removes a folder in such a way that its name never shows half of it.
+///
+/// # Errors
+///
+/// As the system's.
+pub fn remove_folder(folder: &Path) -> io::Result<()> {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let doomed = parent(folder).join(format!("{UNFINISHED}{name}"));
+    fs::rename(folder, &doomed)?;
+    fs::remove_dir_all(doomed)
+}
+
+/// Removes the files and folders that killed processes were writing in a folder, but not those in the
+/// folders below it. To be called by the only process that writes there.
+///
+/// # Errors
+///
+/// As the system's.
+pub fn remove_unfinished(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if !name.as_encoded_bytes().starts_with(UNFINISHED.as_bytes()) {
+            continue;
+        }
+        match entry.file_type()?.is_dir() {
+            true => fs::remove_dir_all(entry.path())?,
+            false => fs::remove_file(entry.path())?,
+        }
+    }
+    Ok(())
+}
+
+/// Brings a folder and everything in it to the disk.
+fn synchronise(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        match entry.file_type()?.is_dir() {
+            true => synchronise(&entry.path())?,
+            false => File::open(entry.path())?.sync_all()?,
+        }
+    }
+    synchronise_names(folder);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(place: &Path, text: &str) -> NewFolder {
+        let new = NewFolder::beside(place).unwrap();
+        fs::create_dir(new.path().join("below")).unwrap();
+        fs::write(new.path().join("below/file"), text).unwrap();
+        new
+    }
+
+    fn contents(place: &Path) -> String {
+        fs::read_to_string(place.join("below/file")).unwrap()
+    }
+
+    fn count(folder: &Path) -> usize {
+        fs::read_dir(folder).unwrap().count()
+    }
+
+    #[test]
+    fn a_folder_appears_when_it_is_whole_and_never_if_it_is_dropped() {
+        let outer = tempfile::tempdir().unwrap();
+        let place = outer.path().join("new");
+        drop(filled(&place, "dropped"));
+        assert_eq!(count(outer.path()), 0);
+        let new = filled(&place, "one");
+        assert!(!place.exists());
+        new.commit().unwrap();
+        assert_eq!((contents(&place), count(outer.path())), ("one".into(), 1));
+    }
+
+    #[test]
+    fn a_folder_with_contents_is_replaced_only_by_replace() {
+        let outer = tempfile::tempdir().unwrap();
+        let place = outer.path().join("new");
+        filled(&place, "one").replace().unwrap();
+        assert!(filled(&place, "two").commit().is_err());
+        assert_eq!((contents(&place), count(outer.path())), ("one".into(), 1));
+        filled(&place, "two").replace().unwrap();
+        assert_eq!((contents(&place), count(outer.path())), ("two".into(), 1));
+    }
+
+    #[test]
+    fn leftovers_are_removed_and_nothing_else() {
+        let outer = tempfile::tempdir().unwrap();
+        let place = outer.path().join("kept");
+        filled(&place, "kept").commit().unwrap();
+        fs::create_dir(outer.path().join(".writing-folder")).unwrap();
+        fs::write(outer.path().join(".writing-file"), "half").unwrap();
+        remove_unfinished(outer.path()).unwrap();
+        assert_eq!((contents(&place), count(outer.path())), ("kept".into(), 1));
+        remove_folder(&place).unwrap();
+        assert_eq!(count(outer.path()), 0);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_has_the_permissions_of_an_ordinary_folder() {
+        use std::os::unix::fs::PermissionsExt;
+        let outer = tempfile::tempdir().unwrap();
+        let (ours, ordinary) = (outer.path().join("ours"), outer.path().join("ordinary"));
+        filled(&ours, "x").commit().unwrap();
+        fs::create_dir(&ordinary).unwrap();
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode();
+        assert_eq!(mode(&ours), mode(&ordinary));
+    }
+}

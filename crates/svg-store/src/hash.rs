@@ -1,0 +1,79 @@
+//! SHA-256, in hexadecimal.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+
+use sha2::Digest;
+
+/// A hash in the making, for contents that come in pieces.
+///
+/// ```
+/// let mut hash = svg_store::Sha256::new();
+/// hash.update("ab");
+/// hash.update("c");
+/// assert_eq!(hash.finish(), svg_store::sha256("abc"));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Sha256(sha2::Sha256);
+
+impl Sha256 {
+    /// The hash of nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Appends bytes to what is hashed.
+    pub fn update(&mut self, bytes: impl AsRef<[u8]>) {
+        self.0.update(bytes);
+    }
+
+    /// The hash: 64 lower-case hexadecimal digits.
+    pub fn finish(self) -> String {
+        format!("{:x}", self.0.finalize())
+    }
+}
+
+impl Write for Sha256 {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The SHA-256 of bytes, in hexadecimal.
+pub fn sha256(bytes: impl AsRef<[u8]>) -> String {
+    let mut hash = Sha256::new();
+    hash.update(bytes);
+    hash.finish()
+}
+
+/// The SHA-256 of a file, in hexadecimal.
+///
+/// # Errors
+///
+/// As the system's.
+pub fn sha256_file(path: &Path) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    let mut file = io::BufReader::with_capacity(1 << 20, File::open(path)?);
+    io::copy(&mut file, &mut hash)?;
+    Ok(hash.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_is_the_known_one() {
+        let known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "abc").unwrap();
+        assert_eq!(sha256_file(file.path()).unwrap(), known);
+        assert_eq!(sha256("abc"), known);
+    }
+}

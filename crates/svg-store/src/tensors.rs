@@ -1,0 +1,357 @@
+//! Files of named tensors, as ranges of bytes.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+
+use memmap2::Mmap;
+use safetensors::tensor::TensorInfo;
+use safetensors::{Dtype, SafeTensors};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::file::{WriteError, write_file};
+
+/// Bytes of the length at the beginning of the file, and what the header is padded to.
+const ALIGNMENT: usize = size_of::<u64>();
+/// The longest header that readers accept.
+const LONGEST_HEADER: usize = 100_000_000;
+
+/// A safetensors file, mapped into memory. Its tensors are read when their bytes are looked at.
+///
+/// The file must not be changed by another program while this is alive.
+#[derive(Debug)]
+pub struct Safetensors {
+    map: Mmap,
+    tensors: Vec<TensorEntry>,
+    metadata: HashMap<String, String>,
+}
+
+/// A tensor of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TensorEntry {
+    /// Its name.
+    pub name: String,
+    /// The type of its numbers.
+    pub dtype: Dtype,
+    /// Its axes.
+    pub shape: Vec<usize>,
+    /// Where its bytes lie in the file.
+    pub range: Range<usize>,
+}
+
+/// Why a file could not be opened. The text does not name the file.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The system could not open or map it.
+    #[error(transparent)]
+    System(#[from] io::Error),
+    /// It is no safetensors file, or a damaged one.
+    #[error("{0}")]
+    Malformed(String),
+}
+
+impl Safetensors {
+    /// Maps a file and reads its header, which must describe every byte after it.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`].
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let file = File::open(path)?;
+        // SAFETY: the mapping is read-only, and the type's documentation asks that nobody changes the
+        // file meanwhile. Every range is checked against the length below.
+        let map = unsafe { Mmap::map(&file) }?;
+        let (header, parsed) = SafeTensors::read_metadata(&map)
+            .map_err(|error| OpenError::Malformed(error.to_string()))?;
+        let start = ALIGNMENT + header;
+        let mut tensors = Vec::new();
+        for (name, info) in parsed.tensors() {
+            let (begin, end) = info.data_offsets;
+            let range = start + begin..start + end;
+            if map.get(range.clone()).is_none() {
+                return Err(OpenError::Malformed(format!("{name} ends beyond the file")));
+            }
+            tensors.push(TensorEntry {
+                name,
+                dtype: info.dtype,
+                shape: info.shape.clone(),
+                range,
+            });
+        }
+        tensors.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(Self {
+            map,
+            tensors,
+            metadata: parsed.metadata().clone().unwrap_or_default(),
+        })
+    }
+
+    /// The tensors, sorted by name.
+    pub fn tensors(&self) -> &[TensorEntry] {
+        &self.tensors
+    }
+
+    /// The tensor of that name.
+    pub fn tensor(&self, name: &str) -> Option<&TensorEntry> {
+        let found = self
+            .tensors
+            .binary_search_by(|tensor| tensor.name.as_str().cmp(name));
+        found.ok().map(|place| &self.tensors[place])
+    }
+
+    /// The free text of the header, by name.
+    pub fn metadata(&self) -> &HashMap<String, String> {
+        &self.metadata
+    }
+
+    /// The numbers of one of its tensors, in row-major order, least byte first.
+    ///
+    /// # Panics
+    ///
+    /// If the tensor is of another file and lies beyond the end of this one.
+    pub fn data(&self, tensor: &TensorEntry) -> &[u8] {
+        &self.map[tensor.range.clone()]
+    }
+
+    /// All bytes of the file, in which the ranges of the tensors lie.
+    pub fn bytes(&self) -> &[u8] {
+        &self.map
+    }
+}
+
+/// A tensor to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TensorHeader<'a> {
+    /// Its name; each is given once.
+    pub name: &'a str,
+    /// The type of its numbers.
+    pub dtype: Dtype,
+    /// Its axes.
+    pub shape: &'a [usize],
+}
+
+/// Writes a safetensors file, whole or not at all, one tensor after the other, so that memory holds no
+/// more than one of them. The same contents are the same bytes.
+///
+/// `bytes` gives the numbers of the tensor at an index of `tensors`, in row-major order, least byte first.
+/// In the file, tensors are sorted by the size of their type and then by name, and the `metadata` by name.
+///
+/// # Errors
+///
+/// [`WriteError`] if a name occurs twice, a tensor has more or fewer bytes than its shape and type make,
+/// `bytes` fails, or the file cannot be written.
+pub fn write_safetensors(
+    path: impl AsRef<Path>,
+    tensors: &[TensorHeader],
+    metadata: &BTreeMap<String, String>,
+    bytes: impl Fn(usize) -> io::Result<Vec<u8>>,
+) -> Result<(), WriteError> {
+    write_file(path, |file| {
+        let mut order: Vec<usize> = (0..tensors.len()).collect();
+        order.sort_by(|&a, &b| {
+            let (a, b) = (&tensors[a], &tensors[b]);
+            b.dtype.cmp(&a.dtype).then(a.name.cmp(b.name))
+        });
+        let header = Header::new(order.iter().map(|&index| &tensors[index]), metadata)?;
+        let mut text = serde_json::to_vec(&header)?;
+        text.resize(text.len().next_multiple_of(ALIGNMENT), b' ');
+        if text.len() > LONGEST_HEADER {
+            return Err(io::Error::other("too many tensors for one file"));
+        }
+        file.write_all(&(text.len() as u64).to_le_bytes())?;
+        file.write_all(&text)?;
+        for (index, (name, info)) in order.into_iter().zip(&header.tensors) {
+            let (bytes, (begin, end)) = (bytes(index)?, info.data_offsets);
+            let (found, expected) = (bytes.len(), end - begin);
+            if found != expected {
+                return Err(io::Error::other(format!(
+                    "{name} has {found} bytes where its shape and type make {expected}"
+                )));
+            }
+            file.write_all(&bytes)?;
+        }
+        Ok(())
+    })
+}
+
+/// What stands before the numbers, in the order in which it is written.
+struct Header<'a> {
+    metadata: &'a BTreeMap<String, String>,
+    tensors: Vec<(&'a str, TensorInfo)>,
+}
+
+impl<'a> Header<'a> {
+    fn new(
+        tensors: impl Iterator<Item = &'a TensorHeader<'a>>,
+        metadata: &'a BTreeMap<String, String>,
+    ) -> io::Result<Self> {
+        let (mut seen, mut begin) = (HashSet::new(), 0);
+        let placed = tensors.map(|tensor| {
+            let name = tensor.name;
+            if !seen.insert(name) {
+                return Err(io::Error::other(format!("{name} is there twice")));
+            }
+            let bits = tensor.shape.iter().product::<usize>() * tensor.dtype.bitsize();
+            let end = begin + bits / 8;
+            let info = TensorInfo {
+                dtype: tensor.dtype,
+                shape: tensor.shape.to_vec(),
+                data_offsets: (begin, end),
+            };
+            begin = end;
+            Ok((name, info))
+        });
+        Ok(Self {
+            tensors: placed.collect::<io::Result<_>>()?,
+            metadata,
+        })
+    }
+}
+
+impl Serialize for Header<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.tensors.len() + 1))?;
+        map.serialize_entry("__metadata__", self.metadata)?;
+        for (name, info) in &self.tensors {
+            map.serialize_entry(name, info)?;
+        }
+        map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use safetensors::tensor::TensorView;
+
+    const DATA: [&[u8]; 3] = [&[1, 2, 3, 4, 5, 6, 7, 8], &[9, 10], &[11, 12, 13, 14]];
+
+    fn header<'a>(name: &'a str, dtype: Dtype, shape: &'a [usize]) -> TensorHeader<'a> {
+        TensorHeader { name, dtype, shape }
+    }
+
+    fn tensors() -> [TensorHeader<'static>; 3] {
+        [
+            header("b", Dtype::F32, &[2, 1]),
+            header("c \"quoted\"", Dtype::U8, &[2]),
+            header("a", Dtype::F32, &[1]),
+        ]
+    }
+
+    fn write(path: &Path, metadata: &BTreeMap<String, String>) {
+        write_safetensors(path, &tensors(), metadata, |index| Ok(DATA[index].to_vec())).unwrap();
+    }
+
+    /// Ten entries, with everything that JSON escapes.
+    fn metadata() -> BTreeMap<String, String> {
+        let entry = |number: u32| {
+            (
+                format!("key \"{number}\""),
+                format!("{number} \\ é\n\u{1}\"}}"),
+            )
+        };
+        (0..10).map(entry).collect()
+    }
+
+    #[test]
+    fn the_bytes_are_those_of_the_reference_writer() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("w.safetensors");
+        // One entry, because the reference writes several in no order.
+        let one = BTreeMap::from([("format".to_string(), "pt \\ é\n".to_string())]);
+        for metadata in [BTreeMap::new(), one] {
+            write(&path, &metadata);
+            let tensors = tensors();
+            let views = tensors.iter().zip(DATA).map(|(tensor, data)| {
+                let view = TensorView::new(tensor.dtype, tensor.shape.to_vec(), data).unwrap();
+                (tensor.name, view)
+            });
+            let metadata = metadata.into_iter().collect();
+            let expected = safetensors::serialize(views, Some(metadata)).unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn what_was_written_is_read_back_as_ranges() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("w.safetensors");
+        write(&path, &metadata());
+        let file = Safetensors::open(&path).unwrap();
+        assert_eq!(file.metadata(), &metadata().into_iter().collect());
+        let names: Vec<_> = file.tensors().iter().map(|t| t.name.as_str()).collect();
+        assert_eq!(names, ["a", "b", "c \"quoted\""]);
+        for (tensor, data) in tensors().iter().zip(DATA) {
+            let found = file.tensor(tensor.name).unwrap();
+            assert_eq!(
+                (found.dtype, found.shape.as_slice()),
+                (tensor.dtype, tensor.shape)
+            );
+            assert_eq!(file.data(found), data);
+            assert_eq!(&file.bytes()[found.range.clone()], data);
+        }
+        assert!(file.tensor("d").is_none());
+        assert_eq!(file.bytes(), std::fs::read(&path).unwrap());
+    }
+
+    #[test]
+    fn a_cut_file_and_a_header_that_lies_are_errors() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("w.safetensors");
+        write(&path, &metadata());
+        let whole = std::fs::read(&path).unwrap();
+        for length in 0..whole.len() {
+            std::fs::write(&path, &whole[..length]).unwrap();
+            assert!(Safetensors::open(&path).is_err(), "{length} bytes");
+        }
+        for header in [
+            r#"{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,8]}}"#,
+            r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[8,16]}}"#,
+            r#"{"a":{"dtype":"F32","shape":[18446744073709551615,2],"data_offsets":[0,8]}}"#,
+            r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}"#,
+        ] {
+            let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+            bytes.extend(header.as_bytes());
+            bytes.extend([0; 8]);
+            std::fs::write(&path, &bytes).unwrap();
+            assert!(Safetensors::open(&path).is_err(), "{header}");
+        }
+    }
+
+    #[test]
+    fn contradictory_tensors_are_refused_and_leave_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("w.safetensors");
+        let attempt = |tensors: &[TensorHeader], bytes: io::Result<Vec<u8>>| {
+            let bytes = std::cell::RefCell::new(Some(bytes));
+            let take = |_| bytes.take().unwrap();
+            let result = write_safetensors(&path, tensors, &BTreeMap::new(), take);
+            result.unwrap_err().to_string()
+        };
+        let one = header("a", Dtype::U8, &[2]);
+        let error = attempt(&[one.clone(), one.clone()], Ok(vec![]));
+        assert!(error.contains("a is there twice"), "{error}");
+        let error = attempt(&[one.clone()], Ok(vec![0; 3]));
+        assert!(
+            error.contains("a has 3 bytes where its shape and type make 2"),
+            "{error}"
+        );
+        let error = attempt(&[one], Err(io::Error::other("gone")));
+        assert!(error.contains("gone"), "{error}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_has_the_permissions_of_an_ordinary_file() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let (ours, ordinary) = (folder.path().join("ours"), folder.path().join("ordinary"));
+        write(&ours, &metadata());
+        std::fs::write(&ordinary, "").unwrap();
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode();
+        assert_eq!(mode(&ours), mode(&ordinary));
+    }
+}

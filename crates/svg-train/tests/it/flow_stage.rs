@@ -1,0 +1,207 @@
+//! Laws of a step of the second stage.
+
+use burn::prelude::*;
+use burn::tensor::{Distribution, TensorData};
+use svg_sit::checkpoint_tensors;
+use svg_train::flow::{ComputeType, FlowBatch, FlowStage, FlowTraining};
+
+use crate::my_turn;
+
+fn stage(config: &FlowTraining) -> FlowStage {
+    FlowStage::new(config.clone(), &Device::default())
+}
+
+/// Latents whose class shows in them.
+fn batch(count: usize, seed: u64) -> FlowBatch {
+    let device = Device::default();
+    device.seed(seed);
+    let labels: Vec<usize> = (0..count).map(|sample| sample % 2).collect();
+    let levels: Vec<f32> = labels
+        .iter()
+        .map(|&label| label as f32 * 2.0 - 1.0)
+        .collect();
+    let level = Tensor::<3>::from_data(TensorData::new(levels, [count, 1, 1]), &device);
+    let noise = Tensor::random([count, 16, 20], Distribution::Normal(0.0, 0.1), &device);
+    FlowBatch {
+        latents: noise + level,
+        labels,
+    }
+}
+
+/// Everything that a checkpoint holds of the weights, as bytes.
+fn weights(stage: &FlowStage) -> Vec<Vec<u8>> {
+    let folder = tempfile::tempdir().unwrap();
+    stage.save(folder.path()).unwrap();
+    let names = ["flow", "average"];
+    let read = |name| std::fs::read(folder.path().join(format!("{name}.safetensors"))).unwrap();
+    names.map(read).into()
+}
+
+fn steps(mut stage: FlowStage, batches: &[Vec<FlowBatch>], first: u64) -> (FlowStage, Vec<f64>) {
+    let mut losses = Vec::new();
+    for (number, batches) in (first..).zip(batches) {
+        let (next, report) = stage.step(number, 3e-3, batches);
+        assert!(!report.dropped);
+        losses.push(report.scalars.get("loss").unwrap());
+        stage = next;
+    }
+    (stage, losses)
+}
+
+#[test]
+fn the_average_begins_with_the_first_weights_and_the_first_velocity_is_zero() {
+    let _turn = my_turn();
+    let [network, average]: [_; 2] = weights(&stage(&FlowTraining::tiny())).try_into().unwrap();
+    assert!(network == average);
+    // The loss of a velocity of zero is the mean of the squared difference of data and noise, about 2.
+    let (_, losses) = steps(stage(&FlowTraining::tiny()), &[vec![batch(64, 1)]], 0);
+    assert!((losses[0] - 2.0).abs() < 0.1, "{losses:?}");
+}
+
+#[test]
+fn a_restored_stage_goes_on_to_the_bit() {
+    let _turn = my_turn();
+    let config = FlowTraining::tiny();
+    let batches: Vec<_> = (0..6).map(|seed| vec![batch(2, seed)]).collect();
+    let (whole, _) = steps(stage(&config), &batches, 0);
+    let (half, _) = steps(stage(&config), &batches[..3], 0);
+    let folder = tempfile::tempdir().unwrap();
+    half.save(folder.path()).unwrap();
+    let other = FlowTraining {
+        seed: config.seed,
+        ..config.clone()
+    };
+    let resumed = stage(&other).restore(folder.path()).unwrap();
+    let (resumed, _) = steps(resumed, &batches[3..], 3);
+    assert!(weights(&whole) == weights(&resumed));
+}
+
+#[test]
+fn a_step_that_is_not_finite_changes_nothing() {
+    let _turn = my_turn();
+    let (stage, _) = steps(stage(&FlowTraining::tiny()), &[vec![batch(2, 0)]], 0);
+    let before = weights(&stage);
+    let mut spoilt = batch(2, 1);
+    spoilt.latents = spoilt.latents.slice_fill([0..1, 0..1, 0..1], f32::NAN);
+    let (stage, report) = stage.step(1, 1e-3, &[batch(2, 2), spoilt]);
+    assert!(report.dropped);
+    assert!(weights(&stage) == before);
+}
+
+#[test]
+fn two_batches_of_two_teach_what_one_batch_of_four_does() {
+    let _turn = my_turn();
+    let config = |batch_size, accumulation| FlowTraining {
+        batch_size,
+        accumulation,
+        ..FlowTraining::tiny()
+    };
+    let whole = batch(4, 5);
+    let part = |first: usize| FlowBatch {
+        latents: whole.latents.clone().narrow(0, first, 2),
+        labels: whole.labels[first..first + 2].to_vec(),
+    };
+    let halves = [part(0), part(2)];
+    // The first step teaches the last layer alone, so the second is looked at.
+    let run = |config: &FlowTraining, batches: &[FlowBatch]| {
+        let (stage, _) = stage(config).step(0, 1e-2, batches);
+        let (_, report) = stage.step(1, 1e-2, batches);
+        ["loss", "gradient_norm"].map(|name| report.scalars.get(name).unwrap())
+    };
+    let one = run(&config(4, 1), std::slice::from_ref(&whole));
+    let two = run(&config(2, 2), &halves);
+    for (one, two) in one.iter().zip(two) {
+        assert!((one / two - 1.0).abs() < 1e-4, "{one} and {two}");
+    }
+}
+
+#[test]
+fn the_loss_falls_in_every_mode_of_computing() {
+    let _turn = my_turn();
+    let modes = [
+        (ComputeType::F32, false),
+        (ComputeType::F32, true),
+        (ComputeType::Bf16, false),
+    ];
+    let batches: Vec<_> = (0..60).map(|seed| vec![batch(16, seed)]).collect();
+    let mut all = Vec::new();
+    for (precision, gradient_checkpointing) in modes {
+        let config = FlowTraining {
+            precision,
+            gradient_checkpointing,
+            batch_size: 16,
+            ..FlowTraining::tiny()
+        };
+        let (stage, losses) = steps(stage(&config), &batches, 0);
+        let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
+        let (first, last) = (mean(&losses[..5]), mean(&losses[55..]));
+        assert!(last < 0.8 * first, "{precision:?}: {first}, then {last}");
+        // Master weights stay in f32.
+        let tensors = checkpoint_tensors(stage.network());
+        assert!(
+            tensors
+                .iter()
+                .all(|tensor| tensor.dtype == burn::tensor::DType::F32)
+        );
+        all.push(losses);
+    }
+    for (plain, again) in all[0].iter().zip(&all[1]) {
+        assert!((plain / again - 1.0).abs() < 1e-4, "{plain} and {again}");
+    }
+    for (plain, half) in all[0].iter().zip(&all[2]) {
+        assert!((plain / half - 1.0).abs() < 0.1, "{plain} and {half}");
+    }
+}
+
+#[test]
+fn a_long_gradient_is_shortened_and_a_short_one_is_not() {
+    let _turn = my_turn();
+    let config = |clip_norm| {
+        let mut config = FlowTraining::tiny();
+        config.optimizer.clip_norm = clip_norm;
+        // So large that Adam's step is in proportion to its gradient.
+        config.optimizer.epsilon = 1e3;
+        config
+    };
+    let after = |clip_norm| {
+        let (stage, report) = stage(&config(clip_norm)).step(0, 1.0, &[batch(8, 3)]);
+        let bias = stage.network().ln1.weight.val().into_data();
+        let last = stage.network().final_layer.linear.weight.val();
+        let size: f32 = last.powi_scalar(2).sum().sqrt().into_scalar();
+        (report.scalars.get("gradient_norm").unwrap(), size, bias)
+    };
+    let (norm, free, _) = after(None);
+    let (same, half, _) = after(Some(norm / 2.0));
+    let (_, whole, _) = after(Some(norm * 2.0));
+    assert_eq!(
+        norm, same,
+        "the norm that is logged is that before clipping"
+    );
+    assert!(
+        (f64::from(half / free) - 0.5).abs() < 1e-3,
+        "{half} and {free}"
+    );
+    assert_eq!(whole, free);
+}
+
+#[test]
+fn two_replicas_learn_what_one_device_learns() {
+    let _turn = my_turn();
+    let config = FlowTraining::tiny();
+    let batches: Vec<_> = (0..3).map(|seed| vec![batch(4, seed)]).collect();
+    let (one, losses) = steps(stage(&config), &batches, 0);
+    let shared = stage(&config).with_replicas(vec![Device::default()]);
+    let (two, shared_losses) = steps(shared, &batches, 0);
+    for (one, two) in losses.iter().zip(&shared_losses) {
+        assert!((one / two - 1.0).abs() < 1e-5, "{one} and {two}");
+    }
+    let pairs = checkpoint_tensors(one.network()).into_iter();
+    for (one, two) in pairs.zip(checkpoint_tensors(two.network())) {
+        let name = one.name.clone();
+        let numbers = |tensor| burn::store::bridge::into_data(tensor).unwrap();
+        let (one, two) = (numbers(one), numbers(two));
+        let pairs = one.iter::<f32>().zip(two.iter::<f32>());
+        let worst = pairs.map(|(a, b)| (a - b).abs()).fold(0.0f32, f32::max);
+        assert!(worst < 1e-4, "{name}: {worst}");
+    }
+}

@@ -1,0 +1,23 @@
+//! The program and its libraries as a user meets them, in one binary.
+//!
+//! A test is chosen by its module: `cargo test --test it demo`. Tests run beside each other in one process, so none
+//! of them changes the environment or the current folder; what needs its own starts the program as a child.
+
+mod cache;
+mod checkpoint;
+mod cli;
+mod dataset;
+mod demo;
+mod examples;
+mod flow_training;
+mod nano;
+mod parallel;
+mod pipeline;
+mod plot;
+mod pretraining;
+mod probe;
+mod recognisable;
+mod sampling;
+mod support;
+mod trained;
+mod training;
