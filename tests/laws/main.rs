@@ -5,3 +5,4 @@ mod architecture;
 mod configs;
 mod docs;
 mod packages;
+mod roles;
