@@ -11,6 +11,7 @@ mod demo;
 mod examples;
 mod flow_training;
 mod nano;
+mod old_bundle;
 mod parallel;
 mod pipeline;
 mod plot;
