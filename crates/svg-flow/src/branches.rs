@@ -1,12 +1,12 @@
-//! What guidance combines.
+//! The two velocities that guidance combines.
 
 use burn::prelude::*;
 
 use crate::VelocityField;
 
-/// Two velocities of the same samples: with what was asked for, and without it.
+/// Conditional and unconditional velocity of the same samples.
 pub trait Branches {
-    /// The velocity with the condition.
+    /// Velocity with the condition.
     ///
     /// # Shapes
     ///
@@ -14,12 +14,12 @@ pub trait Branches {
     /// - t: `[batch]`
     fn conditional(&self, x: Tensor<3>, t: Tensor<1>) -> Tensor<3>;
 
-    /// The velocity without it, of the same shape.
+    /// Velocity without the condition, of the same shape.
     fn unconditional(&self, x: Tensor<3>, t: Tensor<1>) -> Tensor<3>;
 
     /// The conditional and the unconditional velocity, in that order.
     ///
-    /// Two passes here. A network overrides it with one pass of twice the batch.
+    /// The default makes two passes. A network can override it with one pass of twice the batch.
     fn both(&self, x: Tensor<3>, t: Tensor<1>) -> [Tensor<3>; 2] {
         let conditional = self.conditional(x.clone(), t.clone());
         [conditional, self.unconditional(x, t)]
@@ -47,9 +47,9 @@ impl<B: Branches + ?Sized> Branches for &B {
 /// 2406.02507).
 #[derive(Clone, Copy, Debug)]
 pub struct Pair<C, U> {
-    /// The field with the condition, or the better one.
+    /// Field with the condition, or the stronger model.
     pub conditional: C,
-    /// The field without it, or the weaker one.
+    /// Field without the condition, or the weaker model.
     pub unconditional: U,
 }
 

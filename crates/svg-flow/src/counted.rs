@@ -1,4 +1,4 @@
-//! How often a field was asked.
+//! Counting function evaluations.
 
 use std::cell::Cell;
 
@@ -6,12 +6,21 @@ use burn::prelude::*;
 
 use crate::{Branches, Moment, VelocityField};
 
-/// A field, or a pair of branches, that counts passes for each sample: one for each velocity, two for
-/// both branches.
+/// Wraps a field or branches and counts evaluations per sample: one for each velocity, two for both
+/// branches.
 ///
-/// This is the number of function evaluations, NFE, of the literature, with guidance included.
-/// Counted inside [`Guided`](crate::Guided) are passes of the network; counted around it are
-/// evaluations of the guided field.
+/// This is the number of function evaluations (NFE). Inside [`Guided`](crate::Guided) it counts passes of
+/// the network, including those for guidance; around it, evaluations of the guided field.
+///
+/// ```
+/// use burn::prelude::*;
+/// use svg_flow::{Counted, Heun, integrate, unwatched};
+///
+/// let field = Counted::new(|x: Tensor<3>, _: Tensor<1>| x.neg());
+/// let start = Tensor::ones([1, 1, 1], &Device::default());
+/// integrate(&field, &Heun, &[0.0, 0.5, 1.0], start, &mut unwatched);
+/// assert_eq!(field.evaluations(), 4);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Counted<F> {
     inner: F,
@@ -19,7 +28,7 @@ pub struct Counted<F> {
 }
 
 impl<F> Counted<F> {
-    /// Begins at zero.
+    /// Starts at zero.
     pub fn new(inner: F) -> Self {
         Self {
             inner,
@@ -27,7 +36,7 @@ impl<F> Counted<F> {
         }
     }
 
-    /// Passes for each sample until now.
+    /// Evaluations per sample so far.
     pub fn evaluations(&self) -> u64 {
         self.evaluations.get()
     }

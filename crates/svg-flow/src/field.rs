@@ -1,27 +1,37 @@
-//! What is integrated.
+//! Velocity fields.
 
 use burn::prelude::*;
 use burn::tensor::DType;
 
-/// When a solver asks a field: at which time, in which of how many steps.
+/// Point of the grid at which a solver evaluates a field: the time and the step.
 ///
-/// Most fields need the time alone. Guidance may follow the number of the step, which several
-/// evaluations of one step share.
+/// Most fields only need the time. Guidance schedules may depend on the index of the step, which all
+/// evaluations within one step share.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Moment {
-    /// The time, 0 at the noise and 1 at the data.
+    /// Time, 0 at the noise and 1 at the data.
     pub t: f64,
-    /// The step of the grid, from 0.
+    /// Index of the step, from 0.
     pub step: usize,
-    /// How many steps the grid has.
+    /// Number of steps in the grid.
     pub steps: usize,
 }
 
-/// A velocity `v(x, t)`, which `x' = v(x, t)` follows from noise at time 0 to data at time 1.
+/// A velocity field `v(x, t)`: `x' = v(x, t)` leads from noise at time 0 to data at time 1.
 ///
-/// Every closure of that signature is one.
+/// Every closure of this signature implements the trait.
+///
+/// ```
+/// use burn::prelude::*;
+/// use svg_flow::VelocityField;
+///
+/// let field = |x: Tensor<3>, t: Tensor<1>| x * t.reshape([-1, 1, 1]);
+/// let x = Tensor::full([1, 1, 1], 3.0, &Device::default());
+/// let t = Tensor::full([1], 0.5, &x.device());
+/// assert_eq!(field.velocity(x, t).into_scalar::<f32>(), 1.5);
+/// ```
 pub trait VelocityField {
-    /// The velocity of each sample at its own time.
+    /// Velocity of each sample at its own time.
     ///
     /// # Shapes
     ///
@@ -29,7 +39,7 @@ pub trait VelocityField {
     /// - t: `[batch]`
     fn velocity(&self, x: Tensor<3>, t: Tensor<1>) -> Tensor<3>;
 
-    /// The velocity of all samples at one moment of a solver.
+    /// Velocity of all samples at one point of the grid.
     ///
     /// # Shapes
     ///
@@ -49,13 +59,13 @@ where
     }
 }
 
-/// One time for each sample of `x`, `[batch]`, in f32 whatever the type of `x`.
+/// The time `t` for each sample of `x`, `[batch]`, always in f32.
 pub(crate) fn filled(x: &Tensor<3>, t: f64) -> Tensor<1> {
     let [batch, _, _] = x.dims();
     Tensor::full([batch], t, (&x.device(), DType::F32))
 }
 
-/// Times `[batch]` as `[batch, 1, 1]`, to be multiplied with samples.
+/// Times `[batch]` reshaped to `[batch, 1, 1]`, to broadcast over samples.
 pub(crate) fn beside_tokens(t: Tensor<1>) -> Tensor<3> {
     let [batch] = t.dims();
     t.reshape([batch, 1, 1])
@@ -66,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_reaches_every_sample_as_its_time() {
+    fn velocity_at_passes_the_time_to_every_sample() {
         let x = Tensor::<3>::zeros([3, 2, 1], &Device::default());
         let field = |x: Tensor<3>, t: Tensor<1>| x + beside_tokens(t);
         let at = Moment {

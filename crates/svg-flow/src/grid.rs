@@ -1,17 +1,16 @@
-//! Grids that are not shifts of a uniform one.
+//! Time grids other than shifted uniform ones.
 
-/// A grid that a user has written, checked: two times or more, increasing, within [0, 1].
+/// Validates a time grid from a user: at least two times, increasing, within [0, 1].
 ///
-/// [`integrate`](crate::integrate) takes any slice, also one that goes back from data to noise; this
-/// is for grids from outside.
+/// [`integrate`](crate::integrate) accepts any slice, including one that goes back from data to noise.
 ///
 /// # Errors
 ///
-/// In words, with the first two times that are out of order.
+/// If the grid is invalid, a message that names the offending times.
 pub fn times(points: &[f64]) -> Result<Vec<f64>, String> {
     if points.len() < 2 {
         return Err(format!(
-            "a time grid of {} points has no step: give two times or more, as in 0, 0.5, 1",
+            "a time grid of {} points has no step: give at least two times, as in 0, 0.5, 1",
             points.len()
         ));
     }
@@ -23,25 +22,24 @@ pub fn times(points: &[f64]) -> Result<Vec<f64>, String> {
     match points.windows(2).find(|pair| pair[0] >= pair[1]) {
         None => Ok(points.to_vec()),
         Some(pair) => Err(format!(
-            "the time grid goes from {} to {}: give times that increase, from noise at 0 to data at 1",
+            "the time grid goes from {} to {}: give increasing times, from noise at 0 to data at 1",
             pair[0], pair[1]
         )),
     }
 }
 
-/// The grid of SiT for stochastic sampling: `steps` uniform times from 0 to `1 - last`, and then 1.
+/// SiT's grid for stochastic sampling: `steps` uniform times from 0 to `1 - last`, followed by 1.
 ///
-/// The last jump is made by the [`LastStep`](crate::LastStep) of
-/// [`EulerMaruyama`](crate::EulerMaruyama). SiT has 0.04 for it (Ma et al., "SiT", arXiv 2401.08740,
-/// released code).
+/// [`EulerMaruyama`](crate::EulerMaruyama) makes the final step with its [`LastStep`](crate::LastStep).
+/// SiT uses `last = 0.04` (Ma et al., "SiT", arXiv 2401.08740, released code).
 ///
 /// # Panics
 ///
-/// If `steps` is less than two, or `last` not between 0 and 1.
+/// If `steps` is less than two, or `last` is not between 0 and 1.
 pub fn sde_times(steps: usize, last: f64) -> Vec<f64> {
     assert!(
         steps > 1 && 0.0 < last && last < 1.0,
-        "{steps} steps with the last of {last}: at least two are needed, the last between 0 and 1"
+        "`steps` must be at least 2 and `last` between 0 and 1, but are {steps} and {last}"
     );
     let uniform = (0..steps).map(|i| (1.0 - last) * i as f64 / (steps - 1) as f64);
     uniform.chain([1.0]).collect()
@@ -52,11 +50,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_grid_increases_within_zero_and_one_or_is_refused_in_words() {
+    fn grids_that_do_not_increase_within_zero_and_one_are_rejected() {
         assert_eq!(times(&[0.0, 0.3, 1.0]).unwrap(), [0.0, 0.3, 1.0]);
         let error = |points: &[f64]| times(points).unwrap_err();
-        assert!(error(&[0.0]).contains("1 points has no step: give two times"));
-        assert!(error(&[0.0, 0.5, 0.5]).contains("from 0.5 to 0.5: give times that increase"));
+        assert!(error(&[0.0]).contains("1 points has no step: give at least two times"));
+        assert!(error(&[0.0, 0.5, 0.5]).contains("from 0.5 to 0.5: give increasing times"));
         assert!(error(&[0.0, 1.5]).contains("the time 1.5 of the grid"));
         assert!(error(&[0.0, f64::NAN]).contains("the time NaN of the grid"));
     }

@@ -1,17 +1,32 @@
-//! Two velocities made one.
+//! The guided velocity field.
 
 use burn::prelude::*;
 
 use crate::field::{beside_tokens, filled};
 use crate::{Branches, Guidance, GuidanceSchedule, Moment, VelocityField};
 
-/// The guided velocity `v_u + w (v_c - v_u)`, with no more passes than it needs.
+/// The guided velocity `v_u + w (v_c - v_u)`, without evaluations it does not need.
 ///
-/// At scale 1 the conditional branch is asked alone, at scale 0 the unconditional one, and in a
-/// skipped step nobody. Otherwise both are asked together, so that a network can make them one batch.
+/// At scale 1 only the conditional branch is evaluated, at scale 0 only the unconditional one, and in a
+/// skipped step neither. Otherwise both are evaluated with [`Branches::both`], so that a network can use
+/// one batch.
+///
+/// ```
+/// use burn::prelude::*;
+/// use svg_flow::{Guidance, Guided, Moment, Pair, VelocityField};
+///
+/// let branches = Pair {
+///     conditional: |x: Tensor<3>, _: Tensor<1>| x.zeros_like() + 3.0,
+///     unconditional: |x: Tensor<3>, _: Tensor<1>| x.zeros_like() + 1.0,
+/// };
+/// let field = Guided { branches, guidance: Guidance::constant(2.0) };
+/// let x = Tensor::zeros([1, 1, 1], &Device::default());
+/// let v = field.velocity_at(x, Moment { t: 0.5, step: 0, steps: 1 });
+/// assert_eq!(v.into_scalar::<f32>(), 5.0); // 1 + 2 (3 - 1)
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Guided<B> {
-    /// The two velocities.
+    /// The conditional and the unconditional velocity.
     pub branches: B,
     /// The scale and its schedule.
     pub guidance: Guidance,
@@ -33,18 +48,18 @@ impl<B: Branches> Guided<B> {
 }
 
 impl<B: Branches> VelocityField for Guided<B> {
-    /// Each sample with the scale of its own time. The times are read back from the device unless the
-    /// schedule is constant; both branches are asked when samples differ in their scale.
+    /// Guides each sample with the scale at its own time. Unless the schedule is constant, the times are
+    /// read back from the device. Both branches are evaluated if the samples differ in scale.
     ///
     /// # Panics
     ///
-    /// If the schedule counts steps, since a time does not tell the step. Solvers ask with a
-    /// [`Moment`], which does.
+    /// If the schedule depends on the index of the step. Solvers call [`VelocityField::velocity_at`],
+    /// which has it.
     fn velocity(&self, x: Tensor<3>, t: Tensor<1>) -> Tensor<3> {
         let schedule = self.guidance.schedule;
         assert!(
             !schedule.counts_steps(),
-            "the guidance schedule {schedule} counts steps: ask with velocity_at, or choose a schedule \
+            "the guidance schedule {schedule} counts steps: call velocity_at, or choose a schedule \
              of the time"
         );
         let weights = |t| {
@@ -77,7 +92,8 @@ mod tests {
     use super::*;
     use crate::{Counted, Euler, Heun, Pair, Solver, integrate, unwatched};
 
-    /// The branches 3 and 1 under a scale of 2: guided, they are 5. Gives the velocity and its passes.
+    /// Guides the constant branches 3 and 1; at scale 2 the result is 5. Returns the velocity and the
+    /// number of evaluations.
     fn ask(schedule: &str, scale: f64, at: Moment) -> (f32, u64) {
         let field = Guided {
             branches: Counted::new(Pair {
@@ -96,36 +112,37 @@ mod tests {
     }
 
     #[test]
-    fn guidance_goes_beyond_the_conditional_velocity_for_two_passes() {
+    fn guidance_extrapolates_in_two_evaluations() {
         assert_eq!(ask("constant", 2.0, at(0.5, 1)), (5.0, 2));
     }
 
     #[test]
-    fn scale_one_is_the_conditional_branch_in_one_pass() {
+    fn scale_one_evaluates_only_the_conditional_branch() {
         assert_eq!(ask("constant", 1.0, at(0.5, 1)), (3.0, 1));
         assert_eq!(ask("linear", 1.0, at(0.5, 1)), (3.0, 1));
     }
 
     #[test]
-    fn scale_zero_is_the_unconditional_branch_in_one_pass() {
+    fn scale_zero_evaluates_only_the_unconditional_branch() {
         assert_eq!(ask("constant", 0.0, at(0.5, 1)), (1.0, 1));
     }
 
     #[test]
-    fn outside_its_interval_guidance_costs_nothing() {
+    fn guidance_costs_nothing_outside_its_interval() {
         assert_eq!(ask("interval:0.1:0.8", 2.0, at(0.5, 1)), (5.0, 2));
         assert_eq!(ask("interval:0.1:0.8", 2.0, at(0.0, 0)), (3.0, 1));
         assert_eq!(ask("interval:0.1:0.8", 2.0, at(0.9, 3)), (3.0, 1));
     }
 
     #[test]
-    fn a_skipped_step_asks_nobody_and_rho_reverses_the_unconditional_branch() {
+    fn a_skipped_step_evaluates_at_most_the_unconditional_branch() {
         assert_eq!(ask("skip-first:1:0", 2.0, at(0.0, 0)), (0.0, 0));
         assert_eq!(ask("skip-first:1:0.5", 2.0, at(0.0, 0)), (-0.5, 1));
         assert_eq!(ask("skip-first:1:0", 2.0, at(0.3, 1)), (5.0, 2));
     }
 
-    /// Constant branches of 3 and 1, followed from 0 for four steps: where, and for how many passes.
+    /// Integrates the guided branches 3 and 1 from 0 in four steps. Returns the end and the number of
+    /// evaluations.
     fn follow(schedule: &str, solver: &dyn Solver) -> (f32, u64) {
         let field = Guided {
             branches: Counted::new(Pair {
@@ -141,17 +158,17 @@ mod tests {
     }
 
     #[test]
-    fn both_evaluations_of_a_step_of_heun_have_its_number_and_their_own_time() {
+    fn both_evaluations_of_a_heun_step_share_its_index_but_not_its_time() {
         assert_eq!(follow("late", &Euler), (4.0, 6));
         assert_eq!(follow("late", &Heun), (4.0, 12));
         assert_eq!(follow("skip-first:1:0", &Heun), (3.75, 12));
-        // The second evaluation of the third step is at 0.75, after the last time without guidance.
+        // The second evaluation of the third step is at 0.75, after the last unguided time.
         assert_eq!(follow("early:0.5", &Euler), (3.5, 5));
         assert_eq!(follow("early:0.5", &Heun), (3.75, 11));
     }
 
     #[test]
-    fn each_sample_has_the_scale_of_its_own_time() {
+    fn each_sample_uses_the_scale_at_its_own_time() {
         let branches = Pair {
             conditional: |x: Tensor<3>, _| x.zeros_like() + 3.0,
             unconditional: |x: Tensor<3>, _| x.zeros_like() + 1.0,
@@ -166,8 +183,8 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "the guidance schedule late counts steps: ask with velocity_at")]
-    fn a_schedule_of_steps_needs_a_moment() {
+    #[should_panic(expected = "the guidance schedule late counts steps: call velocity_at")]
+    fn a_schedule_of_steps_panics_without_a_step() {
         let still = |x: Tensor<3>, _: Tensor<1>| x;
         let branches = Pair {
             conditional: still,

@@ -1,4 +1,4 @@
-//! The fold over a time grid.
+//! Integration over a time grid.
 
 use std::ops::ControlFlow;
 
@@ -6,32 +6,43 @@ use burn::prelude::*;
 
 use crate::{Solver, Step, VelocityField};
 
-/// What there is after a step.
+/// State after a step, passed to the callback of [`integrate`].
 #[derive(Clone, Copy, Debug)]
 pub struct Progress<'a> {
-    /// How many steps are done, from 1.
+    /// Number of finished steps, from 1.
     pub step: usize,
-    /// How many there are.
+    /// Number of all steps.
     pub steps: usize,
-    /// The time that is reached.
+    /// Time that was reached.
     pub t: f64,
-    /// The samples there, `[batch, tokens, channels]`.
+    /// Samples at this time, `[batch, tokens, channels]`.
     pub x: &'a Tensor<3>,
 }
 
-/// Where an integration ended.
+/// Result of [`integrate`].
 #[derive(Clone, Debug)]
 pub struct Solution {
-    /// The samples, `[batch, tokens, channels]`.
+    /// Samples, `[batch, tokens, channels]`.
     pub x: Tensor<3>,
-    /// Whether all steps were made, or the watcher stopped before.
+    /// Whether all steps were made; false if the callback stopped before.
     pub finished: bool,
 }
 
-/// Follows a field from the first of `times` to the last, one step between neighbours.
+/// Integrates a field from the first to the last of `times`, with one step between neighbouring times.
 ///
-/// The grid may go back, from data to noise. `watch` sees every step and may break off;
-/// [`unwatched`] never does.
+/// The times may decrease, which leads from data to noise. `watch` is called after every step and may stop
+/// the integration; use [`unwatched`] for none.
+///
+/// ```
+/// use burn::prelude::*;
+/// use svg_flow::{Euler, integrate, unwatched};
+///
+/// let field = |x: Tensor<3>, _: Tensor<1>| x.zeros_like() + 3.0;
+/// let noise = Tensor::ones([1, 1, 1], &Device::default());
+/// let solution = integrate(&field, &Euler, &[0.0, 0.5, 1.0], noise, &mut unwatched);
+/// assert!(solution.finished);
+/// assert_eq!(solution.x.into_scalar::<f32>(), 4.0);
+/// ```
 ///
 /// # Shapes
 ///
@@ -39,7 +50,7 @@ pub struct Solution {
 ///
 /// # Panics
 ///
-/// Where the field or the solver does.
+/// If the field or the solver panics.
 pub fn integrate(
     field: &dyn VelocityField,
     solver: &dyn Solver,
@@ -73,7 +84,7 @@ pub fn integrate(
     Solution { x, finished: true }
 }
 
-/// The watcher that lets every step pass.
+/// A callback for [`integrate`] that never stops.
 pub fn unwatched(_: Progress<'_>) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
@@ -92,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_watcher_sees_every_step_and_may_stop() {
+    fn the_callback_sees_every_step_and_can_stop() {
         let times = [0.0, 0.5, 0.75, 1.0];
         let mut seen = vec![];
         let solution = integrate(&decay, &Euler, &times, one(), &mut |at| {
@@ -108,13 +119,13 @@ mod tests {
     }
 
     #[test]
-    fn stopping_after_the_last_step_is_finishing() {
+    fn stopping_after_the_last_step_counts_as_finished() {
         let stop = &mut |_: Progress<'_>| ControlFlow::Break(());
         assert!(integrate(&decay, &Euler, &[0.0, 1.0], one(), stop).finished);
     }
 
     #[test]
-    fn a_grid_without_a_step_changes_nothing() {
+    fn a_grid_without_steps_returns_the_start() {
         for times in [&[][..], &[0.5]] {
             let solution = integrate(&decay, &Euler, times, one(), &mut unwatched);
             assert!(solution.finished);
@@ -123,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_straight_field_is_solved_by_one_step_and_the_way_back_undoes_it() {
+    fn one_step_solves_a_constant_field_in_both_directions() {
         let field = |x: Tensor<3>, _: Tensor<1>| x.zeros_like() + 3.0;
         let there = integrate(&field, &Euler, &[0.0, 1.0], one(), &mut unwatched).x;
         let back = integrate(&field, &Euler, &[1.0, 0.0], there.clone(), &mut unwatched).x;

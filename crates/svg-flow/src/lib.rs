@@ -2,20 +2,20 @@
 //!
 //! A flow carries noise to data along `x' = v(x, t)`, from time 0 to time 1 (Lipman et al., "Flow
 //! Matching for Generative Modeling", arXiv 2210.02747; Liu et al., "Flow Straight and Fast", arXiv
-//! 2209.03003). Tensors are `[batch, tokens, channels]`. This crate knows no network and draws no
-//! random number: noise is an argument.
+//! 2209.03003). Tensors are `[batch, tokens, channels]`. The crate contains no network and draws no
+//! random numbers: noise is an argument.
 //!
-//! The one design decision: **a sampler is a fold over a time grid, and everything else wraps the
-//! field.** [`integrate`] follows a [`VelocityField`] through a slice of times with a [`Solver`];
-//! guidance, conditioning, the other convention of time and the counting of evaluations are fields
-//! made from fields. No solver has an option for any of them, and a closure is a field, so each can be
-//! held against an exact solution.
+//! The main design decision: **a sampler is a fold over a time grid, and everything else wraps the
+//! field.** [`integrate`] follows a [`VelocityField`] through a slice of times with a [`Solver`].
+//! Guidance, conditioning, the reversed time convention and the counting of evaluations are fields that
+//! wrap other fields, so no solver has options for them. A closure is a field too, so each part can be
+//! tested against an exact solution.
 //!
 //! ```
 //! use burn::prelude::*;
 //! use svg_flow::{Euler, Guidance, Guided, Pair, TimeShift, integrate, unwatched};
 //!
-//! // Straight flows towards 2, with the condition, and towards 1, without.
+//! // Straight flows towards 2 with the condition and towards 1 without it.
 //! let towards = |end: f64| {
 //!     move |x: Tensor<3>, t: Tensor<1>| (x.neg() + end) / (t.neg() + 1.0).reshape([-1, 1, 1])
 //! };
@@ -30,17 +30,17 @@
 //! assert!((solution.x - 2.5).abs().max().into_scalar::<f32>() < 1e-5); // 1 + 1.5 (2 - 1)
 //! ```
 //!
-//! - [`VelocityField`] and [`Moment`]: what is integrated, and when it is asked
+//! - [`VelocityField`] and [`Moment`]: what is integrated, and the point of the grid it is evaluated at
 //! - [`Reversed`]: a field of the convention in which time 0 is data
 //! - [`Branches`], [`Pair`], [`Guided`], [`Guidance`], [`GuidanceSchedule`]: guidance and its schedules
-//! - [`Counted`]: how many passes a sample costs
-//! - [`TimeShift`], [`times`], [`sde_times`]: grids; any slice of times will do
+//! - [`Counted`]: counts function evaluations
+//! - [`TimeShift`], [`times`], [`sde_times`]: time grids; any slice of times works
 //! - [`Solver`]: [`Euler`], [`Heun`], [`Midpoint`], [`Rk4`], [`DormandPrince`], [`EulerMaruyama`]
-//! - [`StepSizeController`]: steps as large as a tolerance allows, for embedded pairs
-//! - [`integrate`]: the fold, which can be watched and stopped
+//! - [`StepSizeController`]: adaptive step sizes for embedded pairs
+//! - [`integrate`]: the integration loop, with a callback that can stop it
 //! - [`linear_path`], [`flow_matching_loss`], [`TimeSampler`]: training
-//! - [`score`], [`velocity_of_score`], [`expected_data`]: other words for a velocity
-//! - [`GaussianMixture`]: a field in closed form
+//! - [`score`], [`velocity_of_score`], [`expected_data`]: conversions of a velocity
+//! - [`GaussianMixture`]: an exact velocity in closed form
 
 mod branches;
 mod counted;

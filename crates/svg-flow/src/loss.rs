@@ -1,4 +1,4 @@
-//! What a velocity network is trained with.
+//! The flow matching loss.
 
 use burn::prelude::*;
 
@@ -7,7 +7,19 @@ use crate::{VelocityField, linear_path};
 /// `mean (v(x_t, t) - (data - noise))^2`, the mean over the batch of each sample's mean (arXiv
 /// 2510.15301).
 ///
-/// The field is asked at the times that are given: shift them first, if they are to be shifted.
+/// Times are used as given; apply a [`TimeShift`](crate::TimeShift) before.
+///
+/// ```
+/// use burn::prelude::*;
+/// use svg_flow::flow_matching_loss;
+///
+/// let device = Device::default();
+/// let zero = |x: Tensor<3>, _: Tensor<1>| x.zeros_like();
+/// let noise = Tensor::ones([2, 1, 1], &device);
+/// let data = Tensor::full([2, 1, 1], 4.0, &device);
+/// let loss = flow_matching_loss(&zero, noise, data, Tensor::full([2], 0.5, &device));
+/// assert_eq!(loss.into_scalar::<f32>(), 9.0);
+/// ```
 ///
 /// # Shapes
 ///
@@ -17,7 +29,7 @@ use crate::{VelocityField, linear_path};
 ///
 /// # Panics
 ///
-/// If noise and data differ in shape, or the times in number.
+/// If the shapes of noise and data differ, or `t` has another batch size.
 pub fn flow_matching_loss(
     field: &dyn VelocityField,
     noise: Tensor<3>,
@@ -43,8 +55,8 @@ mod tests {
     }
 
     #[test]
-    fn the_exact_field_has_no_loss() {
-        // All data are the point 2, so noise is known from where the path is.
+    fn the_loss_of_the_exact_field_is_zero() {
+        // All data are the point 2, so the noise follows from the point on the path.
         let device = Device::default();
         let exact = |x: Tensor<3>, t: Tensor<1>| (x.neg() + 2.0) / (beside_tokens(t).neg() + 1.0);
         let data = Tensor::full([2, 1, 2], 2.0, &device);
@@ -63,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn the_gradient_reaches_what_the_field_is_made_of() {
+    fn the_gradient_reaches_the_parameters_of_the_field() {
         // For v = c and the target d, the slope of the loss is 2 (c - d).
         let device = Device::default().autodiff();
         let constant = Tensor::<1>::from_data([3.0], &device).require_grad();

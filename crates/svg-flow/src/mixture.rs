@@ -1,4 +1,4 @@
-//! A field in closed form.
+//! The velocity field of a Gaussian mixture in closed form.
 
 use burn::prelude::*;
 use burn::tensor::activation::softmax;
@@ -6,7 +6,7 @@ use burn::tensor::activation::softmax;
 use crate::VelocityField;
 use crate::field::beside_tokens;
 
-/// The exact velocity for data from a mixture of round Gaussians, one draw for each token.
+/// Exact velocity field for data from a mixture of isotropic Gaussians; tokens are independent.
 ///
 /// With standard normal noise, data `sum_k p_k N(m_k, s^2 I)` and `a = (1 - t)^2 + t^2 s^2`, component
 /// `k` alone has the velocity
@@ -14,8 +14,20 @@ use crate::field::beside_tokens;
 /// `v_k = m_k + (t s^2 - (1 - t)) / a (x - t m_k)`,
 ///
 /// and the mixture has the mean of these under the posterior `r_k`, proportional to
-/// `p_k N(x; t m_k, a I)`. Everything is known about it, the distribution at every time included, so
-/// it is the toy of the paper's figure 4 (arXiv 2510.15301) and the ruler for solvers.
+/// `p_k N(x; t m_k, a I)`. The distribution at every time is known too, which makes it a test case for
+/// solvers. It is the toy data of the paper's figure 4 (arXiv 2510.15301).
+///
+/// ```
+/// use burn::prelude::*;
+/// use svg_flow::{GaussianMixture, VelocityField};
+///
+/// let mixture = GaussianMixture::new(vec![vec![-2.0], vec![2.0]], vec![1.0, 1.0], 0.5);
+/// let device = Device::default();
+/// let x = Tensor::zeros([1, 1, 1], &device);
+/// let t = Tensor::full([1], 0.5, &device);
+/// // The midpoint belongs to both components equally, so their velocities cancel.
+/// assert_eq!(mixture.velocity(x, t).into_scalar::<f32>(), 0.0);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct GaussianMixture {
     means: Vec<Vec<f64>>,
@@ -24,35 +36,35 @@ pub struct GaussianMixture {
 }
 
 impl GaussianMixture {
-    /// One mean and one weight for each component, and the deviation `s` of all. Weights need not
-    /// have the sum 1.
+    /// Takes one mean and one weight per component and the shared standard deviation `s`. Weights need not
+    /// sum to 1.
     ///
     /// # Panics
     ///
-    /// If there is no component, means and weights differ in number, means in length, a weight or the
-    /// deviation is not positive, or a number is not finite.
+    /// If there is no component, if the numbers of means and weights or the lengths of the means differ, if
+    /// a weight or the deviation is not positive, or if a number is not finite.
     pub fn new(means: Vec<Vec<f64>>, weights: Vec<f64>, std: f64) -> Self {
         assert!(
             !means.is_empty() && means.len() == weights.len(),
-            "{} means with {} weights: each component has one of both",
+            "{} means with {} weights: each component needs one of each",
             means.len(),
             weights.len()
         );
         let channels = means[0].len();
         assert!(
             channels > 0 && means.iter().all(|mean| mean.len() == channels),
-            "the means of a mixture have one length, and at least one number"
+            "the means of a mixture must have the same length, at least 1"
         );
         assert!(
             means.iter().flatten().all(|m| m.is_finite()),
-            "the means of a mixture are finite"
+            "the means of a mixture must be finite"
         );
         assert!(
             weights
                 .iter()
                 .chain([&std])
                 .all(|x| *x > 0.0 && x.is_finite()),
-            "the weights {weights:?} and the deviation {std} of a mixture are positive"
+            "the weights {weights:?} and the deviation {std} of a mixture must be positive and finite"
         );
         Self {
             means,
@@ -61,7 +73,7 @@ impl GaussianMixture {
         }
     }
 
-    /// The probability of each component, given where a token is at its time.
+    /// Probability of each component, given the position of a token at its time.
     ///
     /// # Shapes
     ///
@@ -71,7 +83,7 @@ impl GaussianMixture {
     ///
     /// # Panics
     ///
-    /// If the channels are not those of the means.
+    /// If the number of channels is not the length of the means.
     pub fn posterior(&self, x: Tensor<3>, t: Tensor<1>) -> Tensor<3> {
         let [batch, _, _] = x.dims();
         assert_shape!(x, [batch, _, self.means[0].len()]);
@@ -82,7 +94,7 @@ impl GaussianMixture {
         let square = |mean: &Vec<f64>| mean.iter().map(|m| m * m).sum::<f64>();
         let squares = row(self.means.iter().map(square).collect());
         let priors = row(self.weights.iter().map(|weight| weight.ln()).collect());
-        // -|x - t m|^2 / 2a without |x|^2, which all components share.
+        // -|x - t m|^2 / 2a without |x|^2, which is the same for all components.
         let products = x.matmul(self.means_on(&device).swap_dims(1, 2)); // [batch, tokens, components]
         let distances = products - t.clone() * squares * 0.5;
         softmax(distances * t.clone() / self.variance(t) + priors, 2)
@@ -102,7 +114,7 @@ impl GaussianMixture {
 impl VelocityField for GaussianMixture {
     /// # Panics
     ///
-    /// If the channels are not those of the means.
+    /// If the number of channels is not the length of the means.
     fn velocity(&self, x: Tensor<3>, t: Tensor<1>) -> Tensor<3> {
         let posterior = self.posterior(x.clone(), t.clone());
         let mean = posterior.matmul(self.means_on(&x.device())); // [batch, tokens, channels]
@@ -113,7 +125,7 @@ impl VelocityField for GaussianMixture {
     }
 }
 
-/// Numbers as `[1, 1, n]`.
+/// Tensor `[1, 1, n]` of the numbers.
 fn row(numbers: Vec<f64>, device: &Device) -> Tensor<3> {
     let numbers: Vec<f32> = numbers.into_iter().map(|x| x as f32).collect();
     let count = numbers.len();
@@ -140,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn one_gaussian_is_carried_by_an_affine_map() {
+    fn the_flow_of_one_gaussian_is_an_affine_map() {
         // x(1) = m + s x(0)
         let field = GaussianMixture::new(vec![vec![1.0, -2.0]], vec![3.0], 0.5);
         let times = TimeShift::new(1.0).grid(40);
@@ -151,7 +163,7 @@ mod tests {
 
     #[test]
     fn the_velocity_is_the_posterior_mean_of_the_components() {
-        // The formula of the documentation, one number at a time.
+        // The documented formula, evaluated element by element.
         let (means, weights, std) = ([[1.0, 0.5], [-1.0, 2.0]], [0.3, 0.7], 0.4);
         let field = GaussianMixture::new(
             means.iter().map(|mean| mean.to_vec()).collect(),
@@ -190,8 +202,8 @@ mod tests {
     }
 
     #[test]
-    fn the_noise_is_divided_among_the_components_by_their_weights() {
-        // Quantiles of the normal distribution, by the inverse of a sum: no random number.
+    fn samples_are_divided_among_the_components_by_weight() {
+        // Quantiles of the normal distribution by numerical integration, instead of random numbers.
         let count = 2000;
         let mut quantiles = vec![];
         let (mut below, width) = (0.0, 1e-4);
@@ -219,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn far_components_are_certain_and_noise_tells_nothing() {
+    fn the_posterior_is_the_prior_at_noise_and_certain_at_distant_components() {
         let field = GaussianMixture::new(vec![vec![-9.0], vec![9.0]], vec![1.0, 3.0], 0.5);
         let device = Device::default();
         let x = Tensor::<3>::from_data([[[9.0]], [[9.0]]], &device);
@@ -230,7 +242,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "2 means with 1 weights")]
-    fn a_mixture_has_a_weight_for_each_mean() {
+    fn a_mixture_needs_a_weight_for_each_mean() {
         GaussianMixture::new(vec![vec![1.0], vec![2.0]], vec![1.0], 1.0);
     }
 }

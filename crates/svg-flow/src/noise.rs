@@ -1,12 +1,12 @@
-//! Where the noise of a stochastic solver comes from.
+//! Noise for stochastic solvers.
 
 use burn::prelude::*;
 
-/// Standard normal noise as a value, so that who samples decides how it is drawn.
+/// Source of standard normal noise, so that the caller decides how it is drawn.
 ///
-/// Every closure of that signature is one.
+/// Every closure of this signature implements the trait.
 pub trait NoiseSource {
-    /// The noise of one step, counted from 0, with the shape and on the device of `like`.
+    /// Noise of one step, counted from 0, with the shape and device of `like`.
     ///
     /// # Shapes
     ///

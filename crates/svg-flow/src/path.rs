@@ -1,19 +1,30 @@
-//! The straight way from noise to data.
+//! The linear path from noise to data.
 
 use burn::prelude::*;
 
 use crate::field::beside_tokens;
 
-/// A point on the way of each sample, and the velocity there.
+/// Point on the path of each sample and its velocity.
 #[derive(Clone, Debug)]
 pub struct PathPoint {
     /// `(1 - t) noise + t data`, `[batch, tokens, channels]`
     pub x: Tensor<3>,
-    /// `data - noise`, the same at all times.
+    /// `data - noise`, the same at all times, `[batch, tokens, channels]`
     pub velocity: Tensor<3>,
 }
 
-/// The linear path (arXiv 2510.15301, with 0 at the noise as in its code).
+/// Points on the linear path (arXiv 2510.15301, with time 0 at the noise as in its code).
+///
+/// ```
+/// use burn::prelude::*;
+/// use svg_flow::linear_path;
+///
+/// let device = Device::default();
+/// let t = Tensor::full([1], 0.25, &device);
+/// let point = linear_path(Tensor::zeros([1, 1, 1], &device), Tensor::full([1, 1, 1], 8.0, &device), t);
+/// assert_eq!(point.x.into_scalar::<f32>(), 2.0);
+/// assert_eq!(point.velocity.into_scalar::<f32>(), 8.0);
+/// ```
 ///
 /// # Shapes
 ///
@@ -22,7 +33,7 @@ pub struct PathPoint {
 ///
 /// # Panics
 ///
-/// If noise and data differ in shape, or the times in number.
+/// If the shapes of noise and data differ, or `t` has another batch size.
 pub fn linear_path(noise: Tensor<3>, data: Tensor<3>, t: Tensor<1>) -> PathPoint {
     let [batch, tokens, channels] = data.dims();
     assert_shape!(noise, [batch, tokens, channels]);
@@ -40,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_path_begins_at_the_noise_and_ends_at_the_data_with_one_velocity() {
+    fn the_path_leads_from_noise_to_data_with_constant_velocity() {
         let device = Device::default();
         let noise = Tensor::<3>::from_data([[[1.0, -2.0]], [[0.3, 0.7]], [[2.0, 4.0]]], &device);
         let data = Tensor::<3>::from_data([[[5.0, 5.0]], [[-1.0, 2.0]], [[4.0, 0.0]]], &device);
@@ -54,7 +65,7 @@ mod tests {
 
     #[test]
     #[should_panic]
-    fn noise_and_data_have_one_shape() {
+    fn noise_and_data_of_different_shapes_panic() {
         let device = Device::default();
         let zeros = |tokens| Tensor::<3>::zeros([2, tokens, 3], &device);
         linear_path(zeros(1), zeros(4), Tensor::zeros([2], &device));

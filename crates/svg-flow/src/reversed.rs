@@ -1,4 +1,4 @@
-//! The other convention of time.
+//! The reversed time convention.
 
 use burn::prelude::*;
 
@@ -6,9 +6,19 @@ use crate::{Branches, Moment, VelocityField};
 
 /// A field of the convention in which time 0 is data and time 1 is noise: `v'(x, t) = -v(x, 1 - t)`.
 ///
-/// The public velocity networks are of both kinds; REPA, RAE and Stable Diffusion 3 are of the other
-/// one. The wrapper goes both ways, and reversing twice changes nothing. It is also a pair of
-/// [`Branches`] where the field inside is one.
+/// Public velocity networks use both conventions; REPA, RAE and Stable Diffusion 3 use this one. The
+/// wrapper converts in both directions, and reversing twice changes nothing. It implements [`Branches`] if
+/// the inner type does.
+///
+/// ```
+/// use burn::prelude::*;
+/// use svg_flow::{Reversed, VelocityField};
+///
+/// let field = Reversed(|x: Tensor<3>, t: Tensor<1>| x * t.reshape([-1, 1, 1]));
+/// let x = Tensor::ones([1, 1, 1], &Device::default());
+/// let t = Tensor::full([1], 0.25, &x.device());
+/// assert_eq!(field.velocity(x, t).into_scalar::<f32>(), -0.75);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Reversed<V>(pub V);
 

@@ -1,8 +1,17 @@
-//! At which times a network is trained.
+//! Training times.
 
 use crate::TimeShift;
 
-/// The distribution of training times, as a map from random numbers that the caller draws.
+/// Distribution of training times, as a map from random numbers that the caller draws.
+///
+/// ```
+/// use svg_flow::TimeSampler;
+///
+/// let shifted = TimeSampler::Uniform { shift: 0.5 };
+/// assert_eq!(shifted.time(0.5, 0.0), 0.25 / 0.75);
+/// let logit_normal = TimeSampler::LogitNormal { mean: 0.0, std: 1.0 };
+/// assert_eq!(logit_normal.time(0.3, 0.0), 0.5);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum TimeSampler {
     /// A shifted uniform time, of density `s / (s + (1 - s) t)^2` (arXiv 2510.15301, released code,
@@ -14,16 +23,16 @@ pub enum TimeSampler {
     /// `1 / (1 + exp(-(mean + std z)))` of a standard normal `z` (Esser et al., "Scaling Rectified
     /// Flow Transformers", arXiv 2403.03206).
     LogitNormal {
-        /// Mean of the logit; negative is towards noise.
+        /// Mean of the logit; negative values favour noise.
         mean: f64,
-        /// Its standard deviation.
+        /// Standard deviation of the logit.
         std: f64,
     },
 }
 
 impl TimeSampler {
-    /// The time for a number that is uniform on [0, 1) and one that is standard normal. Each kind uses
-    /// one of them.
+    /// Time for a number that is uniform on [0, 1) and one that is standard normal. Each variant uses one
+    /// of them.
     ///
     /// # Panics
     ///
@@ -40,7 +49,7 @@ impl TimeSampler {
 mod tests {
     use super::*;
 
-    /// Means over [0, 1] by the midpoint rule.
+    /// Mean over [0, 1] by the midpoint rule.
     fn mean(value: impl Fn(f64) -> f64) -> f64 {
         let count = 100_000;
         let points = (0..count).map(|i| (i as f64 + 0.5) / count as f64);
@@ -48,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn shifted_uniform_times_have_the_density_of_the_formula() {
+    fn shifted_uniform_times_have_the_documented_density() {
         let s: f64 = 0.4;
         let sampler = TimeSampler::Uniform { shift: s };
         let density = |t: f64| s / (s + (1.0 - s) * t).powi(2);
@@ -61,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn logit_normal_times_have_their_median_at_the_mean() {
+    fn logit_normal_times_have_the_given_mean_and_deviation() {
         let sampler = TimeSampler::LogitNormal {
             mean: -0.5,
             std: 2.0,

@@ -1,52 +1,52 @@
-//! When guidance acts.
+//! Guidance schedules.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::Moment;
 
-/// How the scale of guidance changes on the way from noise to data.
+/// How the guidance scale changes from noise to data.
 ///
-/// Written and read as `constant`, `interval:0.1:0.8`, `late`, `early:0.3`, `linear` and
-/// `skip-first:1:0`. All but the interval are those of SVG (arXiv 2510.15301) as released; its
-/// `cfg_star-K-rho` is `skip-first:K:rho`.
+/// Parsed and printed as `constant`, `interval:0.1:0.8`, `late`, `early:0.3`, `linear` and
+/// `skip-first:1:0`. All but the interval are those of SVG's released code (arXiv 2510.15301), where
+/// `skip-first:K:rho` is called `cfg_star-K-rho`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum GuidanceSchedule {
-    /// The same scale everywhere.
+    /// Constant scale.
     #[default]
     Constant,
     /// The scale from time `low` to time `high`, both included, and 1 elsewhere (Kynkäänniemi et al.,
     /// "Applying Guidance in a Limited Interval", arXiv 2404.07724).
     Interval {
-        /// The first time of guidance.
+        /// First time with guidance.
         low: f64,
-        /// The last.
+        /// Last time with guidance.
         high: f64,
     },
     /// The scale in the second half of the steps, 1 in the first: from step `i` of `n`, counted from
     /// 0, with `(i + 1) / n > 0.5`.
     Late,
-    /// The scale at times above `after`, 1 until then. The name is that of the release, and inverted:
-    /// it is the early part which is not guided.
+    /// The scale at times above `after`, 1 until then. The name is that of the released code, although the
+    /// early part is the one without guidance.
     Early {
-        /// The last time without guidance.
+        /// Last time without guidance.
         after: f64,
     },
     /// From about 1 to the scale `w`: `1 + (w - 1) (i + 1) / n` in step `i` of `n`, counted from 0.
     Linear,
-    /// `-rho v_u` in the first steps and the scale afterwards. With `rho` 0 the velocity is zero: the
-    /// noise stays and its time advances, for nothing (the zero initialisation of Fan et al.,
-    /// "CFG-Zero*", arXiv 2503.18886, without its optimised scale).
+    /// `-rho v_u` in the first steps and the scale afterwards. With `rho` 0 the velocity is zero: time
+    /// advances, the samples do not change and the network is not evaluated (the zero initialisation of Fan
+    /// et al., "CFG-Zero*", arXiv 2503.18886, without its optimised scale).
     SkipFirst {
-        /// How many steps.
+        /// Number of skipped steps.
         steps: usize,
-        /// How much of the reversed unconditional velocity.
+        /// Factor of the negated unconditional velocity.
         rho: f64,
     },
 }
 
 impl GuidanceSchedule {
-    /// Whether the number of the step matters, so that a time alone does not tell the scale.
+    /// Whether the scale depends on the index of the step and not only on the time.
     pub fn counts_steps(&self) -> bool {
         match self {
             Self::Constant | Self::Interval { .. } | Self::Early { .. } => false,
@@ -54,7 +54,7 @@ impl GuidanceSchedule {
         }
     }
 
-    /// `[c, u]` of the guided velocity `c v_c + u v_u` for the scale `w`.
+    /// Coefficients `[c, u]` of the guided velocity `c v_c + u v_u` for the scale `w`.
     pub(crate) fn weights(&self, w: f64, at: Moment) -> [f64; 2] {
         let Moment { t, step, steps } = at;
         let progress = (step + 1) as f64 / steps as f64;
@@ -69,7 +69,7 @@ impl GuidanceSchedule {
         [scale, 1.0 - scale]
     }
 
-    /// Refuses numbers that mean nothing.
+    /// Rejects invalid numbers.
     pub(crate) fn check(&self) -> Result<(), String> {
         match *self {
             Self::Interval { low, high }
@@ -81,10 +81,10 @@ impl GuidanceSchedule {
                 ))
             }
             Self::Early { after } if !after.is_finite() => Err(format!(
-                "guidance after time {after} never or always acts: give a time from 0 to 1"
+                "the time {after} after which guidance starts is not finite: give a time from 0 to 1"
             )),
             Self::SkipFirst { rho, .. } if !rho.is_finite() => Err(format!(
-                "{rho} of the unconditional velocity is no velocity: give a number, 0 to skip the step"
+                "the factor {rho} of the unconditional velocity is not finite: give a number, 0 to skip the step"
             )),
             _ => Ok(()),
         }
@@ -126,7 +126,7 @@ impl FromStr for GuidanceSchedule {
             },
             _ => {
                 return Err(format!(
-                    "{text:?} is no guidance schedule: write constant, interval:LOW:HIGH, late, \
+                    "{text:?} is not a guidance schedule: write constant, interval:LOW:HIGH, late, \
                      early:AFTER, linear or skip-first:STEPS:RHO, as in interval:0.1:0.8"
                 ));
             }
@@ -138,8 +138,8 @@ impl FromStr for GuidanceSchedule {
 fn number<T: FromStr>(text: &str, part: &str) -> Result<T, String> {
     part.parse().map_err(|_| {
         format!(
-            "{part:?} in the guidance schedule {text:?} is not a number that fits: write times and \
-             factors as 0.3, steps as 1"
+            "{part:?} in the guidance schedule {text:?} is not a valid number: write times and factors \
+             as 0.3, steps as 1"
         )
     })
 }
@@ -148,7 +148,7 @@ fn number<T: FromStr>(text: &str, part: &str) -> Result<T, String> {
 mod tests {
     use super::*;
 
-    /// The scale 3 in each of four steps of equal length.
+    /// Scales in four steps of equal length for the scale 3.
     fn scales(schedule: &str) -> [f64; 4] {
         let schedule: GuidanceSchedule = schedule.parse().unwrap();
         [0, 1, 2, 3].map(|step| {
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn each_schedule_has_the_scales_of_its_table() {
+    fn each_schedule_has_its_documented_scales() {
         assert_eq!(scales("constant"), [3.0, 3.0, 3.0, 3.0]);
         assert_eq!(scales("interval:0.25:0.5"), [1.0, 3.0, 3.0, 1.0]);
         assert_eq!(scales("late"), [1.0, 1.0, 3.0, 3.0]);
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn the_weights_have_the_sum_one_except_in_skipped_steps() {
+    fn the_weights_sum_to_one_except_in_skipped_steps() {
         let at = |step| Moment {
             t: 0.5,
             step,
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schedule_is_read_as_it_is_written() {
+    fn schedules_parse_what_they_print() {
         for text in [
             "constant",
             "interval:0.1:0.8",
@@ -201,14 +201,14 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_is_answered_with_what_to_write() {
+    fn parse_errors_say_what_to_write() {
         let error = |text: &str| text.parse::<GuidanceSchedule>().unwrap_err();
-        assert!(error("cosine").contains("\"cosine\" is no guidance schedule: write constant"));
+        assert!(error("cosine").contains("\"cosine\" is not a guidance schedule: write constant"));
         assert!(error("early").contains("early:AFTER"));
         assert!(error("early:soon").contains("\"soon\" in the guidance schedule"));
         assert!(error("skip-first:1.5:0").contains("steps as 1"));
         assert!(error("interval:0.8:0.1").contains("from 0.8 to 0.1 is empty"));
         assert!(error("interval:0.1:NaN").contains("is empty"));
-        assert!(error("skip-first:1:inf").contains("inf of the unconditional velocity"));
+        assert!(error("skip-first:1:inf").contains("factor inf of the unconditional velocity"));
     }
 }

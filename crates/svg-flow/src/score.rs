@@ -1,9 +1,21 @@
-//! Other words for the velocity of the linear path.
+//! Conversions between velocity, score and expected data on the linear path.
 
 use burn::prelude::*;
 
 /// The score `(t v - x) / (1 - t)`, the gradient of the log density at time `t` (Ma et al., "SiT",
-/// arXiv 2401.08740, for the linear path). It grows without bound towards time 1.
+/// arXiv 2401.08740, for the linear path). It diverges towards time 1.
+///
+/// ```
+/// use burn::prelude::*;
+/// use svg_flow::{expected_data, score, velocity_of_score};
+///
+/// let value = |v: f32| Tensor::<3>::full([1, 1, 1], v, &Device::default());
+/// let (x, v, t) = (value(1.0), value(6.0), 0.5);
+/// let s = score(x.clone(), v.clone(), t);
+/// assert_eq!(s.clone().into_scalar::<f32>(), 4.0);
+/// assert_eq!(velocity_of_score(x.clone(), s, t).into_scalar::<f32>(), 6.0);
+/// assert_eq!(expected_data(x, v, t).into_scalar::<f32>(), 4.0);
+/// ```
 ///
 /// # Shapes
 ///
@@ -12,7 +24,7 @@ pub fn score(x: Tensor<3>, velocity: Tensor<3>, t: f64) -> Tensor<3> {
     (velocity * t - x) / (1.0 - t)
 }
 
-/// The velocity `(x + (1 - t) s) / t` of a score, for times above 0: the way back from [`score`].
+/// The velocity `(x + (1 - t) s) / t` of a score, for times above 0: the inverse of [`score`].
 ///
 /// # Shapes
 ///
@@ -21,9 +33,9 @@ pub fn velocity_of_score(x: Tensor<3>, score: Tensor<3>, t: f64) -> Tensor<3> {
     (x + score * (1.0 - t)) / t
 }
 
-/// The data that are expected at the end, `x + (1 - t) v`.
+/// Expected data given the samples at time `t`, `x + (1 - t) v`.
 ///
-/// By Tweedie's formula this is also `(x + (1 - t)^2 s) / t` of the score.
+/// In terms of the score, Tweedie's formula gives `(x + (1 - t)^2 s) / t`.
 ///
 /// # Shapes
 ///
@@ -50,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn score_and_velocity_are_two_words_for_one_thing() {
+    fn velocity_of_score_inverts_score() {
         for t in [0.1, 0.5, 0.96] {
             let (x, v) = pair();
             let s = score(x.clone(), v.clone(), t);
@@ -59,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn tweedie_and_the_velocity_expect_the_same_data() {
+    fn expected_data_equals_tweedies_formula() {
         let (x, v) = pair();
         let t = 0.6;
         let s = score(x.clone(), v.clone(), t);

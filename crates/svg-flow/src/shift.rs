@@ -1,32 +1,41 @@
-//! Where on the way the time is spent.
+//! Time shifts.
 
 /// The rational shift `s u / (1 + (s - 1) u)` of times in [0, 1].
 ///
-/// Below 1 it moves times towards noise. A shift `s` in the other convention of time is `1 / s` here,
-/// and so is the inverse of the map. SVG trains with 0.4 and samples with 0.15 (arXiv 2510.15301,
-/// released code); 1, and by the same code any `s <= 0`, changes nothing.
+/// Values below 1 move times towards noise. The inverse of the map is the shift `1 / s`, which is also the
+/// same shift in the reversed time convention. SVG trains with 0.4 and samples with 0.15 (arXiv 2510.15301,
+/// released code). The shift 1, and as in that code any `s <= 0`, changes nothing.
+///
+/// ```
+/// use svg_flow::TimeShift;
+///
+/// assert_eq!(TimeShift::new(1.0).grid(4), [0.0, 0.25, 0.5, 0.75, 1.0]);
+/// assert_eq!(TimeShift::new(0.5).apply(0.5), 0.25 / 0.75);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TimeShift(f64);
 
 impl TimeShift {
+    /// Creates the shift `s`.
+    ///
     /// # Panics
     ///
     /// If `s` is not finite.
     pub fn new(s: f64) -> Self {
-        assert!(s.is_finite(), "a time shift of {s} maps no time");
+        assert!(s.is_finite(), "a time shift must be finite, but is {s}");
         Self(s)
     }
 
-    /// The shifted time; 0 and 1 stay.
+    /// Shifted time. 0 and 1 are unchanged.
     pub fn apply(&self, u: f64) -> f64 {
         match self.0 {
             s if s <= 0.0 => u,
-            // The same as in the formula, and exact at 1.
+            // Equal to the documented formula, and exact at 1.
             s => s * u / (s * u + (1.0 - u)),
         }
     }
 
-    /// The times of so many steps from 0 to 1: `apply(i / steps)` for `i` from 0 to `steps`.
+    /// Time grid from 0 to 1: `apply(i / steps)` for `i` from 0 to `steps`.
     ///
     /// # Panics
     ///
@@ -43,7 +52,7 @@ impl TimeShift {
 mod tests {
     use super::*;
 
-    /// Values of the reference implementation in PyTorch, to the seven digits that it printed.
+    /// Compares with values of the reference implementation in PyTorch, printed with seven digits.
     fn check(found: &[f64], expected: &[f64]) {
         assert_eq!(found.len(), expected.len());
         for (found, expected) in found.iter().zip(expected) {
@@ -53,7 +62,7 @@ mod tests {
 
     #[test]
     #[rustfmt::skip]
-    fn the_grids_are_those_of_the_reference() {
+    fn grids_equal_the_reference() {
         let shift = TimeShift::new(0.15);
         check(&shift.grid(5), &[0.0, 0.0361446, 0.0909091, 0.1836735, 0.375, 1.0]);
         check(&shift.grid(10), &[
@@ -71,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn one_and_anything_not_positive_change_nothing() {
+    fn shift_one_and_shifts_that_are_not_positive_change_nothing() {
         for s in [1.0, 0.0, -3.0] {
             let shift = TimeShift::new(s);
             assert_eq!([0.0, 0.3, 1.0].map(|u| shift.apply(u)), [0.0, 0.3, 1.0]);
@@ -79,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_stay_to_the_bit() {
+    fn the_ends_are_exact() {
         for s in [0.15, 0.4, 0.3, 4.95, 1e-9] {
             let shift = TimeShift::new(s);
             assert_eq!([0.0, 1.0].map(|u| shift.apply(u)), [0.0, 1.0]);
@@ -87,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reciprocal_is_the_inverse_and_the_shift_of_the_other_convention() {
+    fn the_reciprocal_is_the_inverse_and_the_reversed_shift() {
         let (shift, reciprocal) = (TimeShift::new(0.15), TimeShift::new(1.0 / 0.15));
         for u in [0.0, 0.1, 0.5, 0.9, 1.0] {
             assert!((reciprocal.apply(shift.apply(u)) - u).abs() < 1e-15);

@@ -1,24 +1,35 @@
-//! Step sizes that keep the error of a step within a tolerance.
+//! Adaptive step sizes.
 
 use burn::prelude::*;
 
 use crate::Step;
 
-/// Chooses the sizes of steps from the errors of those before (Hairer, Nørsett and Wanner, "Solving Ordinary
+/// Chooses step sizes from the errors of earlier steps (Hairer, Nørsett and Wanner, "Solving Ordinary
 /// Differential Equations I", section II.4).
 ///
 /// The error is one number for the whole batch, the root of the mean of
-/// `(error / (absolute + relative |x|))^2`; a step is accepted if it is at most 1. Samples of a batch thus
-/// share their steps and depend on each other within the tolerance: integrate them one at a time where they
-/// must not. Each attempt reads that number back from the device.
+/// `(error / (absolute + relative |x|))^2`; a step is accepted if it is at most 1. Samples of a batch
+/// therefore share their steps and depend on each other within the tolerance: integrate them one at a time
+/// if they must not. Each attempt reads this number back from the device.
+///
+/// ```
+/// use burn::prelude::*;
+/// use svg_flow::{DormandPrince, StepSizeController, integrate, unwatched};
+///
+/// let controller = StepSizeController { relative: 1e-5, ..Default::default() };
+/// let decay = |x: Tensor<3>, _: Tensor<1>| x.neg();
+/// let start = Tensor::ones([1, 1, 1], &Device::default());
+/// let end = integrate(&decay, &DormandPrince { controller }, &[0.0, 1.0], start, &mut unwatched).x;
+/// assert!((end.into_scalar::<f32>() - (-1.0_f32).exp()).abs() < 1e-4);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepSizeController {
-    /// The error that is always allowed. Default: 1e-6
+    /// Absolute tolerance. Default: 1e-6
     pub absolute: f64,
-    /// The error that is allowed as a part of the value. Default: 1e-3
+    /// Tolerance relative to the value. Default: 1e-3
     pub relative: f64,
-    /// Into how many equal parts a step of the grid may be divided. A part of that size is accepted
-    /// whatever its error, so that every field comes to an end. Default: 1000
+    /// The smallest step is the step of the grid divided by this number. It is accepted whatever its
+    /// error, so that integration always terminates. Default: 1000
     pub most_steps: usize,
 }
 
@@ -32,21 +43,21 @@ impl Default for StepSizeController {
     }
 }
 
-/// What an embedded pair of Runge-Kutta methods makes of one step.
+/// Result of one step of an embedded pair of Runge-Kutta methods.
 pub struct Attempt {
-    /// The samples at the end of the step.
+    /// Samples at the end of the step.
     pub x: Tensor<3>,
-    /// The velocity there, which is the first one of the next step.
+    /// Velocity at the end, which is the first one of the next step.
     pub velocity: Tensor<3>,
-    /// The difference of both solutions.
+    /// Difference of the two solutions.
     pub error: Tensor<3>,
 }
 
 impl StepSizeController {
-    /// Divides `step` as the tolerance asks, and gives the samples at its end.
+    /// Divides `step` as the tolerance requires and returns the samples at its end.
     ///
-    /// `velocity` is the one at the start; `attempt` makes one part of the step from samples and the velocity
-    /// there, with an error of order `order`.
+    /// `velocity` is the velocity at the start. `attempt` computes one part of the step from the samples and
+    /// the velocity at its start, with an error of order `order`.
     ///
     /// # Shapes
     ///
@@ -90,7 +101,7 @@ impl StepSizeController {
         x
     }
 
-    /// A hundredth of the distance over which the value would change by itself.
+    /// Initial step size: a hundredth of `|x| / |velocity|`.
     fn first_size(&self, x: &Tensor<3>, velocity: &Tensor<3>, span: f64) -> f64 {
         let size = 0.01 * self.norm(x.clone(), x, x) / self.norm(velocity.clone(), x, x);
         match size.is_finite() && size > 0.0 {
@@ -99,7 +110,7 @@ impl StepSizeController {
         }
     }
 
-    /// Root mean square of `value` in units of what is allowed at `x` and `y`.
+    /// Root mean square of `value` in units of the tolerance at `x` and `y`.
     fn norm(&self, value: Tensor<3>, x: &Tensor<3>, y: &Tensor<3>) -> f64 {
         let largest = x.clone().abs().max_pair(y.clone().abs());
         let allowed = largest * self.relative + self.absolute;

@@ -1,4 +1,4 @@
-//! An embedded pair of orders 5 and 4.
+//! The Dormand-Prince solver.
 
 use burn::prelude::*;
 
@@ -8,21 +8,21 @@ use crate::{Solver, Step, StepSizeController, VelocityField};
 /// The embedded pair of orders 5 and 4 of Dormand and Prince ("A family of embedded Runge-Kutta
 /// formulae", 1980), with steps that adapt to the error.
 ///
-/// Each step of the grid is divided as its [`StepSizeController`] asks; with `[0, 1]` as the grid the
-/// controller chooses all of them. An attempt costs six evaluations, for the seventh is the first of the next
-/// one, and each step of the grid one more.
+/// The [`StepSizeController`] divides each step of the grid; with the grid `[0, 1]` it chooses all steps.
+/// An attempt costs six evaluations, because its last velocity is reused by the next one, and each step of
+/// the grid costs one more.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct DormandPrince {
-    /// Chooses the sizes of the steps.
+    /// Chooses the step sizes.
     pub controller: StepSizeController,
 }
 
 const STAGES: usize = 7;
 
-/// Where each stage is, as a part of the step.
+/// Time of each stage, as a fraction of the step.
 const NODES: [f64; STAGES] = [0.0, 1.0 / 5.0, 3.0 / 10.0, 4.0 / 5.0, 8.0 / 9.0, 1.0, 1.0];
 
-/// How each stage after the first is reached. The last row is the solution of order 5.
+/// Coefficients of each stage after the first. The last row is the solution of order 5.
 #[rustfmt::skip]
 const TABLEAU: [&[f64]; STAGES - 1] = [
     &[1.0 / 5.0],
@@ -33,7 +33,7 @@ const TABLEAU: [&[f64]; STAGES - 1] = [
     &[35.0 / 384.0, 0.0, 500.0 / 1113.0, 125.0 / 192.0, -2187.0 / 6784.0, 11.0 / 84.0],
 ];
 
-/// The solution of order 5 less the one of order 4.
+/// Solution of order 5 minus the one of order 4.
 const ERROR: [f64; STAGES] = [
     71.0 / 57600.0,
     0.0,
@@ -111,7 +111,7 @@ mod tests {
             assert!((row.iter().sum::<f64>() - node).abs() < 1e-12);
         }
         assert!(ERROR.iter().sum::<f64>().abs() < 1e-15);
-        // Order 5: the fifth condition of quadrature, and the fourth for the embedded solution.
+        // Quadrature conditions up to order 5, and up to order 4 for the embedded solution.
         let moment = |weights: &[f64], power| {
             let terms = weights.iter().zip(&NODES);
             terms.map(|(w, c)| w * c.powi(power)).sum::<f64>()
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tolerance_is_kept_and_a_smaller_one_costs_more() {
+    fn the_error_stays_within_the_tolerance_and_a_smaller_one_costs_more() {
         let field = |x: Tensor<3>, t: Tensor<1>| x * (beside_tokens(t) * 20.0).cos() * 5.0;
         let exact = (0.25 * 20.0_f64.sin()).exp();
         let mut last = 0;
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn it_ends_at_every_time_of_the_grid_and_goes_back_too() {
+    fn it_reaches_the_last_time_in_both_directions() {
         let field = |x: Tensor<3>, _: Tensor<1>| x.neg();
         let solver = with(|controller| controller.relative = 1e-5);
         for times in [&[0.0, 0.3, 1.0][..], &[1.0, 0.0], &[0.4, 0.4]] {
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_without_numbers_comes_to_an_end() {
+    fn integration_of_nan_terminates() {
         let field = Counted::new(|x: Tensor<3>, _: Tensor<1>| x * f64::NAN);
         let solver = with(|controller| controller.most_steps = 10);
         assert!(solve(&field, &solver, &[0.0, 1.0]).is_nan());

@@ -1,4 +1,4 @@
-//! The first-order step.
+//! The Euler solver.
 
 use burn::prelude::*;
 
@@ -6,7 +6,7 @@ use crate::{Solver, Step, VelocityField};
 
 /// `x + h v(x, t)`: order 1, one evaluation.
 ///
-/// What SVG samples with, in 25 steps (arXiv 2510.15301).
+/// SVG samples with it in 25 steps (arXiv 2510.15301).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Euler;
 

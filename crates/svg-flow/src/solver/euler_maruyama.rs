@@ -1,4 +1,4 @@
-//! The stochastic step.
+//! The Euler-Maruyama solver for stochastic sampling.
 
 use std::f64::consts::PI;
 
@@ -6,17 +6,17 @@ use burn::prelude::*;
 
 use crate::{NoiseSource, Solver, Step, VelocityField, expected_data, score};
 
-/// How much noise is mixed in at time `t`: `w(t)`, with the factor `n` of each kind (Ma et al., "SiT",
-/// arXiv 2401.08740, released code, for the linear path).
+/// Diffusion coefficient `w(t)`, with a factor `n` in each variant (Ma et al., "SiT", arXiv 2401.08740,
+/// released code, for the linear path).
 ///
-/// Any of them leaves the distribution at every time as it is, in the limit of small steps.
+/// In the limit of small steps, none of them changes the distribution at any time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Diffusion {
     /// `n`
     Constant(f64),
-    /// `n (1 - t) / t`, that of score-based models. Infinite at time 0, so the grid begins later.
+    /// `n (1 - t) / t`, as in score-based models. Infinite at time 0, so the grid must begin later.
     Sbdm(f64),
-    /// `n (1 - t)`, the standard deviation of the noise. On the linear path SiT's `linear` is the same.
+    /// `n (1 - t)`, the standard deviation of the noise. SiT's `linear` is the same on the linear path.
     Sigma(f64),
     /// `(n cos(pi t) + 1)^2 / 4`
     Decreasing(f64),
@@ -43,46 +43,45 @@ impl Diffusion {
     }
 }
 
-/// How the last step of the grid is made, which adds no noise.
+/// Last step of the grid, which adds no noise.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum LastStep {
-    /// The mean of the stochastic step: along the drift. Unless the diffusion vanishes at time 1, the
-    /// samples come out narrower than the data, for the noise that belongs to it is missing.
+    /// Mean of the stochastic step, along the drift. Unless the diffusion vanishes at time 1, the samples
+    /// have a smaller variance than the data, because the noise of this step is missing.
     #[default]
     Mean,
-    /// To the data that are expected, whatever the end of the grid. With the end at 1 this is `Euler`.
+    /// [`expected_data`], whatever the end of the grid. If the grid ends at 1, this equals `Euler`.
     Tweedie,
     /// Along the velocity.
     Euler,
-    /// Not at all: the samples stay where the step before has left them.
+    /// No last step: the samples of the previous step are returned.
     None,
 }
 
 /// One step of `dx = (v + w s) dt + sqrt(2 w) dW`: `x + h (v + w s) + sqrt(2 w h) noise`, with the
 /// score `s` of the velocity.
 ///
-/// One evaluation for each step. [`sde_times`](crate::sde_times) is the grid for it: the score has no
-/// value at time 1, so the last step is a longer one of its own kind.
+/// One evaluation per step. Use it with the grid [`sde_times`](crate::sde_times): the score is undefined at
+/// time 1, so the last step is longer and of another kind.
 #[derive(Clone, Copy, Debug)]
 pub struct EulerMaruyama<N> {
-    /// How much noise, and when.
+    /// Diffusion coefficient.
     pub diffusion: Diffusion,
-    /// How the way ends.
+    /// Last step of the grid.
     pub last: LastStep,
-    /// The noise, standard normal.
+    /// Source of standard normal noise.
     pub noise: N,
 }
 
 impl<N: NoiseSource> Solver for EulerMaruyama<N> {
     /// # Panics
     ///
-    /// If the step goes back or begins at time 1, or the diffusion is negative or infinite where it
-    /// begins.
+    /// If the step goes back or begins at time 1, or if the diffusion is negative or infinite at its start.
     fn step(&self, field: &dyn VelocityField, x: Tensor<3>, step: &Step) -> Tensor<3> {
         let Step { from, to, .. } = *step;
         assert!(
             from < to && from < 1.0,
-            "a stochastic step from {from} to {to}: it goes forward and begins before time 1"
+            "a stochastic step from {from} to {to}: it must go forward and begin before time 1"
         );
         if step.is_last() && self.last == LastStep::None {
             return x;
@@ -118,7 +117,7 @@ mod tests {
 
     const SAMPLES: usize = 4096;
 
-    /// Normal numbers from a linear congruential generator and twelve uniform ones each.
+    /// Approximately normal numbers: sums of twelve uniform ones from a linear congruential generator.
     fn normal(step: usize, like: &Tensor<3>) -> Tensor<3> {
         let mut state = 0x2545_f491_u64 + 7919 * step as u64;
         let mut uniform = || {
@@ -133,7 +132,7 @@ mod tests {
         Tensor::<1>::from_data(numbers.as_slice(), &like.device()).reshape([1, SAMPLES, 1])
     }
 
-    /// Data that are normal around 0.5 with the deviation 0.6.
+    /// Normal data with mean 0.5 and standard deviation 0.6.
     fn gaussian() -> GaussianMixture {
         GaussianMixture::new(vec![vec![0.5]], vec![1.0], 0.6)
     }
@@ -157,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn every_diffusion_reaches_the_distribution_of_the_data() {
+    fn every_diffusion_samples_the_data_distribution() {
         let check = |diffusion, last, times: &[f64]| {
             let [mean, variance] = moments(&sample(diffusion, last, times));
             let far = (mean - 0.5).abs() > 0.05 || (variance - 0.36).abs() > 0.036;
@@ -173,13 +172,13 @@ mod tests {
         ] {
             check(diffusion, LastStep::Euler, &times);
         }
-        // Infinite at 0. From 0.1 the start, which is pure noise, is soon forgotten.
+        // Infinite at 0. Starting at 0.1 with pure noise is corrected after a few steps.
         let later: Vec<f64> = times.iter().map(|t| 0.1 + 0.9 * t).collect();
         check(Diffusion::Sbdm(1.0), LastStep::Euler, &later);
     }
 
     #[test]
-    fn without_diffusion_it_is_euler_for_each_end_but_none() {
+    fn without_diffusion_it_equals_euler() {
         let times = sde_times(10, 0.04);
         let nothing = Tensor::zeros([1, SAMPLES, 1], &Device::default());
         let start = || normal(1_000_000, &nothing);
@@ -200,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn each_step_costs_one_evaluation_and_the_missing_last_none() {
+    fn each_step_costs_one_evaluation_and_a_missing_last_step_none() {
         let cost = |last| {
             let field = Counted::new(gaussian());
             let solver = EulerMaruyama {
@@ -218,13 +217,13 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "the diffusion Sbdm(1.0) is inf at time 0: begin later")]
-    fn the_diffusion_of_score_models_does_not_begin_at_the_noise() {
+    fn sbdm_diffusion_panics_at_time_zero() {
         sample(Diffusion::Sbdm(1.0), LastStep::Mean, &[0.0, 0.5, 1.0]);
     }
 
     #[test]
-    #[should_panic(expected = "from 1 to 0.5: it goes forward")]
-    fn a_stochastic_step_does_not_go_back() {
+    #[should_panic(expected = "from 1 to 0.5: it must go forward")]
+    fn a_stochastic_step_back_panics() {
         sample(Diffusion::default(), LastStep::Mean, &[1.0, 0.5, 0.0]);
     }
 }

@@ -1,14 +1,13 @@
-//! The trapezoidal second-order step.
+//! The Heun solver.
 
 use burn::prelude::*;
 
 use crate::{Solver, Step, VelocityField};
 
-/// `x + h/2 (v_a + v_b)`, with `v_b` at the point where Euler would have ended: order 2, two
-/// evaluations.
+/// `x + h/2 (v_a + v_b)`, with `v_b` at the end of an Euler step: order 2, two evaluations.
 ///
-/// The second evaluation is at the end of the step, for the last step at time 1, and it belongs to
-/// the same step of a guidance schedule, as in SVG's released code.
+/// The second evaluation is at the end of the step, in the last step at time 1. It has the same step index
+/// for a guidance schedule, as in SVG's released code.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Heun;
 

@@ -1,10 +1,10 @@
-//! The second-order step through the middle.
+//! The midpoint solver.
 
 use burn::prelude::*;
 
 use crate::{Solver, Step, VelocityField};
 
-/// `x + h v(x + h/2 v(x, t), t + h/2)`: order 2, two evaluations, none of them at the end.
+/// `x + h v(x + h/2 v(x, t), t + h/2)`: order 2, two evaluations, neither at the end of the step.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Midpoint;
 

@@ -1,4 +1,4 @@
-//! How one step is made.
+//! Solvers, which make one step along a field.
 
 mod dormand_prince;
 mod euler;
@@ -21,13 +21,13 @@ use crate::{Moment, VelocityField};
 /// One interval of a time grid.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
-    /// Its number, from 0.
+    /// Index of the step, from 0.
     pub index: usize,
-    /// How many steps the grid has.
+    /// Number of steps in the grid.
     pub count: usize,
-    /// Where it begins.
+    /// Time at the start.
     pub from: f64,
-    /// Where it ends, before or after.
+    /// Time at the end; less than `from` if the grid goes back.
     pub to: f64,
 }
 
@@ -37,7 +37,7 @@ impl Step {
         self.to - self.from
     }
 
-    /// A time that belongs to this step.
+    /// The time `t` within this step.
     pub fn at(&self, t: f64) -> Moment {
         Moment {
             t,
@@ -46,15 +46,26 @@ impl Step {
         }
     }
 
-    /// Whether it is the last of its grid.
+    /// Whether this is the last step of the grid.
     pub fn is_last(&self) -> bool {
         self.index + 1 == self.count
     }
 }
 
-/// A way to make one step along a field.
+/// Numerical method that makes one step along a field.
+///
+/// ```
+/// use burn::prelude::*;
+/// use svg_flow::{Euler, Heun, Solver, Step};
+///
+/// let field = |x: Tensor<3>, _: Tensor<1>| x;
+/// let step = Step { index: 0, count: 1, from: 0.0, to: 1.0 };
+/// let start = || Tensor::ones([1, 1, 1], &Device::default());
+/// assert_eq!(Euler.step(&field, start(), &step).into_scalar::<f32>(), 2.0);
+/// assert_eq!(Heun.step(&field, start(), &step).into_scalar::<f32>(), 2.5);
+/// ```
 pub trait Solver {
-    /// The samples at `step.to`, for those at `step.from`.
+    /// Samples at `step.to`, given those at `step.from`.
     ///
     /// # Shapes
     ///
@@ -74,7 +85,7 @@ mod tests {
         f64::from(end.into_scalar::<f32>())
     }
 
-    /// By which power of the step the error falls, on `x' = -2 x` and on `x' = 4 t x`.
+    /// Measured order of convergence on `x' = -2 x` and on `x' = 4 t x`.
     fn orders(solver: &dyn Solver, steps: usize) -> [f64; 2] {
         let decay = |x: Tensor<3>, _: Tensor<1>| x * -2.0;
         let driven = |x: Tensor<3>, t: Tensor<1>| x * beside_tokens(t) * 4.0;
@@ -90,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn every_solver_has_the_order_that_it_claims() {
+    fn every_solver_has_its_documented_order() {
         let check = |name, solver: &dyn Solver, steps, order: f64| {
             for found in orders(solver, steps) {
                 assert!((found - order).abs() < 0.2, "{name}: {found} for {order}");
@@ -103,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn every_solver_costs_its_number_of_evaluations() {
+    fn every_solver_makes_its_documented_number_of_evaluations() {
         let cost = |solver: &dyn Solver| {
             let field = Counted::new(|x: Tensor<3>, _: Tensor<1>| x.neg());
             solve(&field, solver, &TimeShift::new(0.15).grid(5), 1.0);
@@ -116,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_linear_in_time_is_exact_in_one_step_beyond_euler() {
+    fn all_solvers_but_euler_are_exact_for_a_field_linear_in_time() {
         let field = |x: Tensor<3>, t: Tensor<1>| x.zeros_like() + beside_tokens(t) * 2.0 + 1.0;
         assert_eq!(solve(&field, &Euler, &[0.0, 1.0], 0.0), 1.0);
         let solvers: [&dyn Solver; 4] = [&Heun, &Midpoint, &Rk4, &DormandPrince::default()];
@@ -126,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_straight_field_is_exact_in_one_step_of_any_solver() {
+    fn every_solver_is_exact_for_a_constant_field() {
         let field = |x: Tensor<3>, _: Tensor<1>| x.zeros_like() + 0.75;
         let solvers: [&dyn Solver; 5] = [&Euler, &Heun, &Midpoint, &Rk4, &DormandPrince::default()];
         for solver in solvers {

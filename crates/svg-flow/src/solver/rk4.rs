@@ -1,4 +1,4 @@
-//! The classical Runge-Kutta step.
+//! The classical Runge-Kutta solver.
 
 use burn::prelude::*;
 
