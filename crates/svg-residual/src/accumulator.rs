@@ -4,11 +4,11 @@ use burn::prelude::*;
 
 use crate::Moments;
 
-/// The moments of a data set that no device holds at once: for each channel a count, a mean and a sum
-/// of squared deviations, in f64 on the host.
+/// Accumulates the moments of a data set: the count and, for each channel, a mean and a sum of squared
+/// deviations, in f64 on the host.
 ///
-/// Partial results are combined with the pairwise update of Chan, Golub and LeVeque (1979), so it does
-/// not matter how the data were cut into batches or spread over workers.
+/// Partial results are combined with the pairwise update of Chan, Golub and LeVeque (1979), so the data may
+/// be divided into batches and over workers in any way.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Accumulator {
     count: u64,
@@ -17,12 +17,12 @@ pub struct Accumulator {
 }
 
 impl Accumulator {
-    /// Of no tokens yet.
+    /// Creates an empty accumulator.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes in every token of a batch.
+    /// Adds all tokens of a batch.
     ///
     /// # Shapes
     ///
@@ -30,7 +30,7 @@ impl Accumulator {
     ///
     /// # Panics
     ///
-    /// If the number of channels is not that of earlier batches.
+    /// If the number of channels differs from earlier batches.
     pub fn push(&mut self, tokens: Tensor<3>) {
         let [batch, count, channels] = tokens.dims();
         let rows = batch * count;
@@ -57,11 +57,11 @@ impl Accumulator {
         });
     }
 
-    /// Takes in everything that another accumulator has seen.
+    /// Adds the tokens of another accumulator.
     ///
     /// # Panics
     ///
-    /// If both have seen tokens, of different numbers of channels.
+    /// If neither is empty and their numbers of channels differ.
     pub fn merge(&mut self, other: Self) {
         if other.count == 0 {
             return;
@@ -84,8 +84,8 @@ impl Accumulator {
         self.count += other.count;
     }
 
-    /// Mean and unbiased deviation of each channel, averaged over channels; `None` before the second
-    /// token.
+    /// Mean and unbiased deviation of each channel, averaged over channels; `None` if there are fewer than
+    /// two tokens.
     pub fn moments(&self) -> Option<Moments> {
         let deviations = self.deviations()?;
         let channels = self.means.len() as f64;
@@ -95,17 +95,17 @@ impl Accumulator {
         })
     }
 
-    /// How many tokens were seen.
+    /// Number of tokens.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// The mean of each channel; empty before the first token.
+    /// Mean of each channel; empty if there are no tokens.
     pub fn means(&self) -> &[f64] {
         &self.means
     }
 
-    /// The unbiased deviation of each channel; `None` before the second token.
+    /// Unbiased deviation of each channel; `None` if there are fewer than two tokens.
     pub fn deviations(&self) -> Option<Vec<f64>> {
         let deviation = |square: &f64| (square / (self.count - 1) as f64).sqrt();
         (self.count > 1).then(|| self.squares.iter().map(deviation).collect())
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn two_batches_are_their_concatenation() {
+    fn two_batches_equal_their_concatenation() {
         let (a, b) = (random(2), random(5) * 0.1);
         let both = Tensor::cat(vec![a.clone(), b.clone()], 0);
         let whole = of(&[&both]).moments().expect("there are tokens");
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_adds_nothing() {
+    fn merging_an_empty_accumulator_changes_nothing() {
         let one = of(&[&random(2)]);
         let mut left = Accumulator::new();
         left.merge(one.clone());
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "tokens of 3 channels after tokens of 5")]
-    fn the_number_of_channels_cannot_change() {
+    fn another_number_of_channels_panics() {
         let mut accumulator = of(&[&random(1)]);
         accumulator.push(Tensor::zeros([1, 2, 3], &Default::default()));
     }

@@ -1,4 +1,4 @@
-//! One affine map from the residual's statistics to those of the semantic features.
+//! Affine alignment of the residual to the statistics of the semantic features.
 
 use burn::prelude::*;
 
@@ -9,10 +9,10 @@ const EPSILON: f64 = 1e-6;
 
 /// `y = (r - mean_r) / (std_r + 1e-6) * std_s + mean_s`, with `s` for semantic and `r` for residual.
 ///
-/// This is the distribution alignment of SVG (arXiv 2510.15301, equation 6) as the published weights
-/// were trained: four scalars for the whole batch, the same map for every channel, so that offsets and
-/// scales between residual channels are kept. The statistics are numbers, and the gradient with
-/// respect to the residual is the constant `std_s / (std_r + 1e-6)`.
+/// This is the distribution alignment of SVG (arXiv 2510.15301, equation 6) as used to train the published
+/// weights: four scalars for the whole batch and the same map for every channel, which keeps offsets and
+/// scales between residual channels. No gradient flows through the statistics; the gradient with respect to
+/// the residual is the constant `std_s / (std_r + 1e-6)`.
 ///
 /// # Shapes
 ///
@@ -37,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn an_aligned_residual_has_the_semantic_moments() {
+    fn aligned_residuals_have_the_semantic_moments() {
         let device = Default::default();
         let (semantic, residual) = (random(12, 0.3, 2.0, &device), random(4, -5.0, 0.1, &device));
         let statistics = Statistics::of(semantic, residual.clone());
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_statistics_leave_the_residual_as_it_is() {
+    fn equal_statistics_do_not_change_the_residual() {
         let device = Default::default();
         let residual = random(4, 1.0, 0.5, &device);
         let moments = Moments::of(residual.clone());

@@ -14,18 +14,18 @@ use crate::model::NORM_EPS;
 ///
 /// Dropout acts on the attention probabilities, on the hidden channels of the feed-forward layer and on
 /// the output of both branches; it is active if the input is on an autodiff device and the block is
-/// not frozen. The fused attention knows no dropout, so the decomposed form is computed then.
+/// not frozen. The fused attention does not support dropout, so active dropout uses the decomposed form.
 #[derive(Module, Debug)]
 pub struct Block {
-    /// Before the attention.
+    /// Norm before the attention.
     pub ln_1: LayerNorm,
-    /// All tokens to all tokens.
+    /// Self-attention over all tokens.
     pub self_attention: SelfAttention,
-    /// Before the feed-forward layer.
+    /// Norm before the feed-forward layer.
     pub ln_2: LayerNorm,
-    /// Each token by itself, with exact GELU.
+    /// Feed-forward layer with exact GELU.
     pub mlp: Mlp,
-    /// One probability for all four places.
+    /// Dropout in all four places.
     pub dropout: Dropout,
     n_heads: usize,
 }
@@ -59,10 +59,12 @@ impl Block {
         }
     }
 
+    /// Applies the block.
+    ///
     /// # Shapes
     ///
-    /// - x and output: `[batch, tokens, d_model]`, f32: the branches may compute in a smaller type, the
-    ///   sum never does
+    /// - x and output: `[batch, tokens, d_model]`, f32; the branches may compute in a smaller type, the
+    ///   residual sum never does
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let x = x.clone() + self.attention(x);
         x.clone() + self.feed_forward(x)
@@ -112,7 +114,7 @@ impl Block {
     }
 }
 
-/// A layer whose bias is drawn on its own: an initialiser in burn's configuration fills both.
+/// A linear layer with a separate initialiser for the bias; the one in burn's configuration fills both.
 fn xavier(inputs: usize, outputs: usize, bias: Initializer, device: &Device) -> Linear {
     let weight = Initializer::XavierUniform { gain: 1.0 };
     let config = LinearConfig::new(inputs, outputs).with_initializer(weight);
@@ -132,8 +134,8 @@ mod tests {
     }
 
     #[test]
-    fn the_form_with_dropout_is_the_fused_one_if_nothing_is_dropped() {
-        // No value is dropped at this probability, but the decomposed form is taken.
+    fn the_decomposed_form_equals_the_fused_one_if_nothing_is_dropped() {
+        // No value is dropped at this probability, but the decomposed form is used.
         let device = Device::default().autodiff();
         let block = Block::new(&tiny().with_dropout(1e-12), &device);
         let x = tokens(&device);
@@ -144,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn dropout_is_active_in_training_and_nowhere_else() {
+    fn dropout_is_active_only_in_training() {
         let device = Device::default().autodiff();
         let block = Block::new(&tiny().with_dropout(0.5), &device);
         let x = tokens(&device);
@@ -156,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frozen_block_drops_nothing() {
+    fn a_frozen_block_has_no_dropout() {
         let device = Device::default().autodiff();
         let block = Block::new(&tiny().with_dropout(0.5), &device).freeze();
         let x = tokens(&device);
@@ -165,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn fused_projections_start_within_the_bound_of_xavier() {
+    fn fused_projections_are_initialised_within_the_xavier_bound() {
         let block = Block::new(&tiny(), &Default::default());
         let largest = |tensor: Tensor<2>| tensor.abs().max().into_scalar::<f32>();
         let bound = (6.0f32 / (16.0 + 48.0)).sqrt();

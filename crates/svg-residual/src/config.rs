@@ -5,7 +5,7 @@ use svg_nn::StoredTensor;
 
 use crate::ResidualEncoder;
 
-/// Configuration of [`ResidualEncoder`]. Every default is that of the published model.
+/// Configuration of [`ResidualEncoder`]. All defaults are those of the published model.
 ///
 /// ```
 /// use svg_residual::ResidualConfig;
@@ -25,7 +25,7 @@ pub struct ResidualConfig {
     /// Number of blocks. Default: 6
     #[config(default = 6)]
     pub n_layers: usize,
-    /// Number of attention heads; divides `d_model`. Default: 8
+    /// Number of attention heads; must divide `d_model`. Default: 8
     #[config(default = 8)]
     pub n_heads: usize,
     /// Number of channels of a token inside the network. Default: 384
@@ -41,8 +41,8 @@ pub struct ResidualConfig {
     /// probabilities and of both branches of a block. Default: 0.1
     #[config(default = 0.1)]
     pub dropout: f64,
-    /// Share of the samples whose residual is to be [masked](ResidualEncoder::mask) in training. The
-    /// network has a mask token if it is positive. Default: 0.1
+    /// Fraction of the samples whose residual is [masked](ResidualEncoder::mask) in training. The network
+    /// has a mask token if it is positive. Default: 0.1
     #[config(default = 0.1)]
     pub mask_ratio: f64,
 }
@@ -61,12 +61,12 @@ impl ResidualConfig {
         self.image_size / self.patch_size
     }
 
-    /// The sizes that the tensors of a checkpoint show, under the names that [`load`](crate::load) takes.
+    /// Infers the configuration from the shapes of tensors with the names that [`load`](crate::load) takes.
     ///
-    /// Shapes do not say how many heads there are. Heads of 48 channels are assumed, as published, or
-    /// else eight heads. A mask token sets `mask_ratio` to its default, and its absence to 0. Dropout
-    /// is left at its default. `None` if a tensor that is needed is absent or of another rank, if the
-    /// positions are not those of a square, or if the width fits neither rule.
+    /// Shapes do not determine the number of heads: heads of 48 channels are assumed, as published, or else
+    /// eight heads. `mask_ratio` is its default if there is a mask token and 0 otherwise. Dropout is its
+    /// default. `None` if a required tensor is missing or of another rank, if the positions are not those of
+    /// a square, or if the width fits neither rule.
     pub fn infer(tensors: &[StoredTensor]) -> Option<Self> {
         let shape = |name: &str| {
             let tensor = tensors.iter().find(|tensor| tensor.name == name)?;
@@ -106,7 +106,7 @@ impl ResidualConfig {
         (patch_size > 0 && side > 0 && side * side == patches).then_some(config)
     }
 
-    /// Initialises a network for training from scratch, as the published one was: zero class token,
+    /// Initialises a network for training from scratch like the published one: zero class token,
     /// Xavier-uniform fused projections and feed-forward layers, normal positions (deviation 0.02) and
     /// patch embedding (deviation `1 / sqrt(fan_in)`), the rest as burn and PyTorch do by default.
     ///
@@ -125,7 +125,7 @@ pub(crate) mod tests {
     use crate::checkpoint_tensors;
     use burn::module::Module;
 
-    /// Four patches in a square, heads of four channels.
+    /// A grid of 2 x 2 patches and heads of four channels.
     pub(crate) fn tiny() -> ResidualConfig {
         ResidualConfig::new()
             .with_image_size(8)
@@ -137,7 +137,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_published_model_has_its_number_of_parameters() {
+    fn the_published_model_has_the_published_number_of_parameters() {
         let device = Default::default();
         let count = |config: ResidualConfig| config.init(&device).num_params();
         assert_eq!(count(ResidualConfig::svg()), 11_192_840 + 8);
@@ -148,7 +148,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_checkpoint_shows_its_sizes() {
+    fn the_configuration_is_inferred_from_a_checkpoint() {
         let device = Default::default();
         for config in [
             ResidualConfig::svg(),

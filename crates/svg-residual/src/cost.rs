@@ -1,10 +1,10 @@
-//! What a forward pass costs.
+//! Cost of a forward pass.
 
 use crate::ResidualConfig;
 
 impl ResidualConfig {
-    /// Multiply-adds of the products in a forward pass over one image of `rows * columns` patches. Norms
-    /// and activations are left out.
+    /// Multiply-accumulates of the products in a forward pass over one image of `rows * columns` patches,
+    /// without norms and activations.
     ///
     /// With `n` tokens of `d` channels a block has `4 d^2 n` in its projections, `2 d n^2` in its
     /// attention and `2 d d_ff n` in its feed-forward layer.
@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_residual_encoder_costs_what_the_paper_says() {
+    fn the_cost_of_the_published_size_matches_the_paper() {
         // 10.33 - 7.48 in table 7 of arXiv 2510.15301, without the products inside the attention.
         let tokens = 257.0;
         let attention = 6.0 * 2.0 * 384.0 * tokens * tokens;

@@ -1,4 +1,4 @@
-//! Tokens of the transformer to channels of the residual.
+//! The head from tokens to residual channels.
 
 use burn::nn::{Linear, LinearConfig};
 use burn::prelude::*;
@@ -7,9 +7,9 @@ use burn::tensor::activation::gelu;
 /// `y = out(gelu(hidden(x)))` for each token, with exact GELU and without a final activation.
 #[derive(Module, Debug)]
 pub struct Head {
-    /// From `d_model` to `d_model`.
+    /// Layer from `d_model` to `d_model`.
     pub hidden: Linear,
-    /// From `d_model` to `channels`.
+    /// Layer from `d_model` to `channels`.
     pub out: Linear,
 }
 
@@ -21,10 +21,12 @@ impl Head {
         }
     }
 
+    /// Applies the head.
+    ///
     /// # Shapes
     ///
     /// - x: `[batch, tokens, d_model]`
-    /// - output: `[batch, tokens, channels]`, in the type of `x` whatever that of the weights
+    /// - output: `[batch, tokens, channels]`, in the type of `x`, not that of the weights
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let dtype = x.dtype();
         let x = x.cast(self.hidden.weight.val().dtype());

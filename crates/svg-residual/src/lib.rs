@@ -1,17 +1,17 @@
-//! The residual encoder of SVG: what a frozen encoder forgets, in eight channels, aligned to its statistics.
+//! The residual encoder of SVG: eight channels of detail beside a frozen encoder, aligned to its statistics.
 //!
-//! A semantic encoder such as DINOv3 says what is in an image and forgets colours and fine texture. SVG
-//! ("Latent Diffusion Model without Variational Autoencoder", arXiv 2510.15301, section 3.2) adds a
-//! small vision transformer, trained with the decoder, whose eight channels per patch carry the rest.
-//! Before the two are joined, one affine map gives the residual the mean and the spread of the
-//! semantic features, so that no channel group is louder than the other.
+//! A semantic encoder such as DINOv3 represents the content of an image but loses colours and fine texture.
+//! SVG ("Latent Diffusion Model without Variational Autoencoder", arXiv 2510.15301, section 3.2) adds a
+//! small vision transformer, trained with the decoder, whose eight channels per patch carry these details.
+//! Before both are concatenated, one affine map gives the residual the mean and standard deviation of the
+//! semantic features, so that both groups of channels have the same scale.
 //!
-//! The one design decision: **statistics are a value.** The published code aligns with the statistics
-//! of the batch at hand, also at inference, so that the latent of an image depends on its neighbours.
-//! Here [`align`] takes [`Statistics`] that somebody measured: [`Statistics::of`] the batch is the
-//! published behaviour, a [`Running`] average or the exact moments of a data set, from an
-//! [`Accumulator`], make every image independent of every other. The network draws no random number
-//! of its own outside dropout: which samples are masked is the caller's to say.
+//! The main design decision: **statistics are a value.** The published code aligns with the statistics
+//! of the current batch, also at inference, so that the latent of an image depends on its neighbours.
+//! Here [`align`] takes [`Statistics`] as an argument. [`Statistics::of`] the batch is the published
+//! behaviour; a [`Running`] average, or the exact moments of a data set from an [`Accumulator`], make images
+//! independent of each other. The network draws no random numbers except for dropout: the caller decides
+//! which samples are masked.
 //!
 //! ```
 //! use burn::prelude::*;
@@ -33,7 +33,7 @@
 //! let residual = encoder.forward(images);
 //! assert_eq!(residual.dims(), [2, 16, 8]);
 //!
-//! // The tokens of a semantic encoder, and the residual brought to their mean and spread.
+//! // The tokens of a semantic encoder, and the residual aligned to their statistics.
 //! let semantic = Tensor::<3>::random([2, 16, 24], burn::tensor::Distribution::Default, &device);
 //! let statistics = Statistics::of(semantic, residual.clone());
 //! let aligned = align(residual, &statistics);
@@ -41,9 +41,9 @@
 //! ```
 //!
 //! - [`ResidualConfig`], [`ResidualEncoder`]: the network, and its mask token
-//! - [`align`], [`Statistics`], [`Moments`]: the affine map and the four numbers that it needs
-//! - [`Running`], [`Accumulator`]: the same numbers over many batches, averaged or exact
-//! - [`load`], [`checkpoint_tensors`]: torchvision's names to the network and back
+//! - [`align`], [`Statistics`], [`Moments`]: the affine map and its four parameters
+//! - [`Running`], [`Accumulator`]: statistics over many batches, averaged or exact
+//! - [`load`], [`checkpoint_tensors`]: weights under torchvision's names
 
 mod accumulator;
 mod alignment;

@@ -1,25 +1,25 @@
-//! A regulariser: some samples get along without a residual.
+//! Masking the residual of some samples, as a regulariser.
 
 use burn::prelude::*;
 
 use crate::ResidualEncoder;
 
 impl ResidualEncoder {
-    /// Replaces the whole residual of the masked samples by the learned mask token.
+    /// Replaces the whole residual of masked samples by the learned mask token.
     ///
-    /// The published training does this to one sample in ten, drawn anew for every batch, before the
-    /// statistics are taken and the residual is [aligned](crate::align); the paper does not mention
-    /// it. The caller draws `masked`, and does so in training only. A network without mask token
-    /// (`mask_ratio` 0) returns the residual as it is.
+    /// The published training does this for one random sample in ten, before the statistics are computed
+    /// and the residual is [aligned](crate::align); the paper does not mention it. The caller draws
+    /// `masked`, in training only. A network without mask token (`mask_ratio` 0) returns the residual
+    /// unchanged.
     ///
     /// # Shapes
     ///
     /// - residual and output: `[batch, tokens, channels]`
-    /// - masked: `[batch]`, true where the residual is to be hidden
+    /// - masked: `[batch]`, true for samples to mask
     ///
     /// # Panics
     ///
-    /// If there is not one entry for each sample.
+    /// If `masked` does not have one entry per sample.
     pub fn mask(&self, residual: Tensor<3>, masked: Tensor<1, Bool>) -> Tensor<3> {
         let shape @ [batch, _, _] = residual.dims();
         assert_shape!(masked, [batch]);
@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn a_masked_sample_is_the_token_everywhere_and_the_others_are_untouched() {
+    fn only_masked_samples_are_replaced_by_the_token() {
         let device = Default::default();
         let encoder = tiny().init(&device);
         let before = residual(&device);
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn the_token_learns_from_masked_samples_only() {
+    fn the_gradient_of_the_token_comes_from_masked_samples_only() {
         let device = Device::default().autodiff();
         let encoder = tiny().init(&device);
         let residual = residual(&device).require_grad();
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_token_nothing_is_masked() {
+    fn nothing_is_masked_without_a_token() {
         let device = Default::default();
         let encoder = tiny().with_mask_ratio(0.0).init(&device);
         let before = residual(&device);
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "axis 0 expected 3, got 2")]
-    fn the_mask_has_one_entry_for_each_sample() {
+    fn a_mask_of_another_length_panics() {
         let device = Default::default();
         let masked = Tensor::<1, Int>::from_ints([0, 1], &device).bool();
         tiny().init(&device).mask(residual(&device), masked);

@@ -1,4 +1,4 @@
-//! The network: image in, residual out.
+//! The network that encodes images into residuals.
 
 use burn::module::Param;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
@@ -8,7 +8,7 @@ use burn::prelude::*;
 use crate::position::resample;
 use crate::{Block, Head, ResidualConfig};
 
-/// Epsilon of every norm, torchvision's for vision transformers.
+/// Epsilon of every norm, as in torchvision's vision transformers.
 pub(crate) const NORM_EPS: f64 = 1e-6;
 
 /// ImageNet's per-channel mean of pixels in `[0, 1]`.
@@ -17,32 +17,32 @@ const PIXEL_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 /// ImageNet's per-channel standard deviation of pixels in `[0, 1]`.
 const PIXEL_STD: [f32; 3] = [0.229, 0.224, 0.225];
 
-/// The small vision transformer beside the frozen encoder (arXiv 2510.15301, section 3.2), in the
-/// architecture and with the names of torchvision's `VisionTransformer`.
+/// The small vision transformer beside the frozen encoder (arXiv 2510.15301, section 3.2), with the
+/// architecture and names of torchvision's `VisionTransformer`.
 #[derive(Module, Debug)]
 pub struct ResidualEncoder {
-    /// Takes part in the attention and is dropped at the end, `[1, 1, d_model]`.
+    /// Class token, discarded before the head, `[1, 1, d_model]`.
     pub class_token: Param<Tensor<3>>,
-    /// Pixels to patches, a convolution whose stride is its size.
+    /// Patch embedding, a convolution whose stride equals its kernel size.
     pub conv_proj: Conv2d,
     /// Positions, blocks and the final norm.
     pub encoder: Encoder,
-    /// Tokens to residual channels.
+    /// Head from tokens to residual channels.
     pub heads: Head,
-    /// What the residual of a [masked](Self::mask) sample becomes, `[1, channels, 1]`; `None` if
-    /// nothing is ever masked.
+    /// Replaces the residual of [masked](Self::mask) samples, `[1, channels, 1]`; `None` if `mask_ratio`
+    /// is 0.
     pub mask_token: Option<Param<Tensor<3>>>,
     #[module(skip)]
     config: ResidualConfig,
 }
 
-/// The transformer proper, a level of its own in torchvision's names.
+/// The transformer, a separate level in torchvision's names.
 #[derive(Module, Debug)]
 pub struct Encoder {
-    /// One for the class token and one for each patch of a native image, row by row,
+    /// Positions of the class token and of the patches of a native image, row by row,
     /// `[1, 1 + side * side, d_model]`.
     pub pos_embedding: Param<Tensor<3>>,
-    /// Of the embedded tokens.
+    /// Dropout of the embedded tokens.
     pub dropout: Dropout,
     /// The blocks.
     pub layers: Vec<Block>,
@@ -65,7 +65,7 @@ impl ResidualEncoder {
         );
         let normal = |std| Initializer::Normal { mean: 0.0, std };
         // torchvision truncates this normal at an absolute 2, which is 55 deviations for patches of
-        // 16 pixels: the draw that would be rejected never comes.
+        // 16 pixels and therefore never happens.
         let fan_in = 3 * patch_size * patch_size;
         let size = [patch_size, patch_size];
         let mut conv_proj = Conv2dConfig::new([3, d_model], size)
@@ -93,16 +93,16 @@ impl ResidualEncoder {
         }
     }
 
-    /// The configuration that the network was made from.
+    /// Configuration of the network.
     pub fn config(&self) -> &ResidualConfig {
         &self.config
     }
 
-    /// Encodes images into their residual, neither [masked](Self::mask) nor [aligned](crate::align).
+    /// Encodes images into residuals, neither [masked](Self::mask) nor [aligned](crate::align).
     ///
-    /// An image of another size than `image_size` gets positions that are interpolated bicubically; at
-    /// the native size they are the learned ones, bit for bit. On an autodiff device dropout is
-    /// active, unless the network is frozen.
+    /// For sizes other than `image_size` the positions are interpolated bicubically; at the native size they
+    /// are the learned ones, bit for bit. On an autodiff device dropout is active, unless the network is
+    /// frozen.
     ///
     /// # Shapes
     ///
@@ -133,7 +133,7 @@ impl ResidualEncoder {
         self.heads.forward(tokens.narrow(1, 1, count)) // [batch, patches, channels]
     }
 
-    /// Pixels in `[-1, 1]` to ImageNet's mean 0 and deviation 1 per channel.
+    /// Normalises pixels in `[-1, 1]` with the mean and standard deviation of ImageNet per channel.
     ///
     /// # Shapes
     ///
@@ -160,7 +160,7 @@ impl ResidualEncoder {
         [height / patch, width / patch]
     }
 
-    /// The position of the class token and those of a grid, `[1, 1 + rows * columns, d_model]`.
+    /// Positions of the class token and of a grid, `[1, 1 + rows * columns, d_model]`.
     fn positions(&self, grid: [usize; 2]) -> Tensor<3> {
         let learned = self.encoder.pos_embedding.val();
         let side = self.config.side();
@@ -174,6 +174,8 @@ impl ResidualEncoder {
 }
 
 impl Encoder {
+    /// Applies dropout, the blocks and the final norm.
+    ///
     /// # Shapes
     ///
     /// - embedded and output: `[batch, tokens, d_model]`
@@ -205,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_one_token_for_each_patch_of_any_grid() {
+    fn output_has_one_token_per_patch_of_any_grid() {
         let device = Default::default();
         for (height, width) in [(8, 8), (12, 20), (4, 4)] {
             let residual = encoder().forward(images([2, 3, height, width], &device));
@@ -214,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn the_native_grid_takes_the_learned_positions() {
+    fn the_native_grid_uses_the_learned_positions() {
         let encoder = encoder();
         let learned = encoder.encoder.pos_embedding.val();
         let native = encoder.positions([2, 2]).into_data();
@@ -224,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_does_not_see_its_neighbours_if_the_statistics_are_fixed() {
+    fn images_are_independent_with_fixed_statistics() {
         let (encoder, device) = (encoder(), Default::default());
         let batch = images([3, 3, 8, 8], &device);
         let one = batch.clone().narrow(0, 1, 1);
@@ -244,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_sees_its_neighbours_through_the_statistics_of_the_batch() {
+    fn images_depend_on_each_other_with_batch_statistics() {
         let (encoder, device) = (encoder(), Default::default());
         let batch = images([3, 3, 8, 8], &device) * 5.0;
         let one = batch.clone().narrow(0, 1, 1);
@@ -259,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn training_drops_and_inference_does_not() {
+    fn dropout_is_active_in_training_but_not_in_inference() {
         let device = Device::default().autodiff();
         let encoder = tiny().with_dropout(0.3).init(&device);
         let pixels = images([1, 3, 8, 8], &device);
@@ -292,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_smaller_number_type_changes_little() {
+    fn bf16_weights_change_the_output_little() {
         let (encoder, device) = (encoder(), Default::default());
         let images = images([1, 3, 8, 8], &device);
         let expected = encoder.forward(images.clone()).into_data();
@@ -303,7 +305,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "sides that are multiples of 4, got 3 channels and 8 by 10 pixels")]
-    fn a_side_that_is_no_multiple_panics() {
+    fn sides_that_are_not_multiples_of_the_patch_panic() {
         encoder().forward(Tensor::zeros([1, 3, 8, 10], &Default::default()));
     }
 }

@@ -1,14 +1,14 @@
-//! Learned positions on another grid.
+//! Interpolation of learned positions.
 
 use burn::prelude::*;
 use burn::tensor::TensorData;
 
-/// Positions of a square grid on another grid, by bicubic interpolation.
+/// Resamples positions of a square grid to another grid by bicubic interpolation.
 ///
 /// The convention is that of PyTorch's `interpolate` with `mode="bicubic"`, `align_corners=False`:
-/// pixel centres at half integers, cubic convolution with `a = -3/4` (Keys, 1981), edges repeated. It
-/// is two matrix products with matrices from the host, which differentiate on every device; on the
-/// native grid the matrices are identities.
+/// pixel centres at half integers, cubic convolution with `a = -3/4` (Keys, 1981), edges repeated. It is
+/// computed as two matrix products, which are differentiable on every device; on the native grid the
+/// matrices are identities.
 ///
 /// # Shapes
 ///
@@ -32,7 +32,7 @@ pub(crate) fn resample(
     wide.swap_dims(0, 1).reshape([1, rows * columns, width])
 }
 
-/// What each of `to` positions takes from each of `from` positions, `[to, from]`.
+/// Interpolation weights of `from` positions for each of `to` positions, `[to, from]`.
 fn taps(from: usize, to: usize) -> Vec<f32> {
     let mut weights = vec![0.0; to * from];
     for (i, row) in weights.chunks_exact_mut(from).enumerate() {
@@ -46,7 +46,7 @@ fn taps(from: usize, to: usize) -> Vec<f32> {
     weights.into_iter().map(|weight| weight as f32).collect()
 }
 
-/// The kernel of cubic convolution at a distance of at most two.
+/// Kernel of the cubic convolution, for distances of at most 2.
 fn cubic(x: f64) -> f64 {
     const A: f64 = -0.75;
     match x {
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn the_native_grid_gets_the_learned_positions() {
+    fn the_native_grid_keeps_the_learned_positions() {
         let learned = positions(5);
         let out = resample(learned.clone(), 5, [5, 5]).into_data();
         out.assert_eq(&learned.into_data(), true);
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_burn_s_bicubic_interpolation() {
+    fn resampling_equals_burns_bicubic_interpolation() {
         let options = InterpolateOptions::new(InterpolateMode::Bicubic).with_align_corners(false);
         for grid in [[7, 4], [3, 9], [4, 4], [1, 11]] {
             let learned = positions(4);

@@ -4,22 +4,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Moments, Statistics};
 
-/// Statistics averaged over the batches of a training run, so that inference need not depend on a
-/// batch.
+/// Statistics averaged over the batches of a training run, so that inference does not depend on a batch.
 ///
-/// `average = (1 - momentum) average + momentum batch`, as in batch normalisation; the first batch is
-/// taken as it is. It is a value that a checkpoint stores beside the weights.
+/// `average = (1 - momentum) average + momentum batch`, as in batch normalisation; the first batch
+/// initialises the average. Checkpoints store it beside the weights.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Running {
-    /// The average so far; `None` before the first batch.
+    /// Current average; `None` before the first batch.
     pub statistics: Option<Statistics>,
     /// Weight of a new batch, in `(0, 1]`.
     pub momentum: f64,
 }
 
 impl Running {
-    /// An average of nothing yet.
+    /// Creates an empty average.
     ///
     /// # Panics
     ///
@@ -35,7 +34,7 @@ impl Running {
         }
     }
 
-    /// Takes in the statistics of one more batch.
+    /// Updates the average with the statistics of a batch.
     pub fn update(&mut self, batch: Statistics) {
         let mixed = |old: f64, new: f64| old + (new - old) * self.momentum;
         let moments = |old: Moments, new: Moments| Moments {
@@ -68,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_batch_is_the_average() {
+    fn the_first_batch_initialises_the_average() {
         let mut running = Running::new(0.1);
         assert_eq!(running.statistics, None);
         running.update(constant(3.0));
@@ -76,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_batch_moves_the_average_by_its_weight() {
+    fn later_batches_are_weighted_by_the_momentum() {
         let mut running = Running::new(0.25);
         running.update(constant(2.0));
         running.update(constant(6.0));
@@ -85,7 +84,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "momentum 0 is not in (0, 1]")]
-    fn an_average_that_never_moves_is_refused() {
+    fn momentum_zero_panics() {
         Running::new(0.0);
     }
 }

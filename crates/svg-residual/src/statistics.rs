@@ -1,12 +1,12 @@
-//! The four numbers of an alignment.
+//! Statistics for the alignment.
 
 use burn::prelude::*;
 use burn::tensor::DType;
 use serde::{Deserialize, Serialize};
 
-/// Mean and standard deviation of one kind of token, averaged over its channels.
+/// Mean and standard deviation of tokens, averaged over channels.
 ///
-/// The deviation is the mean of the channels' deviations, which is not the deviation of all values.
+/// The deviation is the mean of the channels' deviations, not the deviation of all values.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Moments {
@@ -16,19 +16,19 @@ pub struct Moments {
     pub std: f64,
 }
 
-/// The moments of both kinds of token.
+/// Moments of the semantic features and of the residual.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Statistics {
-    /// Of the frozen encoder's tokens.
+    /// Moments of the frozen encoder's tokens.
     pub semantic: Moments,
-    /// Of the residual, before alignment.
+    /// Moments of the residual before alignment.
     pub residual: Moments,
 }
 
 impl Moments {
-    /// The moments of a batch: mean and unbiased deviation of each channel over batch and tokens, then
-    /// averaged over channels. They are numbers; no gradient flows through them.
+    /// Moments of a batch: mean and unbiased deviation of each channel over batch and tokens, averaged over
+    /// channels. No gradient flows through them.
     ///
     /// # Shapes
     ///
@@ -36,7 +36,7 @@ impl Moments {
     ///
     /// # Panics
     ///
-    /// If there are fewer than two tokens in all, for which a deviation does not exist.
+    /// If there are fewer than two tokens in all, since their deviation is undefined.
     pub fn of(tokens: Tensor<3>) -> Self {
         let [mean, std] = read(scalars(tokens));
         Self { mean, std }
@@ -44,7 +44,7 @@ impl Moments {
 }
 
 impl Statistics {
-    /// The moments of the two halves of a batch, which is what the published code aligns with.
+    /// Moments of the two parts of a batch, as the published code uses for the alignment.
     ///
     /// # Shapes
     ///
@@ -54,7 +54,7 @@ impl Statistics {
     ///
     /// As [`Moments::of`].
     pub fn of(semantic: Tensor<3>, residual: Tensor<3>) -> Self {
-        // Together, so that the device is waited for once.
+        // Both are read in one synchronisation with the device.
         let [semantic_mean, semantic_std, residual_mean, residual_std] =
             read(Tensor::cat(vec![scalars(semantic), scalars(residual)], 0));
         Self {
@@ -70,7 +70,7 @@ impl Statistics {
     }
 }
 
-/// Mean and deviation, still on the device. tokens: `[batch, tokens, channels]`; output: `[2]`
+/// Mean and deviation on the device. tokens: `[batch, tokens, channels]`; output: `[2]`
 fn scalars(tokens: Tensor<3>) -> Tensor<1> {
     let [batch, count, channels] = tokens.dims();
     let rows = batch * count;
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn each_half_has_its_own_moments() {
+    fn semantic_and_residual_moments_are_separate() {
         let device = Default::default();
         let wave = |channels: usize, speed: f32| {
             let count = 2 * 5 * channels;
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "a deviation needs two tokens, got 1")]
-    fn one_token_has_no_deviation() {
+    fn moments_of_one_token_panic() {
         Moments::of(Tensor::zeros([1, 1, 4], &Default::default()));
     }
 }

@@ -1,17 +1,17 @@
-//! Torchvision's names to those of the network, and back.
+//! Weights under torchvision's names.
 
 use burn::prelude::*;
 use svg_nn::{LoadError, Names, StoredTensor};
 
 use crate::{ResidualConfig, ResidualEncoder};
 
-/// What differs: in the network, and in the file.
+/// Pairs of names that differ between the network and the file.
 const NAMES: Names = Names(&[
     ("encoder.layers.", "encoder.layers.encoder_layer_"),
-    // A packed projection is a parameter of the attention itself in PyTorch, and a layer here.
+    // PyTorch's packed projection is a parameter of the attention itself; here it is a layer.
     ("self_attention.qkv.", "self_attention.in_proj_"),
     ("self_attention.proj.", "self_attention.out_proj."),
-    // Places in a sequence, between which there are an activation and dropout.
+    // Indices in a sequential module with an activation and dropout in between.
     ("mlp.fc1.", "mlp.0."),
     ("mlp.fc2.", "mlp.3."),
     ("heads.hidden.", "heads.0."),
@@ -20,14 +20,14 @@ const NAMES: Names = Names(&[
 
 /// Loads the network from tensors with torchvision's names: `class_token`, `conv_proj.*`,
 /// `encoder.pos_embedding`, `encoder.layers.encoder_layer_{i}.*`, `encoder.ln.*`, `heads.0.*`,
-/// `heads.2.*`, and `mask_token` if the configuration has one. In a checkpoint of the whole
-/// autoencoder all but the last are under `extra_vit.`, which the caller takes off.
+/// `heads.2.*`, and `mask_token` if the configuration has one. In a checkpoint of the whole autoencoder
+/// all but the last have the prefix `extra_vit.`, which the caller removes.
 ///
 /// `source` is named in errors.
 ///
 /// # Errors
 ///
-/// [`LoadError::Mismatch`] with everything that is missing, left over or of a wrong shape, in the
+/// [`LoadError::Mismatch`] with all tensors that are missing, unexpected or of a wrong shape, under the
 /// names of the file.
 pub fn load(
     config: &ResidualConfig,
@@ -38,8 +38,7 @@ pub fn load(
     NAMES.load_exact(config.init(device), tensors, source)
 }
 
-/// Every parameter under torchvision's name and in PyTorch's layout, sorted by name: what [`load`]
-/// takes.
+/// Every parameter under torchvision's name and in PyTorch's layout, sorted by name, as [`load`] expects.
 pub fn checkpoint_tensors(encoder: &ResidualEncoder) -> Vec<StoredTensor> {
     NAMES.tensors(encoder)
 }
@@ -64,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn the_names_are_torchvision_s() {
+    fn checkpoint_names_equal_torchvision() {
         let tensors = checkpoint_tensors(&tiny().with_n_layers(1).init(&Default::default()));
         let names: Vec<_> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
         let block = "encoder.layers.encoder_layer_0";
@@ -87,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_survives_the_way_to_a_checkpoint_and_back() {
+    fn networks_roundtrip_through_checkpoint_tensors() {
         let device = Default::default();
         let encoder = tiny().init(&device);
         let written = checkpoint_tensors(&encoder);
@@ -106,14 +105,14 @@ mod tests {
     }
 
     #[test]
-    fn the_mask_token_is_as_in_the_checkpoint() {
+    fn the_mask_token_has_the_shape_of_the_checkpoint() {
         let tensors = tensors();
         let token = tensors.iter().find(|tensor| tensor.name == "mask_token");
         assert_eq!(token.expect("there is one").shape.to_vec(), [1, 8, 1]);
     }
 
     #[test]
-    fn what_is_missing_has_the_name_of_the_file() {
+    fn missing_tensors_are_reported_under_the_names_of_the_file() {
         let lost = [
             "encoder.layers.encoder_layer_1.ln_2.weight",
             "encoder.layers.encoder_layer_1.self_attention.in_proj_bias",
@@ -127,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_ours_is_not_one_of_the_file() {
+    fn internal_names_are_not_accepted() {
         let mut tensors = tensors();
         for tensor in &mut tensors {
             tensor.name = tensor.name.replace("heads.0.weight", "heads.hidden.weight");
@@ -138,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_shape_is_told_with_the_name_of_the_file() {
+    fn wrong_shapes_are_reported_under_the_name_of_the_file() {
         let mut tensors = tensors();
         tensors.retain(|tensor| tensor.name != "heads.0.bias");
         let short = TensorData::from([1.0f32, 2.0]);
