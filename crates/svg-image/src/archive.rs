@@ -1,4 +1,4 @@
-//! Tar archives, read in place: an index of where each picture lies, and reads at that place.
+//! Random access to pictures in tar archives by an index of their positions.
 
 use std::fs::File;
 use std::io::{self, BufReader, Seek, SeekFrom};
@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use crate::error::ImageError;
 use crate::source::is_picture;
 
-/// An open archive, uncompressed. Reads may come from many threads at once.
+/// An open, uncompressed archive. Many threads may read from it at once.
 #[derive(Debug)]
 pub(crate) struct Archive {
     file: File,
 }
 
-/// Where the bytes of one picture lie in an [`Archive`].
+/// Position of one picture's bytes in an [`Archive`].
 #[derive(Debug)]
 pub(crate) struct Stretch {
     pub name: String,
@@ -32,8 +32,8 @@ fn is_compressed(name: &str) -> bool {
 }
 
 impl Archive {
-    /// Opens an archive and lists its pictures, in the order that a walk of the unpacked folder
-    /// would have. Of two entries with one name, the later counts, as when unpacking.
+    /// Opens an archive and lists its pictures in the order of a walk of the unpacked folder. Of two
+    /// entries with the same name, the later one is used, as when unpacking.
     pub(crate) fn open(path: &Path) -> Result<(Self, Vec<Stretch>), ImageError> {
         let read_error = |cause| ImageError::Read {
             path: path.display().to_string(),
@@ -64,7 +64,7 @@ impl Archive {
     pub(crate) fn read(&self, offset: u64, size: u64) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let size = usize::try_from(size).map_err(|_| io::ErrorKind::OutOfMemory)?;
-        // The size is the archive's claim, and `vec!` would end the program if it is absurd.
+        // The size comes from the archive, and `vec!` would abort if it is absurd.
         bytes
             .try_reserve_exact(size)
             .map_err(|_| io::ErrorKind::OutOfMemory)?;
@@ -74,7 +74,7 @@ impl Archive {
     }
 }
 
-/// An anonymous file with the content of a gzip file; it goes when the last handle does.
+/// An anonymous file with the content of a gzip file; it is deleted with its last handle.
 fn decompressed(file: File) -> io::Result<File> {
     let mut plain = svg_store::nameless_file()?;
     io::copy(
@@ -91,7 +91,7 @@ fn list(file: &File) -> io::Result<Vec<Stretch>> {
     for entry in tar::Archive::new(file).entries_with_seek()? {
         let entry = entry?;
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        // Links hold no bytes, and those of a sparse file lie in pieces.
+        // Links hold no bytes, and those of a sparse file are not contiguous.
         if !entry.header().entry_type().is_file() || !is_picture(Path::new(&name)) {
             continue;
         }
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_are_sorted_like_a_walk_and_read_at_their_place() {
+    fn entries_are_sorted_like_a_walk_and_can_be_read() {
         let long = format!("{}/long.png", "folder".repeat(30));
         let bytes = packed(&[
             ("b/2.jpg", b"two"),
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_compressed_archive_is_the_archive_it_holds() {
+    fn compressed_archives_are_read_like_plain_ones() {
         use std::io::Write;
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         encoder
@@ -199,14 +199,14 @@ mod tests {
     }
 
     #[test]
-    fn a_hostile_archive_is_an_error() {
+    fn damaged_archives_are_errors() {
         let good = packed(&[("a.png", &[7; 2000]), ("b.png", b"picture")]);
         // Cut within the data of an entry and within a header.
         for length in [600, 700, 2700] {
             let cut = opened("cut.tar", &good[..length]);
             assert!(matches!(cut, Err(ImageError::Archive { .. })), "{length}");
         }
-        // A size near the end of what a tar file can say, its checksum put right.
+        // A size near the maximum of the format, with a correct checksum.
         let mut header = tar::Header::new_gnu();
         header.set_path("a.png").unwrap();
         header.set_entry_type(tar::EntryType::Regular);
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn one_wrong_byte_in_a_header_never_panics() {
+    fn a_wrong_byte_in_a_header_does_not_panic() {
         let good = packed(&[("a.png", b"picture"), ("b.png", b"picture")]);
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("some.tar");

@@ -1,5 +1,5 @@
-//! The centre crop of ADM, which SVG, DiT and most ImageNet diffusion models train on, and its
-//! mirror image.
+//! The centre crop of ADM, which SVG, DiT and most ImageNet diffusion models train on, and the horizontal
+//! flip.
 
 use std::borrow::Cow;
 
@@ -9,14 +9,14 @@ use crate::resample::{Filter, Window, resize, resize_window};
 
 /// The centre square of a picture, `size` x `size` pixels.
 ///
-/// While the short side is at least twice too long, the picture is halved with
-/// [`Filter::Box`]; then it is brought to `size` at its short side with [`Filter::Bicubic`], and
-/// the middle of the long side is kept. Equal, pixel for pixel, to `center_crop_arr` of
+/// While the short side is at least `2 size`, the picture is halved with [`Filter::Box`]. Then its short
+/// side is resized to `size` with [`Filter::Bicubic`], and the middle of the long side is kept. Every pixel
+/// equals that of `center_crop_arr` of
 /// [ADM](https://github.com/openai/guided-diffusion/blob/22e0df8183507e13a7813f8d38d51b072ca1e67c/guided_diffusion/image_datasets.py#L126)
 /// under Pillow.
 ///
-/// A picture of any shape costs memory of the order of its own size and the crop's: what the crop
-/// throws away is not computed.
+/// Only the pixels of the crop are computed, so memory is of the order of the picture and the crop for any
+/// aspect ratio.
 ///
 /// # Panics
 ///
@@ -47,7 +47,7 @@ pub fn adm_crop(image: &RgbImage, size: u32) -> RgbImage {
     resize_window(&image, middle(width), middle(height), Filter::Bicubic)
 }
 
-/// The picture with left and right exchanged.
+/// The horizontally flipped picture.
 pub fn mirrored(image: &RgbImage) -> RgbImage {
     image::imageops::flip_horizontal(image)
 }
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mirror_exchanges_left_and_right_and_nothing_else() {
+    fn mirroring_flips_horizontally() {
         let image = RgbImage::from_fn(3, 2, |x, y| image::Rgb([x as u8, y as u8, 9]));
         let mirror = mirrored(&image);
         assert_eq!(mirror.get_pixel(0, 1).0, [2, 1, 9]);
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_of_the_right_size_is_its_own_crop() {
+    fn a_picture_of_the_right_size_is_unchanged() {
         let image = RgbImage::from_fn(6, 6, |x, y| image::Rgb([x as u8, y as u8, 9]));
         assert_eq!(adm_crop(&image, 6), image);
     }
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_of_pixels_is_cropped_without_being_woven_whole() {
+    fn a_very_long_picture_is_cropped_without_resizing_it_whole() {
         // Enlarged whole, this would be 256 x 16 776 960 pixels.
         let image = RgbImage::from_pixel(1, 65_535, image::Rgb([1, 2, 3]));
         assert_eq!(
@@ -95,13 +95,13 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "a size of at least one pixel")]
-    fn a_crop_to_nothing_is_a_mistake_of_the_caller() {
+    fn a_crop_of_size_zero_panics() {
         adm_crop(&RgbImage::new(2, 2), 0);
     }
 
     #[test]
     #[should_panic(expected = "a picture without pixels")]
-    fn a_crop_of_nothing_is_a_mistake_of_the_caller() {
+    fn a_crop_of_a_picture_without_pixels_panics() {
         adm_crop(&RgbImage::new(0, 2), 4);
     }
 }

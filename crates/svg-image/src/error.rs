@@ -1,21 +1,21 @@
-//! What can go wrong between a path and pixels, and what to do about it.
+//! Errors of reading and writing pictures.
 //!
-//! Each message is complete in one line, cause included, because a broken picture among a million
-//! ends up as one line of a log.
+//! Each message fits on one line, including its cause, because a broken picture among many becomes one line
+//! of a log.
 
 use std::io;
 use std::path::PathBuf;
 
 use crate::source::EXTENSIONS;
 
-/// Why bytes are not a picture.
+/// Error of decoding a picture.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// The first bytes belong to none of the formats this crate reads.
+    /// The first bytes match none of the supported formats.
     #[error(
-        "the bytes are no picture in a format that is read here (JPEG, PNG, BMP, GIF, WebP, TIFF, \
-         PNM); convert it to PNG, or check that the download is complete"
+        "the bytes are not a picture in a supported format (JPEG, PNG, BMP, GIF, WebP, TIFF, PNM); \
+         convert it to PNG, or check that the download is complete"
     )]
     UnknownFormat,
 
@@ -24,8 +24,8 @@ pub enum DecodeError {
     ///
     /// [`DecodeOptions::max_pixels`]: crate::DecodeOptions::max_pixels
     #[error(
-        "the picture announces {width} x {height} pixels, more than the limit of {limit}; if it \
-         is to be trusted, raise the limit (max_pixels), else leave it out"
+        "the picture announces {width} x {height} pixels, more than the limit of {limit}; if you \
+         trust it, raise the limit (max_pixels), else leave it out"
     )]
     TooLarge {
         /// Announced columns.
@@ -37,7 +37,7 @@ pub enum DecodeError {
     },
 
     /// The header announces a picture without pixels.
-    #[error("the picture announces {width} x {height} pixels, that is none; leave it out")]
+    #[error("the picture has no pixels ({width} x {height}); leave it out")]
     Empty {
         /// Announced columns.
         width: u32,
@@ -45,20 +45,20 @@ pub enum DecodeError {
         height: u32,
     },
 
-    /// The samples have no agreed meaning as 8-bit colours.
+    /// The samples have no defined conversion to 8-bit colours.
     #[error("samples of type {0} have no fixed black and white; convert the picture to 8 bits")]
     Samples(String),
 
-    /// A JPEG is cut off or damaged, or uses a feature outside the common profiles.
+    /// A JPEG is truncated or damaged, or uses a feature outside the common profiles.
     #[error("the JPEG cannot be decoded: {0}; fetch the file again or leave it out")]
     Jpeg(String),
 
-    /// A picture of another format is cut off or damaged, or uses an unusual feature.
+    /// A picture of another format is truncated or damaged, or uses an unusual feature.
     #[error("the picture cannot be decoded: {0}; fetch the file again or leave it out")]
     Other(String),
 }
 
-/// Why a picture could not be read from, or written to, where it was expected.
+/// Error of reading or writing a picture.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImageError {
@@ -67,11 +67,11 @@ pub enum ImageError {
     Read {
         /// The file or folder, or the entry of an archive.
         path: String,
-        /// What the operating system answered.
+        /// Error of the operating system.
         cause: io::Error,
     },
 
-    /// A file was read but is not a picture.
+    /// A file was read but could not be decoded.
     #[error("{name}: {cause}")]
     Decode {
         /// The picture, as [`ImageSet::name`](crate::ImageSet::name) gives it.
@@ -80,19 +80,19 @@ pub enum ImageError {
         cause: DecodeError,
     },
 
-    /// An archive is damaged or no archive.
+    /// An archive is damaged or not an archive.
     #[error(
-        "{path} is no readable tar archive: {cause}; fetch it again, or unpack it and give the \
+        "{path} is not a readable tar archive: {cause}; fetch it again, or unpack it and give the \
          folder"
     )]
     Archive {
         /// The archive.
         path: PathBuf,
-        /// What the archive reader answered.
+        /// Error of the archive reader.
         cause: io::Error,
     },
 
-    /// A list names a file that is not there.
+    /// A list names a missing file.
     #[error(
         "{}, line {line}: cannot read {}: {cause}; paths in a list are relative to its folder",
         list.display(), path.display()
@@ -100,11 +100,11 @@ pub enum ImageError {
     Listed {
         /// The list.
         list: PathBuf,
-        /// The line, counted from one.
+        /// Number of the line, from 1.
         line: usize,
-        /// The file that was looked for.
+        /// The missing file.
         path: PathBuf,
-        /// What the operating system answered.
+        /// Error of the operating system.
         cause: io::Error,
     },
 

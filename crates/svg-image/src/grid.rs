@@ -1,11 +1,11 @@
-//! Many pictures on one sheet.
+//! Contact sheets.
 
 use image::RgbImage;
 
-/// A contact sheet: `columns` pictures to a row, `gap` white pixels between cells.
+/// A contact sheet with `columns` pictures per row and `gap` white pixels between cells.
 ///
-/// Every cell has the size of the largest picture; smaller ones stand in the middle of theirs. The
-/// sheet has no border, and no more columns than pictures.
+/// All cells have the size of the largest picture; smaller ones are centred. The sheet has no border and no
+/// more columns than pictures.
 ///
 /// # Panics
 ///
@@ -34,7 +34,7 @@ pub fn grid(images: &[RgbImage], columns: usize, gap: u32) -> RgbImage {
 mod tests {
     use super::*;
 
-    /// One letter per pixel: the level of the picture there, `.` for white.
+    /// One letter per pixel that encodes its level, `.` for white.
     fn drawn(sheet: &RgbImage) -> Vec<String> {
         let letter = |pixel: &image::Rgb<u8>| match pixel.0[0] {
             255 => '.',
@@ -54,19 +54,19 @@ mod tests {
     }
 
     #[test]
-    fn small_pictures_stand_in_the_middle_of_the_largest_cell() {
+    fn small_pictures_are_centred_in_their_cells() {
         let images = [square(0, 3, 3), square(1, 1, 1)];
         assert_eq!(drawn(&grid(&images, 2, 0)), ["aaa...", "aaa.b.", "aaa..."]);
     }
 
     #[test]
-    fn columns_without_pictures_are_not_drawn() {
+    fn empty_columns_are_omitted() {
         assert_eq!(drawn(&grid(&[square(4, 2, 2)], 8, 3)), ["ee", "ee"]);
     }
 
     #[test]
     #[should_panic(expected = "at least one picture")]
-    fn an_empty_sheet_is_a_mistake_of_the_caller() {
+    fn a_grid_without_pictures_panics() {
         grid(&[], 3, 0);
     }
 }

@@ -1,7 +1,7 @@
-//! JPEGs, bit for bit as Pillow's libjpeg-turbo decodes them.
+//! JPEG decoding, bit for bit equal to Pillow's libjpeg-turbo.
 //!
-//! The decoder behind the `image` crate differs from libjpeg-turbo by up to 8 levels a sample, so
-//! JPEGs go through a port of libjpeg-turbo itself.
+//! The decoder of the `image` crate differs from libjpeg-turbo by up to 8 levels per sample, so JPEGs are
+//! decoded by a port of libjpeg-turbo.
 
 use image::RgbImage;
 use image::metadata::Orientation as Transform;
@@ -16,7 +16,7 @@ pub(crate) fn is_jpeg(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0xff, 0xd8, 0xff])
 }
 
-/// Columns and rows, from the frame header.
+/// Width and height from the frame header.
 pub(crate) fn dimensions(bytes: &[u8]) -> Result<(u32, u32), DecodeError> {
     let info = libjpeg_turbo_rs::probe(bytes).map_err(jpeg_error)?;
     Ok((info.width as u32, info.height as u32))
@@ -59,8 +59,8 @@ pub(crate) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<RgbImage, 
     Ok(transformed(image, transform))
 }
 
-/// Refuses four inks stored at sizes that no program writes and on which the decoder panics. Usual
-/// are four full planes, or two halved ones between full ones.
+/// Rejects CMYK sampling factors that no program writes and on which the decoder panics. Common are four
+/// full planes, or two halved planes between full ones.
 fn check_inks(inks: &[ComponentInfo]) -> Result<(), DecodeError> {
     let usual = |sampling: fn(&ComponentInfo) -> u8| {
         let full = inks.iter().map(sampling).max().unwrap_or(0);
@@ -79,8 +79,8 @@ fn jpeg_error(error: libjpeg_turbo_rs::JpegError) -> DecodeError {
     DecodeError::Jpeg(error.to_string())
 }
 
-/// Pillow's conversion of four inks. A JPEG holds them inverted (`255 - ink`), by Adobe's habit;
-/// Pillow takes that for granted, marked or not.
+/// Pillow's conversion of CMYK. JPEGs store inks inverted (`255 - ink`) by Adobe's convention, which Pillow
+/// assumes whether the file is marked or not.
 fn cmyk_to_rgb(stored: &[u8]) -> [u8; 3] {
     let paper = i32::from(stored[3]);
     [stored[0], stored[1], stored[2]].map(|stored| {
@@ -94,14 +94,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_ink_is_white_and_black_ink_hides_the_others() {
+    fn cmyk_without_ink_is_white_and_black_ink_covers_the_others() {
         assert_eq!(cmyk_to_rgb(&[255, 255, 255, 255]), [255; 3]);
         assert_eq!(cmyk_to_rgb(&[0, 128, 255, 0]), [0; 3]);
         assert_eq!(cmyk_to_rgb(&[0, 255, 255, 255]), [0, 255, 255]);
     }
 
     #[test]
-    fn inks_of_unusual_sizes_are_refused() {
+    fn unusual_cmyk_sampling_is_rejected() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/files/cmyk.jpg");
         let good = std::fs::read(path).unwrap();
         let frame = good

@@ -1,13 +1,12 @@
-//! Pictures in and out: bytes to pixels and back, without a tensor.
+//! Reading, resizing, augmenting and writing pictures, without tensors.
 //!
-//! Training, sampling and evaluation meet pictures at the same two doors. On the way in, files,
-//! folders, archives and lists become 8-bit RGB ([`ImageSet`], [`decode`], [`Loader`]) and a square
-//! ([`adm_crop`], or an [`Augmentation`] of it); on the way out pictures become sheets ([`grid`]) and
-//! files that are complete or absent ([`save_png`]).
+//! Files, folders, archives and lists are decoded to 8-bit RGB ([`ImageSet`], [`decode`], [`Loader`]) and
+//! cropped to a square ([`adm_crop`], or an [`Augmentation`]). Results are arranged on sheets ([`grid`]) and
+//! written atomically ([`save_png`]).
 //!
-//! One decision shapes the crate: **a pixel has exactly one value.** Published weights, latent
-//! statistics and FID numbers were made with Pillow, so pictures are decoded and resampled bit for
-//! bit as Pillow does it, and tests compare for equality, not for closeness.
+//! The main design decision: **pixels equal those of Pillow.** Published weights, latent statistics and
+//! FID numbers were made with Pillow, so pictures are decoded and resampled bit for bit as Pillow does it,
+//! and tests compare for equality.
 //!
 //! ```
 //! use svg_image::{Filter, Rgb, RgbImage, adm_crop, grid, resize};
@@ -20,17 +19,17 @@
 //! assert_eq!(sheet.dimensions(), (68, 32));
 //! ```
 //!
-//! - [`decode`], [`DecodeOptions`], [`read_image`]: any common format to RGB, as Pillow reads it
-//! - [`resize`], [`resize_region`], [`Filter`], [`adm_crop`]: Pillow's resampling, and the crop made of it
-//! - [`resize_bilinear_plain`], [`plain_crop`]: OpenCV's bilinear, which does not smooth, and its crop
-//! - [`mirrored`]: left and right exchanged
-//! - [`Augmentation`], [`CropSettings`], [`JitterSettings`]: random views, as DINOv2 makes them
-//! - [`ImageSet`], [`Loader`]: lists of pictures, and their decoding on many threads
+//! - [`decode`], [`DecodeOptions`], [`read_image`]: common formats to RGB, as Pillow reads them
+//! - [`resize`], [`resize_region`], [`Filter`], [`adm_crop`]: Pillow's resampling, and ADM's centre crop
+//! - [`resize_bilinear_plain`], [`plain_crop`]: OpenCV's bilinear resampling without smoothing, and its crop
+//! - [`mirrored`]: horizontal flip
+//! - [`Augmentation`], [`CropSettings`], [`JitterSettings`]: random views as in DINOv2
+//! - [`ImageSet`], [`Loader`]: lists of pictures, and decoding on many threads
 //! - [`save_png`], [`read_note`], [`encode_png`], [`grid`]: results
-//! - [`ImageError`], [`DecodeError`]: what went wrong, with which file, and what to do
+//! - [`ImageError`], [`DecodeError`]: errors that name the file and say what to do
 //!
-//! Not here: tensors (`svg-roles`), normalisation to a network's statistics (each network's own
-//! business), and the choice of augmentations (training's).
+//! Not here: tensors (`svg-roles`), normalisation to a network's statistics (done by each network), and the
+//! choice of augmentations (part of training).
 
 mod archive;
 mod augment;

@@ -1,4 +1,4 @@
-//! Lists of pictures as text: one path to a line.
+//! Text lists of pictures, one path per line.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,13 +14,13 @@ pub(crate) fn is_list(path: &Path) -> bool {
 /// A picture of a list.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Listed {
-    /// The line, without the blanks around it.
+    /// The line without surrounding whitespace.
     pub text: String,
-    /// Where the file is: the line taken relative to the list's folder.
+    /// Path of the file: the line, relative to the list's folder.
     pub path: PathBuf,
 }
 
-/// The pictures of a list, in its order. Empty lines and those beginning with `#` are passed over.
+/// The pictures of a list, in order. Empty lines and those that begin with `#` are skipped.
 pub(crate) fn read_list(list: &Path) -> Result<Vec<Listed>, ImageError> {
     let text = std::fs::read_to_string(list).map_err(|cause| ImageError::Read {
         path: list.display().to_string(),
@@ -38,7 +38,7 @@ pub(crate) fn read_list(list: &Path) -> Result<Vec<Listed>, ImageError> {
             if metadata.is_file() {
                 Ok(())
             } else {
-                Err(io::Error::other("it is no file"))
+                Err(io::Error::other("it is not a file"))
             }
         });
         exists.map_err(|cause| ImageError::Listed {
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_paths_from_the_folder_of_the_list_in_its_order() {
+    fn lines_are_paths_relative_to_the_folder_of_the_list() {
         let (folder, path) = list("# two pictures\r\n\n  b/c d.jpg \r\na.png\nb/../a.png");
         let listed = read_list(&path).unwrap();
         let texts: Vec<_> = listed.iter().map(|listed| listed.text.as_str()).collect();
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_file_is_named_with_its_line() {
+    fn the_error_for_a_missing_file_names_it_and_its_line() {
         let (_folder, path) = list("a.png\n\nb/none.png\n");
         let message = read_list(&path).unwrap_err().to_string();
         assert!(message.contains("list.txt, line 3"), "{message}");
@@ -88,9 +88,9 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_in_a_list_is_refused() {
+    fn a_folder_in_a_list_is_rejected() {
         let (_folder, path) = list("b\n");
         let message = read_list(&path).unwrap_err().to_string();
-        assert!(message.contains("line 1") && message.contains("no file"));
+        assert!(message.contains("line 1") && message.contains("not a file"));
     }
 }

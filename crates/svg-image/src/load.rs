@@ -1,10 +1,9 @@
-//! Decoding ahead, on many threads, in order.
+//! Ordered decoding on worker threads with read-ahead.
 //!
-//! With `n` workers, worker `k` is given the pictures `k`, `k + n`, `k + 2 n`, … in a queue of its
-//! own, answers in another, and the reader takes from the answers in turn. The order is kept without
-//! sorting. A worker gets its next picture when the reader takes one from it, which bounds the
-//! read-ahead and lets the order be endless. A reader that leaves closes the queues, which ends the
-//! workers.
+//! With `n` workers, worker `k` receives the pictures `k`, `k + n`, `k + 2 n`, … through its own queue and
+//! sends results through another; the reader takes results from the workers in turn, which keeps the order
+//! without sorting. A worker receives its next picture when the reader takes one from it, which bounds the
+//! read-ahead and allows an endless order. Dropping the reader closes the queues, which ends the workers.
 
 use std::fmt;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -17,24 +16,23 @@ use crate::error::ImageError;
 use crate::read::{DecodeOptions, decode, dimensions};
 use crate::source::ImageSet;
 
-/// Pictures that a worker may have in hand, finished or not, before the reader takes one.
+/// Number of pictures that each worker may hold, finished or not.
 const AHEAD: usize = 4;
 
-/// Above this many pixels, one picture at a time is decoded: a worker for each would need
-/// gigabytes, and one such picture takes long enough to keep the others waiting anyway.
+/// Pictures with more pixels are decoded one at a time: decoding them on all workers would need gigabytes,
+/// and the reader would wait for them anyway.
 const LARGE: u64 = 16_000_000;
 
-/// A picture on its way out of a [`Loader`].
+/// Item of a [`Loader`].
 #[derive(Debug)]
 pub struct Loaded {
-    /// Its number in the [`ImageSet`].
+    /// Index in the [`ImageSet`].
     pub index: usize,
-    /// Its name there.
+    /// Name in the [`ImageSet`].
     pub name: String,
-    /// Its columns and rows as decoded, before it was prepared; `None` if it is broken.
+    /// Width and height as decoded, before it was prepared; `None` if decoding failed.
     pub decoded: Option<(u32, u32)>,
-    /// The picture, prepared; or why there is none. The pictures after it come all the same:
-    /// whether to skip or to stop is the reader's choice.
+    /// The prepared picture, or the error. Iteration continues after an error; the caller may skip or stop.
     pub image: Result<RgbImage, ImageError>,
 }
 
@@ -58,13 +56,13 @@ pub struct Loaded {
 pub struct Loader {
     tasks: Box<dyn Iterator<Item = Task> + Send>,
     lanes: Vec<Lane>,
-    /// The lane of the next picture.
+    /// Index of the lane of the next picture.
     lane: usize,
-    /// Pictures given to workers and not yet taken.
+    /// Number of pictures sent to workers and not yet taken.
     under_way: usize,
 }
 
-/// A picture's number in its set, and what is to be done with it.
+/// Index of a picture and the function that prepares it.
 type Task = (usize, Box<dyn FnOnce(RgbImage) -> RgbImage + Send>);
 
 #[derive(Debug)]
@@ -75,13 +73,13 @@ struct Lane {
 }
 
 impl Loader {
-    /// All pictures of `set`, in order, each passed through `prepare` on a worker thread.
+    /// Loads all pictures of `set`, in order, and applies `prepare` to each on a worker thread.
     ///
-    /// `workers` is the number of threads; 0 means as many as the machine runs at once.
+    /// `workers` is the number of threads; 0 means the available parallelism of the machine.
     ///
     /// # Panics
     ///
-    /// If the system gives no threads; and [`next`](Iterator::next) passes on a panic of `prepare`.
+    /// If no thread can be started. [`next`](Iterator::next) propagates a panic of `prepare`.
     pub fn new(
         set: Arc<ImageSet>,
         options: DecodeOptions,
@@ -92,11 +90,11 @@ impl Loader {
         Self::in_order(set, order, options, prepare, workers)
     }
 
-    /// The pictures numbered in `order`: a part of the set, or a shuffle of it.
+    /// Loads the pictures with the indices in `order`, such as a subset or a permutation.
     ///
     /// # Panics
     ///
-    /// As [`new`](Self::new), and if a number is not below the length of the set.
+    /// As [`new`](Self::new), and if an index is not below the length of the set.
     pub fn in_order(
         set: Arc<ImageSet>,
         order: Vec<usize>,
@@ -111,14 +109,14 @@ impl Loader {
         Self::augmented(set, jobs, options, move |image, ()| prepare(image), workers)
     }
 
-    /// The pictures numbered by `jobs`, each passed through `prepare` together with the value that
-    /// stands beside its number, such as where to crop it.
+    /// Loads the pictures with the indices in `jobs` and passes each to `prepare` together with the value
+    /// beside its index, such as the position of a crop.
     ///
-    /// The jobs may be endless: they are drawn, on the reader's thread, as pictures are taken.
+    /// The iterator may be endless: it is advanced on the caller's thread as pictures are taken.
     ///
     /// # Panics
     ///
-    /// As [`new`](Self::new), and, here or in [`next`](Iterator::next), if a number is not below
+    /// As [`new`](Self::new), and, here or in [`next`](Iterator::next), if an index is not below
     /// the length of the set.
     pub fn augmented<J: Send + 'static>(
         set: Arc<ImageSet>,
@@ -156,10 +154,10 @@ impl Loader {
         loader
     }
 
-    /// Gives the next picture to a worker.
+    /// Sends the next picture to a worker.
     fn give(&mut self, lane: usize) {
         if let Some(task) = self.tasks.next() {
-            // A worker that has panicked takes no more; that shows when its picture is due.
+            // Sending fails if the worker has panicked, which `next` reports when its picture is due.
             let _ = self.lanes[lane].tasks.send(task);
             self.under_way += 1;
         }
@@ -224,7 +222,7 @@ impl Lane {
         let (sender, pictures) = channel();
         let worker = std::thread::spawn(move || {
             for (index, prepare) in given {
-                // The reader has left.
+                // The loader was dropped.
                 if sender.send(decoder.load(index, prepare)).is_err() {
                     break;
                 }
@@ -238,7 +236,7 @@ impl Lane {
     }
 }
 
-/// What the workers share.
+/// State shared by the workers.
 struct Decoder {
     set: Arc<ImageSet>,
     options: DecodeOptions,
@@ -280,7 +278,7 @@ mod tests {
 
     use super::*;
 
-    /// Pictures whose level and size tell their number; those in `broken` are no pictures.
+    /// Pictures whose level and size encode their index; those in `broken` cannot be decoded.
     fn set(count: u8, broken: &[u8]) -> (tempfile::TempDir, Arc<ImageSet>) {
         let folder = tempfile::tempdir().unwrap();
         for number in 0..count {
@@ -305,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_come_in_order_however_long_each_takes() {
+    fn pictures_keep_their_order_whatever_time_each_takes() {
         let (_folder, set) = set(40, &[]);
         let slow_at_times = |image: RgbImage| {
             if image.width() % 7 == 1 {
@@ -327,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn an_order_of_ones_own_is_followed() {
+    fn a_custom_order_is_kept() {
         let (_folder, set) = set(4, &[]);
         let order = vec![3, 0, 3, 1];
         let options = DecodeOptions::default();
@@ -341,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn endless_jobs_are_drawn_as_pictures_are_taken() {
+    fn endless_jobs_are_drawn_on_demand() {
         let (_folder, set) = set(5, &[]);
         let drawn = Arc::new(AtomicUsize::new(0));
         let counter = drawn.clone();
@@ -365,14 +363,14 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "a set of 2 pictures has no number 2")]
-    fn a_number_beyond_the_set_is_a_mistake_of_the_caller() {
+    fn an_index_beyond_the_set_panics() {
         let (_folder, set) = set(2, &[]);
         let options = DecodeOptions::default();
         Loader::augmented(set, (0..).map(|n| (n, ())), options, |image, ()| image, 1);
     }
 
     #[test]
-    fn a_broken_picture_is_an_error_and_the_others_go_on() {
+    fn loading_continues_after_a_broken_picture() {
         let (_folder, set) = set(9, &[2, 3, 8]);
         let loader = Loader::new(set, DecodeOptions::default(), |image| image, 2);
         let loaded: Vec<_> = loader.collect();
@@ -394,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_leaves_ends_the_workers() {
+    fn dropping_the_loader_ends_the_workers() {
         let (_folder, set) = set(60, &[]);
         let mut loader = Loader::new(set.clone(), DecodeOptions::default(), |image| image, 3);
         assert_eq!(loader.next().map(|loaded| loaded.index), Some(0));
@@ -403,13 +401,13 @@ mod tests {
         for worker in workers {
             worker.join().unwrap();
         }
-        // Nobody else holds the set any more.
+        // The workers have released the set.
         assert_eq!(Arc::strong_count(&set), 1);
     }
 
     #[test]
     #[should_panic(expected = "a mistake in prepare")]
-    fn a_panic_of_prepare_reaches_the_reader() {
+    fn a_panic_of_prepare_is_propagated() {
         let (_folder, set) = set(3, &[]);
         let prepare = |image: RgbImage| {
             assert!(image.width() < 2, "a mistake in prepare");

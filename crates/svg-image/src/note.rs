@@ -1,10 +1,10 @@
-//! Notes of pictures.
+//! Text notes of PNG files.
 
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-/// The text that [`save_png`](crate::save_png) has written under a keyword; `None` if the file is no PNG or
+/// Reads the text that [`save_png`](crate::save_png) wrote under a keyword. `None` if the file is not a PNG or
 /// has no such note.
 pub fn read_note(path: impl AsRef<Path>, keyword: &str) -> Option<String> {
     let file = BufReader::new(File::open(path).ok()?);
@@ -25,7 +25,7 @@ mod tests {
     use crate::{RgbImage, save_png};
 
     #[test]
-    fn a_note_is_read_as_it_was_written() {
+    fn notes_roundtrip_through_a_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("picture.png");
         let notes = [("Software", "svg"), ("Comment", "\u{3b1} = 0")];

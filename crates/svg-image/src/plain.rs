@@ -1,11 +1,11 @@
-//! OpenCV's bilinear resizing, which looks at two neighbours on each axis however much it shrinks.
+//! OpenCV's bilinear resizing, which uses two neighbours on each axis at any scale.
 //!
-//! SVG's autoencoder was trained on pictures made this way. Nothing is smoothed before samples are
-//! taken, so what is finer than an output pixel comes out as false detail; new work is better served
-//! by [`adm_crop`](crate::adm_crop). It is here so that published training can be repeated.
+//! SVG's autoencoder was trained on pictures resized this way. Shrinking does not low-pass filter, so fine
+//! detail is aliased; use [`adm_crop`](crate::adm_crop) for new work. It exists to reproduce the published
+//! training.
 //!
 //! The arithmetic, after OpenCV's `modules/imgproc/src/resize.cpp` for 8 bits: positions of half
-//! pixels in `f32`, weights rounded to 11 fractional bits, a horizontal pass kept whole, and a
+//! pixels in `f32`, weights rounded to 11 fractional bits, a horizontal pass without rounding, and a
 //! vertical pass in which each product loses its low bits before the sum is rounded.
 //! `tests/it/opencv.rs` tests for equality.
 
@@ -19,7 +19,7 @@ const CHANNELS: usize = 3;
 /// The weight of a whole pixel: 11 fractional bits.
 const ONE: f32 = 2048.0;
 
-/// The picture at `width` x `height`, every pixel equal to that of OpenCV's
+/// Resizes a picture to `width` x `height`. Every pixel equals that of OpenCV's
 /// `cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)`.
 ///
 /// # Panics
@@ -29,18 +29,17 @@ pub fn resize_bilinear_plain(image: &RgbImage, width: u32, height: u32) -> RgbIm
     resize_window(image, Window::whole(width), Window::whole(height))
 }
 
-/// A square of `size` x `size` pixels from the picture, after
-/// [`resize_bilinear_plain`] has brought its short side to `size`.
+/// Resizes the short side to `size` with [`resize_bilinear_plain`] and crops `size` x `size` pixels.
 ///
-/// `place` is told how many columns and rows are left over, and says how many of them lie to the
-/// left and above: half of each for the centre crop, numbers drawn at random in training. The long
-/// side is rounded as Python's `round` does, as `SmallestMaxSize` of albumentations has it.
+/// `place` receives the numbers of surplus columns and rows and returns how many of them are left of and
+/// above the crop: half of each for a centre crop, random numbers in training. The long side is rounded like
+/// Python's `round`, as in `SmallestMaxSize` of albumentations.
 ///
-/// What the crop throws away is not computed.
+/// Only the pixels of the crop are computed.
 ///
 /// # Panics
 ///
-/// If `size` is 0, the picture has no pixels, or `place` answers more than it was told.
+/// If `size` is 0, the picture has no pixels, or `place` returns more than it received.
 pub fn plain_crop(
     image: &RgbImage,
     size: u32,
@@ -55,7 +54,7 @@ pub fn plain_crop(
     let (left, above) = place(spare.0, spare.1);
     assert!(
         left <= spare.0 && above <= spare.1,
-        "a crop at {left}, {above} leaves a picture with {} columns and {} rows to spare",
+        "a crop at {left}, {above} leaves a picture with {} surplus columns and {} surplus rows",
         spare.0,
         spare.1
     );
@@ -76,7 +75,7 @@ struct Tap {
 }
 
 fn taps(from: u32, window: Window) -> Vec<Tap> {
-    // As OpenCV has it: the reciprocal of the enlargement, which is not always `from / size`.
+    // As in OpenCV: the reciprocal of the enlargement, which is not always `from / size`.
     let scale = 1.0 / (window.size as f64 / f64::from(from));
     let last = i64::from(from) - 1;
     (window.first..)
@@ -85,7 +84,7 @@ fn taps(from: u32, window: Window) -> Vec<Tap> {
             let position = ((out as f64 + 0.5) * scale - 0.5) as f32;
             let low = position.floor();
             let part = position - low;
-            // Beyond the border its pixel is repeated.
+            // The border pixel is repeated.
             let pixel = |at: i64| at.clamp(0, last) as usize;
             Tap {
                 low: pixel(low as i64),
@@ -110,7 +109,7 @@ fn resize_window(image: &RgbImage, columns: Window, rows: Window) -> RgbImage {
     let stride = width as usize * CHANNELS;
     let row = |at: usize| &image.as_raw()[at * stride..(at + 1) * stride];
 
-    // Neighbours differ in parity, so each has a place of its own until it is needed no more.
+    // Neighbouring rows differ in parity, so each has its own slot until it is no longer needed.
     let mut narrow: [(Option<usize>, Vec<i32>); 2] = Default::default();
     let mut pixels = Vec::with_capacity((columns.count * rows.count) as usize * CHANNELS);
     for tap in taps(height, rows) {
@@ -131,7 +130,7 @@ fn resize_window(image: &RgbImage, columns: Window, rows: Window) -> RgbImage {
     RgbImage::from_raw(columns.count, rows.count, pixels).expect("one pixel per place")
 }
 
-/// One row, resampled to samples with 11 fractional bits.
+/// Resamples one row to samples with 11 fractional bits.
 fn horizontal(row: &[u8], taps: &[Tap], out: &mut Vec<i32>) {
     out.clear();
     for tap in taps {
@@ -143,7 +142,7 @@ fn horizontal(row: &[u8], taps: &[Tap], out: &mut Vec<i32>) {
     }
 }
 
-/// The weighted sum of two samples with 11 fractional bits, back to 8 bits.
+/// The weighted sum of two samples with 11 fractional bits, converted to 8 bits.
 fn clip(weights: [i32; 2], low: i32, high: i32) -> u8 {
     let product = |weight: i32, sample: i32| (weight * (sample >> 4)) >> 16;
     ((product(weights[0], low) + product(weights[1], high) + 2) >> 2) as u8
@@ -163,15 +162,15 @@ mod tests {
     }
 
     #[test]
-    fn enlarging_by_two_puts_quarters_between_neighbours_and_repeats_the_border() {
+    fn enlarging_by_two_interpolates_and_repeats_the_border() {
         // Positions -0.25, 0.25, 0.75, 1.25.
         let wide = resize_bilinear_plain(&row(&[0, 100]), 4, 1);
         assert_eq!(levels(&wide), [0, 25, 75, 100]);
     }
 
     #[test]
-    fn shrinking_by_four_sees_two_pixels_of_each_four() {
-        // Positions 1.5 and 5.5; what lies at 0, 3, 4 and 7 is not looked at.
+    fn shrinking_by_four_uses_two_pixels_of_each_four() {
+        // Positions 1.5 and 5.5; the pixels 0, 3, 4 and 7 are not used.
         let narrow = resize_bilinear_plain(&row(&[255, 10, 20, 255, 255, 40, 60, 255]), 2, 1);
         assert_eq!(levels(&narrow), [15, 50]);
     }
@@ -179,7 +178,7 @@ mod tests {
     #[test]
     fn weights_have_eleven_bits_and_sum_to_one() {
         let taps = taps(3, Window::whole(7));
-        // (0 + 0.5) * 3 / 7 - 0.5 = -2/7, so 5/7 of a pixel beyond the border, which is pixel 0.
+        // (0 + 0.5) * 3 / 7 - 0.5 = -2/7: weight 5/7 for the pixel beyond the border, which repeats pixel 0.
         let first = Tap {
             low: 0,
             high: 0,
@@ -193,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn one_colour_and_the_same_size_stay_as_they_are() {
+    fn uniform_pictures_and_equal_sizes_are_unchanged() {
         let grey = RgbImage::from_pixel(19, 11, image::Rgb([3, 128, 255]));
         assert!(
             resize_bilinear_plain(&grey, 8, 40)
@@ -205,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crop_is_a_part_of_the_whole() {
+    fn a_plain_crop_equals_a_crop_of_the_whole() {
         let image = RgbImage::from_fn(40, 23, |x, y| {
             image::Rgb([6 * x as u8, 11 * y as u8, (x * y) as u8])
         });
@@ -220,15 +219,15 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_of_pixels_is_cropped_without_being_woven_whole() {
+    fn a_very_long_picture_is_cropped_without_resizing_it_whole() {
         let image = RgbImage::from_pixel(1, 65_535, image::Rgb([1, 2, 3]));
         let crop = plain_crop(&image, 256, |columns, rows| (columns, rows));
         assert_eq!(crop, RgbImage::from_pixel(256, 256, image::Rgb([1, 2, 3])));
     }
 
     #[test]
-    #[should_panic(expected = "a crop at 1, 0 leaves a picture with 0 columns")]
-    fn a_place_outside_is_a_mistake_of_the_caller() {
+    #[should_panic(expected = "a crop at 1, 0 leaves a picture with 0 surplus columns")]
+    fn a_crop_outside_the_picture_panics() {
         plain_crop(&RgbImage::new(4, 4), 2, |_, _| (1, 0));
     }
 }

@@ -1,13 +1,13 @@
-//! Bytes to RGB, as Pillow reads them.
+//! Decoding to RGB, as Pillow does it.
 //!
-//! The format is told by the first bytes, never by a name. What comes out is what
-//! `Image.open(…).convert("RGB")` gives: grey is repeated in three channels, a palette is looked up,
-//! and transparency is *dropped*, not blended with a background. 16-bit samples keep their high
-//! byte. Pillow does so too for colours, but saturates grey ones at 255, which turns nearly every
-//! grey 16-bit picture white; that is not followed.
+//! The format is detected from the first bytes, never from a name. The result equals
+//! `Image.open(…).convert("RGB")`: grey is repeated in three channels, palettes are looked up, and
+//! transparency is *dropped*, not blended with a background. 16-bit samples keep their high byte. Pillow
+//! does the same for colours but saturates grey samples at 255, which makes nearly every grey 16-bit
+//! picture white; this is not reproduced.
 //!
-//! Where Pillow gives up, as on a truncated file, so does this. It also gives up on JPEGs whose
-//! compressed data are damaged, where libjpeg warns and goes on with what it can guess.
+//! Files that Pillow rejects, such as truncated ones, are errors. JPEGs with damaged compressed data are
+//! errors too, although libjpeg warns and decodes what it can.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -19,18 +19,18 @@ use crate::error::{DecodeError, ImageError};
 use crate::jpeg;
 use crate::samples::to_rgb;
 
-/// How pictures are decoded.
+/// Options for decoding pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DecodeOptions {
-    /// What is done about a camera's note on how it was held. Default: [`Orientation::AsStored`].
+    /// Handling of the EXIF orientation. Default: [`Orientation::AsStored`].
     pub orientation: Orientation,
-    /// Most pixels a picture may have. Default: 178 956 970, where Pillow refuses too.
+    /// Maximum number of pixels. Default: 178 956 970, as in Pillow.
     pub max_pixels: u64,
 }
 
 impl Default for DecodeOptions {
     fn default() -> Self {
-        // Pillow's `MAX_IMAGE_PIXELS` is a quarter gigabyte of RGB; it warns there, refuses at twice.
+        // Pillow's `MAX_IMAGE_PIXELS` is a quarter gigabyte of RGB; it warns above it and rejects above twice.
         Self {
             orientation: Orientation::default(),
             max_pixels: 2 * (1024 * 1024 * 1024 / 4 / 3),
@@ -38,26 +38,25 @@ impl Default for DecodeOptions {
     }
 }
 
-/// What is done about the EXIF orientation of a picture.
+/// Handling of a picture's EXIF orientation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Orientation {
-    /// Nothing. The pipelines that made the published weights and statistics ignore it.
+    /// Ignore it, as the pipelines of the published weights and statistics do.
     #[default]
     AsStored,
-    /// The picture is turned and mirrored as a viewer would show it.
+    /// Rotate and mirror the picture as a viewer would.
     Exif,
 }
 
 /// Decodes a picture to 8-bit RGB; of an animation, the first frame.
 ///
-/// Holds at most the decoder's own planes beside the result: about twice the pixels, and for a
-/// progressive JPEG its coefficients, about three times.
+/// Peak memory is about twice that of the pixels, and about three times for a progressive JPEG, whose
+/// coefficients are held.
 ///
 /// # Errors
 ///
-/// If the bytes are of no known format, cut off or damaged, if the header announces no pixels or
-/// more than `options.max_pixels` (nothing is allocated then), or if the samples are
-/// floating-point numbers.
+/// If the format is unknown, if the data are truncated or damaged, if the header announces no pixels or
+/// more than `options.max_pixels` (checked before allocating), or if the samples are floating-point numbers.
 pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<RgbImage, DecodeError> {
     guarded(|| {
         if jpeg::is_jpeg(bytes) {
@@ -68,7 +67,7 @@ pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<RgbImage, DecodeE
     })
 }
 
-/// Decodes a picture file; [`decode`] with the file's name in its errors.
+/// Reads and decodes a picture file. Errors name the file.
 ///
 /// # Errors
 ///
@@ -82,11 +81,11 @@ pub fn read_image(path: impl AsRef<Path>, options: &DecodeOptions) -> Result<Rgb
     decode(&bytes, options).map_err(|cause| ImageError::Decode { name, cause })
 }
 
-/// Columns and rows of a picture as stored, from its header.
+/// Width and height of a picture as stored, from its header.
 ///
 /// # Errors
 ///
-/// If the bytes are of no known format or the header is damaged.
+/// If the format is unknown or the header is damaged.
 pub fn dimensions(bytes: &[u8]) -> Result<(u32, u32), DecodeError> {
     guarded(|| {
         if jpeg::is_jpeg(bytes) {
@@ -97,15 +96,15 @@ pub fn dimensions(bytes: &[u8]) -> Result<(u32, u32), DecodeError> {
     })
 }
 
-/// Turns a panic of a decoder into an error. There are seven decoders below this crate, and a
-/// training of weeks must not end at a damaged file that trips one of them.
+/// Converts a panic of a decoder into an error, so that a damaged file that triggers a bug in one of the
+/// seven decoders does not end a long training run.
 fn guarded<T>(read: impl FnOnce() -> Result<T, DecodeError>) -> Result<T, DecodeError> {
-    // Nothing outlives the call but its result, so nothing can be seen half changed.
+    // Only the result outlives the call, so no inconsistent state can be observed.
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(read))
         .unwrap_or_else(|_| Err(DecodeError::Other("it makes its decoder fail".into())))
 }
 
-/// Refuses a picture by its header, before memory is taken for its pixels.
+/// Checks the size in the header before memory for the pixels is allocated.
 pub(crate) fn check_size((width, height): (u32, u32), limit: u64) -> Result<(), DecodeError> {
     match u64::from(width) * u64::from(height) {
         0 => Err(DecodeError::Empty { width, height }),
@@ -132,8 +131,8 @@ fn other_decoder(bytes: &[u8], max_bytes: u64) -> Result<impl ImageDecoder + '_,
 }
 
 fn decode_other(bytes: &[u8], options: &DecodeOptions) -> Result<RgbImage, DecodeError> {
-    // Eight bytes a pixel for the widest samples, as much again for a decoder's working copy, and
-    // room for a decoder's tables.
+    // Eight bytes per pixel for the widest samples, the same for a decoder's working copy, and space for
+    // its tables.
     let max_bytes = options
         .max_pixels
         .saturating_mul(16)
@@ -142,7 +141,7 @@ fn decode_other(bytes: &[u8], options: &DecodeOptions) -> Result<RgbImage, Decod
     check_size(decoder.dimensions(), options.max_pixels)?;
     let transform = match options.orientation {
         Orientation::AsStored => None,
-        // A damaged note on the orientation is no reason to lose the picture.
+        // A damaged orientation tag does not make the picture unusable.
         Orientation::Exif => decoder.orientation().ok(),
     };
     let image = DynamicImage::from_decoder(decoder).map_err(other_error)?;
@@ -153,7 +152,7 @@ fn other_error(error: image::ImageError) -> DecodeError {
     DecodeError::Other(error.to_string())
 }
 
-/// The picture turned and mirrored.
+/// The picture with the transform applied.
 pub(crate) fn transformed(image: RgbImage, transform: Option<Transform>) -> RgbImage {
     match transform {
         None | Some(Transform::NoTransforms) => image,
@@ -180,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_truncated_picture_is_an_error() {
+    fn truncated_pictures_are_errors() {
         for name in [
             "rgb_420.jpg",
             "rgb_444_progressive.jpg",
@@ -200,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_small_file_that_announces_a_huge_picture_is_refused_by_its_header() {
+    fn pictures_too_large_are_rejected_by_their_header() {
         let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR".to_vec();
         png.extend(60_000_u32.to_be_bytes());
         png.extend(60_000_u32.to_be_bytes());
@@ -230,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_is_the_callers() {
+    fn the_pixel_limit_is_configurable() {
         let bytes = file("rgb.png");
         let (width, height) = dimensions(&bytes).unwrap();
         let pixels = u64::from(width) * u64::from(height);
@@ -244,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_of_no_format_say_what_is_read() {
+    fn unknown_formats_are_errors_that_name_the_known_ones() {
         for bytes in [
             &b""[..],
             b"\xff",
@@ -260,7 +259,7 @@ mod tests {
             );
         }
         assert!(error(b"").to_string().contains("JPEG, PNG"));
-        // The beginnings of known formats, and no more.
+        // Magic bytes of known formats without content.
         for bytes in [
             &b"\xff\xd8\xff"[..],
             b"\x89PNG\r\n\x1a\n",
@@ -276,13 +275,13 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_of_a_decoder_is_an_error() {
+    fn a_panic_of_a_decoder_becomes_an_error() {
         let result: Result<(), _> = guarded(|| panic!("a decoder's mistake"));
         assert!(matches!(result, Err(DecodeError::Other(_))));
     }
 
     #[test]
-    fn a_file_that_cannot_be_read_is_named() {
+    fn read_errors_name_the_file() {
         let error = read_image("no/such.png", &DecodeOptions::default()).unwrap_err();
         assert!(error.to_string().contains("no/such.png"), "{error}");
     }

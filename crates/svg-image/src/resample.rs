@@ -1,42 +1,40 @@
-//! Resizing exactly as Pillow does, to the last bit of every pixel.
+//! Resizing bit for bit as Pillow does it.
 //!
-//! This project takes crates where they exist, and for resizing `fast_image_resize` does. It is not
-//! used here because the published statistics and weights were made with Pillow and the two differ:
-//! over 200 ImageNet photographs, version 6.1 gave an identical crop for at most 13, whether in 8
-//! bits or in `f32` with the passes separated. The worst case is a box filter that halves an odd
-//! size: pixel centres then fall *on* the edge of a box, and whether such a pixel counts is decided
-//! by the rounding noise of the position. The noise has to be the same, so the arithmetic has to be
-//! the same, and whole rows are otherwise up to 8 levels off.
+//! The crate `fast_image_resize` is not used because the published statistics and weights were made with
+//! Pillow and the two differ: over 200 ImageNet photographs, version 6.1 gave an identical crop for at most
+//! 13, in 8 bits as well as in `f32` with separate passes. The worst case is a box filter that halves an odd
+//! size: pixel centres then fall *on* the edge of a box, and rounding errors of the position decide whether
+//! such a pixel counts. Unless the arithmetic is the same, whole rows are off by up to 8 levels.
 //!
 //! The arithmetic, after Pillow's `src/libImaging/Resample.c`: weights in `f64`, normalised, then
 //! rounded to integers of 22 fractional bits; a horizontal pass, rounded and clipped to 8 bits; a
 //! vertical pass, likewise. A pass that does not change the size is skipped.
 //!
-//! The horizontal pass comes first, always, as in every Pillow before 13. Pillow 13 turns the order
-//! round for pictures more than about twice as high as wide when they shrink, which changes some of
-//! their pixels by one level. What has been published is older, so that is not followed.
+//! The horizontal pass always comes first, as in Pillow before 13. When shrinking pictures more than about
+//! twice as high as wide, Pillow 13 reverses the order, which changes some of their pixels by one level. The
+//! published numbers are older, so this is not reproduced.
 
 use image::RgbImage;
 
 /// Channels of an [`RgbImage`].
 const CHANNELS: usize = 3;
 
-/// Fractional bits of a weight: 32, less 8 for the sample, less 2 for sums beyond one.
+/// Fractional bits of a weight: 32 minus 8 for the sample minus 2 for sums above 1.
 const PRECISION: u32 = 32 - 8 - 2;
 
-/// The kernel that weighs the pixels around a position.
+/// Resampling kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Filter {
-    /// The mean over the area of an output pixel.
+    /// Mean over the area of an output pixel.
     Box,
-    /// A triangle that reaches one pixel to each side.
+    /// Triangle with a radius of one pixel.
     Bilinear,
-    /// Keys' cubic with a = -1/2, two pixels to each side.
+    /// Keys' cubic with a = -1/2 and a radius of two pixels.
     Bicubic,
 }
 
 impl Filter {
-    /// Half the width of the kernel, in pixels at scale one.
+    /// Radius of the kernel, in pixels at scale 1.
     fn support(self) -> f64 {
         match self {
             Filter::Box => 0.5,
@@ -45,7 +43,7 @@ impl Filter {
         }
     }
 
-    /// The kernel at distance `x`.
+    /// Value of the kernel at distance `x`.
     fn weight(self, x: f64) -> f64 {
         const A: f64 = -0.5;
         let distance = x.abs();
@@ -64,8 +62,8 @@ impl Filter {
     }
 }
 
-/// The picture at `width` x `height`, every pixel equal to that of Pillow's
-/// `image.resize((width, height), filter)`, horizontal pass first (as in all versions before 13).
+/// Resizes a picture to `width` x `height`. Every pixel equals that of Pillow's
+/// `image.resize((width, height), filter)` with the horizontal pass first (as in all versions before 13).
 ///
 /// # Panics
 ///
@@ -79,18 +77,18 @@ pub fn resize(image: &RgbImage, width: u32, height: u32, filter: Filter) -> RgbI
 /// A rectangle of a picture, in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Region {
-    /// Columns to the left of it.
+    /// First column.
     pub left: u32,
-    /// Rows above it.
+    /// First row.
     pub top: u32,
-    /// Its columns.
+    /// Number of columns.
     pub width: u32,
-    /// Its rows.
+    /// Number of rows.
     pub height: u32,
 }
 
-/// A rectangle of the picture, cut out and then brought to `width` x `height` as by [`resize`]: pixels
-/// around the rectangle have no influence. Nothing is copied in between.
+/// Crops a rectangle and resizes it to `width` x `height` as [`resize`] does, without a copy of the crop.
+/// Pixels outside the rectangle have no influence.
 ///
 /// # Panics
 ///
@@ -107,10 +105,10 @@ pub fn resize_region(
     resample(image, region, columns, rows, filter)
 }
 
-/// A stretch of an axis of the resized picture: `count` pixels from `first`, of `size`.
+/// Interval of an axis of the resized picture: `count` of `size` pixels, starting at `first`.
 ///
-/// Sizes are 64 bits wide: the resized picture of which a window is wanted may be too large to
-/// exist, as when a picture of 1 x 65535 pixels is brought to 256 columns.
+/// Sizes have 64 bits because the whole resized picture may be too large for memory, as when a picture of
+/// 1 x 65535 pixels is resized to 256 columns.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Window {
     pub size: u64,
@@ -128,7 +126,7 @@ impl Window {
     }
 }
 
-/// What [`resize`] to `columns.size` x `rows.size` and a crop give, for the work of the crop alone.
+/// [`resize`] to `columns.size` x `rows.size` followed by a crop, computing only the crop.
 pub(crate) fn resize_window(
     image: &RgbImage,
     columns: Window,
@@ -175,7 +173,7 @@ fn resample(
 
     let across = Taps::new(width, columns, filter);
     let down = Taps::new(height, rows, filter);
-    // Only the rows that the second pass will look at.
+    // Only the rows that the second pass reads.
     let needed = down.reach();
     let stride = image.width() as usize * CHANNELS;
     let first = (top as usize + needed.start) * stride + left as usize * CHANNELS;
@@ -191,12 +189,12 @@ fn resample(
     RgbImage::from_raw(columns.count, rows.count, pixels).expect("one pixel per place")
 }
 
-/// For each output pixel of an axis, the input pixels that make it and their weights.
+/// Input pixels and weights of each output pixel of an axis.
 struct Taps {
-    /// First input pixel of each output pixel, and its stretch of `weights`.
+    /// First input pixel of each output pixel, and its range of `weights`.
     spans: Vec<(usize, std::ops::Range<usize>)>,
     weights: Vec<i32>,
-    /// The size does not change: every output pixel is its input pixel.
+    /// Whether the size does not change and pixels are copied.
     copy: bool,
 }
 
@@ -239,14 +237,14 @@ impl Taps {
         taps
     }
 
-    /// Input pixels and weights of each output pixel, in order.
+    /// First input pixel and weights of each output pixel, in order.
     fn iter(&self) -> impl Iterator<Item = (usize, &[i32])> {
         self.spans
             .iter()
             .map(|(first, range)| (*first, &self.weights[range.clone()]))
     }
 
-    /// The input pixels that some output pixel needs.
+    /// Range of input pixels that any output pixel needs.
     fn reach(&self) -> std::ops::Range<usize> {
         let end =
             |(first, weights): (usize, &[i32])| first + if self.copy { 1 } else { weights.len() };
@@ -261,15 +259,15 @@ fn fixed_point(weight: f64) -> i32 {
     (scaled + if weight < 0.0 { -0.5 } else { 0.5 }) as i32
 }
 
-/// A sum of samples times weights, back to 8 bits.
+/// Converts a sum of samples times weights to 8 bits.
 fn clip(sum: i32) -> u8 {
     (sum >> PRECISION).clamp(0, 255) as u8
 }
 
-/// The sum that [`clip`] rounds to the nearest begins at one half.
+/// Initial value of a sum, so that [`clip`] rounds to nearest.
 const HALF: i32 = 1 << (PRECISION - 1);
 
-/// Each row of `source`, resampled. Rows begin `stride` samples apart; the last may be shorter.
+/// Resamples each row of `source`. Rows begin `stride` samples apart; the last may be shorter.
 fn horizontal(source: &[u8], stride: usize, taps: &Taps) -> Vec<u8> {
     let rows = source.len().div_ceil(stride);
     let mut out = Vec::with_capacity(rows * taps.spans.len() * CHANNELS);
@@ -293,7 +291,7 @@ fn horizontal(source: &[u8], stride: usize, taps: &Taps) -> Vec<u8> {
     out
 }
 
-/// Each output row as a weighted sum of rows of `source`, whose first row is number `offset`.
+/// Computes output rows as weighted sums of rows of `source`, whose first row has the index `offset`.
 fn vertical(source: &[u8], stride: usize, taps: &Taps, offset: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(taps.spans.len() * stride);
     let mut sums = vec![HALF; stride];
@@ -330,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_size_changes_nothing() {
+    fn resizing_to_the_same_size_changes_nothing() {
         let image = ramp(7, 5);
         for filter in [Filter::Box, Filter::Bilinear, Filter::Bicubic] {
             assert_eq!(resize(&image, 7, 5, filter), image);
@@ -338,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn one_colour_stays_that_colour() {
+    fn uniform_pictures_stay_uniform() {
         let image = RgbImage::from_pixel(19, 11, image::Rgb([3, 128, 255]));
         for filter in [Filter::Box, Filter::Bilinear, Filter::Bicubic] {
             for pixel in resize(&image, 8, 40, filter).pixels() {
@@ -348,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_is_a_crop_of_the_whole() {
+    fn a_window_equals_a_crop_of_the_whole() {
         let image = ramp(40, 31);
         for (width, height) in [(17, 13), (40, 13), (90, 31), (90, 77)] {
             let whole = resize(&image, width, height, Filter::Bicubic);
@@ -371,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn a_region_is_cut_out_first_and_resized_then() {
+    fn resize_region_equals_crop_and_resize() {
         let image = ramp(40, 31);
         for (left, top, width, height) in [
             (0, 0, 40, 31),
@@ -397,7 +395,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "leaves a picture of (4, 4)")]
-    fn a_region_that_leaves_the_picture_is_a_mistake_of_the_caller() {
+    fn a_region_outside_the_picture_panics() {
         let region = Region {
             left: 3,
             top: 0,
@@ -409,7 +407,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "cannot be resized to no pixels")]
-    fn no_size_is_a_mistake_of_the_caller() {
+    fn resizing_to_no_pixels_panics() {
         resize(&ramp(2, 2), 0, 2, Filter::Box);
     }
 }

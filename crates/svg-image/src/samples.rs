@@ -1,10 +1,10 @@
-//! The layouts of samples that decoders give, as 8-bit RGB.
+//! Conversion of decoded samples to 8-bit RGB.
 
 use image::{DynamicImage, ImageBuffer, Pixel, RgbImage};
 
 use crate::error::DecodeError;
 
-/// Any layout of samples to RGB, reusing the memory where the layout allows.
+/// Converts any sample layout to RGB, in place where the layout allows.
 pub(crate) fn to_rgb(image: DynamicImage) -> Result<RgbImage, DecodeError> {
     Ok(match image {
         DynamicImage::ImageRgb8(image) => image,

@@ -1,4 +1,4 @@
-//! Pictures as PNG files.
+//! Writing PNG files.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -15,8 +15,7 @@ use crate::error::ImageError;
 ///
 /// # Errors
 ///
-/// [`ImageError::Write`], as for [`write_file`], and for a keyword PNG does not allow or a
-/// picture without pixels.
+/// [`ImageError::Write`] as for [`write_file`], or if a keyword is invalid or the picture has no pixels.
 pub fn save_png(
     image: &RgbImage,
     path: impl AsRef<Path>,
@@ -25,11 +24,11 @@ pub fn save_png(
     Ok(write_file(path, |file| write_png(image, file, text))?)
 }
 
-/// The bytes that [`save_png`] would save, for files that hold pictures among other things.
+/// The bytes that [`save_png`] would write, for files that embed pictures.
 ///
 /// # Panics
 ///
-/// If the picture has no pixels, or a keyword is one that PNG does not allow.
+/// If the picture has no pixels or a keyword is invalid.
 pub fn encode_png(image: &RgbImage, text: &[(&str, &str)]) -> Vec<u8> {
     let mut bytes = Vec::new();
     if let Err(error) = write_png(image, &mut bytes, text) {
@@ -73,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_saved_picture_is_read_back_with_its_notes() {
+    fn pictures_and_notes_roundtrip_through_a_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("picture.png");
         let notes = [
@@ -101,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_note_or_an_empty_picture_leaves_nothing() {
+    fn failed_writes_leave_no_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("picture.png");
         assert!(save_png(&picture(), &path, &[("", "no keyword")]).is_err());
@@ -111,12 +110,12 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "cannot be a PNG")]
-    fn a_picture_without_pixels_has_no_bytes() {
+    fn encoding_a_picture_without_pixels_panics() {
         encode_png(&RgbImage::new(0, 3), &[]);
     }
 
     #[test]
-    fn a_name_that_is_a_folder_and_a_folder_that_is_missing_are_errors() {
+    fn paths_of_folders_and_in_missing_folders_are_errors() {
         let folder = tempfile::tempdir().unwrap();
         let taken = folder.path().join("taken");
         std::fs::create_dir(&taken).unwrap();

@@ -1,4 +1,4 @@
-//! Where pictures come from: files, folders, archives and lists, as one numbered list.
+//! Pictures in files, folders, archives and lists as one indexed set.
 
 use std::path::{Path, PathBuf};
 
@@ -8,13 +8,13 @@ use crate::archive::{Archive, is_archive};
 use crate::error::ImageError;
 use crate::list::{is_list, read_list};
 
-/// Endings by which pictures are found in folders and archives, in any case of letters.
+/// Extensions of pictures in folders and archives, case-insensitive.
 pub const EXTENSIONS: [&str; 12] = [
     "bmp", "gif", "jpeg", "jpg", "pbm", "pgm", "png", "pnm", "ppm", "tif", "tiff", "webp",
 ];
 
-/// Whether a file found in a folder or archive is taken for a picture. Hidden files are not: they
-/// are what systems leave beside pictures, under the same endings.
+/// Whether a file in a folder or archive is a picture. Hidden files are not: operating systems leave them
+/// beside pictures with the same extensions.
 pub(crate) fn is_picture(path: &Path) -> bool {
     let hidden = path
         .file_name()
@@ -29,7 +29,7 @@ pub(crate) fn is_picture(path: &Path) -> bool {
             .any(|known| known.eq_ignore_ascii_case(ending))
 }
 
-/// A numbered list of pictures that are not yet read; threads may share it.
+/// An indexed set of pictures that are read on demand. Threads may share it.
 ///
 /// ```
 /// # let folder = tempfile::tempdir().unwrap();
@@ -54,7 +54,7 @@ pub struct ImageSet {
 #[derive(Debug)]
 struct Entry {
     name: String,
-    /// Bytes of `name` before the part that [`ImageSet::inner_name`] gives.
+    /// Start of [`ImageSet::inner_name`] within `name`, in bytes.
     base: usize,
     place: Place,
 }
@@ -62,7 +62,7 @@ struct Entry {
 #[derive(Debug)]
 enum Place {
     File(PathBuf),
-    /// In the archive of that number.
+    /// In the archive with this index.
     Archive {
         archive: usize,
         offset: u64,
@@ -71,20 +71,20 @@ enum Place {
 }
 
 impl ImageSet {
-    /// Lists the pictures of each path, in the order given.
+    /// Lists the pictures of each path, in the given order.
     ///
-    /// - A folder: the files in it and below that end in one of [`EXTENSIONS`], sorted by path.
+    /// - A folder: the files in it and in its subfolders with one of [`EXTENSIONS`], sorted by path.
     ///   Links are followed.
-    /// - An archive (`.tar`, `.tar.gz`, `.tgz`): the same of its entries. A compressed one is
-    ///   unpacked once, to a temporary file without a name.
-    /// - A list (`.txt`): the files that its lines name, relative to its folder, in its order and
-    ///   whatever their endings. Empty lines and those beginning with `#` are passed over.
-    /// - Any other file: itself, whatever its ending.
+    /// - An archive (`.tar`, `.tar.gz`, `.tgz`): its entries, likewise. A compressed archive is unpacked
+    ///   once to an anonymous temporary file.
+    /// - A list (`.txt`): the files named by its lines, relative to its folder, in its order and with any
+    ///   extension. Empty lines and those that begin with `#` are skipped.
+    /// - Any other file: itself, with any extension.
     ///
     /// # Errors
     ///
-    /// If a path does not exist or cannot be read, an archive is damaged, a list names a file that
-    /// is not there, or a folder, archive or list holds no picture.
+    /// If a path does not exist or cannot be read, an archive is damaged, a list names a missing file, or
+    /// a folder, archive or list holds no picture.
     pub fn open(paths: &[PathBuf]) -> Result<Self, ImageError> {
         let mut set = Self {
             entries: Vec::new(),
@@ -170,12 +170,12 @@ impl ImageSet {
         self.entries.len()
     }
 
-    /// Whether there are no pictures, which takes an empty list of paths.
+    /// Whether there are no pictures, which is only the case for an empty list of paths.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// The path of picture `index`, and within an archive `archive.tar/inner/name.jpg`.
+    /// Path of picture `index`; in an archive `archive.tar/inner/name.jpg`.
     ///
     /// # Panics
     ///
@@ -184,9 +184,9 @@ impl ImageSet {
         &self.entries[index].name
     }
 
-    /// The part of [`name`](Self::name) below the path that the picture was found by: below the
-    /// folder or within the archive, the line of a list, the file's name for a single file. It
-    /// stays when data are moved or packed.
+    /// Part of [`name`](Self::name) below the path given to [`open`](Self::open): the path below the folder
+    /// or within the archive, the line of a list, or the name of a single file. It does not change when data
+    /// are moved or packed.
     ///
     /// # Panics
     ///
@@ -196,8 +196,8 @@ impl ImageSet {
         &entry.name[entry.base..]
     }
 
-    /// The name of the folder that picture `index` lies in, which in data sets of classes is the
-    /// class. `None` for a file given without its folder and for the top of an archive.
+    /// Name of the folder of picture `index`, which is the class in data sets with a folder per class.
+    /// `None` for a file given without its folder and for the top level of an archive.
     ///
     /// # Panics
     ///
@@ -210,11 +210,11 @@ impl ImageSet {
         Path::new(path).parent()?.file_name()?.to_str()
     }
 
-    /// The size in bytes of picture `index` as it is stored; nothing is read.
+    /// Size of picture `index` in bytes as stored, without reading it.
     ///
     /// # Errors
     ///
-    /// [`ImageError::Read`], if the file has gone.
+    /// [`ImageError::Read`] if the file no longer exists.
     ///
     /// # Panics
     ///
@@ -231,11 +231,11 @@ impl ImageSet {
         })
     }
 
-    /// The bytes of picture `index`.
+    /// Bytes of picture `index`.
     ///
     /// # Errors
     ///
-    /// [`ImageError::Read`], if the file has gone or cannot be read.
+    /// [`ImageError::Read`] if the file cannot be read.
     ///
     /// # Panics
     ///
@@ -261,7 +261,7 @@ impl ImageSet {
 mod tests {
     use super::*;
 
-    /// A folder with two classes, as training data comes.
+    /// A folder with classes, as in training data.
     fn folder() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         let files = [
@@ -280,7 +280,7 @@ mod tests {
         folder
     }
 
-    /// The set's names without the path before them.
+    /// Names relative to `base`.
     fn names(set: &ImageSet, base: &Path) -> Vec<String> {
         let base = format!("{}/", base.display());
         (0..set.len())
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_and_its_archive_are_the_same_list() {
+    fn a_folder_and_its_archive_give_the_same_set() {
         let folder = folder();
         let set = ImageSet::open(&[folder.path().into()]).unwrap();
         let expected = ["a/x/3.webp", "b/1.PNG", "b/2.jpg", "b-side.JpEg"];
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_given_by_name_is_taken_whatever_its_ending() {
+    fn files_given_by_name_may_have_any_extension() {
         let folder = folder();
         let path = folder.path().join("a/picture.dat");
         std::fs::write(&path, "a picture").unwrap();
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_followed_in_its_order_and_an_empty_one_is_refused() {
+    fn lists_keep_their_order_and_empty_ones_are_rejected() {
         let folder = folder();
         let list = folder.path().join("list.txt");
         std::fs::write(&list, "b/2.jpg\na/notes.txt\n").unwrap();
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_without_pictures_is_named_with_what_was_looked_for() {
+    fn the_error_for_an_empty_folder_names_it_and_the_extensions() {
         let folder = tempfile::tempdir().unwrap();
         let error = ImageSet::open(&[folder.path().into()]).unwrap_err();
         assert!(matches!(error, ImageError::NoImages { .. }));
@@ -357,13 +357,13 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_does_not_exist_is_named() {
+    fn the_error_for_a_missing_path_names_it() {
         let error = ImageSet::open(&["no/such/place".into()]).unwrap_err();
         assert!(error.to_string().contains("no/such/place"), "{error}");
     }
 
     #[test]
-    fn threads_can_share_a_set() {
+    fn sets_are_send_and_sync() {
         fn shared<T: Send + Sync>() {}
         shared::<ImageSet>();
     }

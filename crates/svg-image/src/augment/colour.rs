@@ -1,28 +1,28 @@
-//! Changes of colour and blur.
+//! Colour jitter, blur and solarisation.
 //!
-//! Pixels are three numbers in [0, 1], and each change ends there, as torchvision's do for float tensors.
-//! Arithmetic in f32 rather than 8 bits costs no rounding between the changes. The weights of grey are
-//! those of ITU-R 601, which sum to one; torchvision's 0.2989 makes its greys 0.01 % darker.
+//! Pixels are three numbers in [0, 1], and each change clamps to this range, as torchvision's do for float
+//! tensors. Arithmetic in f32 avoids rounding to 8 bits between the changes. The weights of grey are those
+//! of ITU-R 601, which sum to one; torchvision's 0.2989 makes its greys 0.01 % darker.
 
 use serde::{Deserialize, Serialize};
 use svg_store::Random;
 
 use super::Augmentation;
 
-/// Random changes of colour, as torchvision's `ColorJitter`: brightness, contrast, saturation and hue,
-/// in an order that is drawn for each view.
+/// Colour jitter as torchvision's `ColorJitter`: brightness, contrast, saturation and hue, in a random order.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JitterSettings {
-    /// Share of the views whose colours are changed.
+    /// Probability that a view is changed.
     pub probability: f64,
-    /// All colours are multiplied by a number uniform within this much of 1. 0 for none.
+    /// Brightness is multiplied by a factor that is uniform within this distance of 1. 0 for none.
     pub brightness: f64,
-    /// The distance from the mean grey of the view is, likewise.
+    /// The distance from the mean grey of the view is multiplied by such a factor.
     pub contrast: f64,
-    /// The distance of each pixel from its own grey is, likewise.
+    /// The distance of each pixel from its own grey is multiplied by such a factor.
     pub saturation: f64,
-    /// Hues are turned by a share of the circle, uniform up to this much to either side; at most 0.5.
+    /// The hue is rotated by a fraction of the circle, uniform up to this much in both directions; at most
+    /// 0.5.
     pub hue: f64,
 }
 
@@ -38,20 +38,20 @@ pub(super) enum Change {
     Contrast(f32),
     /// `factor x + (1 - factor) grey(x)`
     Saturation(f32),
-    /// The hue, of the hexcone of HSV, moves by this share of the circle.
+    /// The hue of HSV moves by this fraction of the circle.
     Hue(f32),
     /// `grey(x)` in all channels.
     Grey,
-    /// A Gaussian of this deviation in pixels.
+    /// Gaussian blur with this standard deviation in pixels.
     Blur(f32),
-    /// `1 - x` from level 128 of 255 upward.
+    /// `1 - x` for levels of 128 of 255 and above.
     Solarize,
 }
 
-/// The changes of one view, in their order.
+/// The changes of one view, in order.
 ///
-/// Every number is drawn whether it is used or not, so that a probability which is changed leaves the
-/// rest of a training's views as they are.
+/// All numbers are drawn whether they are used or not, so that changing a probability does not affect the
+/// other views of a training run.
 pub(super) fn changes(settings: &Augmentation, random: &mut Random) -> Vec<Change> {
     let jitter = settings.jitter;
     let mut around = |centre: f64, amount: f64| {
@@ -86,12 +86,12 @@ pub(super) fn changes(settings: &Augmentation, random: &mut Random) -> Vec<Chang
 }
 
 impl Change {
-    /// Changes a square view of `size` x `size` pixels, row by row.
+    /// Applies the change to a view of `size` x `size` pixels, row by row.
     pub(super) fn apply(self, pixels: &mut Vec<Pixel>, size: usize) {
         match self {
             Self::Brightness(factor) => each(pixels, |pixel| blend(pixel, 0.0, factor)),
             Self::Contrast(factor) => {
-                // In f64, so that the mean of many pixels is as good as that of few.
+                // In f64, so that the sum of many pixels stays accurate.
                 let sum: f64 = pixels.iter().map(|&pixel| f64::from(grey(pixel))).sum();
                 let mean = (sum / pixels.len() as f64) as f32;
                 each(pixels, |pixel| blend(pixel, mean, factor));
@@ -119,12 +119,12 @@ fn grey([red, green, blue]: Pixel) -> f32 {
     0.299 * red + 0.587 * green + 0.114 * blue
 }
 
-/// `factor x + (1 - factor) other`, brought back to [0, 1].
+/// `factor x + (1 - factor) other`, clamped to [0, 1].
 fn blend(pixel: Pixel, other: f32, factor: f32) -> Pixel {
     pixel.map(|x| (factor * x + (1.0 - factor) * other).clamp(0.0, 1.0))
 }
 
-/// From RGB to HSV, and back with another hue.
+/// Rotates the hue in HSV.
 fn turn_hue([red, green, blue]: Pixel, turn: f32) -> Pixel {
     let value = red.max(green).max(blue);
     let chroma = value - red.min(green).min(blue);
@@ -140,17 +140,17 @@ fn turn_hue([red, green, blue]: Pixel, turn: f32) -> Pixel {
         4.0 + (red - green) / chroma
     };
     let hue = (hue + 6.0 * turn).rem_euclid(6.0);
-    // How far each primary is from the hue, without its six cases: `v - c clamp(min(k, 4 - k), 0, 1)`.
+    // Back to RGB without the six cases of the hue: `v - c clamp(min(k, 4 - k), 0, 1)`.
     [5.0, 3.0, 1.0].map(|primary: f32| {
         let k = (primary + hue) % 6.0;
         (value - chroma * k.min(4.0 - k).clamp(0.0, 1.0)).clamp(0.0, 1.0)
     })
 }
 
-/// Half of the kernel, less its middle.
+/// Radius of the kernel.
 const REACH: usize = 4;
 
-/// `exp(-x^2 / (2 deviation^2))` at nine pixels, normalised to the sum one.
+/// `exp(-x^2 / (2 deviation^2))` at nine pixels, normalised to sum to 1.
 fn gaussian_kernel(deviation: f32) -> [f32; 2 * REACH + 1] {
     let kernel: [f32; 2 * REACH + 1] = std::array::from_fn(|place| {
         let distance = (place as f32 - REACH as f32) / deviation;
@@ -160,8 +160,8 @@ fn gaussian_kernel(deviation: f32) -> [f32; 2 * REACH + 1] {
     kernel.map(|weight| weight / sum)
 }
 
-/// Rows blurred, then rows and columns exchanged: twice this is the blur. Beyond an edge the view is
-/// reflected, and its outermost pixel is not repeated.
+/// Blurs rows, then transposes; applied twice, it is the blur. The view is reflected at its edges without
+/// repeating the outermost pixel.
 fn blur_and_transpose(pixels: &[Pixel], size: usize, kernel: &[f32]) -> Vec<Pixel> {
     let mut out = vec![[0.0; 3]; pixels.len()];
     let mut wide = vec![[0.0; 3]; size + 2 * REACH];
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn blur_leaves_one_colour_alone_however_small_the_view() {
+    fn blur_does_not_change_a_uniform_view_of_any_size() {
         for size in [1, 2, 3, 9] {
             let mut pixels = vec![[0.1, 0.5, 1.0]; size * size];
             Change::Blur(2.0).apply(&mut pixels, size);
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_turn_of_the_hue_is_none_and_two_turns_are_their_sum() {
+    fn hue_rotations_add_up_and_a_full_rotation_is_the_identity() {
         assert_close(&changed(Change::Hue(1.0)), &COLOURS, "a whole turn");
         let mut twice = changed(Change::Hue(0.2));
         Change::Hue(0.15).apply(&mut twice, 2);
@@ -328,12 +328,12 @@ mod tests {
     }
 
     #[test]
-    fn without_probability_there_is_no_change() {
+    fn probability_zero_changes_nothing() {
         assert!(drawn(&plain()).iter().all(Vec::is_empty));
     }
 
     #[test]
-    fn the_order_of_jitter_is_drawn_and_the_rest_follows_in_its_own() {
+    fn the_order_of_jitter_is_random_and_other_changes_follow() {
         let settings = Augmentation {
             jitter: JitterSettings {
                 probability: 1.0,
@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_of_the_views_is_changed() {
+    fn changes_have_their_probability() {
         let settings = Augmentation {
             grey: 0.2,
             ..plain()
@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn an_amount_of_zero_is_no_change() {
+    fn jitter_amounts_of_zero_change_nothing() {
         let settings = Augmentation {
             jitter: JitterSettings {
                 probability: 1.0,

@@ -1,26 +1,25 @@
-//! Crops of a random place, size and shape.
+//! Random resized crops.
 
 use serde::{Deserialize, Serialize};
 use svg_store::Random;
 
 use crate::resample::Region;
 
-/// How often a crop of a drawn size is tried before the centre is taken, as in torchvision.
+/// Number of attempts before a centre crop is used, as in torchvision.
 const TRIES: usize = 10;
 
-/// Where random crops are cut, and how large they become.
+/// Settings of random crops.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CropSettings {
     /// Side of the view, in pixels.
     pub size: u32,
-    /// The least and the largest share of the picture's area, between which a crop's is uniform.
+    /// Minimum and maximum of the crop's fraction of the picture's area, which is uniform.
     pub scale: [f64; 2],
 }
 
-/// A rectangle with a drawn share of the area and a drawn shape, anywhere in the picture. If none of
-/// the tries fits into the picture, it is the largest one in the centre whose shape is allowed. This is
-/// torchvision's `RandomResizedCrop`.
+/// Region of torchvision's `RandomResizedCrop`: random area, aspect ratio and position. If no attempt fits
+/// into the picture, it is the largest centred region with an allowed aspect ratio.
 pub(super) fn region(
     crop: CropSettings,
     ratio: [f64; 2],
@@ -65,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn crops_keep_to_their_share_and_shape_and_reach_every_edge() {
+    fn crops_respect_area_and_aspect_ratio_and_reach_every_edge() {
         let crop = CropSettings {
             size: 8,
             scale: [0.1, 0.4],
@@ -97,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn where_no_drawn_crop_fits_it_is_the_largest_in_the_centre() {
+    fn the_largest_centred_crop_is_used_if_none_fits() {
         let crop = CropSettings {
             size: 8,
             scale: [1.0, 1.0],

@@ -1,4 +1,4 @@
-//! Random views of pictures.
+//! Random augmentations of pictures.
 
 mod colour;
 mod crop;
@@ -14,28 +14,28 @@ pub use crop::CropSettings;
 use crop::region;
 use orientation::Orientation;
 
-/// How a random view of a picture is made.
+/// Settings for random views of a picture.
 ///
-/// The order is that of DINOv2: crop, mirror and turn, jitter, grey, blur, solarise. Every number is drawn
-/// whether it is used or not, so that a probability that is changed leaves the rest of a view as it is.
+/// The order is that of DINOv2: crop, mirror and rotate, jitter, grey, blur, solarise. All random numbers are
+/// drawn whether they are used or not, so that changing a probability does not affect the rest of a view.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Augmentation {
-    /// Where the crop is cut and how large it becomes.
+    /// Random crop.
     pub crop: CropSettings,
-    /// The least and the largest width of a crop over its height, between which the logarithm is uniform.
+    /// Minimum and maximum aspect ratio (width over height) of a crop; its logarithm is uniform.
     pub ratio: [f64; 2],
-    /// Probability that the view is mirrored left to right.
+    /// Probability of a horizontal flip.
     pub flip: f64,
-    /// Whether the view is turned by 0, 1, 2 or 3 quarters, too.
+    /// Whether the view is also rotated by a random multiple of 90 degrees.
     pub turn: bool,
-    /// Changes of colour.
+    /// Colour jitter.
     pub jitter: JitterSettings,
-    /// Probability that the view loses its colours.
+    /// Probability of conversion to grey.
     pub grey: f64,
-    /// Probability that the view is blurred by a Gaussian of 9 pixels, whose deviation is uniform between
-    /// 0.1 and 2 pixels.
+    /// Probability of a Gaussian blur with a kernel of 9 pixels, whose deviation is uniform between 0.1 and 2
+    /// pixels.
     pub blur: f64,
-    /// Probability that the upper half of the levels is inverted.
+    /// Probability of solarisation, which inverts the upper half of the levels.
     pub solarize: f64,
 }
 
@@ -44,11 +44,11 @@ impl Augmentation {
     ///
     /// # Shapes
     ///
-    /// - values: `[3, size, size]` with the size of the crop; becomes the view, black at -1, white at 1
+    /// - values: `[3, size, size]` with the size of the crop; receives the view, black at -1, white at 1
     ///
     /// # Panics
     ///
-    /// If the picture has no pixels, the size is 0, or there are more or fewer values.
+    /// If the picture has no pixels, the size is 0, or `values` has another length.
     pub fn draw(&self, image: &RgbImage, random: &mut Random, values: &mut [f32]) {
         let size = self.crop.size;
         let plane = (size * size) as usize;
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
     use crate::crop::mirrored;
 
-    /// Changes neither places nor colours by chance more than must be.
+    /// An augmentation without random changes except for the crop.
     pub(super) fn plain() -> Augmentation {
         Augmentation {
             crop: CropSettings {
@@ -106,7 +106,7 @@ mod tests {
         }
     }
 
-    /// Everything that can happen, often.
+    /// An augmentation with all random changes.
     pub(super) fn lively() -> Augmentation {
         Augmentation {
             flip: 0.5,
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_view_follows_from_the_key_and_stays_in_range() {
+    fn views_are_determined_by_the_key_and_stay_in_range() {
         let image = RgbImage::from_fn(20, 24, |x, y| {
             Rgb([10 * x as u8, 9 * y as u8, (x * y) as u8])
         });
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_crop_without_probabilities_is_the_picture() {
+    fn a_full_crop_without_changes_equals_the_picture() {
         let whole = Augmentation {
             crop: CropSettings {
                 size: 16,
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "a view of 16 x 16 pixels")]
-    fn values_of_another_size_are_refused() {
+    fn values_of_another_length_panic() {
         plain().draw(
             &RgbImage::new(4, 4),
             &mut Random::keyed([0; 4]),

@@ -4,12 +4,12 @@ use svg_store::Random;
 
 use super::Augmentation;
 
-/// How a square lies: one of its eight symmetries.
+/// One of the eight symmetries of a square.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Orientation {
-    /// Left and right are exchanged, after the turns.
+    /// Horizontal flip after the rotation.
     mirrored: bool,
-    /// Quarter turns to the left.
+    /// Rotations by 90 degrees to the left.
     turns: u64,
 }
 
@@ -23,7 +23,7 @@ impl Orientation {
         }
     }
 
-    /// The row and column from which a pixel comes.
+    /// Source row and column of a pixel.
     pub(super) fn source(self, [row, column]: [usize; 2], size: usize) -> [usize; 2] {
         let last = size - 1;
         let column = if self.mirrored { last - column } else { column };
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn each_orientation_is_as_frequent_as_the_others() {
+    fn all_orientations_are_equally_frequent() {
         let mut random = Random::keyed([5, 1, 0, 0]);
         let mut counts = [0_usize; 8];
         for _ in 0..8000 {

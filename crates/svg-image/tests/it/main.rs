@@ -1,4 +1,4 @@
-//! Equality with Pillow and OpenCV, pixel by pixel.
+//! Bit-exact comparisons with Pillow and OpenCV.
 
 mod opencv;
 mod pillow;

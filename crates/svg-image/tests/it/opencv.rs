@@ -1,11 +1,11 @@
-//! Equality with OpenCV: every pixel of every resize. `golden/export_opencv.py` made them.
+//! Bit-exact comparison of resizes with OpenCV. `golden/export_opencv.py` made the reference.
 
 use std::path::Path;
 
 use svg_image::{RgbImage, resize_bilinear_plain};
 use svg_store::Safetensors;
 
-/// A `[rows, columns, 3]` tensor of bytes as a picture.
+/// Converts a `[rows, columns, 3]` tensor of bytes to a picture.
 fn picture(tensors: &Safetensors, name: &str) -> RgbImage {
     let tensor = tensors.tensor(name).unwrap();
     let [rows, columns, 3] = *tensor.shape else {
@@ -16,7 +16,7 @@ fn picture(tensors: &Safetensors, name: &str) -> RgbImage {
 }
 
 #[test]
-fn plain_bilinear_resizes_are_those_of_opencv() {
+fn plain_bilinear_resizes_equal_opencv() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/plain.safetensors");
     let tensors = Safetensors::open(&path).unwrap();
     let mut compared = 0;

@@ -1,4 +1,4 @@
-//! Equality with Pillow: every pixel of every golden picture. `golden/export.py` made them.
+//! Bit-exact comparisons with Pillow. `golden/export.py` made the reference.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ fn golden(file: &str) -> PathBuf {
         .join(file)
 }
 
-/// A `[rows, columns, 3]` tensor of bytes as a picture.
+/// Converts a `[rows, columns, 3]` tensor of bytes to a picture.
 fn picture(tensors: &Safetensors, name: &str) -> RgbImage {
     let tensor = tensors.tensor(name).unwrap();
     let [rows, columns, 3] = *tensor.shape else {
@@ -21,7 +21,7 @@ fn picture(tensors: &Safetensors, name: &str) -> RgbImage {
     RgbImage::from_raw(columns as u32, rows as u32, bytes).unwrap()
 }
 
-/// Calls `check` with the name of each tensor whose name ends in `ending`, less that ending.
+/// Calls `check` with the name of each tensor that ends in `ending`, without the ending.
 fn each(file: &str, ending: &str, mut check: impl FnMut(&Safetensors, &str)) {
     let tensors = Safetensors::open(&golden(file)).unwrap();
     let mut found = tensors
@@ -52,7 +52,7 @@ fn assert_same(got: &RgbImage, want: &RgbImage, what: &str) {
 }
 
 #[test]
-fn crops_are_those_of_the_reference() {
+fn crops_equal_the_reference() {
     each("crops.safetensors", ".image", |tensors, case| {
         let want = picture(tensors, &format!("{case}.crop"));
         let got = adm_crop(&picture(tensors, &format!("{case}.image")), want.width());
@@ -61,7 +61,7 @@ fn crops_are_those_of_the_reference() {
 }
 
 #[test]
-fn every_filter_resizes_as_pillow_does_even_where_pixels_lie_on_a_boxs_edge() {
+fn every_filter_equals_pillow() {
     let filters = [
         (".box.", Filter::Box),
         (".bilinear.", Filter::Bilinear),
@@ -87,7 +87,7 @@ fn every_filter_resizes_as_pillow_does_even_where_pixels_lie_on_a_boxs_edge() {
 }
 
 #[test]
-fn every_format_and_sample_type_is_read_as_pillow_reads_it() {
+fn every_format_and_sample_type_decodes_as_in_pillow() {
     let mut cases = 0;
     each("decoded.safetensors", "", |tensors, name| {
         if name.ends_with(".exif") {
@@ -104,7 +104,7 @@ fn every_format_and_sample_type_is_read_as_pillow_reads_it() {
 }
 
 #[test]
-fn orientation_is_followed_only_when_asked_for() {
+fn exif_orientation_is_applied_only_on_request() {
     let upright = DecodeOptions {
         orientation: Orientation::Exif,
         ..DecodeOptions::default()
