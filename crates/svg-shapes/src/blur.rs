@@ -1,9 +1,9 @@
-//! A slight lack of focus.
+//! A slight blur.
 
 use crate::colour::Colour;
 
-/// Each pixel and its four neighbours, `side` of each neighbour along a row and then along a column, so many
-/// times. Beyond the edge are the pixels of the edge.
+/// Blurs rows and then columns with the weights `side`, `1 - 2 side`, `side`, the given number of times. Edge
+/// pixels are repeated.
 pub(crate) fn blur(pixels: &mut [Colour], size: usize, side: f64, times: usize) {
     for _ in 0..times {
         for line in 0..size {
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_point_spreads_evenly_and_keeps_its_light() {
+    fn blur_spreads_a_point_evenly_and_keeps_its_sum() {
         let mut pixels = vec![[0.0; 3]; 25];
         pixels[12] = [1.0; 3];
         blur(&mut pixels, 5, 0.25, 1);
@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn an_even_picture_stays_as_it_is() {
+    fn blur_does_not_change_a_uniform_picture() {
         let mut pixels = vec![[0.5, 0.25, 1.0]; 16];
         blur(&mut pixels, 4, 0.125, 3);
         assert!(pixels.iter().all(|pixel| *pixel == [0.5, 0.25, 1.0]));

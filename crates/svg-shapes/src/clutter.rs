@@ -1,11 +1,11 @@
-//! What lies about: dots and pieces of lines, too small for a figure.
+//! Clutter: dots and line pieces, smaller than any figure.
 
 use std::f64::consts::TAU;
 
 use crate::draw::Draw;
 use crate::outline::Outline;
 
-/// Two to six things anywhere in the picture.
+/// Two to six dots or line pieces anywhere in the picture.
 pub(crate) fn clutter(draw: &mut Draw) -> Vec<Outline> {
     let count = 2 + draw.below(5);
     (0..count).map(|_| thing(draw)).collect()
@@ -28,7 +28,7 @@ fn dot(radius: f64) -> Outline {
     Outline(vec![(0..24).map(point).collect()])
 }
 
-/// Twice as long and as wide as these.
+/// A rectangle with these half length and half width.
 fn line(length: f64, width: f64) -> Outline {
     let corners = [[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]];
     Outline(vec![corners.into()]).scaled([length, width])
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clutter_is_small_beside_the_smallest_figure() {
+    fn clutter_is_much_smaller_than_the_smallest_figure() {
         for index in 0..200 {
             let things = clutter(&mut Draw::new(3, 0, index));
             assert!((2..=6).contains(&things.len()));

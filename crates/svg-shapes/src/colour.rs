@@ -1,24 +1,24 @@
-//! Two colours that can be told apart.
+//! Colours of figure and ground with sufficient contrast.
 
 use crate::draw::Draw;
 
-/// Red, green and blue from 0 to 1, as stored and not linear.
+/// Red, green and blue from 0 to 1, as stored (not linear).
 pub(crate) type Colour = [f64; 3];
 
-/// Between figure and ground, in luma.
+/// Minimum difference of luma between figure and ground.
 const CONTRAST: f64 = 0.3;
 
-/// Between figure and clutter, in one channel at least.
+/// Minimum difference between figure and clutter in at least one channel.
 const APART: f64 = 0.3;
 
-/// The colours of one picture.
+/// Colours of one picture.
 pub(crate) struct Palette {
     pub figure: Colour,
     pub ground: Colour,
 }
 
 impl Palette {
-    /// Both of one distribution; the brighter one is the figure's.
+    /// Draws both colours from one distribution; the figure has the brighter one.
     pub fn new(draw: &mut Draw) -> Self {
         loop {
             let (figure, ground) = (colour(draw), colour(draw));
@@ -28,7 +28,7 @@ impl Palette {
         }
     }
 
-    /// A colour that does not join the figure.
+    /// A colour that differs from the figure.
     pub fn accent(&self, draw: &mut Draw) -> Colour {
         loop {
             let accent = colour(draw);
@@ -49,7 +49,7 @@ pub(crate) fn mix(first: Colour, second: Colour, part: f64) -> Colour {
     [0, 1, 2].map(|channel| first[channel] + part * (second[channel] - first[channel]))
 }
 
-/// Hue, saturation and value, each uniform.
+/// A colour with uniform hue, saturation and value.
 fn colour(draw: &mut Draw) -> Colour {
     let hue = draw.between(0.0, 6.0);
     let saturation = draw.between(0.1, 0.9);
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_figure_is_the_brighter_of_two_colours_that_can_be_told_apart() {
+    fn the_figure_is_brighter_than_the_ground_by_the_contrast() {
         for index in 0..400 {
             let Palette { figure, ground } = Palette::new(&mut Draw::new(0, 0, index));
             assert!(luma(figure) - luma(ground) >= CONTRAST);

@@ -4,7 +4,7 @@ use std::f64::consts::TAU;
 
 use svg_store::Random;
 
-/// The numbers that a picture is a function of.
+/// Random numbers of a picture, keyed by seed, class and index.
 pub(crate) struct Draw(Random);
 
 impl Draw {
@@ -18,12 +18,12 @@ impl Draw {
         self.0.between(low, high)
     }
 
-    /// A whole number below `count`.
+    /// An integer below `count`.
     pub fn below(&mut self, count: usize) -> usize {
         self.between(0.0, count as f64) as usize
     }
 
-    /// An angle of the whole circle.
+    /// An angle in [0, 2 pi).
     pub fn angle(&mut self) -> f64 {
         self.between(0.0, TAU)
     }

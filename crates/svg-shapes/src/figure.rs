@@ -1,28 +1,28 @@
-//! The ten outlines, the only thing that a class decides.
+//! Outlines of the ten figures, the only part of a picture that depends on the class.
 
 use std::f64::consts::{FRAC_PI_2, TAU};
 
 use crate::draw::Draw;
 use crate::outline::{Outline, Point};
 
-/// What the figures are called, in the order of the alphabet, which is also the order of folders.
+/// Names of the figures in alphabetical order, which is also the order of their folders.
 pub const CLASSES: [&str; 10] = [
     "arrow", "crescent", "cross", "disc", "heart", "ring", "square", "star", "stripes", "triangle",
 ];
 
-/// Of the picture, the same range for every class.
+/// Fraction of the picture's area, the same range for every class.
 const AREA: [f64; 2] = [0.15, 0.22];
 
-/// To either side, in radians. A heart on its head is a heart for nobody at a glance.
+/// Maximum rotation in both directions, in radians; small enough that figures stay recognisable.
 const TURN: f64 = 0.4;
 
-/// From a figure to the edge of the picture.
+/// Distance from a figure to the edge of the picture.
 const MARGIN: f64 = 0.03;
 
-/// Of the way from one edge to the opposite one, where figures lie.
+/// Range of positions, as a fraction of the free space between opposite edges.
 const PLACE: [f64; 2] = [0.2, 0.8];
 
-/// A figure somewhere in the picture. Its area is drawn first and by no class.
+/// A figure at a random position. Its area is drawn first, so it does not depend on the class.
 pub(crate) fn figure(class: usize, draw: &mut Draw) -> Outline {
     let area = draw.between(AREA[0], AREA[1]);
     let stretch = draw.between(0.9, 1.1);
@@ -58,11 +58,11 @@ fn outline(name: &str, draw: &mut Draw) -> Outline {
         "star" => one(around([1.0, draw.between(0.4, 0.5)], 5)),
         "stripes" => stripes(draw),
         "triangle" => one(around([1.0], 3)),
-        other => unreachable!("{other} is no class"),
+        other => unreachable!("{other} is not a class"),
     }
 }
 
-/// Points at equal angles, at these distances in turn, the first straight up.
+/// Points at equal angles with these distances in turn, starting upwards.
 fn around<const N: usize>(distances: [f64; N], times: usize) -> Vec<Point> {
     let count = N * times;
     let point = |place: usize| {
@@ -84,7 +84,7 @@ fn rectangle(low: Point, high: Point) -> Vec<Point> {
     vec![low, [high[0], low[1]], high, [low[0], high[1]]]
 }
 
-/// To the right, two long.
+/// An arrow to the right of length 2.
 fn arrow(draw: &mut Draw) -> Vec<Point> {
     let shaft = draw.between(0.22, 0.3);
     let head = draw.between(0.64, 0.76);
@@ -95,11 +95,11 @@ fn arrow(draw: &mut Draw) -> Vec<Point> {
     points
 }
 
-/// A disc without the part that another disc covers, whose centre lies to the right.
+/// A disc minus another disc whose centre is to its right.
 fn crescent(draw: &mut Draw) -> Vec<Point> {
     let distance = draw.between(0.42, 0.54);
     let radius = draw.between(0.76, 0.84);
-    // Where the two circles meet.
+    // Intersection of the two circles.
     let x = (1.0 - radius * radius + distance * distance) / (2.0 * distance);
     let y = (1.0 - x * x).sqrt();
     let outer = libm::atan2(y, x);
@@ -129,7 +129,7 @@ fn cross(half: f64) -> Vec<Point> {
     (0..4).flat_map(quarter).collect()
 }
 
-/// `x = 16 sin^3 t`, `y = 13 cos t - 5 cos 2t - 2 cos 3t - cos 4t`, the point down.
+/// `x = 16 sin^3 t`, `y = 13 cos t - 5 cos 2t - 2 cos 3t - cos 4t`, with the tip down.
 fn heart() -> Vec<Point> {
     let point = |place: usize| {
         let t = TAU * place as f64 / 96.0;
@@ -145,7 +145,7 @@ fn heart() -> Vec<Point> {
 fn stripes(draw: &mut Draw) -> Outline {
     let count = 3 + draw.below(2);
     let filled = draw.between(0.5, 0.6);
-    // The gaps are one fewer than the bars.
+    // There is one gap less than bars.
     let bar = 2.0 * filled / count as f64;
     let gap = 2.0 * (1.0 - filled) / (count - 1) as f64;
     let bars = (0..count).map(|place| {
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn the_classes_stand_in_the_order_of_their_folders() {
+    fn classes_are_sorted_like_their_folders() {
         assert!(CLASSES.is_sorted());
     }
 
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn every_figure_covers_the_area_that_was_drawn_for_it() {
+    fn every_figure_covers_its_area() {
         each(|class, figure| {
             let covered = figure.coverage(64).iter().sum::<f64>() / (64.0 * 64.0);
             let area = figure.area();
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn the_areas_of_all_classes_are_distributed_alike() {
+    fn areas_of_all_classes_have_the_same_distribution() {
         let middle = (AREA[0] + AREA[1]) / 2.0;
         for (class, name) in CLASSES.iter().enumerate() {
             let mut areas: Vec<_> = (0..400)

@@ -1,14 +1,15 @@
-//! A data set made by code: small colour images of ten figures that a person names at a glance.
+//! A synthetic data set of small colour images of ten figures.
 //!
-//! It is for a first training: no download, no licence, as many pictures as wanted, and a result that
-//! anybody can judge. Figures vary in position, size, rotation, proportion and colour, before grounds of
-//! clouds, grain, gradients and checks, among dots and line pieces.
+//! It is meant for a first training run: it needs no download and no licence, has any number of pictures, and
+//! results are easy to judge by eye. Figures vary in position, size, rotation, proportion and colour, on
+//! grounds of clouds, grain, gradients and checks, with dots and line pieces as clutter.
 //!
-//! One decision shapes the crate: **a picture is a function of (seed, class, index), and only the outline
-//! depends on the class.** Area, colours, ground and clutter are drawn alike for all classes, so that neither
-//! colour nor brightness gives a class away. No picture depends on another one, on how many are made or on
-//! the machine: random numbers are those of one cipher, sines those of one library, and the rest is sums,
-//! products and roots, which IEEE 754 rounds in one way. The size of a picture changes how finely it is drawn, and not what is in it.
+//! The main design decision: **a picture is a function of (seed, class, index), and only the outline
+//! depends on the class.** Area, colours, ground and clutter have the same distribution for all classes, so
+//! that neither colour nor brightness reveals the class. No picture depends on other pictures, on their number
+//! or on the machine: random numbers come from one cipher and sines from one library, and the rest is sums,
+//! products and roots, whose rounding IEEE 754 defines. The size of a picture changes its resolution, not its
+//! content.
 //!
 //! ```
 //! use svg_shapes::{CLASSES, Shapes};
@@ -25,7 +26,7 @@
 //! - [`Shapes`]: the pictures of a seed
 //! - [`CLASSES`]: the names of the figures
 //!
-//! Not here: files and folders, which are made by `svg dataset shapes`.
+//! Not here: files and folders, which `svg dataset shapes` writes.
 
 mod blur;
 mod clutter;

@@ -1,11 +1,11 @@
-//! Polygons, and how much of each pixel they cover.
+//! Polygons and their coverage of pixels.
 
 use tiny_skia::{FillRule, Mask, PathBuilder, Transform};
 
-/// Right and down, in sides of the picture.
+/// Coordinates to the right and down, in units of the picture's side.
 pub(crate) type Point = [f64; 2];
 
-/// Closed polygons that do not cross. A hole goes round the other way.
+/// Closed polygons that do not intersect. Holes have the opposite orientation.
 pub(crate) struct Outline(pub Vec<Vec<Point>>);
 
 impl Outline {
@@ -18,7 +18,7 @@ impl Outline {
         self.0.iter().map(polygon).sum::<f64>().abs()
     }
 
-    /// The least and the greatest coordinates.
+    /// Minimum and maximum coordinates.
     pub fn bounds(&self) -> [Point; 2] {
         let points = self.0.iter().flatten();
         points.fold([[f64::MAX; 2], [f64::MIN; 2]], |[low, high], [x, y]| {
@@ -51,7 +51,7 @@ impl Outline {
         )
     }
 
-    /// From 0 to 1, row by row, for a picture of `size` pixels each way.
+    /// Coverage of each pixel from 0 to 1, row by row, for a picture of `size` x `size` pixels.
     pub fn coverage(&self, size: u32) -> Vec<f64> {
         let mut path = PathBuilder::new();
         for points in &self.0 {
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hole_is_no_area_and_is_not_covered() {
+    fn holes_are_excluded_from_area_and_coverage() {
         let frame = frame().moved([0.5; 2]);
         assert_eq!(frame.area(), 0.25 - 0.0625);
         let covered = frame.coverage(16);
@@ -97,14 +97,14 @@ mod tests {
     }
 
     #[test]
-    fn turning_and_moving_keep_the_area_and_scaling_multiplies_it() {
+    fn rotation_and_translation_keep_the_area_and_scaling_multiplies_it() {
         let close = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-12);
         close(frame().turned(1.0).moved([3.0, 1.0]).area(), frame().area());
         close(frame().scaled([2.0, 0.75]).area(), 1.5 * frame().area());
     }
 
     #[test]
-    fn what_lies_beside_the_picture_covers_nothing() {
+    fn outlines_outside_the_picture_cover_nothing() {
         let covered = frame().moved([3.0, 0.5]).coverage(16);
         assert!(covered.iter().all(|level| *level == 0.0));
     }

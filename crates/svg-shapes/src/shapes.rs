@@ -20,10 +20,10 @@ pub struct Shapes {
 }
 
 impl Shapes {
-    /// Pixels that a side may have: below, figures are no longer told apart.
+    /// Valid numbers of pixels of a side; on smaller pictures figures are not recognisable.
     pub const SIDES: RangeInclusive<u32> = 16..=256;
 
-    /// The pictures of this seed, of 32 pixels each way.
+    /// The pictures of a seed, of 32 x 32 pixels.
     pub fn new(seed: u64) -> Self {
         Self { seed, size: 32 }
     }
@@ -32,11 +32,11 @@ impl Shapes {
     ///
     /// # Panics
     ///
-    /// If a side is not one of [`SIDES`](Self::SIDES).
+    /// If `size` is not in [`SIDES`](Self::SIDES).
     pub fn with_size(self, size: u32) -> Self {
         assert!(
             Self::SIDES.contains(&size),
-            "a picture has 16 to 256 pixels each way, not {size}"
+            "a picture must have 16 to 256 pixels each way, not {size}"
         );
         Self { size, ..self }
     }
@@ -46,7 +46,7 @@ impl Shapes {
         self.seed
     }
 
-    /// Pixels of a side.
+    /// Number of pixels of a side.
     pub fn size(&self) -> u32 {
         self.size
     }
@@ -55,7 +55,7 @@ impl Shapes {
     ///
     /// # Panics
     ///
-    /// If there is no such class in [`CLASSES`].
+    /// If `class` is not an index of [`CLASSES`].
     pub fn image(&self, class: usize, index: u64) -> RgbImage {
         let count = CLASSES.len();
         assert!(
@@ -71,7 +71,7 @@ impl Shapes {
         }
         let (shade, depth) = (Texture::gradient(draw), draw.between(0.0, 0.06));
         let focus = draw.between(0.0, 0.12);
-        // The outline comes last, so that nothing else depends on how much a class draws.
+        // The outline is drawn last, so that nothing else depends on how many random numbers a class uses.
         self.fill(&mut pixels, &figure(class, draw), |x, y| {
             lit(palette.figure, depth * shade.at(x, y))
         });
@@ -85,7 +85,7 @@ impl Shapes {
         })
     }
 
-    /// `count` pictures and their classes, one class after the other in turn.
+    /// `count` pictures with their classes, cycling through the classes.
     pub fn images(self, count: u64) -> impl Iterator<Item = (usize, RgbImage)> {
         let classes = CLASSES.len() as u64;
         (0..count).map(move |number| {
@@ -107,7 +107,7 @@ impl Shapes {
         }
     }
 
-    /// The middle of each pixel, row by row.
+    /// Centre of each pixel, row by row.
     fn centres(&self) -> impl Iterator<Item = [f64; 2]> {
         let side = f64::from(self.size);
         let middle = move |place: u32| (f64::from(place) + 0.5) / side;
@@ -116,7 +116,7 @@ impl Shapes {
     }
 }
 
-/// Brighter by this much, in every channel.
+/// Adds `light` to every channel.
 fn lit(colour: Colour, light: f64) -> Colour {
     colour.map(|level| level + light)
 }
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_is_the_same_alone_and_among_any_number_of_others() {
+    fn pictures_do_not_depend_on_other_pictures() {
         let shapes = Shapes::new(11);
         let all: Vec<_> = shapes.images(40).collect();
         for (number, (class, image)) in all.iter().enumerate().rev() {
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn every_class_comes_as_often_as_the_others() {
+    fn all_classes_are_equally_frequent() {
         let mut counts = [0; CLASSES.len()];
         Shapes::new(0)
             .images(60)
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn another_size_shows_the_same_colours() {
+    fn the_mean_colour_does_not_depend_on_the_size() {
         for class in 0..CLASSES.len() {
             let [small, large] = [32, 128].map(|size| {
                 let image = Shapes::new(2).with_size(size).image(class, 0);
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mean_colour_says_nothing_about_the_class() {
+    fn the_mean_colour_does_not_predict_the_class() {
         let shapes = Shapes::new(4);
         let means = |first: u64| {
             let classes = 0..CLASSES.len();
@@ -233,20 +233,20 @@ mod tests {
             let nearest = known.iter().min_by(by_distance);
             nearest.is_some_and(|(nearest, _)| nearest == class)
         });
-        // Of 600, where chance is 60 and its deviation 7.3.
+        // Chance is 60 of 600 with a deviation of 7.3.
         let right = right.count();
         assert!((35..85).contains(&right), "{right} of 600 are right");
     }
 
     #[test]
     #[should_panic(expected = "there is no class 10: there are 10, from 0")]
-    fn a_class_that_is_not_there_is_a_mistake() {
+    fn an_unknown_class_panics() {
         Shapes::new(0).image(10, 0);
     }
 
     #[test]
     #[should_panic(expected = "16 to 256 pixels each way, not 8")]
-    fn a_size_that_hides_the_figures_is_a_mistake() {
+    fn a_size_out_of_range_panics() {
         let _ = Shapes::new(0).with_size(8);
     }
 }

@@ -1,14 +1,14 @@
-//! Grounds that are not of one colour.
+//! Textures of the ground.
 
 use crate::draw::Draw;
 
-/// A pattern from -1 to 1 over the picture.
+/// A pattern with values from -1 to 1 over the picture.
 pub(crate) enum Texture {
-    /// Along a direction.
+    /// Linear gradient along a direction.
     Gradient { across: f64, down: f64 },
-    /// Fields of two tones, turned.
+    /// Rotated checkerboard.
     Checks { across: f64, down: f64 },
-    /// Random values at the corners of cells, and between them what lies between.
+    /// Value noise: random values at the corners of cells, interpolated in between.
     Cells { count: usize, corners: Vec<f64> },
 }
 
@@ -45,7 +45,7 @@ impl Texture {
         Self::Cells { count, corners }
     }
 
-    /// At `x` to the right and `y` down, both from 0 to 1.
+    /// Value at `x` to the right and `y` down, both from 0 to 1.
     pub fn at(&self, x: f64, y: f64) -> f64 {
         match self {
             Self::Gradient { across, down } => {
@@ -54,7 +54,7 @@ impl Texture {
             }
             Self::Checks { across, down } => {
                 let (u, v) = (x * across + y * down, y * across - x * down);
-                // The wave changes its sign at the edges of fields; the factor makes them narrow.
+                // The product changes sign at the edges of fields; the factor makes the transition narrow.
                 (6.0 * wave(u) * wave(v)).clamp(-1.0, 1.0)
             }
             Self::Cells { count, corners } => {
@@ -75,7 +75,7 @@ impl Texture {
     }
 }
 
-/// A triangle of period two: 0 at whole numbers, 1 and -1 between them.
+/// Triangle wave of period 2: 0 at integers, alternately 1 and -1 between them.
 fn wave(value: f64) -> f64 {
     let within = value - value.floor();
     let height = 1.0 - (2.0 * within - 1.0).abs();
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn textures_stay_between_their_bounds_and_are_not_flat() {
+    fn textures_stay_within_bounds_and_are_not_flat() {
         for index in 0..100 {
             let texture = Texture::new(&mut Draw::new(2, 0, index));
             let values = (0..=20)

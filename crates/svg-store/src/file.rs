@@ -1,4 +1,4 @@
-//! Files that are whole or absent.
+//! Atomically written files.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -6,29 +6,28 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-/// The start of the name of every file and folder that is still being written.
+/// Prefix of the names of files and folders that are being written.
 pub const UNFINISHED: &str = ".writing-";
 
-/// A file could not be written. Nothing is left under its name but what was there before.
+/// Error of writing a file. The path keeps its previous content.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write {}: {cause}; check that the folder exists and the disk has room", path.display())]
 pub struct WriteError {
     /// The file that was to be written.
     pub path: PathBuf,
-    /// What the operating system, or the function that produces the contents, answered.
+    /// Error of the operating system or of the function that produces the contents.
     pub cause: io::Error,
 }
 
-/// Writes a file so that its name never shows half of it.
+/// Writes a file atomically.
 ///
-/// `fill` writes to a temporary file in the same folder, which is flushed to the disk and then
-/// renamed to `path`, in place of what was there. If anything fails, the temporary file is removed
-/// and `path` is as it was. The file has the permissions of any file that the process creates.
+/// `fill` writes to a temporary file in the same folder, which is synchronised to disk and then renamed to
+/// `path`, replacing an existing file. On failure the temporary file is removed and `path` is unchanged. The
+/// file has the default permissions of the process.
 ///
 /// # Errors
 ///
-/// [`WriteError`] if the folder does not exist or cannot be written to, or if `fill` or the disk
-/// fails.
+/// [`WriteError`] if the folder does not exist or is not writable, or if `fill` or writing fails.
 ///
 /// ```
 /// # let folder = tempfile::tempdir().unwrap();
@@ -48,11 +47,11 @@ pub fn write_file(
     })
 }
 
-/// Writes a file that consists of these bytes, as [`write_file`] does.
+/// Writes bytes to a file, as [`write_file`] does.
 ///
 /// # Errors
 ///
-/// [`WriteError`], as for [`write_file`].
+/// [`WriteError`] as for [`write_file`].
 pub fn write_bytes(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> Result<(), WriteError> {
     write_file(path, |file| file.write_all(bytes.as_ref()))
 }
@@ -61,8 +60,8 @@ pub fn write_bytes(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> Result<()
 ///
 /// # Errors
 ///
-/// [`WriteError`], as for [`write_file`], and if the value cannot be JSON, such as a map whose keys
-/// are no strings.
+/// [`WriteError`] as for [`write_file`], and if the value cannot be represented in JSON, such as a map
+/// whose keys are not strings.
 pub fn write_json(path: impl AsRef<Path>, value: &impl Serialize) -> Result<(), WriteError> {
     write_file(path, |file| {
         serde_json::to_writer_pretty(&mut *file, value)?;
@@ -70,22 +69,22 @@ pub fn write_json(path: impl AsRef<Path>, value: &impl Serialize) -> Result<(), 
     })
 }
 
-/// Renames a file that is whole, for good: the folder of the new name is synchronised.
+/// Renames a complete file durably: the folder of the new name is synchronised.
 ///
 /// # Errors
 ///
-/// As the system's.
+/// Errors of the operating system.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     std::fs::rename(from, to)?;
     synchronise_names(parent(to));
     Ok(())
 }
 
-/// The text of a file; `None` if there is no such file.
+/// Reads a text file; `None` if it does not exist.
 ///
 /// # Errors
 ///
-/// As the system's, and if the file is not UTF-8.
+/// Errors of the operating system, and if the file is not UTF-8.
 pub fn read_if_there(path: &Path) -> io::Result<Option<String>> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
@@ -94,11 +93,11 @@ pub fn read_if_there(path: &Path) -> io::Result<Option<String>> {
     }
 }
 
-/// A file without a name, for what is too large for memory. It goes when its last handle does.
+/// Creates an anonymous temporary file, which is deleted with its last handle.
 ///
 /// # Errors
 ///
-/// As the system's.
+/// Errors of the operating system.
 pub fn nameless_file() -> io::Result<File> {
     tempfile::tempfile()
 }
@@ -113,7 +112,7 @@ fn attempt(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> 
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
-    // In the same folder, because a rename does not cross file systems.
+    // In the same folder, because a rename cannot cross file systems.
     let mut temporary = builder.tempfile_in(folder)?;
     let mut buffered = BufWriter::new(temporary.as_file_mut());
     fill(&mut buffered)?;
@@ -126,7 +125,7 @@ fn attempt(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> 
     Ok(())
 }
 
-/// The folder that a path lies in; `.` for a bare name.
+/// Parent folder of a path; `.` for a bare name.
 pub(crate) fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -134,8 +133,8 @@ pub(crate) fn parent(path: &Path) -> &Path {
     }
 }
 
-/// Makes renames in a folder durable. Where folders cannot be synchronised, it is left to the system:
-/// the file is in its place already.
+/// Makes renames in a folder durable. Failures are ignored, since some systems cannot synchronise folders and
+/// the file is already in place.
 pub(crate) fn synchronise_names(folder: &Path) {
     if let Ok(folder) = File::open(folder) {
         let _ = folder.sync_all();
@@ -154,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_write_leaves_the_old_file_and_nothing_else() {
+    fn a_failed_write_keeps_the_old_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         std::fs::write(&path, "old").unwrap();
@@ -179,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_in_the_place_of_a_file_and_a_missing_folder_are_errors() {
+    fn paths_of_folders_and_in_missing_folders_are_errors() {
         let folder = tempfile::tempdir().unwrap();
         let taken = folder.path().join("taken");
         std::fs::create_dir(&taken).unwrap();
@@ -190,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_there_is_no_error() {
+    fn read_if_there_returns_none_for_a_missing_file() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(read_if_there(&folder.path().join("none")).unwrap(), None);
         assert!(read_if_there(folder.path()).is_err());
@@ -198,7 +197,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_written_file_has_the_permissions_of_an_ordinary_file() {
+    fn written_files_have_default_permissions() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let place = |name: &str| folder.path().join(name);

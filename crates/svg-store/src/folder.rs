@@ -1,4 +1,4 @@
-//! Folders that are whole or absent.
+//! Atomically created folders.
 
 use std::fs::{self, File};
 use std::io;
@@ -8,9 +8,9 @@ use tempfile::TempDir;
 
 use crate::file::{UNFINISHED, parent, synchronise_names};
 
-/// A folder that is being filled under a temporary name beside its place.
+/// A folder that is filled under a temporary name beside its final path.
 ///
-/// It appears under its name by [`commit`](Self::commit); dropped before that, it is removed.
+/// [`commit`](Self::commit) moves it to its path; if it is dropped before, it is removed.
 ///
 /// ```
 /// # let folder = tempfile::tempdir().unwrap();
@@ -29,11 +29,11 @@ pub struct NewFolder {
 }
 
 impl NewFolder {
-    /// An empty folder in the folder that `place` lies in, which is made if it does not exist.
+    /// Creates an empty folder in the parent of `place`, which is created if it does not exist.
     ///
     /// # Errors
     ///
-    /// As the system's.
+    /// Errors of the operating system.
     pub fn beside(place: &Path) -> io::Result<Self> {
         fs::create_dir_all(parent(place))?;
         let temporary = tempfile::Builder::new()
@@ -45,27 +45,27 @@ impl NewFolder {
         })
     }
 
-    /// Where it is being filled.
+    /// Temporary path of the folder.
     pub fn path(&self) -> &Path {
         self.temporary.path()
     }
 
-    /// Brings every file to the disk and gives the folder its name, on which there must be nothing or an
+    /// Synchronises all files to disk and moves the folder to its path, where there must be nothing or an
     /// empty folder.
     ///
     /// # Errors
     ///
-    /// As the system's. The new folder is removed then.
+    /// Errors of the operating system; the new folder is removed.
     pub fn commit(self) -> io::Result<()> {
         synchronise(self.path())?;
         self.rename()
     }
 
-    /// As [`commit`](Self::commit), in place of a folder that may be there, which is removed afterwards.
+    /// As [`commit`](Self::commit), but replaces a folder that may exist at the path.
     ///
     /// # Errors
     ///
-    /// As the system's. The new folder is removed then, and the old one is in its place.
+    /// Errors of the operating system; the new folder is removed and the old one is kept.
     pub fn replace(self) -> io::Result<()> {
         synchronise(self.path())?;
         if !self.place.exists() {
@@ -82,27 +82,27 @@ impl NewFolder {
 
     fn rename(self) -> io::Result<()> {
         fs::rename(self.path(), &self.place)?;
-        // It is there under its own name, so there is nothing to remove.
+        // The folder was renamed, so there is nothing to remove.
         let _ = self.temporary.keep();
         synchronise_names(parent(&self.place));
         Ok(())
     }
 }
 
-/// Another name for a folder that is about to be removed, beside its place.
+/// Renames a folder that is about to be removed and returns its new path.
 fn set_aside(folder: &Path) -> io::Result<PathBuf> {
     let aside = parent(folder).join(format!(".replaced-{}", std::process::id()));
-    // A killed process with the same number may have left its own.
+    // A killed process with the same id may have left one.
     let _ = fs::remove_dir_all(&aside);
     fs::rename(folder, &aside)?;
     Ok(aside)
 }
 
-/// Removes a folder in such a way that its name never shows half of it.
+/// Removes a folder so that its path never shows a partly removed one.
 ///
 /// # Errors
 ///
-/// As the system's.
+/// Errors of the operating system.
 pub fn remove_folder(folder: &Path) -> io::Result<()> {
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     let doomed = parent(folder).join(format!("{UNFINISHED}{name}"));
@@ -110,12 +110,12 @@ pub fn remove_folder(folder: &Path) -> io::Result<()> {
     fs::remove_dir_all(doomed)
 }
 
-/// Removes the files and folders that killed processes were writing in a folder, but not those in the
-/// folders below it. To be called by the only process that writes there.
+/// Removes the unfinished files and folders that killed processes left in a folder, not in its subfolders.
+/// No other process may write there at the same time.
 ///
 /// # Errors
 ///
-/// As the system's.
+/// Errors of the operating system.
 pub fn remove_unfinished(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -131,7 +131,7 @@ pub fn remove_unfinished(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Brings a folder and everything in it to the disk.
+/// Synchronises a folder and its contents to disk.
 fn synchronise(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_appears_when_it_is_whole_and_never_if_it_is_dropped() {
+    fn a_folder_appears_on_commit_and_is_removed_on_drop() {
         let outer = tempfile::tempdir().unwrap();
         let place = outer.path().join("new");
         drop(filled(&place, "dropped"));
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_with_contents_is_replaced_only_by_replace() {
+    fn only_replace_overwrites_a_folder_with_contents() {
         let outer = tempfile::tempdir().unwrap();
         let place = outer.path().join("new");
         filled(&place, "one").replace().unwrap();
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn leftovers_are_removed_and_nothing_else() {
+    fn only_unfinished_files_and_folders_are_removed() {
         let outer = tempfile::tempdir().unwrap();
         let place = outer.path().join("kept");
         filled(&place, "kept").commit().unwrap();
@@ -201,7 +201,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_folder_has_the_permissions_of_an_ordinary_folder() {
+    fn new_folders_have_default_permissions() {
         use std::os::unix::fs::PermissionsExt;
         let outer = tempfile::tempdir().unwrap();
         let (ours, ordinary) = (outer.path().join("ours"), outer.path().join("ordinary"));

@@ -1,4 +1,4 @@
-//! SHA-256, in hexadecimal.
+//! SHA-256 in hexadecimal.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use sha2::Digest;
 
-/// A hash in the making, for contents that come in pieces.
+/// Incremental SHA-256.
 ///
 /// ```
 /// let mut hash = svg_store::Sha256::new();
@@ -18,17 +18,17 @@ use sha2::Digest;
 pub struct Sha256(sha2::Sha256);
 
 impl Sha256 {
-    /// The hash of nothing yet.
+    /// Creates a hasher without input.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Appends bytes to what is hashed.
+    /// Adds bytes to the input.
     pub fn update(&mut self, bytes: impl AsRef<[u8]>) {
         self.0.update(bytes);
     }
 
-    /// The hash: 64 lower-case hexadecimal digits.
+    /// Returns the hash as 64 lower-case hexadecimal digits.
     pub fn finish(self) -> String {
         format!("{:x}", self.0.finalize())
     }
@@ -45,18 +45,18 @@ impl Write for Sha256 {
     }
 }
 
-/// The SHA-256 of bytes, in hexadecimal.
+/// SHA-256 of bytes in hexadecimal.
 pub fn sha256(bytes: impl AsRef<[u8]>) -> String {
     let mut hash = Sha256::new();
     hash.update(bytes);
     hash.finish()
 }
 
-/// The SHA-256 of a file, in hexadecimal.
+/// SHA-256 of a file in hexadecimal.
 ///
 /// # Errors
 ///
-/// As the system's.
+/// Errors of the operating system.
 pub fn sha256_file(path: &Path) -> io::Result<String> {
     let mut hash = Sha256::new();
     let mut file = io::BufReader::with_capacity(1 << 20, File::open(path)?);
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_hash_is_the_known_one() {
+    fn sha256_matches_a_known_hash() {
         let known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "abc").unwrap();

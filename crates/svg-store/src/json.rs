@@ -1,4 +1,4 @@
-//! JSON documents in which every field is known.
+//! Strict reading of JSON documents.
 
 use std::ops::RangeInclusive;
 
@@ -6,25 +6,25 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A value from JSON in which every field is known.
+/// Deserialises JSON and rejects unknown fields at any depth.
 ///
-/// Derived readers accept fields that they do not know, so that a typo would pass unnoticed. This writes
-/// the value back and compares the names.
+/// Derived implementations ignore unknown fields by default, so that typos pass unnoticed. This function
+/// serialises the value again and compares the names.
 ///
 /// # Errors
 ///
-/// In words: that it is no JSON, a missing field, or the unknown fields by their paths with the known ones
-/// beside them.
+/// A message that the text is not JSON, names a missing field, or lists the paths of unknown fields with the
+/// known names.
 ///
 /// ```
 /// use std::collections::BTreeMap;
 ///
 /// let read = svg_store::strict_json::<BTreeMap<String, u32>>;
 /// assert_eq!(read(r#"{"steps": 100}"#).unwrap()["steps"], 100);
-/// assert!(read("steps = 100").unwrap_err().starts_with("no JSON"));
+/// assert!(read("steps = 100").unwrap_err().starts_with("not JSON"));
 /// ```
 pub fn strict_json<T: DeserializeOwned + Serialize>(text: &str) -> Result<T, String> {
-    let given: Value = serde_json::from_str(text).map_err(|error| format!("no JSON: {error}"))?;
+    let given: Value = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
     let value: T = serde_json::from_value(given.clone()).map_err(|error| error.to_string())?;
     let known = serde_json::to_value(&value).map_err(|error| error.to_string())?;
     let mut unknown = Vec::new();
@@ -35,11 +35,11 @@ pub fn strict_json<T: DeserializeOwned + Serialize>(text: &str) -> Result<T, Str
     }
 }
 
-/// The number in the field `format` of a document, if it is one of those that are `known`.
+/// The number in the field `format` of a document, if it is in `known`.
 ///
 /// # Errors
 ///
-/// In words: that there is no such field, or the number with those that are known.
+/// A message that the field is missing, or that names the number and the known ones.
 pub fn json_format(text: &str, known: RangeInclusive<u32>) -> Result<u32, String> {
     #[derive(Deserialize)]
     struct Version {
@@ -59,12 +59,12 @@ pub fn json_format(text: &str, known: RangeInclusive<u32>) -> Result<u32, String
     ))
 }
 
-/// [`strict_json`] of a document with a `format`, which is looked at first: a newer document is refused
-/// because of its number and not because of a field.
+/// [`strict_json`] for a document with a field `format`, which is checked first, so that the error for a newer
+/// document names its format and not an unknown field.
 ///
 /// # Errors
 ///
-/// In words, as for [`json_format`] and [`strict_json`].
+/// As for [`json_format`] and [`strict_json`].
 pub fn versioned_json<T: DeserializeOwned + Serialize>(
     text: &str,
     known: RangeInclusive<u32>,
@@ -109,7 +109,7 @@ mod tests {
     const PAGE: &str = r#"{"format": 2, "inner": {"layers": 3}}"#;
 
     #[test]
-    fn an_unknown_field_is_named_by_its_path_with_the_known_ones() {
+    fn errors_name_unknown_fields_by_path_and_known_ones() {
         let page: Page = strict_json(PAGE).unwrap();
         assert_eq!(page.inner, Inner { layers: 3 });
         let typo = PAGE.replace("\"layers\"", "\"layres\": 1, \"layers\"");
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn another_format_is_refused_before_its_fields() {
+    fn an_unknown_format_is_rejected_before_its_fields() {
         let newer = r#"{"format": 3, "more": 1}"#;
         let error = versioned_json::<Page>(newer, 1..=2).unwrap_err();
         let expected =

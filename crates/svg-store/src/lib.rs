@@ -1,13 +1,12 @@
-//! Files, hashes and random numbers: what every other crate of the workspace stands on.
+//! Atomic files, hashes and random numbers, shared by all crates of the workspace.
 //!
-//! The crate knows no tensor library and no network. It holds one of each thing that must not exist
-//! twice: one atomic writer for files and one for folders, one folder lock, one SHA-256, one strict
-//! reader of JSON, one reader and writer of safetensors, and one generator of random numbers.
+//! The crate depends on no tensor library. It has an atomic writer for files and one for folders, a folder
+//! lock, SHA-256, a strict JSON reader, a safetensors reader and writer, and a random number generator.
 //!
-//! The one design decision: **a name never shows half a file.** Everything is written to a temporary
-//! file or folder beside its place, synchronised, and renamed, and the folder that holds it is
-//! synchronised too. A process that is killed at any moment leaves the old contents or the new ones.
-//! What is written has the permissions of an ordinary file, not those of a temporary one.
+//! The main design decision: **writes are atomic.** Everything is written to a temporary file or folder
+//! beside its final path, synchronised and renamed, and then the parent folder is synchronised. A process
+//! that is killed at any moment leaves the old contents or the new ones. Written files have the default
+//! permissions of the process, not those of temporary files.
 //!
 //! ```
 //! use svg_store::{Random, read_if_there, sha256, sha256_file, strict_json, write_bytes};
@@ -18,19 +17,19 @@
 //! let text = read_if_there(&place).unwrap().unwrap();
 //! assert_eq!(strict_json::<Vec<u32>>(&text).unwrap(), [100, 200]);
 //!
-//! // The same key gives the same numbers, on every machine.
+//! // The same key gives the same numbers on every machine.
 //! let (mut one, mut other) = (Random::keyed([1, 2, 3, 4]), Random::keyed([1, 2, 3, 4]));
 //! assert_eq!(one.below(1000), other.below(1000));
 //! ```
 //!
-//! - [`write_file`], [`write_bytes`], [`write_json`], [`rename`]: files that are whole or absent
-//! - [`NewFolder`], [`remove_folder`], [`remove_unfinished`]: folders that are whole or absent
-//! - [`FolderLock`]: one process at a time in a folder
+//! - [`write_file`], [`write_bytes`], [`write_json`], [`rename`]: atomic writes of files
+//! - [`NewFolder`], [`remove_folder`], [`remove_unfinished`]: atomic creation and removal of folders
+//! - [`FolderLock`]: exclusive access to a folder
 //! - [`Sha256`], [`sha256`], [`sha256_file`]: hashes in hexadecimal
-//! - [`strict_json`], [`json_format`], [`versioned_json`], [`read_if_there`]: documents without
+//! - [`strict_json`], [`json_format`], [`versioned_json`], [`read_if_there`]: JSON documents without
 //!   unknown fields
-//! - [`Safetensors`], [`write_safetensors`]: tensors as ranges of bytes
-//! - [`Random`]: ChaCha8, keyed by words
+//! - [`Safetensors`], [`write_safetensors`]: files of tensors
+//! - [`Random`]: ChaCha8 with a key of four words
 
 mod file;
 mod folder;

@@ -1,32 +1,32 @@
-//! One process at a time in a folder.
+//! Locks on folders.
 
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A folder that no other process can lock, until this is dropped or the process ends, however it ends.
+/// Lock on a folder, held until it is dropped or the process ends in any way.
 ///
-/// The lock is advisory and lies on the file `.lock` in the folder, which stays.
+/// The lock is advisory. It is taken on the file `.lock` in the folder, which is not removed.
 #[derive(Debug)]
 pub struct FolderLock {
     _file: File,
 }
 
-/// Why a folder could not be locked.
+/// Error of locking a folder.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// Another process has it, or another [`FolderLock`] of this one.
+    /// The lock is held by another process or by another [`FolderLock`] of this one.
     #[error("another process uses {}; wait for it to end", folder.display())]
     Held {
         /// The folder.
         folder: PathBuf,
     },
-    /// There is no such folder, or the file in it cannot be made or locked.
+    /// The folder does not exist, or its lock file cannot be created or locked.
     #[error("{}: {source}", path.display())]
     System {
-        /// The file.
+        /// The lock file.
         path: PathBuf,
-        /// The system's reason.
+        /// Error of the operating system.
         source: io::Error,
     },
 }
@@ -36,7 +36,7 @@ impl FolderLock {
     ///
     /// # Errors
     ///
-    /// [`LockError::Held`] if it is locked, [`LockError::System`] if there is no such folder.
+    /// [`LockError::Held`] if it is locked, [`LockError::System`] if the folder does not exist.
     pub fn acquire(folder: &Path) -> Result<Self, LockError> {
         let path = folder.join(".lock");
         let attempt = File::create(&path).map_err(TryLockError::Error);
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_is_locked_once_until_the_lock_is_dropped() {
+    fn a_folder_is_locked_until_the_lock_is_dropped() {
         let folder = tempfile::tempdir().unwrap();
         let lock = FolderLock::acquire(folder.path()).unwrap();
         let error = FolderLock::acquire(folder.path()).unwrap_err();
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_does_not_exist_is_named() {
+    fn the_error_for_a_missing_folder_names_it() {
         let folder = tempfile::tempdir().unwrap();
         let error = FolderLock::acquire(&folder.path().join("none")).unwrap_err();
         assert!(matches!(error, LockError::System { .. }));

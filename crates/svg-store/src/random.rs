@@ -1,20 +1,20 @@
-//! Random numbers that are a function of where they are used.
+//! Keyed random numbers.
 
 use std::f64::consts::TAU;
 
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
 
-/// The ChaCha8 generator with a key of four words.
+/// ChaCha8 generator with a key of four words.
 ///
-/// A key that names the use, the seed and the place (a step, a picture) leaves no state to store: the
-/// numbers of a place follow from its key. They are the same on every machine and in every version,
-/// because everything but the cipher is made here.
+/// If the key consists of the purpose, the seed and the position (a step, a picture), no state needs to be
+/// stored: the numbers of a position follow from its key. They are the same on every machine and in every
+/// version, because everything except the cipher is implemented here.
 #[derive(Debug)]
 pub struct Random(ChaCha8Rng);
 
 impl Random {
-    /// The generator of a key, at its beginning.
+    /// Creates the generator for a key.
     pub fn keyed(words: [u64; 4]) -> Self {
         let mut key = [0; 32];
         for (bytes, word) in key.chunks_exact_mut(8).zip(words) {
@@ -23,37 +23,37 @@ impl Random {
         Self(ChaCha8Rng::from_seed(key))
     }
 
-    /// Uniform among all words.
+    /// A uniform 64-bit integer.
     pub fn word(&mut self) -> u64 {
         self.0.next_u64()
     }
 
-    /// Uniform in [0, 1), of 53 bits.
+    /// A uniform number in [0, 1) with 53 bits.
     pub fn fraction(&mut self) -> f64 {
         (self.word() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// Uniform in [low, high).
+    /// A uniform number in [low, high).
     pub fn between(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low) * self.fraction()
     }
 
-    /// A number below `bound`, uniform but for a bias of at most `bound / 2^64`; 0 if `bound` is 0.
+    /// An integer below `bound`, uniform with a bias of at most `bound / 2^64`; 0 if `bound` is 0.
     pub fn below(&mut self, bound: u64) -> u64 {
         ((u128::from(self.word()) * u128::from(bound)) >> 64) as u64
     }
 
-    /// Shuffles by Fisher and Yates's algorithm: every order is equally likely.
+    /// Shuffles with the Fisher-Yates algorithm.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last as u64 + 1) as usize);
         }
     }
 
-    /// `count` standard normal numbers, by the transform of Box and Muller.
+    /// `count` standard normal numbers by the Box-Muller transform.
     ///
-    /// They are computed in f64 and rounded, with the logarithm, sine and cosine of one library, so that
-    /// they are the same on every machine. Fewer of them are the first of more.
+    /// They are computed in f64 with the logarithm, sine and cosine of one library and then rounded, so that
+    /// they are the same on every machine. A smaller `count` gives a prefix of a larger one.
     pub fn gaussian(&mut self, count: usize) -> Vec<f32> {
         let mut numbers = Vec::with_capacity(count + 1);
         while numbers.len() < count {
@@ -75,7 +75,7 @@ mod tests {
     const KEY: [u64; 4] = [2, 7, 2, 31];
 
     #[test]
-    fn equal_keys_give_equal_numbers_and_every_word_of_the_key_counts() {
+    fn the_numbers_depend_on_every_word_of_the_key() {
         let first = |key| Random::keyed(key).word();
         assert_eq!(first(KEY), first(KEY));
         for place in 0..4 {
@@ -85,9 +85,9 @@ mod tests {
         }
     }
 
-    /// Recorded from a ChaCha8 of thirty lines in Python, with Python's `math`.
+    /// Recorded from an implementation of ChaCha8 in Python, with Python's `math`.
     #[test]
-    fn the_normal_numbers_are_the_recorded_ones() {
+    fn normal_numbers_equal_recorded_ones() {
         let gaussian = |words: [u64; 3], count| {
             let [seed, stream, sample] = words;
             let purpose = u64::from_le_bytes(*b"gaussian");
@@ -103,9 +103,9 @@ mod tests {
         assert_eq!(gaussian([5, 0, 1], 3), gaussian([5, 0, 1], 100)[..3]);
     }
 
-    /// Recorded by a program in Python, from the definition of ChaCha8.
+    /// Recorded from an implementation of ChaCha8 in Python.
     #[test]
-    fn a_shuffle_is_the_recorded_one() {
+    fn a_shuffle_equals_the_recorded_one() {
         let mut numbers: Vec<usize> = (0..8).collect();
         Random::keyed([1, 0, 0, 0]).shuffle(&mut numbers);
         assert_eq!(numbers, [6, 1, 0, 7, 5, 4, 2, 3]);
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn fractions_and_numbers_between_stay_in_their_range() {
+    fn fractions_and_numbers_between_stay_in_range() {
         let mut random = Random::keyed(KEY);
         for _ in 0..1000 {
             assert!((0.0..1.0).contains(&random.fraction()));

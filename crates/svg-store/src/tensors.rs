@@ -1,4 +1,4 @@
-//! Files of named tensors, as ranges of bytes.
+//! Safetensors files.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
@@ -13,14 +13,14 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::file::{WriteError, write_file};
 
-/// Bytes of the length at the beginning of the file, and what the header is padded to.
+/// Size of the length at the beginning of the file, and alignment of the header.
 const ALIGNMENT: usize = size_of::<u64>();
-/// The longest header that readers accept.
+/// Length of the longest header that readers accept.
 const LONGEST_HEADER: usize = 100_000_000;
 
-/// A safetensors file, mapped into memory. Its tensors are read when their bytes are looked at.
+/// A memory-mapped safetensors file. Tensors are read when their bytes are accessed.
 ///
-/// The file must not be changed by another program while this is alive.
+/// The file must not be modified while it is mapped.
 #[derive(Debug)]
 pub struct Safetensors {
     map: Mmap,
@@ -28,26 +28,26 @@ pub struct Safetensors {
     metadata: HashMap<String, String>,
 }
 
-/// A tensor of a file.
+/// A tensor in a [`Safetensors`] file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TensorEntry {
-    /// Its name.
+    /// Name of the tensor.
     pub name: String,
-    /// The type of its numbers.
+    /// Type of its elements.
     pub dtype: Dtype,
-    /// Its axes.
+    /// Sizes of its axes.
     pub shape: Vec<usize>,
-    /// Where its bytes lie in the file.
+    /// Range of its bytes in the file.
     pub range: Range<usize>,
 }
 
-/// Why a file could not be opened. The text does not name the file.
+/// Error of opening a file. The message does not name the file.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The system could not open or map it.
+    /// The file could not be opened or mapped.
     #[error(transparent)]
     System(#[from] io::Error),
-    /// It is no safetensors file, or a damaged one.
+    /// The file is damaged or not a safetensors file.
     #[error("{0}")]
     Malformed(String),
 }
@@ -60,8 +60,8 @@ impl Safetensors {
     /// [`OpenError`].
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let file = File::open(path)?;
-        // SAFETY: the mapping is read-only, and the type's documentation asks that nobody changes the
-        // file meanwhile. Every range is checked against the length below.
+        // SAFETY: the mapping is read-only, and the documentation of the type requires that the file is not
+        // modified meanwhile. Every range is checked against the length below.
         let map = unsafe { Mmap::map(&file) }?;
         let (header, parsed) = SafeTensors::read_metadata(&map)
             .map_err(|error| OpenError::Malformed(error.to_string()))?;
@@ -88,12 +88,12 @@ impl Safetensors {
         })
     }
 
-    /// The tensors, sorted by name.
+    /// All tensors, sorted by name.
     pub fn tensors(&self) -> &[TensorEntry] {
         &self.tensors
     }
 
-    /// The tensor of that name.
+    /// The tensor with the given name.
     pub fn tensor(&self, name: &str) -> Option<&TensorEntry> {
         let found = self
             .tensors
@@ -101,46 +101,46 @@ impl Safetensors {
         found.ok().map(|place| &self.tensors[place])
     }
 
-    /// The free text of the header, by name.
+    /// Metadata of the header.
     pub fn metadata(&self) -> &HashMap<String, String> {
         &self.metadata
     }
 
-    /// The numbers of one of its tensors, in row-major order, least byte first.
+    /// Elements of a tensor of this file, in row-major order, little-endian.
     ///
     /// # Panics
     ///
-    /// If the tensor is of another file and lies beyond the end of this one.
+    /// If the tensor belongs to another file and its range is beyond the end of this one.
     pub fn data(&self, tensor: &TensorEntry) -> &[u8] {
         &self.map[tensor.range.clone()]
     }
 
-    /// All bytes of the file, in which the ranges of the tensors lie.
+    /// All bytes of the file, which the ranges of the tensors refer to.
     pub fn bytes(&self) -> &[u8] {
         &self.map
     }
 }
 
-/// A tensor to be written.
+/// Description of a tensor to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TensorHeader<'a> {
-    /// Its name; each is given once.
+    /// Unique name of the tensor.
     pub name: &'a str,
-    /// The type of its numbers.
+    /// Type of its elements.
     pub dtype: Dtype,
-    /// Its axes.
+    /// Sizes of its axes.
     pub shape: &'a [usize],
 }
 
-/// Writes a safetensors file, whole or not at all, one tensor after the other, so that memory holds no
-/// more than one of them. The same contents are the same bytes.
+/// Writes a safetensors file atomically, one tensor at a time, so that at most one is in memory. The same
+/// contents give the same bytes.
 ///
-/// `bytes` gives the numbers of the tensor at an index of `tensors`, in row-major order, least byte first.
-/// In the file, tensors are sorted by the size of their type and then by name, and the `metadata` by name.
+/// `bytes` returns the elements of the tensor at an index of `tensors`, in row-major order, little-endian. In
+/// the file, tensors are sorted by the size of their type and then by name, and the `metadata` by name.
 ///
 /// # Errors
 ///
-/// [`WriteError`] if a name occurs twice, a tensor has more or fewer bytes than its shape and type make,
+/// [`WriteError`] if a name occurs twice, the number of bytes of a tensor does not match its shape and type,
 /// `bytes` fails, or the file cannot be written.
 pub fn write_safetensors(
     path: impl AsRef<Path>,
@@ -167,7 +167,7 @@ pub fn write_safetensors(
             let (found, expected) = (bytes.len(), end - begin);
             if found != expected {
                 return Err(io::Error::other(format!(
-                    "{name} has {found} bytes where its shape and type make {expected}"
+                    "{name} has {found} bytes, but its shape and type need {expected}"
                 )));
             }
             file.write_all(&bytes)?;
@@ -176,7 +176,7 @@ pub fn write_safetensors(
     })
 }
 
-/// What stands before the numbers, in the order in which it is written.
+/// Header of the file, in the order in which it is written.
 struct Header<'a> {
     metadata: &'a BTreeMap<String, String>,
     tensors: Vec<(&'a str, TensorInfo)>,
@@ -244,7 +244,7 @@ mod tests {
         write_safetensors(path, &tensors(), metadata, |index| Ok(DATA[index].to_vec())).unwrap();
     }
 
-    /// Ten entries, with everything that JSON escapes.
+    /// Ten entries with all characters that JSON escapes.
     fn metadata() -> BTreeMap<String, String> {
         let entry = |number: u32| {
             (
@@ -256,10 +256,10 @@ mod tests {
     }
 
     #[test]
-    fn the_bytes_are_those_of_the_reference_writer() {
+    fn written_files_equal_the_reference_writer() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("w.safetensors");
-        // One entry, because the reference writes several in no order.
+        // One entry, because the reference writes several in arbitrary order.
         let one = BTreeMap::from([("format".to_string(), "pt \\ é\n".to_string())]);
         for metadata in [BTreeMap::new(), one] {
             write(&path, &metadata);
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_is_read_back_as_ranges() {
+    fn tensors_and_metadata_roundtrip_through_a_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("w.safetensors");
         write(&path, &metadata());
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_file_and_a_header_that_lies_are_errors() {
+    fn truncated_files_and_inconsistent_headers_are_errors() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("w.safetensors");
         write(&path, &metadata());
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn contradictory_tensors_are_refused_and_leave_nothing() {
+    fn inconsistent_tensors_are_errors_and_leave_no_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("w.safetensors");
         let attempt = |tensors: &[TensorHeader], bytes: io::Result<Vec<u8>>| {
@@ -335,7 +335,7 @@ mod tests {
         assert!(error.contains("a is there twice"), "{error}");
         let error = attempt(&[one.clone()], Ok(vec![0; 3]));
         assert!(
-            error.contains("a has 3 bytes where its shape and type make 2"),
+            error.contains("a has 3 bytes, but its shape and type need 2"),
             "{error}"
         );
         let error = attempt(&[one], Err(io::Error::other("gone")));
@@ -345,7 +345,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_file_has_the_permissions_of_an_ordinary_file() {
+    fn written_files_have_default_permissions() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let (ours, ordinary) = (folder.path().join("ours"), folder.path().join("ordinary"));
