@@ -1,8 +1,8 @@
-//! How near points are to each other, as probabilities: the first half of t-SNE.
+//! Affinities of points for t-SNE.
 
 use rayon::prelude::*;
 
-/// How likely each point would choose each other as its neighbour, one row for each point.
+/// Conditional probabilities that each point chooses each other one as its neighbour, one row per point.
 pub fn conditional(points: &[Vec<f32>], perplexity: f64) -> Vec<Vec<f64>> {
     let distance = |a: &[f32], b: &[f32]| -> f64 {
         assert_eq!(
@@ -20,7 +20,7 @@ pub fn conditional(points: &[Vec<f32>], perplexity: f64) -> Vec<Vec<f64>> {
     points.par_iter().enumerate().map(row).collect()
 }
 
-/// `p[j] = exp(-b d[j]) / sum(exp(-b d))`, with the `b` at which the row has the wanted perplexity.
+/// `p[j] = exp(-b d[j]) / sum(exp(-b d))`, with the `b` that gives the row the requested perplexity.
 fn affinities(distances: &[f64], own: usize, perplexity: f64) -> Vec<f64> {
     let others = || {
         distances
@@ -63,7 +63,7 @@ fn affinities(distances: &[f64], own: usize, perplexity: f64) -> Vec<f64> {
     row
 }
 
-/// The logarithm of a perplexity.
+/// Entropy, the logarithm of the perplexity.
 fn entropy(row: &[f64]) -> f64 {
     let positive = row.iter().filter(|affinity| **affinity > 0.0);
     -positive
@@ -85,7 +85,7 @@ mod tests {
     use crate::testing::normal;
 
     #[test]
-    fn each_row_has_the_perplexity_that_was_asked_for() {
+    fn each_row_has_the_requested_perplexity() {
         let points: Vec<Vec<f32>> = (0..90).map(|number| normal(5, number, 8)).collect();
         for row in conditional(&points, 12.0) {
             assert!((entropy(&row).exp() - 12.0).abs() < 1e-3);

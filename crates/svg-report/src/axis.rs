@@ -1,19 +1,19 @@
-//! Where a number lies on an axis, and which numbers are written beside it.
+//! Axes: positions of numbers, and tick marks.
 
-/// How many marks an axis should have, about.
+/// Approximate number of marks of an axis.
 const MARKS: f64 = 5.0;
 
-/// The part of the numbers that an axis shows.
+/// Range, scale and tick marks of an axis.
 pub struct Axis {
     low: f64,
     high: f64,
     log: bool,
-    /// The numbers to write, from low to high.
+    /// Numbers at the tick marks, in ascending order.
     pub marks: Vec<f64>,
 }
 
 impl Axis {
-    /// From the smallest to the largest of these numbers, exactly.
+    /// An axis from the smallest to the largest of these numbers.
     pub fn tight(values: impl Iterator<Item = f64>) -> Self {
         let (low, high) = range(values);
         let step = step(low, high);
@@ -26,7 +26,7 @@ impl Axis {
         }
     }
 
-    /// From a mark to a mark, with all of these numbers in between, and from zero if that is near.
+    /// An axis that begins and ends at a mark and contains these numbers. It begins at zero if that is near.
     pub fn rounded(values: impl Iterator<Item = f64>) -> Self {
         let (low, high) = range(values);
         let low = if low > 0.0 && low < high / 2.0 {
@@ -45,7 +45,7 @@ impl Axis {
         }
     }
 
-    /// In equal steps for equal factors, a little beyond these numbers, which are positive.
+    /// A logarithmic axis that extends a little beyond these numbers, which must be positive.
     pub fn log(values: impl Iterator<Item = f64>) -> Self {
         let (low, high) = range(values);
         let beyond = (high / low).powf(0.05);
@@ -76,7 +76,7 @@ impl Axis {
         }
     }
 
-    /// 0 at the low end, 1 at the high one.
+    /// Position of a number: 0 at the low end, 1 at the high end.
     pub fn place(&self, value: f64) -> f64 {
         let scale = |value: f64| if self.log { value.ln() } else { value };
         let (low, high) = (scale(self.low), scale(self.high));
@@ -84,7 +84,7 @@ impl Axis {
     }
 }
 
-/// The smallest and the largest, and some room where there would be none.
+/// Minimum and maximum, extended if they are equal.
 fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
         (low.min(value), high.max(value))
@@ -98,7 +98,7 @@ fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
     }
 }
 
-/// The step of 1, 2 or 5 times a power of ten that makes about as many marks as wanted.
+/// The step of 1, 2 or 5 times a power of ten that gives about [`MARKS`] marks.
 fn step(low: f64, high: f64) -> f64 {
     let rough = (high - low) / MARKS;
     let unit = 10f64.powf(rough.log10().floor());
@@ -114,7 +114,7 @@ fn multiples(step: f64, first: f64, last: f64) -> Vec<f64> {
         .collect()
 }
 
-/// A number for a reader: at most four digits that count, and commas between thousands.
+/// Formats a number with at most four significant digits and commas between thousands.
 pub fn number(value: f64) -> String {
     let size = value.abs();
     if size == 0.0 || !value.is_finite() {
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_have_four_digits_that_count() {
+    fn numbers_have_four_significant_digits() {
         let pairs = [
             (0.0, "0"),
             (0.25, "0.25"),
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rounded_axis_holds_all_numbers_between_its_marks() {
+    fn a_rounded_axis_contains_all_numbers_between_its_marks() {
         let axis = Axis::rounded([3.1, 96.0].into_iter());
         close(&axis.marks, &[0.0, 20.0, 40.0, 60.0, 80.0, 100.0]);
         assert_eq!((axis.place(0.0), axis.place(100.0)), (0.0, 1.0));
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_factors_are_equal_steps_on_a_log_axis() {
+    fn equal_factors_have_equal_distances_on_a_log_axis() {
         let axis = Axis::log([0.01, 100.0].into_iter());
         close(&axis.marks, &[0.01, 0.1, 1.0, 10.0, 100.0]);
         let steps = axis
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn one_number_or_none_have_an_axis_too() {
+    fn one_number_or_none_gives_a_valid_axis() {
         for values in [vec![], vec![0.0], vec![4.0], vec![-4.0, -4.0]] {
             let axis = Axis::rounded(values.clone().into_iter());
             assert!(axis.marks.len() > 2, "{values:?}");

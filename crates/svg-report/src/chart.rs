@@ -1,44 +1,44 @@
-//! Curves over one axis.
+//! Line charts.
 
 use crate::axis::{Axis, number};
 use crate::markup::escape;
 use crate::palette::COLOURS;
 use crate::thin::thin;
 
-/// More points than a screen has room for say nothing more.
+/// Maximum number of points of a drawn curve.
 const MOST: usize = 300;
 
-/// So few points are each marked, and where they are the only ones their values are written.
+/// Points of curves with at most this many are marked, and their values written if there is only one curve.
 pub(crate) const FEW: usize = 12;
 
-/// One side of the drawing, which is stretched to the size on the page.
+/// Side of the drawing, which is stretched to the size on the page.
 const SIDE: f64 = 1000.0;
 
-/// Curves with the same two axes.
+/// A line chart.
 pub struct Chart {
-    /// What it shows.
+    /// Title.
     pub title: String,
-    /// What is counted along the horizontal axis.
+    /// Label of the horizontal axis.
     pub x_label: String,
-    /// What is measured along the vertical axis.
+    /// Label of the vertical axis.
     pub y_label: String,
-    /// Whether the horizontal axis is logarithmic. Points that are not above zero are then left out.
+    /// Whether the horizontal axis is logarithmic. If so, points that are not above zero are omitted.
     pub log_x: bool,
-    /// Whether the vertical axis is logarithmic. Points that are not above zero are then left out.
+    /// Whether the vertical axis is logarithmic. If so, points that are not above zero are omitted.
     pub log_y: bool,
-    /// The curves.
+    /// Curves.
     pub series: Vec<Series>,
 }
 
-/// One curve.
+/// A curve of a [`Chart`].
 pub struct Series {
-    /// Its name, which the legend tells if there are several.
+    /// Name, shown in the legend if there are several curves.
     pub name: String,
-    /// Pairs of x and y, from left to right. Pairs that are not finite are left out.
+    /// Pairs of x and y, from left to right. Pairs that are not finite are omitted.
     pub points: Vec<[f64; 2]>,
 }
 
-/// What is drawn of a chart, and along which axes.
+/// Drawn points and axes of a chart.
 pub(crate) struct Plot {
     pub(crate) curves: Vec<Vec<[f64; 2]>>,
     pub(crate) x: Axis,
@@ -125,17 +125,17 @@ impl Chart {
         )
     }
 
-    /// What is written beside the horizontal axis.
+    /// Label of the horizontal axis.
     pub(crate) fn x_text(&self) -> String {
         labelled(&self.x_label, self.log_x)
     }
 
-    /// What is written beside the vertical axis.
+    /// Label of the vertical axis.
     pub(crate) fn y_text(&self) -> String {
         labelled(&self.y_label, self.log_y)
     }
 
-    /// What of a curve can be drawn.
+    /// Points of a curve that can be drawn.
     fn shown(&self, series: &Series) -> Vec<[f64; 2]> {
         let fits = |value: f64, log: bool| value.is_finite() && (!log || value > 0.0);
         let drawn = |[x, y]: &[f64; 2]| fits(*x, self.log_x) && fits(*y, self.log_y);
@@ -143,7 +143,7 @@ impl Chart {
         thin(&points, MOST)
     }
 
-    /// Names and last values, where there is more than one curve.
+    /// Names and last values if there is more than one curve.
     fn legend(&self) -> String {
         if self.series.len() < 2 {
             return String::new();
@@ -165,7 +165,7 @@ impl Chart {
         )
     }
 
-    /// The chart in words.
+    /// Text alternative of the chart.
     pub(crate) fn said(&self) -> String {
         let curves = self.series.iter().filter_map(|series| {
             let ([x, y], [end, last]) = (*series.points.first()?, *series.points.last()?);
@@ -185,14 +185,14 @@ fn labelled(label: &str, log: bool) -> String {
     format!("{label}{}", if log { ", logarithmic" } else { "" })
 }
 
-/// The side of a point on which the curve leaves room for its value.
+/// Side of a point on which its value does not overlap the curve.
 fn beside(curve: &[[f64; 2]], place: usize) -> &'static str {
     let (first, last) = (place.saturating_sub(1), (place + 1).min(curve.len() - 1));
     let rises = curve[last][1] > curve[first][1];
     match (rises, place) {
         (true, 1..) => " left",
         (false, place) if place + 1 < curve.len() => " right",
-        // The other axis is beside the first, and the edge of the page beside the last.
+        // The first point is beside the other axis, and the last one beside the edge of the page.
         _ => "",
     }
 }
@@ -209,7 +209,7 @@ fn curve_svg(places: &[[f64; 2]], colour: usize) -> String {
     if places.len() > FEW {
         return line;
     }
-    // A line of no length has round ends, which are a disc however the drawing is stretched.
+    // A line of zero length with round caps is a disc however the drawing is stretched.
     let discs: String = places
         .iter()
         .map(|[x, y]| format!("M{x:.1} {y:.1}h0.01"))
@@ -238,13 +238,13 @@ mod tests {
     }
 
     #[test]
-    fn larger_is_higher_and_later_is_further_right() {
+    fn y_points_up_and_x_to_the_right() {
         let html = chart(false, &[&[[1.0, 10.0], [5.0, 0.0]]]);
         assert!(html.contains("points=\"0.0,0.0 1000.0,1000.0\""), "{html}");
     }
 
     #[test]
-    fn what_cannot_be_drawn_is_left_out() {
+    fn points_that_cannot_be_drawn_are_omitted() {
         let points = [[1.0, 0.1], [2.0, 0.0], [3.0, f64::NAN], [4.0, 10.0]];
         let html = chart(true, &[&points]);
         let drawn = html
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chart_of_nothing_is_a_chart() {
+    fn an_empty_chart_is_valid() {
         assert!(!chart(false, &[]).contains("NaN"));
         assert!(!chart(true, &[&[], &[]]).contains("NaN"));
     }
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_curve_is_thinned() {
+    fn long_curves_are_thinned() {
         let curve: Vec<[f64; 2]> = (0..5000)
             .map(|i| [f64::from(i), f64::from(i % 7)])
             .collect();

@@ -1,4 +1,4 @@
-//! A chart as a picture of its own.
+//! Charts as SVG pictures.
 
 use crate::axis::number;
 use crate::chart::{Chart, FEW, Series};
@@ -7,20 +7,20 @@ use crate::frame::{Frame, QUIET};
 use crate::palette::{COLOURS, ON_LIGHT};
 
 const SIZE: [f64; 2] = [720.0, 400.0];
-/// Room around a chart, in pixels.
+/// Margin around a chart, in pixels.
 const MARGIN: f64 = 16.0;
-/// The height of a line of text.
+/// Height of a line of text, in pixels.
 const LINE: f64 = 20.0;
 
 impl Chart {
-    /// The chart as the contents of an SVG file, 720 x 400 pixels.
+    /// Renders the chart as an SVG file of 720 x 400 pixels.
     pub fn svg(&self) -> String {
         let mut drawing = Drawing::new(SIZE, &self.said());
         self.draw(&mut drawing, [0.0, 0.0, SIZE[0], SIZE[1]]);
         drawing.svg()
     }
 
-    /// Draws the chart into a part of a drawing, given as left, top, width and height.
+    /// Draws the chart into a rectangle of a drawing, given as left, top, width and height.
     pub fn draw(&self, drawing: &mut Drawing, [left, top, width, height]: [f64; 4]) {
         let plot = self.plot();
         let (start, end) = (left + MARGIN, left + width - MARGIN);
@@ -61,7 +61,7 @@ impl Chart {
         drawing.text([end, below + 1.7 * LINE], &self.x_text(), style);
     }
 
-    /// Names and last values in lines from `start` to `end`; where the next line is.
+    /// Draws names and last values in lines from `start` to `end`. Returns the position of the next line.
     fn draw_legend(&self, drawing: &mut Drawing, start: f64, end: f64, mut y: f64) -> f64 {
         let mut x = start;
         for (place, series) in self.series.iter().enumerate() {
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_has_title_labels_names_and_last_values() {
+    fn svg_has_title_labels_names_and_last_values() {
         let curve: &[[f64; 2]] = &[[1.0, 10.0], [5.0, 0.25]];
         let svg = chart(false, &[curve, curve]).svg();
         for text in ["A &amp; B", ">step<", ">loss<", "run &lt;1&gt;  0.25"] {
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn few_points_are_marked_and_many_are_a_line() {
+    fn only_few_points_are_marked() {
         let points: Vec<[f64; 2]> = (0..50).map(|i| [f64::from(i), f64::from(i % 7)]).collect();
         assert!(!chart(false, &[&points]).svg().contains("<circle"));
         let few = chart(false, &[&points[..5]]).svg();
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_legend_that_is_too_long_for_a_line_takes_two() {
+    fn long_legends_are_wrapped() {
         let curve: &[[f64; 2]] = &[[1.0, 10.0], [5.0, 0.25]];
         let height = |count: usize| {
             let svg = chart(false, &vec![curve; count]).svg();
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chart_of_nothing_is_a_picture() {
+    fn an_empty_chart_renders_as_svg() {
         for log in [false, true] {
             assert!(!chart(log, &[]).svg().contains("NaN"));
             assert!(!chart(log, &[&[], &[]]).svg().contains("NaN"));

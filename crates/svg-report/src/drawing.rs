@@ -1,10 +1,10 @@
-//! A vector picture of fixed size: lines, discs and text.
+//! SVG pictures of fixed size made of lines, discs and text.
 
 use crate::markup::escape;
 
-/// An SVG picture under construction, white at first.
+/// An SVG picture under construction, initially white.
 ///
-/// Coordinates are pixels from the upper left corner. Colours are written `#rrggbb`, or `#rrggbbaa` with an opacity.
+/// Coordinates are pixels from the upper left corner. Colours are `#rrggbb`, or `#rrggbbaa` with an opacity.
 ///
 /// ```
 /// let mut drawing = svg_report::Drawing::new([40.0, 20.0], "a diagonal");
@@ -17,27 +17,27 @@ pub struct Drawing {
     body: String,
 }
 
-/// How text is set.
+/// Style of text.
 #[derive(Clone, Copy)]
 pub struct Text<'a> {
-    /// Height of the letters' body, in pixels.
+    /// Font size in pixels.
     pub size: f64,
-    /// Which part of the text is at the given point.
+    /// Horizontal anchor.
     pub anchor: Anchor,
-    /// The colour.
+    /// Colour.
     pub colour: &'a str,
     /// Whether the text runs upwards instead of to the right.
     pub upwards: bool,
 }
 
-/// Which part of a text is at the point where it is placed. Vertically it is always the middle of the line.
+/// Part of a text that is placed at its point. Vertically it is always the middle of the line.
 #[derive(Clone, Copy)]
 pub enum Anchor {
-    /// The beginning.
+    /// Beginning of the text.
     Start,
-    /// The middle.
+    /// Middle of the text.
     Middle,
-    /// The end.
+    /// End of the text.
     End,
 }
 
@@ -54,7 +54,7 @@ impl Default for Text<'_> {
 }
 
 impl Drawing {
-    /// A white picture of this width and height, with a description for those who cannot see it.
+    /// Creates a white picture of this width and height, with a text alternative.
     pub fn new(size: [f64; 2], label: &str) -> Self {
         Self {
             size,
@@ -114,7 +114,7 @@ impl Drawing {
         );
     }
 
-    /// The picture as the contents of an SVG file.
+    /// Renders the picture as an SVG file.
     pub fn svg(&self) -> String {
         let [width, height] = self.size;
         format!(
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn shapes_stand_in_the_order_in_which_they_are_drawn() {
+    fn shapes_keep_the_order_of_drawing() {
         let mut drawing = Drawing::new([10.0, 20.0], "");
         drawing.rectangle([0.0, 1.0, 2.0, 3.0], "#000000");
         drawing.disc([5.0, 5.0], 2.0, "#ff0000");

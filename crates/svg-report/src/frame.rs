@@ -1,14 +1,14 @@
-//! A part of a drawing with two axes.
+//! A plotting area with two axes.
 
 use crate::axis::{Axis, number};
 use crate::drawing::{Anchor, Drawing, Text};
 
 const RULE: &str = "#e3e5e8";
 const EDGE: &str = "#8b9199";
-/// The colour of what is written beside an axis.
+/// Colour of the labels of an axis.
 pub(crate) const QUIET: &str = "#5c6169";
 
-/// A rectangle of a drawing in which points are placed by their two numbers.
+/// A rectangle of a drawing with two axes.
 pub struct Frame {
     place: [f64; 4],
     x: Axis,
@@ -16,12 +16,12 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// The rectangle, as left, top, width and height, and what its sides stand for.
+    /// Creates a frame from a rectangle (left, top, width, height) and its axes.
     pub fn new(place: [f64; 4], x: Axis, y: Axis) -> Self {
         Self { place, x, y }
     }
 
-    /// Where in the drawing a point is.
+    /// Position of a point in the drawing.
     pub fn at(&self, [x, y]: [f64; 2]) -> [f64; 2] {
         let [left, top, width, height] = self.place;
         [
@@ -30,7 +30,7 @@ impl Frame {
         ]
     }
 
-    /// Draws a rule at each mark of the vertical axis, and the numbers of both axes outside the rectangle.
+    /// Draws a grid line at each mark of the vertical axis, and the numbers of both axes outside the rectangle.
     pub fn draw(&self, drawing: &mut Drawing) {
         let [left, top, width, height] = self.place;
         let (right, bottom) = (left + width, top + height);
@@ -57,7 +57,7 @@ impl Frame {
         drawing.line(&[[left, top], [left, bottom], [right, bottom]], EDGE, 1.0);
     }
 
-    /// How wide the numbers beside the vertical axis are, in pixels.
+    /// Width of the numbers beside the vertical axis, in pixels.
     pub(crate) fn margin(y: &Axis) -> f64 {
         let widest = y.marks.iter().map(|mark| number(*mark).chars().count());
         7.0 * widest.max().unwrap_or(1) as f64 + 8.0

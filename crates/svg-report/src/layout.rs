@@ -1,16 +1,16 @@
-//! Where the boxes of the method's drawing are, and the arrows between them.
+//! Layout of the diagram of the method: boxes and arrows.
 
 use crate::markup::escape;
 
 /// Left, top, width and height.
 type Place = [f64; 4];
 
-/// Where the eleven boxes are, in the order of the constants below, and the arrows between them.
+/// Positions of the eleven boxes, in the order of the constants below, and the arrows between them.
 pub struct Layout {
     class: &'static str,
     size: [f64; 2],
     places: [Place; 11],
-    /// From a box to a box, and whether the arrow goes sideways.
+    /// Start box, end box, and whether the arrow is horizontal.
     arrows: [(usize, usize, bool); 11],
 }
 
@@ -26,7 +26,7 @@ const NOISE: usize = 8;
 const VELOCITY: usize = 9;
 const LATENTS: usize = 10;
 
-/// From left to right, with the latents below the features that they are made of.
+/// Left to right, with the latents below the features.
 pub const WIDE: Layout = Layout {
     class: "wide",
     size: [1120.0, 322.0],
@@ -58,7 +58,7 @@ pub const WIDE: Layout = Layout {
     ],
 };
 
-/// From above to below, and noise from below to above.
+/// Top to bottom, with sampling from bottom to top.
 pub const NARROW: Layout = Layout {
     class: "narrow",
     size: [380.0, 748.0],
@@ -90,15 +90,15 @@ pub const NARROW: Layout = Layout {
     ],
 };
 
-/// The length of an arrow's head, and half its width.
+/// Length and half width of an arrow head.
 const HEAD: [f64; 2] = [8.0, 4.5];
 
 impl Layout {
-    /// The drawing of these boxes, each of a kind and with lines of text, and `said` for those who do not see it.
+    /// Draws the boxes, each with a kind and lines of text. `said` is the text alternative.
     pub fn svg(&self, boxes: &[(&str, Vec<String>)], said: &str) -> String {
         let [width, height] = self.size;
         let arrows = self.arrows.iter().map(|&(from, to, sideways)| {
-            // What is normalised is denormalised after sampling.
+            // Both directions: features are normalised, and samples are denormalised.
             let both = (from, to) == (FEATURES, LATENTS);
             let [from, to] = [self.places[from], self.places[to]];
             arrow(from, to, sideways, both)
@@ -125,7 +125,7 @@ impl Layout {
     }
 }
 
-/// A box with lines of text in its middle, the first of them the title.
+/// A box with centred lines of text, the first of which is the title.
 fn labelled(kind: &str, lines: &[String], [left, top, width, height]: Place) -> String {
     let (middle, line) = (left + width / 2.0, 20.0);
     let first = top + height / 2.0 - line * (lines.len() as f64 - 1.0) / 2.0 + 5.0;
@@ -144,10 +144,10 @@ fn labelled(kind: &str, lines: &[String], [left, top, width, height]: Place) -> 
     )
 }
 
-/// A curve from side to side, or from the lower side to the upper or back, with a head at its end or at both.
+/// A curve between facing sides of two boxes, with a head at its end or at both ends.
 fn arrow(from: Place, to: Place, sideways: bool, both: bool) -> String {
     let middle = |[left, top, width, height]: Place| [left + width / 2.0, top + height / 2.0];
-    // The axis along which it goes, and the other one.
+    // The axis of the arrow, and the other one.
     let (along, across) = if sideways { (0, 1) } else { (1, 0) };
     let sense = (middle(to)[along] - middle(from)[along]).signum();
     let end = |place: Place, sense: f64| {
@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn boxes_do_not_cover_each_other_and_lie_within_the_drawing() {
+    fn boxes_do_not_overlap_and_are_within_the_drawing() {
         for layout in [WIDE, NARROW] {
             for (place, [left, top, width, height]) in layout.places.iter().enumerate() {
                 assert!(
@@ -215,13 +215,13 @@ mod tests {
     }
 
     #[test]
-    fn both_drawings_have_the_same_arrows() {
+    fn both_layouts_have_the_same_arrows() {
         let ends = |layout: &Layout| layout.arrows.map(|(from, to, _)| (from, to));
         assert_eq!(ends(&WIDE), ends(&NARROW));
     }
 
     #[test]
-    fn an_arrow_ends_at_the_sides_that_face_each_other() {
+    fn arrows_connect_facing_sides() {
         let (above, below) = ([0.0, 0.0, 10.0, 10.0], [20.0, 40.0, 10.0, 10.0]);
         assert!(arrow(above, below, false, false).contains("M5.0 10.0C"));
         assert!(arrow(below, above, false, false).contains("M25.0 40.0C"));

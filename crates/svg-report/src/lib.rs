@@ -1,12 +1,12 @@
-//! Reports as one HTML page without a script, and charts as SVG pictures.
+//! Reports as self-contained HTML pages without scripts, and charts as SVG pictures.
 //!
-//! A [`Page`] is made of [`Section`]s and these of [`Block`]s: text, pictures, charts, tables, commands. The page needs
-//! no other file and no network, and its content security policy forbids both. Charts are stretched to the width of the
-//! page while their labels are text of the page, so they can be read on a telephone as well. Colours follow the reader's
-//! preference for light or dark.
+//! A [`Page`] consists of [`Section`]s, and these of [`Block`]s: text, pictures, charts, tables, commands. The page
+//! needs no other file and no network, and its content security policy forbids both. Charts are stretched to the width
+//! of the page while their labels are ordinary text, so they are readable on small screens. Colours follow the
+//! reader's preference for light or dark.
 //!
-//! A [`Chart`] can also be drawn as a picture of its own, by [`Chart::svg`]. Pictures of other kinds are composed of
-//! lines, discs and text on a [`Drawing`], with the axes of a [`Frame`].
+//! [`Chart::svg`] draws a [`Chart`] as a picture. Other pictures are composed of lines, discs and text on a
+//! [`Drawing`], with the axes of a [`Frame`].
 //!
 //! ```
 //! use svg_report::{Chart, Series};
@@ -22,7 +22,7 @@
 //! assert!(chart.svg().starts_with("<svg"));
 //! ```
 //!
-//! This crate knows nothing of images, networks or training: it is given numbers and the bytes of PNG files.
+//! The crate is independent of images, networks and training: its inputs are numbers and the bytes of PNG files.
 
 mod affinity;
 mod axis;

@@ -1,6 +1,6 @@
-//! Text as HTML: what must be escaped is escaped, and two small marks are recognised.
+//! Conversion of text to HTML: escaping, code and links.
 
-/// Text for any place of a document, between tags or in a quoted attribute.
+/// Escapes text for use between tags or in a quoted attribute.
 pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -10,7 +10,7 @@ pub fn escape(text: &str) -> String {
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
-            // HTML has no way to write the control characters.
+            // HTML cannot represent control characters.
             other if other.is_control() && !matches!(other, '\n' | '\t') => {}
             other => escaped.push(other),
         }
@@ -18,10 +18,10 @@ pub fn escape(text: &str) -> String {
     escaped
 }
 
-/// Escaped text in which `` `this` `` is code and an address of the web is a link.
+/// Escapes text and converts `` `this` `` to code and web addresses to links.
 pub fn inline(text: &str) -> String {
     let parts: Vec<&str> = text.split('`').collect();
-    // Without a partner, a mark is a mark.
+    // An unpaired backtick is kept.
     let paired = parts.len() % 2 == 1;
     let last = parts.len() - 1;
     let mut html = String::new();
@@ -47,7 +47,7 @@ fn linked(text: &str) -> String {
             return escape(word);
         };
         let (before, address) = address.split_at(start);
-        // What ends a sentence or a bracket does not belong to the address in it.
+        // Trailing punctuation and brackets are not part of the address.
         let whole = address.trim_end_matches(['.', ',', ';', ':', ')', '!', '?', '"', '\'']);
         let after = &address[whole.len()..];
         let (before, after, whole) = (escape(before), escape(after), escape(whole));
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_means_something_in_html_is_escaped() {
+    fn html_special_characters_are_escaped() {
         assert_eq!(
             escape("<b class=\"x\">'Q' & A</b>\u{0}"),
             "&lt;b class=&quot;x&quot;&gt;&#39;Q&#39; &amp; A&lt;/b&gt;"
@@ -71,14 +71,14 @@ mod tests {
     }
 
     #[test]
-    fn marks_in_pairs_are_code_and_others_are_themselves() {
+    fn paired_backticks_are_code_and_others_are_kept() {
         assert_eq!(inline("run `a < b` now"), "run <code>a &lt; b</code> now");
         assert_eq!(inline("one ` mark"), "one ` mark");
         assert_eq!(inline("`a` and `b"), "<code>a</code> and `b");
     }
 
     #[test]
-    fn an_address_is_a_link_and_the_full_stop_is_not_part_of_it() {
+    fn addresses_are_links_without_trailing_punctuation() {
         assert_eq!(
             inline("see (https://a.org/x?y=1&z=2). And\nmore"),
             "see (<a href=\"https://a.org/x?y=1&amp;z=2\">https://a.org/x?y=1&amp;z=2</a>). And\nmore"

@@ -1,4 +1,4 @@
-//! Pages, their sections and what these hold.
+//! Pages, sections and blocks.
 
 use std::collections::HashSet;
 
@@ -10,80 +10,81 @@ use crate::pipeline::Pipeline;
 use crate::scatter::Scatter;
 use crate::table::Table;
 
-/// A whole document.
+/// An HTML document.
 pub struct Page {
-    /// What the browser's tab and the first heading say.
+    /// Title of the document and its first heading.
     pub title: String,
-    /// A paragraph below the heading: what this is about, and the result.
+    /// Paragraph below the heading: subject and result.
     pub lead: String,
-    /// The chapters, in order.
+    /// Sections, in order.
     pub sections: Vec<Section>,
 }
 
-/// A chapter, to which the list at the top has a link.
+/// A section, linked from the list at the top.
 ///
-/// It stands in the file between two comments that hold its identifier: `<!-- timings -->` before and
-/// `<!-- /timings -->` after, so that a program which compares two reports can leave a chapter out.
+/// In the file it is enclosed in two comments with its identifier, such as `<!-- timings -->` and
+/// `<!-- /timings -->`, so that a program that compares two reports can skip a section.
 pub struct Section {
-    /// Small letters, digits and single hyphens; the part after `#` of a link.
+    /// Identifier of lower-case letters, digits and single hyphens; used as the anchor.
     pub id: String,
-    /// The heading.
+    /// Heading.
     pub heading: String,
-    /// The contents, in order.
+    /// Contents, in order.
     pub blocks: Vec<Block>,
 }
 
-/// One thing in a section.
+/// Content of a section.
 pub enum Block {
-    /// Paragraphs with an empty line between them. `` `code` `` and addresses of the web are recognised.
+    /// Paragraphs separated by an empty line. `` `code` `` and web addresses are recognised.
     Text(String),
-    /// Side by side where there is room, else below each other.
+    /// Figures side by side, or below each other on narrow pages.
     Figures(Vec<Figure>),
-    /// One picture.
+    /// A picture.
     Picture(Picture),
-    /// Curves over one axis.
+    /// A line chart.
     Chart(Chart),
-    /// Rows and columns.
+    /// A table.
     Table(Table),
-    /// What to type next.
+    /// Commands for the terminal.
     Commands(Vec<Command>),
-    /// How the method works, with the sizes of this run.
+    /// A diagram of the method with the sizes of a run.
     Pipeline(Pipeline),
 }
 
-/// What can stand beside another of its kind.
+/// A figure that can be placed beside others.
 pub enum Figure {
     /// A picture.
     Picture(Picture),
-    /// Curves over one axis.
+    /// A line chart.
     Chart(Chart),
-    /// Points of several classes in the plane.
+    /// A scatter plot of several classes.
     Scatter(Scatter),
 }
 
-/// A line for the terminal.
+/// A command for the terminal.
 pub struct Command {
-    /// What it does.
+    /// Description of the command.
     pub says: String,
-    /// What to type.
+    /// Command line.
     pub line: String,
 }
 
 impl Page {
-    /// The document, as it is written into a file.
+    /// Renders the document.
     ///
     /// # Panics
     ///
-    /// If two sections have the same identifier, or one is not made of small letters, digits and single hyphens.
+    /// If two sections have the same identifier, or an identifier does not consist of lower-case letters, digits and
+    /// single hyphens.
     pub fn html(&self) -> String {
         let mut seen = HashSet::new();
         for section in &self.sections {
             let id = section.id.as_str();
             assert!(
                 is_identifier(id),
-                "`{id}` is not made of small letters, digits and hyphens"
+                "`{id}` must consist of lower-case letters, digits and single hyphens"
             );
-            assert!(seen.insert(id), "two sections are called `{id}`");
+            assert!(seen.insert(id), "two sections have the identifier `{id}`");
         }
         let links = self.sections.iter().map(|section| {
             let (id, heading) = (&section.id, escape(&section.heading));
@@ -156,7 +157,7 @@ impl Figure {
 
 impl Command {
     fn html(&self) -> String {
-        // What scrolls must be reachable from the keyboard.
+        // Scrollable elements must be focusable by keyboard.
         format!(
             "<div class=\"command\">\n<p>{}</p>\n<pre tabindex=\"0\"><code>{}</code></pre>\n</div>\n",
             inline(&self.says),

@@ -1,12 +1,12 @@
-//! Ten colours that people with any colour vision can tell apart, on white and on black.
+//! Ten colours that are distinguishable with any colour vision, for light and dark backgrounds.
 //!
 //! The first seven follow Okabe and Ito, *Color Universal Design* (2008), the others Paul Tol's muted scheme;
-//! each is darkened or lightened for its ground.
+//! each is darkened or lightened for its background.
 
-/// How many colours there are.
+/// Number of colours.
 pub const COLOURS: usize = 10;
 
-/// The colours on a light ground.
+/// Colours for light backgrounds.
 pub const ON_LIGHT: [&str; COLOURS] = [
     "#0072b2", "#d55e00", "#00916a", "#c2649a", "#d99100", "#3aa3dc", "#882255", "#767616",
     "#5b4bb8", "#6b6b6b",
@@ -17,7 +17,7 @@ const ON_DARK: [&str; COLOURS] = [
     "#a195f2", "#b4b4b4",
 ];
 
-/// The rules of the page's style that give the class `c3` the fourth colour, as `--c`.
+/// CSS rules that set `--c` to the colour of each class `c0`, `c1`, ...
 pub fn style() -> String {
     let variables = |colours: [&str; COLOURS]| -> String {
         let colour = |(place, colour)| format!("--c{place}:{colour};");

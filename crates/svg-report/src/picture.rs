@@ -1,31 +1,31 @@
-//! A picture inside the page.
+//! Embedded pictures.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::markup::{escape, inline};
 
-/// How wide a small picture may grow, in pixels of the page, where it has the page for itself.
+/// Maximum width of an enlarged picture in CSS pixels, if it is alone.
 pub(crate) const ALONE: u32 = 720;
 
-/// The same, where others stand beside it.
+/// Maximum width of an enlarged picture beside others.
 pub(crate) const BESIDE: u32 = 400;
 
-/// How high a small picture may grow.
+/// Maximum height of an enlarged picture.
 const HIGH: u32 = 720;
 
-/// Above this width a picture is shown as it is, and made smoothly smaller where the page is narrow.
+/// Wider pictures are scaled smoothly, others with square pixels.
 const SMALL: u32 = 480;
 
 const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 
-/// A PNG with a line below it. A small one is enlarged by a whole number, so that each pixel is a square.
+/// A PNG with a caption. Small ones are enlarged by an integer factor, so that each pixel is a square.
 pub struct Picture {
-    /// The bytes of a PNG file.
+    /// Bytes of a PNG file.
     pub png: Vec<u8>,
-    /// What one who cannot see it should know.
+    /// Text alternative.
     pub alt: String,
-    /// What one who sees it should know.
+    /// Caption.
     pub caption: String,
 }
 
@@ -53,7 +53,7 @@ impl Picture {
     }
 }
 
-/// Width and height, which every PNG has at the same place.
+/// Width and height from the header of a PNG.
 fn size(png: &[u8]) -> [u32; 2] {
     let number = |at: usize| {
         let bytes = png.get(at..at + 4)?.try_into().ok()?;
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bytes_come_back_from_the_page() {
+    fn the_page_contains_the_bytes_of_the_picture() {
         let picture = picture(7);
         let html = picture.html(ALONE);
         let start = html.find("base64,").unwrap() + "base64,".len();
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_small_picture_is_enlarged_by_a_whole_number_and_a_large_one_is_not() {
+    fn only_small_pictures_are_enlarged_by_an_integer_factor() {
         assert!(picture(270).html(ALONE).contains("width:540px"));
         assert!(picture(270).html(ALONE).contains("class=\"pixels\""));
         assert!(picture(800).html(ALONE).contains("width:800px"));

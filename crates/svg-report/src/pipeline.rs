@@ -1,31 +1,31 @@
-//! How the method works, as a drawing with the sizes of a run.
+//! A diagram of the method with the sizes of a run.
 
 use crate::axis::number;
 use crate::layout::{NARROW, WIDE};
 
-/// The way from an image to features and back, and from noise to features, with numbers.
+/// Diagram of encoding, decoding and sampling with sizes and numbers of parameters.
 ///
-/// There are two drawings of the same things, one for wide and one for narrow pages; the style shows one of them.
+/// It is drawn for wide and for narrow pages; the style sheet shows one of them.
 pub struct Pipeline {
-    /// Pixels of an image's side.
+    /// Side of an image in pixels.
     pub image_side: usize,
     /// Rows and columns of patches.
     pub grid: [usize; 2],
-    /// The frozen encoder's channels.
+    /// Number of channels of the frozen encoder.
     pub semantic: usize,
-    /// The residual encoder's channels.
+    /// Number of channels of the residual encoder.
     pub residual: usize,
-    /// What the frozen encoder is called.
+    /// Name of the frozen encoder.
     pub encoder: String,
-    /// How many parameters the frozen encoder has.
+    /// Number of parameters of the frozen encoder.
     pub encoder_parameters: usize,
-    /// How many parameters the residual encoder has.
+    /// Number of parameters of the residual encoder.
     pub residual_parameters: usize,
-    /// How many parameters the decoder has.
+    /// Number of parameters of the decoder.
     pub decoder_parameters: usize,
-    /// How many parameters the velocity network has.
+    /// Number of parameters of the velocity network.
     pub velocity_parameters: usize,
-    /// How many steps lead from noise to latents.
+    /// Number of sampling steps.
     pub steps: usize,
 }
 
@@ -41,7 +41,7 @@ impl Pipeline {
         )
     }
 
-    /// The kind of each box, and its lines.
+    /// Kind and lines of text of each box.
     fn boxes(&self) -> [(&'static str, Vec<String>); 11] {
         let image = format!("{side} \u{d7} {side} \u{d7} 3", side = self.image_side);
         let [rows, columns] = self.grid;
@@ -86,7 +86,7 @@ impl Pipeline {
         ]
     }
 
-    /// The drawing in words.
+    /// Text alternative of the diagram.
     fn said(&self) -> String {
         format!(
             "An image goes through {}, which is frozen, to {} semantic channels, and through a residual ViT to {} \
@@ -97,7 +97,7 @@ impl Pipeline {
     }
 }
 
-/// A count as one says it: `1.4 M parameters`.
+/// Formats a count as in `1.4 M parameters`.
 fn parameters(count: usize) -> String {
     let count = count as f64;
     match count {
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_are_said_as_one_says_them() {
+    fn parameter_counts_are_formatted_with_units() {
         let pairs = [
             (912, "912"),
             (56_700, "57 k"),

@@ -1,42 +1,42 @@
-//! Points of several classes in the plane.
+//! Scatter plots of several classes.
 
 use crate::markup::escape;
 use crate::palette::COLOURS;
 
-/// One side of the drawing.
+/// Side of the drawing.
 const SIDE: f64 = 1000.0;
 
-/// The size of a mark.
+/// Size of a mark.
 const MARK: f64 = 9.0;
 
-/// A class keeps together if half of its points are within this part of the drawing from their middle,
+/// A class is a cluster if half of its points are within this fraction of the side from their median,
 const NEAR: f64 = 0.17;
 
-/// and this part of them has a point of the same class for its nearest.
+/// and at least this fraction of them has a nearest neighbour of the same class.
 const AMONG_THEMSELVES: f64 = 0.67;
 
-/// Points whose places have a meaning only relative to each other, so there are no axes.
+/// A scatter plot without axes, for points whose positions are only meaningful relative to each other.
 pub struct Scatter {
-    /// What it shows.
+    /// Title.
     pub title: String,
-    /// The names of the classes.
+    /// Names of the classes.
     pub classes: Vec<String>,
-    /// The points, in the order in which they are drawn.
+    /// Points, in drawing order.
     pub points: Vec<Dot>,
 }
 
-/// One point.
+/// A point of a [`Scatter`].
 pub struct Dot {
-    /// Right and up.
+    /// Coordinates to the right and up.
     pub at: [f64; 2],
-    /// Its class, from 0.
+    /// Index of the class, from 0.
     pub class: usize,
 }
 
 impl Scatter {
     /// # Panics
     ///
-    /// If a point is of a class without a name.
+    /// If the class of a point has no name.
     pub(crate) fn html(&self) -> String {
         let places = self.places();
         let marks = self.points.iter().zip(&places).map(|(point, place)| {
@@ -77,7 +77,7 @@ impl Scatter {
         )
     }
 
-    /// Where the points lie in the drawing: in one scale for both directions, in the middle.
+    /// Positions of the points in the drawing, centred and with one scale for both axes.
     fn places(&self) -> Vec<[f64; 2]> {
         let ends = |i: usize| {
             let values = self.points.iter().map(|point| point.at[i]);
@@ -95,7 +95,7 @@ impl Scatter {
         self.points.iter().map(|point| place(point.at)).collect()
     }
 
-    /// The names of classes that keep together, each above or below its points, where they do not cover each other.
+    /// Labels of classes that are clusters, above or below their points, where they do not overlap.
     fn names(&self, places: &[[f64; 2]]) -> String {
         let mut written: Vec<([f64; 2], f64)> = Vec::new();
         let mut html = String::new();
@@ -105,7 +105,7 @@ impl Scatter {
             };
             let below = top < 0.1 * SIDE;
             let y = if below { bottom } else { top };
-            // Half a name and a line of text, on a narrow screen.
+            // Half the width of a name and the height of a line on a narrow screen.
             let (half, line) = (14.0 * name.chars().count() as f64 + 14.0, 75.0);
             let x = x.clamp(half, (SIDE - half).max(half));
             let covered = written.iter().any(|([other, height], width)| {
@@ -127,7 +127,7 @@ impl Scatter {
         html
     }
 
-    /// The middle of a class from left to right, and where most of it begins and ends from above, if it keeps together.
+    /// Horizontal median of a class and the vertical range of most of its points, if it is a cluster.
     fn middle(&self, class: usize, places: &[[f64; 2]]) -> Option<[f64; 3]> {
         let own = |place: &usize| self.points[*place].class == class;
         let members: Vec<usize> = (0..places.len()).filter(own).collect();
@@ -154,7 +154,7 @@ impl Scatter {
     }
 }
 
-/// A disc, a square, a triangle or a diamond, so that colour is not all that tells classes apart.
+/// A disc, square, triangle or diamond, so that classes differ not only in colour.
 fn mark(class: usize, [x, y]: [f64; 2], size: f64) -> String {
     // Of about the same area.
     let (r, s, t) = (size, 0.87 * size, 1.15 * size);
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn distances_keep_their_proportions_and_up_is_up() {
+    fn distances_keep_their_proportions_and_y_points_up() {
         let places = scatter(&[([0.0, 0.0], 0), ([4.0, 0.0], 0), ([0.0, 2.0], 1)]).places();
         let along = places[1][0] - places[0][0];
         let up = places[0][1] - places[2][1];
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn classes_that_keep_together_have_their_names_written() {
+    fn only_clusters_are_labelled() {
         let apart = [
             ([0.0, 0.0], 0),
             ([0.1, 0.0], 0),
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_escaped_and_few_points_are_no_trouble() {
+    fn names_are_escaped_and_few_points_are_drawn() {
         assert!(scatter(&[([1.0, 1.0], 1)]).html().contains("&lt;star&gt;"));
         for points in [
             &[][..],

@@ -1,21 +1,21 @@
-//! Rows and columns.
+//! Tables.
 
 use crate::markup::{escape, inline};
 
-/// A table. Columns of numbers are aligned at their right, and a wide one scrolls within its box.
+/// A table. Columns of numbers are right-aligned, and wide tables scroll.
 pub struct Table {
-    /// The name of each column.
+    /// Names of the columns.
     pub head: Vec<String>,
-    /// The cells. The first of a row is its name.
+    /// Cells. The first cell of a row is its name.
     pub rows: Vec<Vec<String>>,
-    /// What the table shows.
+    /// Caption.
     pub caption: String,
 }
 
 impl Table {
     /// # Panics
     ///
-    /// If a row has more or fewer cells than there are columns.
+    /// If the number of cells of a row is not the number of columns.
     pub(crate) fn html(&self) -> String {
         let columns = self.head.len();
         for row in &self.rows {
@@ -46,7 +46,7 @@ impl Table {
             });
             format!("<tr>{}</tr>\n", cells.collect::<String>())
         });
-        // A region that scrolls must be reachable from the keyboard, and then it needs a name.
+        // A scrollable region must be focusable by keyboard and therefore needs a name.
         format!(
             "<figure class=\"table\">\n<figcaption>{caption}</figcaption>\n\
              <div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"{name}\">\n<table>\n\
@@ -59,7 +59,7 @@ impl Table {
     }
 }
 
-/// Whether a cell is a number, perhaps with a unit, or stands for one that is missing.
+/// Whether a cell is a number, possibly with a unit, or a placeholder for a missing one.
 fn is_number(cell: &str) -> bool {
     let digits = cell.trim_start_matches(['-', '+', '\u{2212}', '<', '~', ' ']);
     matches!(cell, "" | "-" | "\u{2013}" | "\u{2014}")
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_of_numbers_are_aligned_and_columns_of_words_are_not() {
+    fn only_columns_of_numbers_are_right_aligned() {
         let html = table(&[["a", "1.5 s"], ["b", "\u{2013}"]]).html();
         assert!(
             html.contains(
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "1 cells in a table of 2 columns")]
-    fn a_row_that_is_too_short_panics() {
+    fn a_row_with_too_few_cells_panics() {
         let mut table = table(&[["a", "b"]]);
         table.rows.push(vec!["c".into()]);
         table.html();

@@ -1,10 +1,10 @@
-//! What tests are made of: numbers that look random and are the same in every run, and PNG files.
+//! Helpers of tests: reproducible pseudo-random numbers and PNG files.
 
 use std::io::Cursor;
 
 use image::{ImageFormat, RgbImage};
 
-/// A number in [0, 1) that is a function of its two arguments: SplitMix64.
+/// A number in [0, 1) from SplitMix64.
 pub fn uniform(seed: u64, number: u64) -> f64 {
     let mut bits = seed.wrapping_shl(32) ^ number;
     bits = bits.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -13,7 +13,7 @@ pub fn uniform(seed: u64, number: u64) -> f64 {
     ((bits ^ (bits >> 31)) >> 11) as f64 / (1u64 << 53) as f64
 }
 
-/// So many numbers of about a normal distribution: sums of twelve uniform ones.
+/// `count` approximately normal numbers: sums of twelve uniform ones.
 pub fn normal(seed: u64, sample: u64, count: usize) -> Vec<f32> {
     let first = 12 * (sample << 16);
     let one = |index: u64| {
@@ -23,7 +23,7 @@ pub fn normal(seed: u64, sample: u64, count: usize) -> Vec<f32> {
     (0..count as u64).map(one).collect()
 }
 
-/// An image as a PNG file.
+/// Encodes an image as PNG.
 pub fn png(image: &RgbImage) -> Vec<u8> {
     let mut png = Cursor::new(Vec::new());
     image.write_to(&mut png, ImageFormat::Png).unwrap();

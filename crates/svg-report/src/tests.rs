@@ -1,4 +1,4 @@
-//! Laws of the whole page, on one that has every kind of block.
+//! Tests of the whole page on a sample with every kind of block.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ const CLASSES: [&str; 10] = [
     "disc", "ring", "square", "triangle", "cross", "star", "heart", "arrow", "crescent", "wave",
 ];
 
-/// Squares of different colours, a row for each class.
+/// Squares of different colours, one row per class.
 fn picture(columns: u32, caption: &str) -> Picture {
     let squares = RgbImage::from_fn(34 * columns, 34 * CLASSES.len() as u32, |x, y| {
         let square = u64::from(y / 34 * columns + x / 34);
@@ -40,7 +40,7 @@ fn strings<const COUNT: usize>(words: [&str; COUNT]) -> Vec<String> {
     words.map(String::from).to_vec()
 }
 
-/// A page that resembles the one of a demonstration, with `<`, `&` and quotes in its texts.
+/// A page similar to that of the demonstration, with `<`, `&` and quotes in its texts.
 fn sample() -> Page {
     let point = |number: usize| {
         let mut point = normal(1, number as u64, 16);
@@ -155,7 +155,7 @@ fn sample() -> Page {
     }
 }
 
-/// The values of an attribute in the whole document.
+/// Values of an attribute in the whole document.
 fn attributes<'a>(html: &'a str, name: &str) -> Vec<&'a str> {
     let opening = format!(" {name}=\"");
     let values = html.split(&opening).skip(1);
@@ -163,7 +163,7 @@ fn attributes<'a>(html: &'a str, name: &str) -> Vec<&'a str> {
 }
 
 #[test]
-fn the_page_needs_nothing_but_itself() {
+fn the_page_references_no_other_resources() {
     let html = sample().html();
     assert!(
         attributes(&html, "src")
@@ -182,7 +182,7 @@ fn the_page_needs_nothing_but_itself() {
 }
 
 #[test]
-fn the_list_of_sections_has_every_heading_and_leads_to_it() {
+fn the_navigation_links_to_every_section() {
     let page = sample();
     let html = page.html();
     let nav = html
@@ -213,7 +213,7 @@ fn identifiers_are_unique() {
 }
 
 #[test]
-fn every_element_that_is_opened_is_closed() {
+fn every_element_is_closed() {
     let html = sample().html();
     let mut open = Vec::new();
     for tag in html.split('<').skip(1) {
@@ -231,7 +231,7 @@ fn every_element_that_is_opened_is_closed() {
 }
 
 #[test]
-fn what_is_written_is_escaped_everywhere() {
+fn text_is_escaped_everywhere() {
     let mark = || "<b>\"&'</b>".to_string();
     let text = |id: &str, blocks| Section {
         id: id.into(),
@@ -291,7 +291,7 @@ fn what_is_written_is_escaped_everywhere() {
 }
 
 #[test]
-fn a_section_can_be_cut_out_between_its_comments() {
+fn sections_are_delimited_by_comments() {
     let html = sample().html();
     let (before, rest) = html.split_once("<!-- timings -->").unwrap();
     let (timings, after) = rest.split_once("<!-- /timings -->").unwrap();
@@ -300,12 +300,12 @@ fn a_section_can_be_cut_out_between_its_comments() {
 }
 
 #[test]
-fn the_same_page_is_the_same_file() {
+fn the_same_page_gives_the_same_html() {
     assert!(sample().html() == sample().html());
 }
 
 #[test]
-#[should_panic(expected = "two sections are called `method`")]
+#[should_panic(expected = "two sections have the identifier `method`")]
 fn two_sections_with_one_identifier_panic() {
     let mut page = sample();
     page.sections[1].id = "method".into();
@@ -313,16 +313,16 @@ fn two_sections_with_one_identifier_panic() {
 }
 
 #[test]
-#[should_panic(expected = "`a--b` is not made of small letters, digits and hyphens")]
-fn an_identifier_that_would_end_a_comment_panics() {
+#[should_panic(expected = "`a--b` must consist of lower-case letters, digits and single hyphens")]
+fn an_invalid_identifier_panics() {
     let mut page = sample();
     page.sections[0].id = "a--b".into();
     page.html();
 }
 
-/// For a look at it: `SVG_REPORT_SAMPLE=page.html cargo test -p svg-report`.
+/// To view the page: `SVG_REPORT_SAMPLE=page.html cargo test -p svg-report`.
 #[test]
-fn a_page_with_all_blocks_is_small_enough_to_send() {
+fn a_page_with_all_blocks_is_smaller_than_500_kb() {
     let html = sample().html();
     assert!(html.len() < 500_000, "{} bytes", html.len());
     if let Some(path) = std::env::var_os("SVG_REPORT_SAMPLE") {

@@ -1,15 +1,15 @@
-//! Fewer points of a long curve.
+//! Downsampling of curves.
 
-/// At most `most` points: the first, the last, and between them the means of buckets of equal size.
+/// Reduces a curve to at most `most` points: the first, the last, and the means of equal buckets in between.
 ///
-/// A mean keeps what a reader looks for in a noisy curve, its course; the ends keep where it began and where it is.
-/// A curve that is short enough is returned as it is.
+/// Means preserve the trend of a noisy curve, and the ends its first and last value. Curves that are short enough
+/// are returned unchanged.
 ///
 /// # Panics
 ///
 /// If `most` is below three.
 pub fn thin(points: &[[f64; 2]], most: usize) -> Vec<[f64; 2]> {
-    assert!(most >= 3, "{most} points have no middle");
+    assert!(most >= 3, "`most` must be at least 3, but is {most}");
     if points.len() <= most {
         return points.to_vec();
     }
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ends_stay_and_there_are_as_many_points_as_asked_for() {
+    fn thinning_keeps_the_ends_and_returns_the_requested_number() {
         for count in [301, 599, 10_000] {
             let points: Vec<[f64; 2]> = (0..count)
                 .map(|i| [f64::from(i), f64::from(i * i)])
@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn a_straight_line_stays_one_and_its_points_in_order() {
+    fn a_straight_line_stays_straight_and_ordered() {
         let points: Vec<[f64; 2]> = (0..1000)
             .map(|i| [f64::from(i), f64::from(2 * i + 1)])
             .collect();
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_curve_is_left_alone() {
+    fn short_curves_are_unchanged() {
         let points = [[0.0, 1.0], [1.0, 3.0], [2.0, -1.0]];
         assert_eq!(thin(&points, 3), points);
         assert!(thin(&[], 3).is_empty());

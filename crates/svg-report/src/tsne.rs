@@ -1,9 +1,8 @@
-//! A map of points of many dimensions: t-SNE, van der Maaten and Hinton, *Visualizing Data using t-SNE*,
-//! JMLR 9 (2008).
+//! t-SNE, after van der Maaten and Hinton, *Visualizing Data using t-SNE*, JMLR 9 (2008).
 //!
-//! It is the exact method, whose time grows with the square of the number of points: for some hundreds. Crates
-//! that do more exist, but sum over threads in whatever order these finish, and then no two maps are equal to
-//! the bit.
+//! This is the exact method, whose time is quadratic in the number of points; it is meant for some hundreds. Faster
+//! crates exist, but they sum over threads in arbitrary order, so that their results are
+//! not reproducible bit for bit.
 
 use rayon::prelude::*;
 
@@ -11,40 +10,40 @@ use crate::affinity::{conditional, joint};
 
 const STEPS: usize = 750;
 
-/// So long, affinities are four times too large, which draws each cluster together before it settles.
+/// Number of steps with early exaggeration by a factor of four.
 const EARLY: usize = 150;
 
-/// So long, momentum is low, since the first directions are the wrong ones.
+/// Number of steps with low momentum.
 const SLOW: usize = 250;
 
-/// Places of the points in the plane, so that near points are near.
+/// Embeds points in the plane with t-SNE.
 ///
-/// Gradient descent on `KL(P || Q)`: `P` holds, made symmetric, Gaussian affinities whose width at each point
-/// gives them the wanted perplexity, and `Q` those of Student's distribution in the plane. It begins with places
-/// `1e-4 * start`, where `start` holds two normal numbers for each point. The result does not depend on threads.
+/// Gradient descent on `KL(P || Q)`, where `P` are symmetrised Gaussian affinities whose width at each point gives
+/// the requested perplexity, and `Q` those of Student's t-distribution in the plane. The initial positions are
+/// `1e-4 * start`, where `start` has two normal numbers per point. The result does not depend on threads.
 ///
-/// Perplexity is about the number of neighbours that count. It is lowered to what the number of points allows.
+/// The perplexity is about the number of effective neighbours. It is lowered if there are too few points.
 ///
 /// # Panics
 ///
-/// If the points do not all have the same number of dimensions, `start` does not hold two numbers for each, or the
+/// If the points have different numbers of dimensions, `start` does not have two numbers per point, or the
 /// perplexity is not above 1.
 pub fn tsne(points: &[Vec<f32>], perplexity: f64, start: &[f32]) -> Vec<[f64; 2]> {
     assert!(
         perplexity > 1.0,
-        "a perplexity is above 1, not {perplexity}"
+        "the perplexity must be above 1, but is {perplexity}"
     );
     let count = points.len();
     let given = start.len();
     assert!(
         given == 2 * count,
-        "{given} numbers to start from for {count} points"
+        "`start` must have two numbers per point, but has {given} for {count} points"
     );
     let mut places: Vec<[f64; 2]> = start
         .chunks_exact(2)
         .map(|pair| [0, 1].map(|i| 1e-4 * f64::from(pair[i])))
         .collect();
-    // Fewer points than these have no neighbours to tell from others.
+    // Too few points to distinguish neighbours.
     if count < 5 {
         return places;
     }
@@ -52,7 +51,7 @@ pub fn tsne(points: &[Vec<f32>], perplexity: f64, start: &[f32]) -> Vec<[f64; 2]
         points,
         perplexity.min((count - 1) as f64 / 3.0),
     ));
-    // Belkina and others, Nature Communications 10 (2019), here for an exaggeration of four.
+    // Belkina et al., Nature Communications 10 (2019), for an exaggeration of four.
     let rate = (count as f64 / 4.0).max(50.0);
     let mut moves = vec![[0.0; 2]; count];
     let mut gains = vec![[1.0f64; 2]; count];
@@ -62,7 +61,7 @@ pub fn tsne(points: &[Vec<f32>], perplexity: f64, start: &[f32]) -> Vec<[f64; 2]
         let gradients = gradient(&affinities, &places, exaggeration);
         for (point, slope) in gradients.iter().enumerate() {
             for i in 0..2 {
-                // Jacobs, Neural Networks 1 (1988): faster while the direction stays, slower where it turns.
+                // Jacobs, Neural Networks 1 (1988): larger steps while the sign stays, smaller ones if it changes.
                 let gain = &mut gains[point][i];
                 let turned = (slope[i] > 0.0) == (moves[point][i] > 0.0);
                 *gain = if turned {
@@ -89,7 +88,7 @@ fn gradient(affinities: &[Vec<f64>], places: &[[f64; 2]], exaggeration: f64) -> 
         let [x, y] = [from[0] - to[0], from[1] - to[1]];
         (1.0 / (1.0 + x * x + y * y), x, y)
     };
-    // For each point: what attracts it, what repels it, and its part of the sum, which is only then known.
+    // For each point: attraction, repulsion, and its part of the normalising sum.
     let forces = |(row, from): (&Vec<f64>, &[f64; 2])| {
         let (mut attraction, mut repulsion, mut sum) = ([0.0; 2], [0.0; 2], -1.0);
         for (affinity, to) in row.iter().zip(places) {
@@ -114,7 +113,7 @@ mod tests {
     use super::*;
     use crate::testing::normal;
 
-    /// Points around three far places of a space with eight dimensions, one after the other.
+    /// Points around three distant centres in eight dimensions, in turn.
     fn clusters(count: usize) -> Vec<Vec<f32>> {
         let point = |number: usize| {
             let mut point = normal(5, number as u64, 8);
@@ -125,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn clusters_stay_together_and_apart_from_others() {
+    fn clusters_are_separated() {
         let places = tsne(&clusters(150), 20.0, &normal(1, 0, 300));
         for (point, from) in places.iter().enumerate() {
             let others = places
@@ -139,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_start_leads_to_the_same_map_and_another_start_to_another() {
+    fn the_result_depends_on_the_start_but_not_on_threads() {
         let points = clusters(40);
         let alone = rayon::ThreadPoolBuilder::new()
             .num_threads(1)
@@ -152,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn the_gradient_is_that_of_the_divergence() {
+    fn the_gradient_equals_finite_differences_of_the_divergence() {
         let affinities = joint(&conditional(&clusters(12), 3.0));
         let places: Vec<[f64; 2]> = normal(2, 0, 24)
             .chunks_exact(2)
@@ -188,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_points_and_few_points_have_places() {
+    fn equal_points_and_few_points_have_finite_positions() {
         for points in [vec![], vec![vec![1.0; 3]; 4], vec![vec![1.0; 3]; 30]] {
             let places = tsne(&points, 30.0, &normal(0, 0, 2 * points.len()));
             assert_eq!(places.len(), points.len());
