@@ -1,4 +1,4 @@
-//! Eigenvalues and eigenvectors of the matrices of features.
+//! Eigenvalues and eigenvectors of covariances.
 
 use faer::{Mat, Side};
 
@@ -12,7 +12,7 @@ pub(crate) struct Eigen {
 }
 
 impl Eigen {
-    /// Of a matrix given by its entries, of which the symmetric part is taken. `None` if the decomposition does not
+    /// Decomposes the symmetric part of a matrix given by its entries. `None` if the decomposition does not
     /// converge.
     pub(crate) fn of(size: usize, entry: impl Fn(usize, usize) -> f64) -> Option<Self> {
         let matrix = Mat::from_fn(size, size, |row, column| {
@@ -27,11 +27,10 @@ impl Eigen {
 }
 
 impl Moments {
-    /// The directions of greatest variance, the greatest first: eigenvectors of the covariance, of length 1.
+    /// The `count` principal directions in descending order of variance: normalised eigenvectors of the covariance.
     ///
-    /// The sign of an eigenvector is arbitrary. Here its component of largest magnitude is positive.
-    ///
-    /// `None` if the moments are not finite, so that there are no eigenvectors.
+    /// The sign of each is chosen so that its component of largest magnitude is positive. `None` if the moments
+    /// are not finite.
     ///
     /// # Panics
     ///
@@ -90,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn the_greatest_variance_comes_first_and_signs_are_fixed() {
+    fn directions_are_sorted_by_variance_and_signs_are_fixed() {
         let directions = moments().principal_directions(3).unwrap();
         for (direction, channel) in directions.iter().zip([1, 0, 2]) {
             assert!(direction[channel] > 0.99, "{directions:?}");
@@ -110,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn one_feature_has_directions_too() {
+    fn a_single_feature_gives_finite_directions() {
         let mut moments = Moments::new();
         moments.push_values(&[1.0, 2.0, 3.0], 3);
         let directions = moments.principal_directions(2).unwrap();

@@ -1,8 +1,8 @@
-//! What can go wrong with the weights of a metric.
+//! Errors of loading the weights of a metric.
 
 use svg_nn::LoadError;
 
-/// Why a metric could not be made.
+/// Error of loading a metric.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EvalError {

@@ -1,11 +1,11 @@
-//! The distance between two Gaussians that are fitted to features.
+//! The Fréchet distance between sets of features.
 
 use faer::Mat;
 
 use crate::Moments;
 use crate::eigen::Eigen;
 
-/// Why there is no distance.
+/// Error of computing a Fréchet distance.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrechetError {
@@ -15,38 +15,38 @@ pub enum FrechetError {
          one encoder"
     )]
     Channels {
-        /// Channels of the first.
+        /// Number of channels of the first.
         ours: usize,
-        /// Channels of the second.
+        /// Number of channels of the second.
         theirs: usize,
     },
-    /// A covariance needs at least two features.
-    #[error("a covariance needs at least two images, and there are {count} on one side")]
+    /// There are fewer than two features, which a covariance needs.
+    #[error("a covariance needs at least two images, but there are {count} on one side")]
     TooFew {
-        /// Features there are.
+        /// Number of features.
         count: u64,
     },
     /// A feature was infinite or not a number.
-    #[error("the moments are not finite, so some feature was not; look for images that are broken")]
+    #[error("the moments are not finite because some feature was not; look for broken images")]
     NotFinite,
     /// The decomposition did not converge.
     #[error("the decomposition of a covariance did not converge; the features may be degenerate")]
     NoConvergence,
 }
 
-/// `|m1 - m2|^2 + Tr(S1) + Tr(S2) - 2 Tr((S1^{1/2} S2 S1^{1/2})^{1/2})`, the squared distance of Fréchet
-/// and Wasserstein between the Gaussians of two sets of features (Dowson and Landau, 1982; Heusel et al.,
-/// 2017), with unbiased covariances, in f64.
+/// `|m1 - m2|^2 + Tr(S1) + Tr(S2) - 2 Tr((S1^{1/2} S2 S1^{1/2})^{1/2})`, the squared Fréchet (2-Wasserstein)
+/// distance between Gaussians fitted to two sets of features (Dowson and Landau, 1982; Heusel et al., 2017),
+/// with unbiased covariances, in f64.
 ///
-/// The last trace is the sum of the singular values of `S1^{1/2} S2^{1/2}`, which are the roots of the
-/// eigenvalues of `S1^{1/2} S2 S1^{1/2}`. Taken so, no root of a difference of rounding errors arises, nothing is
-/// complex, and the two sides may be exchanged. Eigenvalues of a covariance below the rounding of their
-/// computation count as zero, so a covariance of low rank is no special case.
+/// The last trace is computed as the sum of the singular values of `S1^{1/2} S2^{1/2}`, which are the roots of
+/// the eigenvalues of `S1^{1/2} S2 S1^{1/2}`. This avoids roots of rounding errors and complex numbers, and is
+/// symmetric in its arguments. Eigenvalues of a covariance below the rounding error of their computation count
+/// as zero, so covariances of low rank need no special case.
 ///
 /// # Errors
 ///
-/// [`FrechetError`], if the sides have different channels, fewer than two features, or numbers that are not
-/// finite.
+/// [`FrechetError`] if the arguments have different numbers of channels, fewer than two features, or numbers that
+/// are not finite.
 ///
 /// ```
 /// use burn::prelude::*;
@@ -55,7 +55,7 @@ pub enum FrechetError {
 /// let features = Tensor::<2>::from_floats([[0.0], [1.0], [2.0]], &Default::default());
 /// let (mut one, mut other) = (Moments::new(), Moments::new());
 /// one.push(features.clone());
-/// other.push(features * 2.0); // The mean goes from 1 to 2, the deviation too.
+/// other.push(features * 2.0); // Mean and deviation change from 1 to 2.
 /// assert!((frechet_distance(&one, &other)? - 2.0).abs() < 1e-9);
 /// # Ok::<(), svg_eval::FrechetError>(())
 /// ```
@@ -91,8 +91,8 @@ pub fn frechet_distance(one: &Moments, other: &Moments) -> Result<f64, FrechetEr
     Ok((means + trace(one) + trace(other) - 2.0 * common).max(0.0))
 }
 
-/// `Q L^{1/2}` of a covariance `Q L Q^T`, without the columns of eigenvalues that are zero. It is the
-/// symmetric root but for a rotation, which singular values do not see.
+/// `Q L^{1/2}` of a covariance `Q L Q^T`, without the columns of zero eigenvalues. It equals the symmetric root
+/// up to a rotation, which does not change singular values.
 fn root(moments: &Moments) -> Result<Mat<f64>, FrechetError> {
     let channels = moments.channels();
     let Eigen { values, vectors } =
@@ -113,7 +113,7 @@ mod tests {
 
     use super::*;
 
-    /// Moments with these exact numbers.
+    /// Moments with exactly these numbers.
     fn gaussian(mean: &[f64], covariance: &[f64]) -> Moments {
         Moments {
             count: 11,
@@ -148,20 +148,20 @@ mod tests {
     }
 
     #[test]
-    fn equal_moments_have_no_distance() {
+    fn equal_moments_have_distance_zero() {
         let moments = drawn(200, 20, 0.0);
         check(&moments, &moments, 0.0);
     }
 
     #[test]
-    fn diagonal_covariances_have_the_distance_of_their_deviations() {
+    fn the_distance_of_diagonal_covariances_follows_from_their_deviations() {
         let one = diagonal(&[0.0, 0.0], &[1.0, 4.0]);
         let other = diagonal(&[1.0, 2.0], &[4.0, 9.0]);
         check(&one, &other, 7.0);
     }
 
     #[test]
-    fn a_direction_without_variance_is_no_special_case() {
+    fn directions_without_variance_are_supported() {
         let flat = diagonal(&[0.0; 3], &[0.0, 2.0, 0.0]);
         let full = diagonal(&[1.0, 0.0, 0.0], &[1.0, 8.0, 3.0]);
         // 1 + (0 - 1)^2 + 2 + 3
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn covariances_that_do_not_commute_follow_the_closed_form() {
+    fn covariances_that_do_not_commute_match_the_closed_form() {
         // In two dimensions, Tr(M^{1/2}) = (Tr M + 2 det(M)^{1/2})^{1/2}, and M has the trace of S1 S2.
         let (a, b) = ([2.0, 0.5, 0.5, 1.0], [1.0, -0.7, -0.7, 3.0]);
         let trace = a[0] * b[0] + 2.0 * a[1] * b[1] + a[3] * b[3];
@@ -183,8 +183,8 @@ mod tests {
     }
 
     #[test]
-    fn two_lines_have_the_distance_of_their_angle() {
-        // Of rank one: S = v v^T, so the common trace is |v . w|.
+    fn covariances_of_rank_one_match_the_closed_form() {
+        // For rank one, S = v v^T, and the last trace is |v . w|.
         let (v, w) = ([3.0, 0.0, 4.0], [1.0, 2.0, 2.0]);
         let outer = |u: [f64; 3]| -> Vec<f64> { (0..9).map(|at| u[at / 3] * u[at % 3]).collect() };
         let (one, other) = (
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn fewer_images_than_channels_give_the_distance_in_the_space_that_they_span() {
+    fn covariances_of_low_rank_give_the_distance_in_their_span() {
         let device = Device::default();
         let features = |shift: f64| -> Tensor<2> {
             let drawn = Tensor::<2>::random([10, 3], Distribution::Default, &device);
@@ -206,7 +206,7 @@ mod tests {
             moments.push(features);
             moments
         };
-        // Each channel is there ten times, so the covariance of thirty has rank three.
+        // Each channel is repeated ten times, so the covariance of thirty channels has rank three.
         let widened = |features: Tensor<2>| features.repeat_dim(1, 10) / 10f64.sqrt();
         let (one, other) = (features(0.0), features(0.5));
         let (few, many) = (
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn channels_without_variance_change_nothing_however_many() {
+    fn channels_without_variance_do_not_change_the_distance() {
         let padded = |moments: &Moments, size: usize| {
             let mut wide = Moments {
                 count: moments.count,
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shift_of_all_features_is_its_square() {
+    fn the_distance_of_shifted_features_is_the_squared_shift() {
         let values: Vec<f64> = (0..60).map(|i| ((i * i) % 17) as f64).collect();
         let data = TensorData::new(values, [20, 3]);
         let features = Tensor::<2>::from_data(data, &Device::default());
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_compared_is_said() {
+    fn errors_name_what_cannot_be_compared() {
         let good = drawn(9, 3, 0.0);
         let said = |other: &Moments| frechet_distance(&good, other).unwrap_err().to_string();
         assert!(said(&drawn(9, 4, 0.0)).contains("of 3 and of 4 channels"));

@@ -1,4 +1,4 @@
-//! Names of public files to those of [`Lpips`](crate::Lpips), and the linear layers that come with us.
+//! Conversion of names in public files to those of [`Lpips`](crate::Lpips), and the included linear layers.
 
 use burn::store::bridge;
 use burn::tensor::TensorData;
@@ -12,7 +12,7 @@ const LINEARS: &[u8] = include_bytes!("lpips_vgg_lin.safetensors");
 /// The published linear layers, under the names of the published files.
 pub(crate) fn linears() -> Vec<StoredTensor> {
     let count: usize = CHANNELS.iter().sum();
-    // The file is ours and fixed: its five tensors lie in order at its end.
+    // The included file is fixed: its five tensors are in order at its end.
     let (_, bytes) = LINEARS.split_at(LINEARS.len() - 4 * count);
     let number = |b: &[u8]| f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
     let mut values = bytes.chunks_exact(4).map(number);
@@ -24,9 +24,9 @@ pub(crate) fn linears() -> Vec<StoredTensor> {
     CHANNELS.iter().enumerate().map(layer).collect()
 }
 
-/// Renames tensors to the paths of [`Lpips`](crate::Lpips) and drops what it does not need.
+/// Renames tensors to the paths of [`Lpips`](crate::Lpips) and removes those that are not needed.
 ///
-/// An unknown name stays as it is, so that loading reports it.
+/// Unknown names are kept, so that loading reports them.
 pub(crate) fn rename(tensors: Vec<StoredTensor>) -> Vec<StoredTensor> {
     let renamed = tensors.into_iter().filter_map(|mut tensor| {
         tensor.name = path(&tensor.name)?;
@@ -40,7 +40,7 @@ pub(crate) fn is_linear(tensor: &StoredTensor) -> bool {
     tensor.name.starts_with("lin.")
 }
 
-/// The path of a tensor, by its name in a file; `None` if it is known and not needed.
+/// Path of a tensor by its name in a file; `None` if it is known and not needed.
 ///
 /// | file | name | path |
 /// |---|---|---|
@@ -49,7 +49,7 @@ pub(crate) fn is_linear(tensor: &StoredTensor) -> bool {
 /// | taming, lpips | `net.slice2.5.bias` or `slice2.5.bias` | `vgg.features.5.bias` |
 /// | taming, lpips | `lin1.model.1.weight` | `lin.1` |
 /// | taming, lpips | `scaling_layer.shift`: constants | |
-/// | lpips | `lins.1.model.1.weight`: the same tensors once more | |
+/// | lpips | `lins.1.model.1.weight`: duplicates of the same tensors | |
 fn path(name: &str) -> Option<String> {
     if ["classifier.", "scaling_layer.", "lins."]
         .iter()
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_linear_layers_are_the_published_ones() {
+    fn the_linear_layers_equal_the_published_ones() {
         let sums = [6.925992, 8.858335, 17.515005, 51.521324, 47.034851];
         let layers = linears();
         assert_eq!(layers.len(), sums.len());
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_all_public_layouts_lead_to_one_path() {
+    fn names_of_all_public_layouts_map_to_the_same_path() {
         for name in ["features.5.bias", "net.slice2.5.bias", "slice2.5.bias"] {
             assert_eq!(path(name).as_deref(), Some("vgg.features.5.bias"));
         }

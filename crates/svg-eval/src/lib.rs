@@ -1,15 +1,13 @@
-//! How good a reconstruction is, PSNR, SSIM and LPIPS with the published definitions, how far two sets
-//! of features are apart, by Fréchet's distance, and what features know of classes, by two probes.
+//! Metrics: PSNR, SSIM and LPIPS with the published definitions, the Fréchet distance between sets of
+//! features, and two probes that measure how well features separate classes.
 //!
-//! Images in, numbers out. The crate knows no generator and no trainer; LPIPS is a metric first, and
-//! training borrows it as a loss.
+//! The crate is independent of generators and trainers. LPIPS can also be used as a loss.
 //!
-//! The one design decision: **a metric is a function of two images and has no modes.** LPIPS as it is
-//! usually copied carries a dropout that an innocent `train()` turns on, and its root has no gradient
+//! The main design decision: **a metric is a function of two images and has no modes.** The usual
+//! implementation of LPIPS contains dropout, which `train()` activates, and its root has no gradient
 //! where the features vanish; PSNR depends on whether pixels were rounded before. Here there is no
-//! dropout to turn on, the root is guarded, and the function for rounded pixels takes another type
-//! than the one for unrounded ones. What cannot be computed exactly is not computed: [`Lpips`] exists
-//! only with all its weights.
+//! dropout, the root is guarded, and the function for rounded pixels takes another type than the one
+//! for unrounded ones. [`Lpips`] can only be constructed with all its weights.
 //!
 //! ```
 //! use burn::prelude::*;
@@ -23,14 +21,13 @@
 //! assert!((ssim(reference.clone(), reference)[0] - 1.0).abs() < 1e-6);
 //! ```
 //!
-//! - [`psnr`] and [`psnr_batch`]: decibels, of stored pixels and of unrounded ones
+//! - [`psnr`] and [`psnr_batch`]: peak signal-to-noise ratio of stored and of unrounded pixels
 //! - [`ssim`]: structural similarity, as torchmetrics computes it
 //! - [`Lpips`]: perceptual distance v0.1 on the features of VGG16, differentiable in its first input
-//! - [`Moments`]: mean and covariance of features, and their directions of greatest variance
-//! - [`frechet_distance`]: how far two sets of features are apart, and [`StoredMoments`], a reference that is kept
-//! - [`NearestNeighbours`], [`LinearProbe`]: how well features tell classes apart, and [`Confusion`], which
-//!   are taken for which
-//! - [`EvalError`]: what is wrong with a file of VGG16 weights, and where to get one
+//! - [`Moments`]: mean, covariance and principal directions of features
+//! - [`frechet_distance`]: distance between two sets of features, and [`StoredMoments`], a stored reference
+//! - [`NearestNeighbours`], [`LinearProbe`]: classification of features, and [`Confusion`], the confusion matrix
+//! - [`EvalError`]: error for files of VGG16 weights
 
 mod confusion;
 mod eigen;

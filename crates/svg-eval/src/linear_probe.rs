@@ -1,23 +1,23 @@
-//! Classes by a plane through the features.
+//! Classification by a linear probe.
 
 use burn::module::{Module, Param};
 use burn::optim::{GradientsParams, LBFGSConfig, LineSearchFn};
 use burn::prelude::*;
 use burn::tensor::activation::log_softmax;
 
-/// More steps than features of a few thousand channels need.
+/// Maximum number of steps; features of a few thousand channels need fewer.
 const STEPS: usize = 500;
 
-/// Where the gradient of the mean loss counts as zero.
+/// Tolerance below which the gradient of the mean loss counts as zero.
 const FLAT: f64 = 1e-5;
 
-/// Multinomial logistic regression on standardised features, the linear probe of frozen networks.
+/// Linear probe: multinomial logistic regression on standardised features of a frozen network.
 ///
-/// `argmax (x - mean) / std * W + b`, where `W` and `b` minimise the mean cross-entropy
-/// `+ decay / 2 * |W|^2`. The problem is convex and is solved on all features at once, by L-BFGS from zero,
-/// until the gradient is flat or the loss falls no more in f32, so nothing depends on a seed, an order or a
-/// rate. Without decay and with classes that a plane separates there is no minimum; it then ends after a
-/// fixed number of steps at the latest.
+/// Predicts `argmax (x - mean) / std * W + b`, where `W` and `b` minimise the mean cross-entropy
+/// `+ decay / 2 * |W|^2`. The convex problem is solved on all features at once by L-BFGS from zero, until the
+/// gradient vanishes or the loss no longer decreases in f32, so the result does not depend on a seed, an order
+/// or a learning rate. Without decay, linearly separable classes have no minimum; the number of steps is
+/// limited.
 ///
 /// ```
 /// use burn::prelude::*;
@@ -31,12 +31,12 @@ const FLAT: f64 = 1e-5;
 pub struct LinearProbe {
     /// `[1, channels]`
     mean: Tensor<2>,
-    /// One over the deviation, `[1, channels]`; 0 for a channel that is constant.
+    /// Reciprocal of the standard deviation, `[1, channels]`; 0 for constant channels.
     scale: Tensor<2>,
     plane: Plane,
 }
 
-/// The module that the optimiser sees.
+/// Parameters as a module for the optimiser.
 #[derive(Module, Debug)]
 struct Plane {
     /// `[channels, classes]`
@@ -46,21 +46,22 @@ struct Plane {
 }
 
 impl LinearProbe {
-    /// The plane that separates these features best.
+    /// Fits a probe to features and labels.
     ///
     /// # Shapes
     ///
-    /// - features: `[n, channels]` outside any graph, with `n` labels below `classes`
+    /// - features: `[n, channels]`, not part of an autodiff graph, with `n` labels below `classes`
     ///
     /// # Panics
     ///
-    /// If there are no features, not as many labels, a label that is no class, or a negative decay.
+    /// If there are no features, the number of labels differs, a label is not below `classes`, or the decay is
+    /// negative.
     pub fn fit(features: Tensor<2>, labels: &[usize], classes: usize, decay: f64) -> Self {
         let ([count, channels], given) = (features.dims(), labels.len());
-        assert!(count > 0, "there is nothing to learn from");
+        assert!(count > 0, "a probe needs at least one feature");
         assert!(count == given, "{given} labels for {count} features");
         let highest = labels.iter().copied().max().unwrap_or(0);
-        assert!(highest < classes, "class {highest} is none of {classes}");
+        assert!(highest < classes, "class {highest} is not below {classes}");
         assert!(decay >= 0.0, "the decay {decay} is negative");
         let device = features.device();
         let mean = features.clone().mean_dim(0);
@@ -68,7 +69,7 @@ impl LinearProbe {
             .square()
             .mean_dim(0)
             .sqrt();
-        // What is below the rounding of a mean is no deviation.
+        // Deviations below the rounding error of the mean count as zero.
         let constant = std.clone().lower_equal(mean.clone().abs() * 1e-5);
         let scale = std.recip().mask_fill(constant, 0.0);
         let classes_of_all = labels.iter().map(|label| *label as i64).collect::<Vec<_>>();
@@ -78,7 +79,7 @@ impl LinearProbe {
             truth: Tensor::eye(classes, &device).select(0, labels),
             decay,
         };
-        // The optimiser steps parameters of a device with gradients only, which are given here all the same.
+        // The optimiser only steps parameters on an autodiff device, although the gradients are computed here.
         let learning = device.autodiff();
         let plane = Plane {
             weight: Param::from_tensor(Tensor::zeros([channels, classes], &learning)),
@@ -96,7 +97,7 @@ impl LinearProbe {
         Self { mean, scale, plane }
     }
 
-    /// The class of each feature; of equal ones the lowest.
+    /// Predicts the class of each feature; ties go to the lowest class.
     ///
     /// # Shapes
     ///
@@ -105,7 +106,7 @@ impl LinearProbe {
     ///
     /// # Panics
     ///
-    /// If the number of channels is not that of [`fit`](Self::fit).
+    /// If the number of channels differs from [`fit`](Self::fit).
     pub fn classify(&self, features: Tensor<2>) -> Vec<usize> {
         let [_, channels] = self.mean.dims();
         assert_shape!(features, [_, channels]);
@@ -129,11 +130,11 @@ impl Plane {
     }
 }
 
-/// What is minimised.
+/// The optimisation problem.
 struct Problem {
-    /// Standardised, `[n, channels]`
+    /// Standardised features, `[n, channels]`
     features: Tensor<2>,
-    /// One at each feature's class, `[n, classes]`
+    /// One-hot labels, `[n, classes]`
     truth: Tensor<2>,
     decay: f64,
 }
@@ -182,7 +183,7 @@ mod tests {
     const LABELS: [usize; 6] = [0, 0, 1, 1, 2, 2];
 
     #[test]
-    fn what_planes_separate_is_separated() {
+    fn linearly_separable_classes_are_separated() {
         for decay in [0.0, 1e-6, 1e-2] {
             let probe = LinearProbe::fit(tensor(THREE), &LABELS, 3, decay);
             assert_eq!(probe.classify(tensor(THREE)), LABELS);
@@ -204,15 +205,15 @@ mod tests {
         let (loss, gradients) = problem.loss(&probe.plane);
         for id in [probe.plane.weight.id, probe.plane.bias.id] {
             let largest: f64 = gradients.get::<2>(id).unwrap().abs().max().into_scalar();
-            // Rounding of the loss can end it a little above FLAT.
+            // Because of rounding, the gradient can end slightly above FLAT.
             assert!(largest < 1e-4, "{largest}");
         }
-        assert!(loss < 5f64.ln(), "{loss} is that of knowing nothing");
+        assert!(loss < 5f64.ln(), "{loss} is not below the loss of chance");
     }
 
-    /// The bias of two classes of which one is thrice as frequent differs by `ln 3`.
+    /// The biases of two classes differ by `ln 3` if one is three times as frequent.
     #[test]
-    fn features_that_say_nothing_leave_the_odds() {
+    fn uninformative_features_give_the_prior_of_the_classes() {
         let probe = LinearProbe::fit(
             random(40, 2) * 0.0 + 3.3,
             &[[0; 10], [1; 10], [1; 10], [1; 10]].concat(),
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn scale_and_origin_of_a_channel_do_not_matter() {
+    fn predictions_do_not_depend_on_scale_and_origin_of_channels() {
         let labels: Vec<usize> = (0..60).map(|index| index % 3).collect();
         let (features, asked) = (random(60, 4), random(50, 4));
         let scale = Tensor::<2>::from_floats([[1000.0, 1.0, 0.01, 3.0]], &Device::default());
@@ -234,12 +235,12 @@ mod tests {
         let other = LinearProbe::fit(moved(features), &labels, 3, 1e-2);
         let (one, two) = (own.classify(asked.clone()), other.classify(moved(asked)));
         let differ = one.iter().zip(&two).filter(|(one, two)| one != two).count();
-        // One of fifty may lie on the border to within rounding.
+        // One of fifty may differ because of rounding at the decision boundary.
         assert!(differ <= 1, "{differ} of 50 differ");
     }
 
     #[test]
-    fn the_same_features_give_the_same_plane() {
+    fn fitting_is_deterministic() {
         let features = random(50, 3);
         let labels: Vec<usize> = (0..50).map(|index| index % 2).collect();
         let weights = || {
@@ -250,8 +251,8 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "class 2 is none of 2")]
-    fn a_label_that_is_no_class_panics() {
+    #[should_panic(expected = "class 2 is not below 2")]
+    fn a_label_out_of_range_panics() {
         LinearProbe::fit(tensor(THREE), &LABELS, 2, 0.0);
     }
 }

@@ -1,12 +1,12 @@
-//! Mean and covariance of features, however many and in whatever parts.
+//! Mean and covariance of features.
 
 use burn::prelude::*;
 use faer::Mat;
 
-/// The mean and the full matrix of squared deviations of features, in f64 on the host.
+/// Accumulates the mean and the full matrix of squared deviations of features, in f64 on the host.
 ///
-/// Two parts are merged by the update of Chan, Golub and LeVeque (1979), so it does not matter, but for
-/// rounding in f64, how the features were cut into batches, ordered, or spread over machines. Memory is one
+/// Partial results are merged by the update of Chan, Golub and LeVeque (1979), so except for rounding in f64
+/// the result does not depend on batches, their order, or their distribution over machines. Memory is one
 /// matrix of `channels * channels` numbers.
 ///
 /// ```
@@ -22,17 +22,17 @@ use faer::Mat;
 pub struct Moments {
     pub(crate) count: u64,
     pub(crate) mean: Vec<f64>,
-    /// The sum over features of `(x - mean)(x - mean)^T`, row by row.
+    /// Sum over features of `(x - mean)(x - mean)^T`, row by row.
     pub(crate) squares: Vec<f64>,
 }
 
 impl Moments {
-    /// Of no features yet.
+    /// Creates empty moments.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes in features.
+    /// Adds features.
     ///
     /// # Shapes
     ///
@@ -40,7 +40,7 @@ impl Moments {
     ///
     /// # Panics
     ///
-    /// If the number of channels is not that of earlier features.
+    /// If the number of channels differs from earlier features.
     pub fn push(&mut self, features: Tensor<2>) {
         let [_, channels] = features.dims();
         let data = features.into_data().convert::<f64>();
@@ -48,16 +48,16 @@ impl Moments {
         self.push_values(&values, channels);
     }
 
-    /// Takes in features that are on the host, one after the other.
+    /// Adds features on the host, given row by row.
     ///
     /// # Panics
     ///
-    /// If the number of channels is zero or not that of earlier features, or the last feature is not whole.
+    /// If the number of channels is zero, differs from earlier features, or does not divide the number of values.
     pub fn push_values(&mut self, values: &[f64], channels: usize) {
         let (count, rest) = (values.len() / channels, values.len() % channels);
         assert!(
             rest == 0,
-            "{rest} of {channels} channels in the last feature"
+            "the last feature has {rest} of {channels} channels"
         );
         if count == 0 {
             return;
@@ -82,11 +82,11 @@ impl Moments {
         });
     }
 
-    /// Takes in everything that another has seen.
+    /// Adds the features of other moments.
     ///
     /// # Panics
     ///
-    /// If both have seen features, of different numbers of channels.
+    /// If neither is empty and their numbers of channels differ.
     pub fn merge(&mut self, other: &Self) {
         if other.count == 0 {
             return;
@@ -114,22 +114,22 @@ impl Moments {
         self.count += other.count;
     }
 
-    /// How many features there were.
+    /// Number of features.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// Numbers of one feature; 0 before the first.
+    /// Number of channels of a feature; 0 if there are no features.
     pub fn channels(&self) -> usize {
         self.mean.len()
     }
 
-    /// The mean of each channel.
+    /// Mean of each channel.
     pub fn mean(&self) -> &[f64] {
         &self.mean
     }
 
-    /// One number of the unbiased covariance, which divides by `count - 1`.
+    /// Entry of the unbiased covariance, which divides by `count - 1`.
     ///
     /// # Panics
     ///
@@ -138,13 +138,13 @@ impl Moments {
         self.squares[row * self.channels() + column] / (self.count as f64 - 1.0)
     }
 
-    /// Whether no feature was infinite or not a number.
+    /// Whether all features were finite.
     pub(crate) fn is_finite(&self) -> bool {
         self.mean.iter().chain(&self.squares).all(|v| v.is_finite())
     }
 
-    /// Whether the covariance has full rank at best: with no more features than channels it has not, and
-    /// distances are then far too large.
+    /// Whether there are more features than channels. Otherwise the covariance is singular and distances are
+    /// far too large.
     pub fn is_enough(&self) -> bool {
         self.count > self.channels() as u64
     }
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn eight_shards_make_what_one_makes() {
+    fn merged_shards_equal_the_whole() {
         let values = features(83, 5);
         let whole = of(&values, 5);
         let mut merged = Moments::new();
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_of_features_does_not_matter() {
+    fn moments_do_not_depend_on_the_order_of_features() {
         let values = features(40, 3);
         let mut reversed = Moments::new();
         for row in values.chunks_exact(3).rev() {
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_are_those_of_the_textbook() {
+    fn moments_equal_values_computed_by_hand() {
         let moments = of(&[1.0, 0.0, 3.0, 1.0, 5.0, 5.0], 2);
         assert_eq!(moments.mean(), [3.0, 2.0]);
         assert_eq!(moments.covariance(0, 0), 4.0);
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "features of 3 channels after features of 2")]
-    fn features_of_other_channels_panic() {
+    fn merging_different_numbers_of_channels_panics() {
         let mut moments = of(&[1.0, 2.0], 2);
         moments.merge(&of(&[1.0, 2.0, 3.0], 3));
     }

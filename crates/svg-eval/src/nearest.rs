@@ -1,15 +1,15 @@
-//! Classes by the neighbours that are known.
+//! Classification by nearest neighbours.
 
 use burn::prelude::*;
 
-/// Similarities that are on the host at once.
+/// Maximum number of similarities on the host at once.
 const AT_ONCE: usize = 1 << 22;
 
-/// Weighted classification by nearest neighbours (Wu et al., 2018, arXiv 1805.01978; used by DINO, arXiv
-/// 2104.14294): each of the most similar known features votes for its class with
+/// Weighted nearest-neighbour classifier (Wu et al., 2018, arXiv 1805.01978; used by DINO, arXiv 2104.14294):
+/// each of the most similar known features votes for its class with the weight
 /// `exp(cosine similarity / temperature)`.
 ///
-/// Nothing is trained, so the accuracy speaks of the features alone.
+/// Nothing is trained, so the accuracy measures the features alone.
 ///
 /// ```
 /// use burn::prelude::*;
@@ -23,9 +23,9 @@ const AT_ONCE: usize = 1 << 22;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NearestNeighbours {
-    /// How many vote; all of them where fewer are known. Default: 20.
+    /// Number of neighbours that vote; all if fewer are known. Default: 20.
     pub neighbours: usize,
-    /// The lower, the more the nearest outvote the others. Default: 0.07.
+    /// Temperature; lower values give more weight to the nearest neighbours. Default: 0.07.
     pub temperature: f64,
 }
 
@@ -39,10 +39,10 @@ impl Default for NearestNeighbours {
 }
 
 impl NearestNeighbours {
-    /// The class of each feature that is asked for.
+    /// Predicts the class of each feature in `asked`.
     ///
-    /// Among neighbours that are equally similar the first is taken, among classes with equal votes the
-    /// lowest. A feature of zeros is similar to nothing, with the similarity 0.
+    /// Ties between neighbours go to the first one, ties between classes to the lowest. A feature of zeros has
+    /// the similarity 0 to all others.
     ///
     /// # Shapes
     ///
@@ -52,14 +52,14 @@ impl NearestNeighbours {
     ///
     /// # Panics
     ///
-    /// If nothing is known, the number of labels is not that of the known features, the channels differ, there
-    /// are no neighbours or the temperature is not positive.
+    /// If `known` is empty, the number of labels or of channels differs, `neighbours` is 0, or the temperature is
+    /// not positive.
     pub fn classify(&self, known: Tensor<2>, labels: &[usize], asked: Tensor<2>) -> Vec<usize> {
         let [count, _] = known.dims();
         self.classify_in(known, labels, asked, (AT_ONCE / count.max(1)).max(1))
     }
 
-    /// With so many features asked for at once.
+    /// [`classify`](Self::classify) with chunks of `chunk` features.
     fn classify_in(
         &self,
         known: Tensor<2>,
@@ -68,10 +68,10 @@ impl NearestNeighbours {
         chunk: usize,
     ) -> Vec<usize> {
         let ([count, channels], given) = (known.dims(), labels.len());
-        assert!(count > 0, "there is no neighbour, for nothing is known");
+        assert!(count > 0, "`known` must have at least one feature");
         assert!(count == given, "{given} labels for {count} features");
         assert_shape!(asked, [_, channels]);
-        assert!(self.neighbours > 0, "somebody must vote");
+        assert!(self.neighbours > 0, "`neighbours` must be at least 1");
         let temperature = self.temperature;
         assert!(
             temperature > 0.0,
@@ -94,7 +94,7 @@ impl NearestNeighbours {
             .collect()
     }
 
-    /// What the neighbours of one feature say, which is `similarities` to all that are known.
+    /// Class of one feature by the votes of its neighbours, given its similarities to all known features.
     fn vote(&self, similarities: &[f32], labels: &[usize]) -> usize {
         let mut nearest: Vec<usize> = (0..similarities.len()).collect();
         let closer = |a: &usize, b: &usize| {
@@ -106,7 +106,7 @@ impl NearestNeighbours {
             nearest.truncate(self.neighbours);
         }
         nearest.sort_unstable_by(closer);
-        // Only ratios count, and against the best no vote of a low temperature underflows with all others.
+        // Only ratios matter; relative to the best, votes at a low temperature do not all underflow.
         let best = f64::from(similarities[nearest[0]]);
         let classes = nearest.iter().map(|&at| labels[at] + 1).max();
         let mut votes = vec![0.0; classes.unwrap_or(0)];
@@ -137,7 +137,7 @@ mod tests {
 
     use super::*;
 
-    /// Unit vectors of the plane at these degrees.
+    /// Unit vectors of the plane at these angles in degrees.
     fn at(degrees: &[f32]) -> Tensor<2> {
         let points = degrees.iter().flat_map(|degree| {
             let (sin, cos) = degree.to_radians().sin_cos();
@@ -155,15 +155,15 @@ mod tests {
     }
 
     #[test]
-    fn one_neighbour_is_the_nearest_by_angle_and_not_by_length() {
+    fn neighbours_are_compared_by_angle_and_not_by_length() {
         let known = at(&[0.0, 40.0, 90.0]);
         let said = nearest(1, 0.07).classify(known, &[2, 0, 1], at(&[15.0, 30.0, 80.0]) * 7.0);
         assert_eq!(said, [2, 0, 1]);
     }
 
-    /// Votes of class 0: `exp(1 / T)`; of class 1: `2 exp(cos 60 / T)`. They are equal at `T = 1 / (2 ln 2)`.
+    /// The votes are `exp(1 / T)` for class 0 and `2 exp(cos 60 / T)` for class 1, equal at `T = 1 / (2 ln 2)`.
     #[test]
-    fn the_temperature_decides_between_one_that_is_near_and_two_that_are_far() {
+    fn the_temperature_weights_near_against_distant_neighbours() {
         let (known, labels) = (at(&[0.0, 60.0, -60.0]), [0, 1, 1]);
         let equal = 0.5 / 2f64.ln();
         for (temperature, class) in [(0.99 * equal, 0), (1.01 * equal, 1), (1e-9, 0), (1e9, 1)] {
@@ -173,14 +173,14 @@ mod tests {
     }
 
     #[test]
-    fn only_so_many_neighbours_vote() {
+    fn the_number_of_votes_is_limited() {
         let (known, labels) = (at(&[0.0, 20.0, 30.0]), [1, 0, 0]);
         let said = |count| nearest(count, 10.0).classify(known.clone(), &labels, at(&[1.0]));
         assert_eq!([said(1), said(3), said(50)], [[1], [0], [0]]);
     }
 
     #[test]
-    fn of_equal_votes_the_lower_class_wins_and_of_equal_neighbours_the_first() {
+    fn ties_go_to_the_first_neighbour_and_the_lowest_class() {
         let known = Tensor::from_floats([[1.0, 0.0], [0.0, 1.0]], &Device::default());
         let asked = Tensor::from_floats([[1.0, 1.0], [0.0, 0.0]], &Device::default());
         let said = |count, labels: &[usize]| {
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn it_does_not_matter_how_many_are_asked_for_at_once() {
+    fn predictions_do_not_depend_on_the_chunk_size() {
         let random = |count| {
             let all = Distribution::Normal(0.0, 1.0);
             Tensor::<2>::random([count, 8], all, &Device::default())

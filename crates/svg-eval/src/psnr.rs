@@ -3,13 +3,13 @@
 use burn::prelude::*;
 use svg_image::RgbImage;
 
-/// Equal images have 100 decibels: the floor of the mean squared error on the scale from 0 to 1.
+/// Minimum of the mean squared error on the scale from 0 to 1, which gives 100 dB for equal images.
 const LEAST_ERROR: f64 = 1e-10;
 
-/// `10 log10(255^2 / MSE)` of pixels as they are stored, after rounding to 8 bits.
+/// `10 log10(255^2 / MSE)` of stored pixels, after rounding to 8 bits.
 ///
-/// This is the variant of LightningDiT's tokenizer evaluation, to which SVG's reconstruction numbers
-/// belong. It is averaged over images, not computed of their common error. Equal images have 100 dB.
+/// This is the variant of LightningDiT's tokenizer evaluation, which SVG's reconstruction numbers use. There it
+/// is averaged over images, not computed from their common error. Equal images have 100 dB.
 ///
 /// # Panics
 ///
@@ -18,7 +18,7 @@ pub fn psnr(image: &RgbImage, reference: &RgbImage) -> f64 {
     assert_eq!(
         image.dimensions(),
         reference.dimensions(),
-        "an image of another size than its reference"
+        "the image has another size than its reference"
     );
     let (image, reference) = (image.as_raw(), reference.as_raw());
     let square = |(a, b): (&u8, &u8)| u64::from(a.abs_diff(*b)).pow(2);
@@ -26,9 +26,9 @@ pub fn psnr(image: &RgbImage, reference: &RgbImage) -> f64 {
     decibels(sum as f64 / (255.0 * 255.0 * image.len() as f64))
 }
 
-/// `10 log10(1 / MSE)` of unrounded pixels, for each image; values are clamped to the range first.
+/// `10 log10(1 / MSE)` of unrounded pixels of each image, after clamping to the range.
 ///
-/// This is the variant of RAE. It is higher than [`psnr`] where errors are smaller than the rounding.
+/// This is the variant of RAE. It is higher than [`psnr`] if errors are smaller than the rounding.
 ///
 /// # Shapes
 ///
@@ -36,12 +36,12 @@ pub fn psnr(image: &RgbImage, reference: &RgbImage) -> f64 {
 ///
 /// # Panics
 ///
-/// If the two differ in shape.
+/// If the shapes differ.
 pub fn psnr_batch(images: Tensor<4>, reference: Tensor<4>) -> Vec<f64> {
     assert_eq!(
         images.dims(),
         reference.dims(),
-        "images of another shape than their reference"
+        "the images have another shape than their reference"
     );
     // Half the difference in [-1, 1] is the difference in [0, 1].
     let difference = (images.clamp(-1.0, 1.0) - reference.clamp(-1.0, 1.0)) * 0.5;
@@ -53,7 +53,7 @@ fn decibels(error: f64) -> f64 {
     -10.0 * error.max(LEAST_ERROR).log10()
 }
 
-/// The numbers of a result, one for each image.
+/// Reads a result with one number per image.
 pub(crate) fn numbers(of_images: Tensor<1>) -> Vec<f64> {
     of_images.into_data().convert::<f64>().iter().collect()
 }
@@ -64,7 +64,7 @@ mod tests {
     use svg_image::Rgb;
 
     #[test]
-    fn a_difference_of_the_whole_range_is_zero_decibels() {
+    fn black_against_white_is_zero_decibels() {
         let black = RgbImage::new(4, 3);
         let white = RgbImage::from_pixel(4, 3, Rgb([255; 3]));
         assert_eq!(psnr(&black, &white), 0.0);
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_outside_the_range_does_not_count() {
+    fn values_are_clamped_to_the_range() {
         let device = Device::default();
         let images = Tensor::<4>::full([1, 3, 2, 2], 1.7, &device);
         let reference = Tensor::full([1, 3, 2, 2], 1.0, &device);
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn every_image_has_its_own_number() {
+    fn psnr_is_computed_per_image() {
         let device = Device::default();
         let reference = Tensor::<4>::zeros([2, 3, 2, 2], &device);
         let offset = Tensor::<1>::from_floats([0.2, 0.02], &device).reshape([2, 1, 1, 1]);

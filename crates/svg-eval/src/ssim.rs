@@ -20,9 +20,9 @@ const C2: f64 = (0.03 * RANGE) * (0.03 * RANGE);
 /// (2 mx my + c1) (2 sxy + c2) / ((mx^2 + my^2 + c1) (sx^2 + sy^2 + c2))
 /// ```
 ///
-/// averaged over positions and channels, where means, variances and the covariance are weighed by a
+/// averaged over positions and channels, where means, variances and the covariance are weighted by a
 /// Gaussian window of 11 pixels with deviation 1.5, `c1 = (0.01 L)^2`, `c2 = (0.03 L)^2`, and `L = 2`.
-/// Values are clamped to the range, and positions whose window leaves the image do not count. This is
+/// Values are clamped to the range, and positions whose window extends beyond the image are excluded. This is
 /// torchmetrics with the data range `(-1, 1)`.
 ///
 /// # Shapes
@@ -31,13 +31,13 @@ const C2: f64 = (0.03 * RANGE) * (0.03 * RANGE);
 ///
 /// # Panics
 ///
-/// If the two differ in shape, or a side is shorter than the window of 11 pixels.
+/// If the shapes differ, or a side is shorter than the window of 11 pixels.
 pub fn ssim(images: Tensor<4>, reference: Tensor<4>) -> Vec<f64> {
     let [batch, _, height, width] = images.dims();
     assert_eq!(
         images.dims(),
         reference.dims(),
-        "images of another shape than their reference"
+        "the images have another shape than their reference"
     );
     assert!(
         height >= WINDOW && width >= WINDOW,
@@ -65,7 +65,7 @@ pub fn ssim(images: Tensor<4>, reference: Tensor<4>) -> Vec<f64> {
     numbers(map.mean_dims(&[1, 2, 3]).reshape([batch]))
 }
 
-/// Means under the window, at every position where it fits: 10 pixels less on each axis.
+/// Weighted means at every position where the window fits; the output is 10 pixels smaller on each axis.
 fn window_means(x: Tensor<4>) -> Tensor<4> {
     let [_, channels, ..] = x.dims();
     let window = gaussian();
@@ -73,7 +73,7 @@ fn window_means(x: Tensor<4>) -> Tensor<4> {
     let column = Tensor::<4>::from_data(line, &x.device());
     let row = column.clone().swap_dims(2, 3);
     let options = || ConvOptions::new([1, 1], [0, 0], [1, 1], channels);
-    // The Gaussian is a product, so two lines do what a square would.
+    // The Gaussian is separable, so two one-dimensional convolutions suffice.
     conv2d(conv2d(x, column, None, options()), row, None, options())
 }
 
@@ -93,7 +93,7 @@ mod tests {
         Tensor::random(shape, Distribution::Uniform(-1.0, 1.0), &Device::default())
     }
 
-    /// The definition, position by position, in f64.
+    /// The definition evaluated position by position in f64.
     fn by_hand(x: &[f64], y: &[f64], [height, width]: [usize; 2]) -> f64 {
         let window: Vec<f64> = gaussian().into_iter().map(f64::from).collect();
         let (mut sum, mut count) = (0.0, 0.0);
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_definition_is_computed() {
+    fn ssim_equals_its_definition() {
         let (x, y) = (noise([1, 1, 13, 15]), noise([1, 1, 13, 15]));
         let y = (x.clone() + y) * 0.5;
         let values = |t: &Tensor<4>| t.to_data().convert::<f64>().iter().collect::<Vec<f64>>();
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_is_similar_to_itself() {
+    fn ssim_of_equal_images_is_one() {
         let x = noise([2, 3, 16, 12]);
         for value in ssim(x.clone(), x) {
             assert!((value - 1.0).abs() < 1e-5, "{value}");
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn channels_are_averaged_and_not_mixed() {
+    fn channels_are_averaged() {
         let (x, y) = (noise([1, 2, 12, 12]), noise([1, 2, 12, 12]));
         let channel = |i| ssim(x.clone().narrow(1, i, 1), y.clone().narrow(1, i, 1))[0];
         let both = ssim(x.clone(), y.clone())[0];
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_outside_the_range_does_not_count() {
+    fn values_are_clamped_to_the_range() {
         let x = noise([1, 3, 12, 12]).sign();
         let y = x.clone() * 3.0;
         assert!((ssim(x, y)[0] - 1.0).abs() < 1e-5);

@@ -1,4 +1,4 @@
-//! Moments as a file, so that a reference is computed once.
+//! Moments stored in a file, so that a reference is computed once.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -9,40 +9,40 @@ use svg_nn::{LoadError, StoredTensor, TensorFile, save_tensors};
 
 use crate::Moments;
 
-/// Why moments could not be read or written.
+/// Error of reading or writing moments.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MomentsError {
     /// The file cannot be read or written.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// The file holds something else.
+    /// The file does not hold moments.
     #[error("{} holds no moments of features: {reason}; compute them again", path.display())]
     NotMoments {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// What is missing or invalid.
         reason: String,
     },
 }
 
-/// Moments of several kinds of features of the same images, by name, and what they are of.
+/// Moments of several kinds of features of the same images, by name.
 ///
-/// In the file, a safetensors, a kind `k` is `k.count` (u64, `[1]`), `k.mean` (f64, `[channels]`) and
-/// `k.squares` (f64, `[channels, channels]`), the sum of squared deviations: so stored moments can still be
+/// In the safetensors file, a kind `k` is stored as `k.count` (u64, `[1]`), `k.mean` (f64, `[channels]`) and
+/// `k.squares` (f64, `[channels, channels]`), the sum of squared deviations, so that stored moments can be
 /// merged.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StoredMoments {
-    /// The moments of each kind of features.
+    /// Moments of each kind of features.
     pub kinds: BTreeMap<String, Moments>,
-    /// What decides the features: moments with another text cannot be compared.
+    /// Identifies how the features are computed; moments with different texts cannot be compared.
     pub features: String,
-    /// Of which images, for people.
+    /// Description of the images.
     pub source: String,
 }
 
 impl StoredMoments {
-    /// Writes the file, whole or not at all.
+    /// Writes the file atomically.
     ///
     /// # Errors
     ///
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_keep_every_bit() {
+    fn moments_roundtrip_bit_for_bit() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("m.safetensors");
         stored().save(&path).unwrap();
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_something_else_is_named_with_what_is_missing() {
+    fn errors_name_what_is_missing_in_a_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("m.safetensors");
         let said = |tensors: &[StoredTensor]| {

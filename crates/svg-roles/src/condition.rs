@@ -1,8 +1,8 @@
-//! What a velocity is asked to make.
+//! Conditions of a velocity network.
 
 use burn::prelude::*;
 
-/// The condition of a batch.
+/// Condition of a batch.
 #[derive(Clone, Debug)]
 pub enum Condition {
     /// One class per sample, `[batch]`.
@@ -11,21 +11,21 @@ pub enum Condition {
     Text {
         /// Tokens of a text encoder, `[batch, tokens, channels]`.
         tokens: Tensor<3>,
-        /// Which tokens are there, `[batch, tokens]`; the others are padding.
+        /// True for tokens, false for padding, `[batch, tokens]`.
         mask: Tensor<2, Bool>,
     },
-    /// Nothing: an unconditional network.
+    /// No condition, for an unconditional network.
     None,
 }
 
 impl Condition {
-    /// Classes by number.
+    /// Creates a condition from class indices.
     pub fn classes(classes: &[usize], device: &Device) -> Self {
         let classes: Vec<i64> = classes.iter().map(|&class| class as i64).collect();
         Self::Classes(Tensor::from_data(classes.as_slice(), device))
     }
 
-    /// Samples of the batch; `None` for [`Condition::None`], which fits every batch.
+    /// Number of samples; `None` for [`Condition::None`], which fits every batch.
     pub fn batch(&self) -> Option<usize> {
         match self {
             Self::Classes(classes) => Some(classes.dims()[0]),
@@ -34,20 +34,29 @@ impl Condition {
         }
     }
 
-    /// The classes.
+    /// The classes, for networks that are conditioned on classes.
     ///
     /// # Panics
     ///
-    /// If the condition is another one: a network of classes was asked for something else.
+    /// If the condition is of another kind.
     pub fn expect_classes(&self) -> Tensor<1, Int> {
         match self {
             Self::Classes(classes) => classes.clone(),
-            Self::Text { .. } => panic!("this network takes classes and was given a text"),
-            Self::None => panic!("this network takes classes and was given no condition"),
+            Self::Text { .. } => panic!("this network takes classes, but was given a text"),
+            Self::None => panic!("this network takes classes, but was given no condition"),
         }
     }
 
-    /// Both batches, one after the other.
+    /// Concatenates two batches.
+    ///
+    /// ```
+    /// use burn::prelude::*;
+    /// use svg_roles::Condition;
+    ///
+    /// let device = Device::default();
+    /// let joined = Condition::classes(&[3, 1], &device).join(Condition::classes(&[7], &device));
+    /// assert_eq!(joined.batch(), Some(3));
+    /// ```
     ///
     /// # Panics
     ///
@@ -66,7 +75,7 @@ impl Condition {
         }
     }
 
-    /// `count` samples from number `first` on.
+    /// `count` samples starting at index `first`.
     pub fn narrow(&self, first: usize, count: usize) -> Self {
         match self {
             Self::Classes(classes) => Self::Classes(classes.clone().narrow(0, first, count)),
@@ -100,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn joined_classes_come_apart_again() {
+    fn narrow_returns_parts_of_joined_classes() {
         let device = Device::default();
         let joined = Condition::classes(&[3, 1], &device).join(Condition::classes(&[7], &device));
         assert_eq!(joined.batch(), Some(3));
@@ -116,8 +125,8 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "takes classes and was given no condition")]
-    fn a_network_of_classes_refuses_no_condition() {
+    #[should_panic(expected = "takes classes, but was given no condition")]
+    fn expect_classes_panics_without_condition() {
         Condition::None.expect_classes();
     }
 }

@@ -1,4 +1,4 @@
-//! Trait for one vector per image, and the embeddings that an encoder gives.
+//! Trait for image embeddings, and embeddings from an encoder.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -7,9 +7,9 @@ use burn::prelude::*;
 
 use crate::Encoder;
 
-/// One vector per image, as probes and distances between sets of images use it.
+/// Trait for image embeddings: one vector per image, for probes and distances between sets of images.
 pub trait Embedding: Debug + Send + Sync {
-    /// Vectors of images.
+    /// Embeds images.
     ///
     /// # Shapes
     ///
@@ -17,11 +17,11 @@ pub trait Embedding: Debug + Send + Sync {
     /// - output: `[batch, channels]`
     fn embed(&self, images: Tensor<4>) -> Tensor<2>;
 
-    /// What the numbers are, for people and for files that must not be mixed.
+    /// Description of the embedding. Files with different descriptions must not be mixed.
     fn name(&self) -> String;
 }
 
-/// The mean of an encoder's patch tokens.
+/// Mean of an encoder's patch tokens.
 #[derive(Clone, Debug)]
 pub struct MeanToken(pub Arc<dyn Encoder>);
 
@@ -36,14 +36,14 @@ impl Embedding for MeanToken {
     }
 }
 
-/// An encoder's own summary of an image, such as its class token.
+/// Summary token of an encoder, such as its class token.
 #[derive(Clone, Debug)]
 pub struct SummaryToken(pub Arc<dyn Encoder>);
 
 impl Embedding for SummaryToken {
     /// # Panics
     ///
-    /// If the encoder has no summary.
+    /// If the encoder has no summary token.
     fn embed(&self, images: Tensor<4>) -> Tensor<2> {
         let summary = self.0.tokens(images).summary;
         summary.unwrap_or_else(|| panic!("{} has no class token", self.0.spec().name))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use burn::prelude::*;
 
-/// What an [`Encoder`] says about images.
+/// Output of an [`Encoder`].
 #[derive(Clone, Debug)]
 pub struct Tokens {
     /// One token per patch, row by row, `[batch, rows * columns, channels]`.
@@ -16,40 +16,39 @@ pub struct Tokens {
     pub grid: [usize; 2],
 }
 
-/// Facts about an [`Encoder`] that do not depend on an image.
+/// Name and sizes of an [`Encoder`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncoderSpec {
-    /// A name for people, such as `vits16plus`.
+    /// Name, such as `vits16plus`.
     pub name: String,
-    /// Channels of a patch token.
+    /// Number of channels of a patch token.
     pub channels: usize,
     /// Side of a patch in pixels.
     pub patch_size: usize,
 }
 
-/// A frozen image encoder whose patch tokens say what is where in an image.
+/// Trait for frozen image encoders that return patch tokens.
 ///
-/// It is always in inference mode. An implementation normalises images to the statistics of its own
-/// network.
+/// Encoders are always in inference mode. Implementations normalise images to the statistics of their network.
 pub trait Encoder: Debug + Send + Sync {
-    /// Tokens of images.
+    /// Encodes images into tokens.
     ///
     /// # Shapes
     ///
     /// - images: `[batch, 3, height, width]` in [-1, 1], sides multiples of the patch size
     fn tokens(&self, images: Tensor<4>) -> Tokens;
 
-    /// Sizes and name.
+    /// Name and sizes.
     fn spec(&self) -> EncoderSpec;
 
-    /// Number of parameters, if it is known.
+    /// Number of parameters, if known.
     fn parameters(&self) -> Option<usize> {
         None
     }
 
     /// The same encoder on another device.
     ///
-    /// On a device with autodiff its weights are constants of the graph: gradients reach the images and
-    /// no parameter.
+    /// On an autodiff device its weights are constants of the graph: gradients flow to the images but not to
+    /// parameters.
     fn to_device(&self, device: &Device) -> Arc<dyn Encoder>;
 }

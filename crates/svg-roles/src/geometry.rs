@@ -1,29 +1,37 @@
-//! How latents lie over an image.
+//! Sizes of images and latents.
 
 use serde::{Deserialize, Serialize};
 
-/// Sizes of the images and latents that a space was made for.
+/// Native sizes of the images and latents of a space.
+///
+/// ```
+/// use svg_roles::Geometry;
+///
+/// let geometry = Geometry::of_patches([256, 256], 16, 392);
+/// assert_eq!((geometry.grid(), geometry.tokens()), ([16, 16], 256));
+/// assert_eq!(geometry.at([512, 384]).grid(), [32, 24]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Geometry {
     /// Height and width of an image in pixels.
     pub image: [usize; 2],
-    /// Tokens from top to bottom.
+    /// Number of rows of tokens.
     pub rows: usize,
-    /// Tokens from left to right.
+    /// Number of columns of tokens.
     pub columns: usize,
-    /// Numbers of one token.
+    /// Number of channels of a token.
     pub channels: usize,
 }
 
 impl Geometry {
-    /// One token for each square of `patch` pixels.
+    /// Geometry with one token for each square of `patch` x `patch` pixels.
     ///
     /// # Panics
     ///
     /// If `patch` is 0.
     pub fn of_patches([height, width]: [usize; 2], patch: usize, channels: usize) -> Self {
-        assert!(patch > 0, "a patch has at least one pixel");
+        assert!(patch > 0, "`patch` must be at least 1");
         Self {
             image: [height, width],
             rows: height / patch,
@@ -37,12 +45,12 @@ impl Geometry {
         [self.rows, self.columns]
     }
 
-    /// Tokens of an image.
+    /// Number of tokens of an image.
     pub fn tokens(&self) -> usize {
         self.rows * self.columns
     }
 
-    /// Height and width of the pixels under one token.
+    /// Height and width of a patch in pixels.
     pub fn patch(&self) -> [usize; 2] {
         [
             self.image[0] / self.rows.max(1),
@@ -50,13 +58,13 @@ impl Geometry {
         ]
     }
 
-    /// Rows and columns of an image of another size.
+    /// Rows and columns of tokens for an image of another size.
     pub fn grid_of(&self, [height, width]: [usize; 2]) -> [usize; 2] {
         let [patch_height, patch_width] = self.patch();
         [height / patch_height.max(1), width / patch_width.max(1)]
     }
 
-    /// The same space for images of another size.
+    /// Geometry of the same space for images of another size.
     pub fn at(&self, image: [usize; 2]) -> Self {
         let [rows, columns] = self.grid_of(image);
         Self {
@@ -73,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn larger_images_have_more_tokens_of_the_same_patches() {
+    fn the_number_of_tokens_scales_with_the_image() {
         let geometry = Geometry::of_patches([256, 256], 16, 392);
         assert_eq!(geometry.grid(), [16, 16]);
         assert_eq!(geometry.patch(), [16, 16]);

@@ -1,8 +1,7 @@
-//! Pictures as tensors whose type says what black and white are.
+//! Batches of images with the pixel range in their type.
 //!
-//! A decoder of features that puts out [-1, 1] and a metric that expects [0, 1] agree on shape and
-//! on data type, and give a plausible wrong number. Here the range is part of the type, and only
-//! one range leaves it as a bare tensor.
+//! If a decoder returns [-1, 1] and a metric expects [0, 1], shapes and data types agree and the result is
+//! wrong but plausible. Here the range is part of the type, and only images in [-1, 1] convert to a tensor.
 
 use std::marker::PhantomData;
 
@@ -16,11 +15,11 @@ mod sealed {
     impl Sealed for super::Signed {}
 }
 
-/// The numbers that stand for black and white. Sealed: [`Unit`] and [`Signed`] are all there are.
+/// Trait for pixel ranges. It is sealed; the implementations are [`Unit`] and [`Signed`].
 pub trait PixelRange: sealed::Sealed + Clone + std::fmt::Debug {
-    /// Black.
+    /// Value of black.
     const LOW: f64;
-    /// White.
+    /// Value of white.
     const HIGH: f64;
 }
 
@@ -28,7 +27,7 @@ pub trait PixelRange: sealed::Sealed + Clone + std::fmt::Debug {
 #[derive(Debug, Clone, Copy)]
 pub struct Unit;
 
-/// Black is -1, white is 1: the range in which images cross crate borders in this project.
+/// Black is -1, white is 1: the range of images at the interfaces of all crates.
 #[derive(Debug, Clone, Copy)]
 pub struct Signed;
 
@@ -42,10 +41,9 @@ impl PixelRange for Signed {
     const HIGH: f64 = 1.0;
 }
 
-/// A batch of pictures, `[batch, 3, rows, columns]`, with black at `R::LOW` and white at `R::HIGH`.
+/// A batch of images, `[batch, 3, rows, columns]`, with black at `R::LOW` and white at `R::HIGH`.
 ///
-/// Values outside the range are allowed, since networks produce them; [`to_rgb`](Self::to_rgb)
-/// clamps.
+/// Values outside the range are allowed, since networks produce them; [`to_rgb`](Self::to_rgb) clamps them.
 ///
 /// ```
 /// use burn::prelude::*;
@@ -58,12 +56,12 @@ impl PixelRange for Signed {
 /// assert_eq!(images.to::<Unit>().to_rgb(), [grey]);
 /// ```
 ///
-/// Only signed pictures can be taken out of their type:
+/// Only signed images convert to a tensor:
 ///
 /// ```compile_fail,E0599
 /// # use svg_roles::{Images, Unit};
 /// fn bare(images: Images<Unit>) -> burn::prelude::Tensor<4> {
-///     images.into_tensor() // Say `images.to::<Signed>().into_tensor()`.
+///     images.into_tensor() // Use `images.to::<Signed>().into_tensor()`.
 /// }
 /// ```
 #[derive(Debug, Clone)]
@@ -74,13 +72,13 @@ pub struct Images<R: PixelRange> {
 }
 
 impl<R: PixelRange> Images<R> {
-    /// Decoded pictures on a device: sample `v` becomes `v / 255 * (HIGH - LOW) + LOW` in `f32`.
+    /// Converts decoded pictures: sample `v` becomes `v / 255 * (HIGH - LOW) + LOW` in `f32`.
     ///
-    /// The arithmetic is done on the host, so that every device holds the same numbers.
+    /// The values are computed on the host, so that they are the same on every device.
     ///
     /// # Panics
     ///
-    /// If there are no pictures or they are not all of one size.
+    /// If there are no pictures or their sizes differ.
     pub fn from_rgb(images: &[RgbImage], device: &Device) -> Self {
         assert!(!images.is_empty(), "a batch needs at least one picture");
         let (width, height) = images[0].dimensions();
@@ -91,7 +89,7 @@ impl<R: PixelRange> Images<R> {
             assert_eq!(
                 image.dimensions(),
                 (width, height),
-                "pictures of one batch must be of one size"
+                "pictures of one batch must have the same size"
             );
             for channel in 0..3 {
                 values.extend(
@@ -105,7 +103,7 @@ impl<R: PixelRange> Images<R> {
         Self::from_tensor(Tensor::from_data(TensorData::new(values, shape), device))
     }
 
-    /// Takes the caller's word that `tensor` is in this range.
+    /// Wraps a tensor that the caller knows to be in this range.
     ///
     /// # Shapes
     ///
@@ -118,7 +116,7 @@ impl<R: PixelRange> Images<R> {
         let [_, channels, _, _] = tensor.dims();
         assert_eq!(
             channels, 3,
-            "pictures have 3 channels, at axis 1, not {channels}"
+            "images must have 3 channels at axis 1, not {channels}"
         );
         Self {
             tensor,
@@ -126,7 +124,7 @@ impl<R: PixelRange> Images<R> {
         }
     }
 
-    /// The same pictures with another black and white, by the straight line between them.
+    /// Converts the images to another range by an affine map.
     pub fn to<Other: PixelRange>(self) -> Images<Other> {
         let scale = (Other::HIGH - Other::LOW) / (R::HIGH - R::LOW);
         let offset = Other::LOW - R::LOW * scale;
@@ -138,10 +136,10 @@ impl<R: PixelRange> Images<R> {
         Images::from_tensor(tensor)
     }
 
-    /// Pictures to look at or save: clamped to the range and rounded to 8 bits, halves upward.
+    /// Converts the images to 8 bits: values are clamped to the range and rounded, halves upwards.
     ///
-    /// For signed pictures this is `floor(127.5 x + 128)`, for unit ones `floor(255 x + 0.5)`, in
-    /// `f32` on the host. Not a number becomes black.
+    /// For signed images this is `floor(127.5 x + 128)`, for unit ones `floor(255 x + 0.5)`, in `f32` on the
+    /// host. NaN becomes black.
     pub fn to_rgb(&self) -> Vec<RgbImage> {
         let [_, _, height, width] = self.tensor.dims();
         let plane = height * width;
@@ -150,10 +148,10 @@ impl<R: PixelRange> Images<R> {
             .to_data()
             .convert::<f32>()
             .try_to_vec()
-            .expect("data converted to f32 are read as f32");
+            .expect("converted to f32");
         let scale = (255.0 / (R::HIGH - R::LOW)) as f32;
         let offset = (0.5 - 255.0 * R::LOW / (R::HIGH - R::LOW)) as f32;
-        // `as` truncates, saturates and sends NaN to 0.
+        // `as` truncates, saturates and maps NaN to 0.
         let level = |value: f32| (value * scale + offset) as u8;
         values
             .chunks_exact((3 * plane).max(1))
@@ -166,7 +164,7 @@ impl<R: PixelRange> Images<R> {
             .collect()
     }
 
-    /// The pictures at `indices`, in that order; an index may occur more than once.
+    /// The images at `indices`, in this order; an index may occur more than once.
     ///
     /// # Panics
     ///
@@ -176,7 +174,7 @@ impl<R: PixelRange> Images<R> {
         let indices: Vec<i64> = indices
             .iter()
             .map(|&index| {
-                assert!(index < count, "picture {index} of a batch of {count}");
+                assert!(index < count, "image {index} of a batch of {count}");
                 index as i64
             })
             .collect();
@@ -184,24 +182,24 @@ impl<R: PixelRange> Images<R> {
         Self::from_tensor(self.tensor.clone().select(0, indices))
     }
 
-    /// Number of pictures.
+    /// Number of images.
     pub fn len(&self) -> usize {
         self.tensor.dims()[0]
     }
 
-    /// Whether there are no pictures.
+    /// Whether there are no images.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// A look at the values, `[batch, 3, rows, columns]`, whose meaning stays with the type.
+    /// The values, `[batch, 3, rows, columns]`, in the range of the type.
     pub fn tensor(&self) -> &Tensor<4> {
         &self.tensor
     }
 }
 
 impl Images<Signed> {
-    /// The bare values, `[batch, 3, rows, columns]` in [-1, 1], as networks take them.
+    /// The values, `[batch, 3, rows, columns]` in [-1, 1], as networks expect them.
     pub fn into_tensor(self) -> Tensor<4> {
         self.tensor
     }
@@ -220,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn every_level_survives_each_range_and_the_way_between() {
+    fn every_level_roundtrips_through_both_ranges() {
         let device = Device::default();
         let images = [levels()];
         assert_eq!(Images::<Unit>::from_rgb(&images, &device).to_rgb(), images);
@@ -260,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn values_outside_the_range_are_clamped_and_halves_go_up() {
+    fn values_are_clamped_and_halves_round_up() {
         let values = [-7.0, 7.0, f32::NAN, -1.0, 1.0, 0.0];
         let tensor = Tensor::<1>::from_data(values, &Device::default()).reshape([1, 3, 1, 2]);
         let image = &Images::<Signed>::from_tensor(tensor).to_rgb()[0];
@@ -270,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_selection_keeps_the_order_asked_for() {
+    fn select_keeps_the_order_of_the_indices() {
         let images = [1, 2, 3].map(|v| RgbImage::from_pixel(2, 2, image::Rgb([v; 3])));
         let selected = Images::<Signed>::from_rgb(&images, &Device::default()).select(&[2, 0, 2]);
         assert_eq!(selected.len(), 3);
@@ -281,15 +279,15 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "must be of one size")]
-    fn a_batch_has_one_size() {
+    #[should_panic(expected = "must have the same size")]
+    fn pictures_of_different_sizes_panic() {
         let images = [RgbImage::new(2, 2), RgbImage::new(3, 2)];
         Images::<Unit>::from_rgb(&images, &Device::default());
     }
 
     #[test]
     #[should_panic(expected = "3 channels")]
-    fn a_tensor_with_another_layout_is_refused() {
+    fn a_tensor_with_another_layout_panics() {
         Images::<Unit>::from_tensor(Tensor::zeros([1, 2, 2, 3], &Device::default()));
     }
 }

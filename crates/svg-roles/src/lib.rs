@@ -1,19 +1,19 @@
-//! The roles that the parts of a latent diffusion model play, as object-safe traits.
+//! Object-safe traits for the parts of a latent diffusion model.
 //!
-//! A frozen [`Encoder`] turns images into tokens, a [`LatentSpace`] turns images into latents and back, a
-//! [`Velocity`] network moves noise to latents under a [`Condition`], and an [`Embedding`] gives one vector
-//! per image to probes and distances. Samplers, trainers, caches and commands are written against these
-//! traits; networks implement them. None of them requires Burn's `Module`, so every role can be held as
-//! `Arc<dyn Role>`, and a type of your own can take the place of any of ours.
+//! A frozen [`Encoder`] maps images to tokens, a [`LatentSpace`] maps images to latents and back, a
+//! [`Velocity`] network moves noise to latents under a [`Condition`], and an [`Embedding`] maps images to
+//! vectors for probes and distances. Samplers, trainers, caches and commands are written against these
+//! traits; networks implement them. None of them requires Burn's `Module`, so each can be used as a trait
+//! object such as `Arc<dyn Encoder>`, and your own types can replace the provided ones.
 //!
-//! Three conventions hold throughout. Images are `[batch, 3, height, width]` in [-1, 1]. Tokens lie row by
-//! row over the image. Time is 0 at the noise and 1 at the data.
+//! Conventions: images are `[batch, 3, height, width]` in [-1, 1], tokens are ordered row by row over the
+//! image, and time is 0 at the noise and 1 at the data.
 //!
 //! ```
 //! use burn::prelude::*;
 //! use svg_roles::{Draw, Geometry, LatentSpace};
 //!
-//! /// Mean colours of squares of `side` pixels.
+//! /// Mean colours of squares of `side` x `side` pixels.
 //! #[derive(Debug)]
 //! struct Mosaic {
 //!     side: usize,
@@ -52,8 +52,8 @@
 //! - [`LatentSpace`], [`Geometry`], [`Draw`]: between images and a generative model
 //! - [`Velocity`], [`VelocitySpec`], [`Condition`]: the network of a flow
 //! - [`Embedding`], [`MeanToken`], [`SummaryToken`]: one vector per image
-//! - [`Images`], [`Signed`], [`Unit`]: batches of images whose type says what black and white are
-//! - [`Reduce`], [`Rank`]: several processes or devices that share one step of training
+//! - [`Images`], [`Signed`], [`Unit`]: batches of images with the pixel range in their type
+//! - [`Reduce`], [`Rank`]: averaging of gradients over processes or devices
 
 mod condition;
 mod embedding;

@@ -4,12 +4,12 @@ use std::fmt::Debug;
 
 use burn::optim::GradientsParams;
 
-/// The place of a process among those that train together.
+/// Rank of a process among those that train together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rank {
-    /// From 0; the process of rank 0 writes files.
+    /// Index from 0; the process with index 0 writes files.
     pub index: usize,
-    /// How many there are.
+    /// Number of processes.
     pub count: usize,
 }
 
@@ -18,13 +18,13 @@ impl Rank {
     pub const ALONE: Self = Self { index: 0, count: 1 };
 }
 
-/// Averages gradients over everything that shares a step of training.
+/// Trait for averaging gradients over the participants of a training step.
 ///
 /// All participants call [`mean`](Self::mean) with gradients of the same parameters in the same order.
 pub trait Reduce: Debug + Send + Sync {
-    /// The place of this process.
+    /// Rank of this process.
     fn rank(&self) -> Rank;
 
-    /// The mean of the gradients of all participants, the same on each.
+    /// Mean of the gradients of all participants, the same on each.
     fn mean(&self, gradients: GradientsParams) -> GradientsParams;
 }

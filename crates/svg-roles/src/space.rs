@@ -7,24 +7,24 @@ use burn::prelude::*;
 
 use crate::Geometry;
 
-/// Where the randomness of an encoding comes from.
+/// Randomness of an encoding.
 ///
-/// Encoders that give a distribution, such as those of variational autoencoders, use it; deterministic ones
+/// Used by encoders that return a distribution, such as those of variational autoencoders; deterministic ones
 /// ignore it.
 #[derive(Clone, Debug)]
 pub enum Draw {
-    /// The mode of the distribution: the same latents every time.
+    /// Use the mode of the distribution, which gives the same latents every time.
     Mode,
-    /// Standard normal numbers of the shape of the latents, `[batch, tokens, channels]`.
+    /// Sample with standard normal noise of the shape of the latents, `[batch, tokens, channels]`.
     Sample(Tensor<3>),
 }
 
-/// A space between images and a generative model.
+/// Trait for latent spaces between images and a generative model.
 ///
-/// What [`encode`](Self::encode) returns and [`decode`](Self::decode) takes are *features* if the space
-/// stands alone and *latents* if it is wrapped in a normalisation.
+/// The tokens are called *features* if the space is used directly and *latents* if it is wrapped in a
+/// normalisation.
 pub trait LatentSpace: Debug + Send + Sync {
-    /// Images to latents.
+    /// Encodes images into latents.
     ///
     /// # Shapes
     ///
@@ -32,22 +32,22 @@ pub trait LatentSpace: Debug + Send + Sync {
     /// - output: `[batch, rows * columns, channels]`, row by row
     fn encode(&self, images: Tensor<4>, draw: Draw) -> Tensor<3>;
 
-    /// Latents to images, not clamped.
+    /// Decodes latents into images, not clamped.
     ///
     /// # Shapes
     ///
     /// - latents: `[batch, rows * columns, channels]`
     /// - grid: rows and columns
-    /// - output: `[batch, 3, height, width]`, about in [-1, 1]
+    /// - output: `[batch, 3, height, width]`, approximately in [-1, 1]
     fn decode(&self, latents: Tensor<3>, grid: [usize; 2]) -> Tensor<4>;
 
-    /// As [`decode`](Self::decode), in overlapping tiles of `tile` tokens to a side where the space can, so
-    /// that large images fit into memory.
+    /// [`decode`](Self::decode) in overlapping tiles of `tile` x `tile` tokens, if the space supports it, so that
+    /// large images fit into memory. The default ignores `tile`.
     fn decode_tiled(&self, latents: Tensor<3>, grid: [usize; 2], _tile: usize) -> Tensor<4> {
         self.decode(latents, grid)
     }
 
-    /// The sizes that the space was made for.
+    /// Native sizes of the space.
     fn geometry(&self) -> Geometry;
 
     /// Whether the latents of an image depend on the other images of its batch.

@@ -8,30 +8,30 @@ use serde::{Deserialize, Serialize};
 
 use crate::Condition;
 
-/// Facts about a [`Velocity`] that do not depend on a sample.
+/// Sizes of a [`Velocity`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VelocitySpec {
     /// Rows and columns of the tokens.
     pub grid: [usize; 2],
-    /// Channels of a token.
+    /// Number of channels of a token.
     pub channels: usize,
-    /// Classes that it can be asked for; 0 if it takes no classes.
+    /// Number of classes; 0 if the network is not conditioned on classes.
     pub classes: usize,
 }
 
 impl VelocitySpec {
-    /// Tokens and channels of a sample.
+    /// Numbers of tokens and channels of a sample.
     pub fn shape(&self) -> [usize; 2] {
         [self.grid[0] * self.grid[1], self.channels]
     }
 }
 
-/// The velocity `v(x, t, c)` of a flow from noise at time 0 to data at time 1.
+/// Trait for networks that predict the velocity `v(x, t, c)` of a flow from noise at time 0 to data at time 1.
 ///
-/// A network of another convention (predicted noise, reversed time) implements it by conversion.
+/// Networks with another convention (predicted noise, reversed time) implement it by conversion.
 pub trait Velocity: Debug + Send + Sync {
-    /// The velocity of each sample at its own time.
+    /// Velocity of each sample at its own time.
     ///
     /// # Shapes
     ///
@@ -40,16 +40,16 @@ pub trait Velocity: Debug + Send + Sync {
     ///
     /// # Panics
     ///
-    /// If a shape or the kind of condition is not the network's.
+    /// If a shape or the kind of condition does not match the network.
     fn velocity(&self, x: Tensor<3>, t: Tensor<1>, condition: &Condition) -> Tensor<3>;
 
-    /// What stands for no condition beside this one: the unconditional branch of guidance.
+    /// The condition of the unconditional branch of guidance that corresponds to `condition`.
     fn unconditional(&self, condition: &Condition) -> Condition;
 
-    /// Sizes.
+    /// Sizes of the network.
     fn spec(&self) -> VelocitySpec;
 
-    /// Number of parameters, if it is known.
+    /// Number of parameters, if known.
     fn parameters(&self) -> Option<usize> {
         None
     }
