@@ -141,7 +141,7 @@ mod tests {
         moments.push(Tensor::from_floats(features, &Device::default()));
         StoredMoments {
             kinds: BTreeMap::from([("class".into(), moments.clone()), ("patch".into(), moments)]),
-            features: "those of a test".into(),
+            features: "test features".into(),
             source: "three numbers".into(),
         }
     }

@@ -97,7 +97,7 @@ fn list(file: &File) -> io::Result<Vec<Stretch>> {
         }
         let (offset, size) = (entry.raw_file_position(), entry.size());
         if offset.checked_add(size).is_none_or(|last| last > end) {
-            let message = format!("it ends within its entry {name}");
+            let message = format!("it is truncated within the entry {name}");
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
         }
         let name = name.trim_start_matches("./").to_string();
@@ -157,7 +157,7 @@ mod tests {
             (&long, b"long"),
             ("./b-side.JPEG", b"side"),
             ("b/1.png", b"one"),
-            ("b/._1.png", b"a Mac's remark on one"),
+            ("b/._1.png", b"macOS metadata of one"),
             ("b/2.jpg", b"two again"),
         ]);
         let (archive, pictures) = opened("some.tar", &bytes).unwrap();

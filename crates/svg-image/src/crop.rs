@@ -25,7 +25,7 @@ pub fn adm_crop(image: &RgbImage, size: u32) -> RgbImage {
     assert!(size > 0, "a crop needs a size of at least one pixel");
     assert!(
         image.width() > 0 && image.height() > 0,
-        "a picture without pixels has no crop"
+        "a picture without pixels cannot be cropped"
     );
 
     let mut image = Cow::Borrowed(image);

@@ -46,7 +46,7 @@ pub enum DecodeError {
     },
 
     /// The samples have no defined conversion to 8-bit colours.
-    #[error("samples of type {0} have no fixed black and white; convert the picture to 8 bits")]
+    #[error("samples of type {0} have no defined range; convert the picture to 8 bits")]
     Samples(String),
 
     /// A JPEG is truncated or damaged, or uses a feature outside the common profiles.

@@ -55,7 +55,7 @@ pub(crate) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<RgbImage, 
         four_to_three(&mut samples, cmyk_to_rgb);
     }
     let image = RgbImage::from_raw(width, height, samples)
-        .ok_or_else(|| DecodeError::Jpeg("its data do not fill its size".into()))?;
+        .ok_or_else(|| DecodeError::Jpeg("its data do not match its size".into()))?;
     Ok(transformed(image, transform))
 }
 
@@ -72,7 +72,9 @@ fn check_inks(inks: &[ComponentInfo]) -> Result<(), DecodeError> {
     if usual(|ink| ink.horizontal_sampling) && usual(|ink| ink.vertical_sampling) {
         return Ok(());
     }
-    Err(DecodeError::Jpeg("its four inks have unusual sizes".into()))
+    Err(DecodeError::Jpeg(
+        "its CMYK sampling factors are unusual".into(),
+    ))
 }
 
 fn jpeg_error(error: libjpeg_turbo_rs::JpegError) -> DecodeError {
@@ -114,7 +116,7 @@ mod tests {
             let mut bytes = good.clone();
             bytes[place(ink)] = sampling;
             let error = decode(&bytes, &DecodeOptions::default()).unwrap_err();
-            assert!(error.to_string().contains("inks"), "{error}");
+            assert!(error.to_string().contains("CMYK sampling"), "{error}");
         }
     }
 }

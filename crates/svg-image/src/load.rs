@@ -167,7 +167,7 @@ impl Loader {
 fn assert_known(set: &ImageSet, index: usize) {
     assert!(
         index < set.len(),
-        "a set of {} pictures has no number {index}",
+        "the set has {} pictures, but the index is {index}",
         set.len()
     );
 }
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "a set of 2 pictures has no number 2")]
+    #[should_panic(expected = "the set has 2 pictures, but the index is 2")]
     fn an_index_beyond_the_set_panics() {
         let (_folder, set) = set(2, &[]);
         let options = DecodeOptions::default();

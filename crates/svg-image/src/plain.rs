@@ -54,7 +54,7 @@ pub fn plain_crop(
     let (left, above) = place(spare.0, spare.1);
     assert!(
         left <= spare.0 && above <= spare.1,
-        "a crop at {left}, {above} leaves a picture with {} surplus columns and {} surplus rows",
+        "a crop at {left}, {above} exceeds the {} surplus columns and {} surplus rows",
         spare.0,
         spare.1
     );
@@ -127,7 +127,7 @@ fn resize_window(image: &RgbImage, columns: Window, rows: Window) -> RgbImage {
             .map(|(&low, &high)| clip(tap.weights, low, high));
         pixels.extend(sums);
     }
-    RgbImage::from_raw(columns.count, rows.count, pixels).expect("one pixel per place")
+    RgbImage::from_raw(columns.count, rows.count, pixels).expect("one pixel per position")
 }
 
 /// Resamples one row to samples with 11 fractional bits.
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "a crop at 1, 0 leaves a picture with 0 surplus columns")]
+    #[should_panic(expected = "a crop at 1, 0 exceeds the 0 surplus columns")]
     fn a_crop_outside_the_picture_panics() {
         plain_crop(&RgbImage::new(4, 4), 2, |_, _| (1, 0));
     }

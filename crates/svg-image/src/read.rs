@@ -101,7 +101,7 @@ pub fn dimensions(bytes: &[u8]) -> Result<(u32, u32), DecodeError> {
 fn guarded<T>(read: impl FnOnce() -> Result<T, DecodeError>) -> Result<T, DecodeError> {
     // Only the result outlives the call, so no inconsistent state can be observed.
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(read))
-        .unwrap_or_else(|_| Err(DecodeError::Other("it makes its decoder fail".into())))
+        .unwrap_or_else(|_| Err(DecodeError::Other("its decoder panicked".into())))
 }
 
 /// Checks the size in the header before memory for the pixels is allocated.

@@ -92,7 +92,7 @@ pub struct Region {
 ///
 /// # Panics
 ///
-/// If the rectangle or the new size has no pixels, or the rectangle leaves the picture.
+/// If the rectangle or the new size has no pixels, or the rectangle is not within the picture.
 pub fn resize_region(
     image: &RgbImage,
     region: Region,
@@ -167,7 +167,7 @@ fn resample(
     let within = |first: u32, count: u32, size: u32| first <= size && count <= size - first;
     assert!(
         within(left, width, image.width()) && within(top, height, image.height()),
-        "{region:?} leaves a picture of {:?}",
+        "{region:?} is not within a picture of {:?}",
         image.dimensions()
     );
 
@@ -186,7 +186,7 @@ fn resample(
         &down,
         needed.start,
     );
-    RgbImage::from_raw(columns.count, rows.count, pixels).expect("one pixel per place")
+    RgbImage::from_raw(columns.count, rows.count, pixels).expect("one pixel per position")
 }
 
 /// Input pixels and weights of each output pixel of an axis.
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "leaves a picture of (4, 4)")]
+    #[should_panic(expected = "is not within a picture of (4, 4)")]
     fn a_region_outside_the_picture_panics() {
         let region = Region {
             left: 3,

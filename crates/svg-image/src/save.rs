@@ -32,7 +32,7 @@ pub fn save_png(
 pub fn encode_png(image: &RgbImage, text: &[(&str, &str)]) -> Vec<u8> {
     let mut bytes = Vec::new();
     if let Err(error) = write_png(image, &mut bytes, text) {
-        panic!("the picture cannot be a PNG: {error}");
+        panic!("the picture cannot be encoded as PNG: {error}");
     }
     bytes
 }
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "cannot be a PNG")]
+    #[should_panic(expected = "cannot be encoded as PNG")]
     fn encoding_a_picture_without_pixels_panics() {
         encode_png(&RgbImage::new(0, 3), &[]);
     }

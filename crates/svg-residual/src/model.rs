@@ -279,7 +279,10 @@ mod tests {
         let residual = encoder.forward(images([2, 3, 12, 8], &device));
         let grads = residual.powf_scalar(2.0).sum().backward();
         let of_positions = encoder.encoder.pos_embedding.val().grad(&grads);
-        assert!(of_positions.is_some(), "through the interpolation");
+        assert!(
+            of_positions.is_some(),
+            "no gradient through the interpolation"
+        );
         assert!(encoder.class_token.val().grad(&grads).is_some());
         assert!(encoder.conv_proj.weight.val().grad(&grads).is_some());
         assert!(encoder.heads.out.weight.val().grad(&grads).is_some());

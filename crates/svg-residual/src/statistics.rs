@@ -83,7 +83,7 @@ fn scalars(tokens: Tensor<3>) -> Tensor<1> {
 fn read<const N: usize>(numbers: Tensor<1>) -> [f64; N] {
     let data = numbers.into_data().convert::<f64>();
     let numbers = data.try_to_vec::<f64>().expect("converted to f64");
-    numbers.try_into().expect("as many as were joined")
+    numbers.try_into().expect("N numbers")
 }
 
 #[cfg(test)]

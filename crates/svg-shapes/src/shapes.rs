@@ -60,7 +60,7 @@ impl Shapes {
         let count = CLASSES.len();
         assert!(
             class < count,
-            "there is no class {class}: there are {count}, from 0"
+            "`class` must be below {count}, but is {class}"
         );
         let draw = &mut Draw::new(self.seed, class, index);
         let palette = Palette::new(draw);
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "there is no class 10: there are 10, from 0")]
+    #[should_panic(expected = "`class` must be below 10, but is 10")]
     fn an_unknown_class_panics() {
         Shapes::new(0).image(10, 0);
     }

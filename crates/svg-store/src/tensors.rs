@@ -71,7 +71,8 @@ impl Safetensors {
             let (begin, end) = info.data_offsets;
             let range = start + begin..start + end;
             if map.get(range.clone()).is_none() {
-                return Err(OpenError::Malformed(format!("{name} ends beyond the file")));
+                let message = format!("{name} extends beyond the end of the file");
+                return Err(OpenError::Malformed(message));
             }
             tensors.push(TensorEntry {
                 name,

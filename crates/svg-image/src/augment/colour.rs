@@ -313,7 +313,7 @@ mod tests {
 
     #[test]
     fn hue_rotations_add_up_and_a_full_rotation_is_the_identity() {
-        assert_close(&changed(Change::Hue(1.0)), &COLOURS, "a whole turn");
+        assert_close(&changed(Change::Hue(1.0)), &COLOURS, "a full rotation");
         let mut twice = changed(Change::Hue(0.2));
         Change::Hue(0.15).apply(&mut twice, 2);
         assert_close(&twice, &changed(Change::Hue(0.35)), "the sum");

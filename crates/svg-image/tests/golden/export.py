@@ -1,5 +1,5 @@
 # Makes files/*, decoded.safetensors and resized.safetensors beside this script, with Pillow 13.0.0.
-"""Small pictures in every format and sample type that svg-image reads, and what Pillow makes of them.
+"""Small pictures in every format and sample type that svg-image reads, with Pillow's results.
 
     python export.py
 
@@ -23,7 +23,7 @@ RANDOM = np.random.default_rng(20)
 
 
 def picture(rows: int, columns: int, channels: int = 3) -> np.ndarray:
-    """Smooth waves with noise, u8, so that chroma subsampling and palettes have something to lose."""
+    """Smooth waves with noise, u8, so that chroma subsampling and palettes lose information."""
     y, x, c = np.mgrid[0:rows, 0:columns, 0:channels]
     wave = 90 * np.sin(0.31 * x + 0.8 * c) * np.cos(0.27 * y - 0.5 * c)
     noise = RANDOM.normal(0, 12, (rows, columns, channels))
@@ -58,7 +58,7 @@ def write_files() -> None:
     rgb.save(FILES / "rgb_untransformed.jpg", quality=90, keep_rgb=True)
     grey.save(FILES / "grey.jpg", quality=75)
     cmyk.save(FILES / "cmyk.jpg", quality=90)
-    # The last byte of the Adobe marker says how colours were transformed: 2 is YCCK.
+    # The last byte of the Adobe marker is the colour transform: 2 is YCCK.
     data = (FILES / "cmyk.jpg").read_bytes()
     at = data.index(b"Adobe") + 11
     (FILES / "ycck.jpg").write_bytes(data[:at] + b"\2" + data[at + 1:])
@@ -104,7 +104,7 @@ def decoded() -> dict[str, np.ndarray]:
         image = Image.open(path)
         rgb = np.array(image.convert("RGB"))
         if image.mode == "I;16":
-            # Pillow saturates grey 16-bit samples at 255; the high byte is what it takes of 16-bit colours.
+            # Pillow saturates grey 16-bit samples at 255, but takes the high byte of 16-bit colours.
             rgb = np.repeat((np.array(image) >> 8).astype(np.uint8)[..., None], 3, axis=2)
         tensors[path.name] = rgb
         if path.name.startswith("orientation"):
@@ -114,7 +114,7 @@ def decoded() -> dict[str, np.ndarray]:
 
 def resized() -> dict[str, np.ndarray]:
     filters = {"box": Image.Resampling.BOX, "bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
-    # Halving these odd sizes puts a pixel's centre exactly on a box's edge.
+    # Halving these odd sizes puts a pixel's centre exactly on the edge of a box.
     ties = [(3, width, ["box"], (1, width // 2)) for width in (521, 533, 573, 649)]
     ties += [(573, 3, ["box"], (286, 1))]
     general = [

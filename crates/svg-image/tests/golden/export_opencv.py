@@ -1,5 +1,5 @@
 # Makes plain.safetensors beside this script, with opencv-python-headless 5.0.0.
-"""Small pictures and what OpenCV's bilinear resize makes of them.
+"""Small pictures and the results of OpenCV's bilinear resize.
 
     python export_opencv.py
 
