@@ -71,8 +71,7 @@ impl Safetensors {
             let (begin, end) = info.data_offsets;
             let range = start + begin..start + end;
             if map.get(range.clone()).is_none() {
-                let message = format!("{name} extends beyond the end of the file");
-                return Err(OpenError::Malformed(message));
+                return Err(OpenError::Malformed(format!("{name} extends beyond the file")));
             }
             tensors.push(TensorEntry {
                 name,
