@@ -71,7 +71,9 @@ impl Safetensors {
             let (begin, end) = info.data_offsets;
             let range = start + begin..start + end;
             if map.get(range.clone()).is_none() {
-                return Err(OpenError::Malformed(format!("{name} extends beyond the file")));
+                return Err(OpenError::Malformed(format!(
+                    "{name} extends beyond the file"
+                )));
             }
             tensors.push(TensorEntry {
                 name,
