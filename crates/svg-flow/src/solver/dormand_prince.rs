@@ -50,8 +50,7 @@ impl Solver for DormandPrince {
             return x;
         }
         let first = field.velocity_at(x.clone(), step.at(step.from));
-        let attempt =
-            |x: &Tensor<3>, first: Tensor<3>, part: &Step| attempt(field, x, first, part);
+        let attempt = |x: &Tensor<3>, first: Tensor<3>, part: &Step| attempt(field, x, first, part);
         self.controller.divide(step, 5, x, first, attempt)
     }
 }

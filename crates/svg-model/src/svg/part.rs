@@ -9,9 +9,7 @@ use svg_roles::LatentSpace;
 
 use super::decoding::Decoding;
 use super::fingerprint::{features_fingerprint, of_files};
-use super::{
-    Alignment, AutoencoderConfig, StoredStatistics, SvgAutoencoder, load_autoencoder,
-};
+use super::{Alignment, AutoencoderConfig, StoredStatistics, SvgAutoencoder, load_autoencoder};
 use crate::bundle::{ENCODER, SPACE};
 use crate::{Bundle, ModelError, NewFile, NewPart, Opening, Part, Provenance, kinds};
 
@@ -91,14 +89,14 @@ impl NewSpace {
     ) -> Result<NewPart, ModelError> {
         let config = &self.config;
         let statistics = self.statistics.as_ref().map(|stored| stored.statistics);
-        let fingerprint =
-            features_fingerprint(encoder, config, &self.tensors, statistics.as_ref());
+        let fingerprint = features_fingerprint(encoder, config, &self.tensors, statistics.as_ref());
         let mut new = NewPart::new(kinds::SVG, config);
         new.part.fingerprint = Some(fingerprint.map_err(|reason| ModelError::Device { reason })?);
         new.part.geometry = Some(config.geometry(channels, patch_size));
         new.part.provenance = self.provenance;
         let none = HashMap::new;
-        new.files.push(NewFile::fixed(AUTOENCODER, self.tensors, none()));
+        new.files
+            .push(NewFile::fixed(AUTOENCODER, self.tensors, none()));
         if !self.rest.is_empty() {
             new.files.push(NewFile::fixed(TRAINING, self.rest, none()));
         }
