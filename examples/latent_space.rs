@@ -93,7 +93,7 @@ fn main() -> Result<()> {
     config.steps = 200;
     config.batch_size = 16;
     config.data.size = 32;
-    *config.network_mut() = svg_sit::SitConfig::new(3, 8, 8, 64, 2, 4, 128).with_n_classes(2).into();
+    config.network = svg_sit::SitConfig::new(3, 8, 8, 64, 2, 4, 128).with_n_classes(2).into();
     let latents: Arc<dyn LatentSpace> = Arc::new(Normalised::new(Arc::new(space), statistics)?);
     let source = OnlineLatents::new(set, config.data.clone(), latents.clone(), 0, &device)?;
     let inputs = FlowInputs {

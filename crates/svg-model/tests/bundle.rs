@@ -87,7 +87,7 @@ impl Place {
             name: dino.spec().name,
             config: serde_json::to_value(dino.config()).unwrap(),
             fingerprint: dino.fingerprint().unwrap(),
-            path: self.path("encoder.safetensors"),
+            path: Some(self.path("encoder.safetensors")),
             copy: copy_encoder.then(|| {
                 let tensors = DinoFile::of(&dino).tensors_in(Layout::Official);
                 (tensors, Default::default())

@@ -130,7 +130,7 @@ impl Setup {
     /// How parts of a bundle are opened: with this encoder, wherever the bundle expects it.
     pub fn options(&self) -> OpenOptions {
         OpenOptions {
-            encoder: Some(self.encoder.path().clone()),
+            encoder: Some(self.encoder.path().to_path_buf()),
             ..OpenOptions::default()
         }
     }

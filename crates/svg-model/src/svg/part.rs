@@ -34,8 +34,8 @@ pub struct NewEncoder {
     pub config: serde_json::Value,
     /// A hash of everything that its tokens depend on.
     pub fingerprint: String,
-    /// The file that it was loaded from.
-    pub path: PathBuf,
+    /// The file that it was loaded from; `None` if it has no weights.
+    pub path: Option<PathBuf>,
     /// Its weights, if they may be copied into the bundle.
     pub copy: Option<(Vec<StoredTensor>, HashMap<String, String>)>,
 }
@@ -50,13 +50,16 @@ impl NewEncoder {
         let mut new = NewPart::new(&self.kind, &self.config);
         new.part.name = self.name;
         new.part.fingerprint = Some(self.fingerprint);
-        new.part.weights = Some(match self.copy {
-            Some((tensors, metadata)) => {
+        new.part.weights = match (self.copy, self.path) {
+            (Some((tensors, metadata)), _) => {
                 new.files.push(NewFile::fixed(ENCODER, tensors, metadata));
-                PathBuf::from(format!("{ENCODER}.safetensors"))
+                Some(PathBuf::from(format!("{ENCODER}.safetensors")))
             }
-            None => std::path::absolute(&self.path).map_err(ModelError::system(&self.path))?,
-        });
+            (None, Some(path)) => {
+                Some(std::path::absolute(&path).map_err(ModelError::system(&path))?)
+            }
+            (None, None) => None,
+        };
         Ok(new)
     }
 }
