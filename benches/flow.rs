@@ -18,7 +18,8 @@ use burn::prelude::*;
 use burn::tensor::Distribution;
 use clap::{Parser, ValueEnum};
 use svg_flow::{Euler, Guidance, Guided, TimeShift, integrate, unwatched};
-use svg_model::AutoencoderConfig;
+use svg_model::{AutoencoderConfig, Conditioned};
+use svg_roles::Condition;
 use svg_nn::Precision;
 use svg_sit::{Sit, SitConfig};
 use svg_train::flow::{ComputeType, FlowBatch, FlowStage, FlowTraining};
@@ -169,7 +170,7 @@ fn sample(batch: usize, options: &Options, device: &Device) -> Result<Vec<f64>> 
     let times = TimeShift::new(0.15).grid(5);
     timed([options.warmup, options.repeat], device, || {
         let field = Guided {
-            branches: sit.conditioned(labels(batch, device)),
+            branches: Conditioned::new(&sit, Condition::Classes(labels(batch, device))),
             guidance: Guidance::constant(4.0),
         };
         let noise = latents(batch, device);

@@ -8,6 +8,8 @@ use burn::prelude::*;
 use burn::store::bridge;
 use serde::Deserialize;
 use svg_flow::{TimeSampler, flow_matching_loss, linear_path};
+use svg_model::Conditioned;
+use svg_roles::Condition;
 use svg_sit::{Sit, checkpoint_tensors};
 use svg_train::flow::flow_gradients;
 use svg_train::{AdamW, Average};
@@ -134,7 +136,7 @@ fn loss_and_gradients(
     }
     let labels = Tensor::from_data(labels, &plain.clone().autodiff());
     let [noise, data] = [noise, data].map(Tensor::from_inner);
-    let field = sit.conditioned(labels);
+    let field = Conditioned::new(sit, Condition::Classes(labels));
     let loss = flow_matching_loss(&field, noise, data, Tensor::from_inner(t));
     let value = loss.clone().detach().into_scalar::<f32>();
     let gradients = GradientsParams::from_grads(loss.backward(), sit);
