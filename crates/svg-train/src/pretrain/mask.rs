@@ -106,6 +106,19 @@ impl Masks {
         Tensor::from_data(TensorData::new(self.hidden.clone(), shape), device)
     }
 
+    /// The masks of some of the crops, in that order.
+    pub(super) fn of(&self, crops: impl Iterator<Item = usize> + Clone) -> Self {
+        let rows = crops.clone().flat_map(|crop| {
+            let first = crop * self.patches;
+            &self.hidden[first..first + self.patches]
+        });
+        Self {
+            hidden: rows.copied().collect(),
+            counts: crops.map(|crop| self.counts[crop]).collect(),
+            patches: self.patches,
+        }
+    }
+
     /// The hidden patches in order, each as `crop * patches + patch`.
     pub fn places(&self) -> Vec<usize> {
         let hidden = self.hidden.iter().enumerate();

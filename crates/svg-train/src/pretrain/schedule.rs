@@ -4,7 +4,7 @@ use std::f64::consts::PI;
 
 use crate::pretrain::Pretraining;
 
-impl Pretraining {
+impl<C> Pretraining<C> {
     /// The learning rate of step `number`, counted from 0: a straight line up, then half a cosine down.
     pub fn rate(&self, number: u64) -> f64 {
         let optimizer = &self.optimizer;

@@ -11,7 +11,7 @@ use svg_nn::draw_parameters;
 /// with different roots, such as a network and its moving average, never share one.
 ///
 /// Parameters that were not drawn yet are drawn here, so that a seed set before decides them.
-pub fn name_parameters<M: Module>(module: M, root: &str) -> M {
+pub(crate) fn name_parameters<M: Module>(module: M, root: &str) -> M {
     draw_parameters(&module);
     module.map(&mut NameByPath {
         path: vec![root.to_string()],

@@ -1,19 +1,24 @@
 //! The moving average of a network's weights.
 
+use std::path::Path;
+
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::prelude::*;
 use svg_nn::blend;
 
-use crate::identity::name_parameters;
+use super::player::{save_network, stored};
+use super::{Network, name_parameters};
+use crate::TrainError;
 
 /// A copy of a network whose weights follow those of the network slowly.
 ///
-/// `average = decay * average + (1 - decay) * weight` after every step. It lives outside autodiff, and
-/// its parameters have identities of their own, since Burn's clones share theirs and an optimizer could
-/// not tell them apart.
+/// `average = decay * average + (1 - decay) * weight` after every step. It is outside autodiff, and its
+/// parameters have identities of their own, since Burn's clones share theirs and an optimizer could not tell
+/// them apart.
 #[derive(Clone, Debug)]
 pub struct Average<M> {
-    network: M,
+    /// `None` only while it is being replaced.
+    network: Option<M>,
     decay: f64,
 }
 
@@ -21,23 +26,23 @@ impl<M: Module> Average<M> {
     /// Starts from the weights that the network has now.
     pub fn new(network: &M, decay: f64) -> Self {
         Self {
-            network: name_parameters(network.valid(), "average"),
+            network: Some(name_parameters(network.valid(), "average")),
             decay,
         }
     }
 
-    /// The same average, which follows with another decay from now on.
-    pub fn with_decay(self, decay: f64) -> Self {
-        Self { decay, ..self }
+    /// Follows with another decay from now on.
+    pub(crate) fn set_decay(&mut self, decay: f64) {
+        self.decay = decay;
     }
 
     /// The network with averaged weights, for inference.
     pub fn network(&self) -> &M {
-        &self.network
+        self.network.as_ref().expect("replaced in one go")
     }
 
     /// Follows the network by one step.
-    pub fn update(self, network: &M) -> Self {
+    pub fn update(&mut self, network: &M) {
         let mut collected = Collect(Vec::new());
         network.visit(&mut collected);
         collected.0.reverse();
@@ -45,10 +50,27 @@ impl<M: Module> Average<M> {
             targets: collected.0,
             rate: 1.0 - self.decay,
         };
-        Self {
-            network: self.network.map(&mut blend),
-            decay: self.decay,
-        }
+        self.network = self.network.take().map(|average| average.map(&mut blend));
+    }
+}
+
+impl<N: Network> Average<N> {
+    pub(crate) fn save(&self, folder: &Path, name: &str) -> Result<(), TrainError> {
+        save_network(self.network(), folder, name)
+    }
+
+    pub(crate) fn restore(
+        &mut self,
+        config: &N::Config,
+        folder: &Path,
+        name: &str,
+        device: &Device,
+    ) -> Result<(), TrainError> {
+        let (tensors, source) = stored(folder, name)?;
+        let plain = device.clone().without_autodiff();
+        let network = N::load(config, tensors, &source, &plain)?;
+        *self = Self::new(&network, self.decay);
+        Ok(())
     }
 }
 
@@ -95,9 +117,11 @@ mod tests {
     }
 
     #[test]
-    fn the_average_goes_its_share_of_the_way_and_the_network_stays() {
+    fn the_average_moves_by_its_rate_and_the_network_does_not() {
         let (start, target) = (linear(1.0), linear(2.0));
-        let average = Average::new(&start, 0.75).update(&target).update(&target);
+        let mut average = Average::new(&start, 0.75);
+        average.update(&target);
+        average.update(&target);
         assert!((value(average.network()) - (2.0 - 0.75 * 0.75)).abs() < 1e-6);
         assert_eq!((value(&start), value(&target)), (1.0, 2.0));
         assert!(start.weight.is_require_grad());

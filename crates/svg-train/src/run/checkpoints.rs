@@ -27,7 +27,7 @@ pub struct Checkpoints {
 
 /// A checkpoint that was found whole.
 #[derive(Debug)]
-pub struct Found<S> {
+pub struct CheckpointFound<S> {
     /// Its folder.
     pub folder: PathBuf,
     /// What its page says of the run.
@@ -99,13 +99,13 @@ impl Checkpoints {
     /// # Errors
     ///
     /// [`TrainError::System`] if the folder cannot be read.
-    pub fn newest<S: DeserializeOwned>(&self) -> Result<Option<Found<S>>, TrainError> {
+    pub fn newest<S: DeserializeOwned>(&self) -> Result<Option<CheckpointFound<S>>, TrainError> {
         let mut passed_over = Vec::new();
         for (_, name) in self.steps()?.into_iter().rev() {
             let folder = self.folder.join(&name);
             match read(&folder) {
                 Ok(state) => {
-                    return Ok(Some(Found {
+                    return Ok(Some(CheckpointFound {
                         folder,
                         state,
                         passed_over,

@@ -1,0 +1,16 @@
+//! The networks that configurations name: the one place of this crate that knows them.
+//!
+//! - [`FlowKind`]: velocity networks, for [`flow`](crate::flow)
+//! - [`AutoencoderKind`], [`Svg`], [`Generator`]: autoencoders, for [`autoencoder`](crate::autoencoder)
+//! - [`EncoderKind`]: encoders, for [`pretrain`](crate::pretrain)
+
+mod dinov3;
+mod sit;
+mod svg;
+
+pub use dinov3::EncoderKind;
+pub(crate) use dinov3::train as pretrain;
+pub use sit::FlowKind;
+pub(crate) use sit::train as train_flow;
+pub use svg::{AutoencoderKind, Generator, Svg};
+pub(crate) use svg::train as train_autoencoder;

@@ -1,0 +1,118 @@
+//! SiT in training.
+
+use burn::optim::GradientsParams;
+use burn::prelude::*;
+use serde::{Deserialize, Serialize};
+use svg_flow::PathPoint;
+use svg_model::kinds;
+use svg_nn::{StoredTensor, sum_of_squares};
+use svg_roles::{Condition, VelocitySpec};
+use svg_sit::{Sit, SitConfig, checkpoint_tensors};
+
+use crate::TrainError;
+use crate::flow::{FlowInputs, FlowNetwork, FlowTraining, train_network};
+use crate::run::gradients::register;
+use crate::run::{Ended, Network, NetworkKind, Observer};
+
+/// The velocity network of a [`FlowTraining`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum FlowKind {
+    /// SiT.
+    #[serde(rename = "sit")]
+    Sit(SitConfig),
+}
+
+impl From<SitConfig> for FlowKind {
+    fn from(config: SitConfig) -> Self {
+        Self::Sit(config)
+    }
+}
+
+impl NetworkKind for FlowKind {
+    const KINDS: &'static [&'static str] = &["sit"];
+
+    fn nonsense(&self) -> Option<String> {
+        let Self::Sit(sit) = self;
+        let positive = [
+            ("sit.n_classes", sit.n_classes as u64),
+            ("sit.n_heads", sit.n_heads as u64),
+        ];
+        if let Some(reason) = crate::run::document::zero(&positive) {
+            return Some(reason);
+        }
+        let (width, heads) = (sit.d_model, sit.n_heads);
+        if !width.is_multiple_of(heads) {
+            return Some(format!(
+                "sit.d_model is {width} and sit.n_heads {heads}; the heads must divide the width"
+            ));
+        }
+        (!width.is_multiple_of(4))
+            .then(|| format!("sit.d_model is {width}; positions need a multiple of 4"))
+    }
+}
+
+/// Trains the network that a configuration names.
+pub(crate) fn train(
+    config: FlowTraining,
+    inputs: FlowInputs,
+    device: &Device,
+    observer: &mut dyn Observer,
+) -> Result<Ended, TrainError> {
+    match config.network.clone() {
+        FlowKind::Sit(sit) => train_network::<Sit, _>(config, sit, inputs, device, observer),
+    }
+}
+
+impl Network for Sit {
+    type Config = SitConfig;
+
+    fn init(config: &SitConfig, device: &Device) -> Self {
+        config.init(device)
+    }
+
+    fn tensors(&self) -> Vec<StoredTensor> {
+        checkpoint_tensors(self)
+    }
+
+    fn load(
+        config: &SitConfig,
+        tensors: Vec<StoredTensor>,
+        source: &str,
+        device: &Device,
+    ) -> Result<Self, TrainError> {
+        Ok(svg_sit::load(config, tensors, source, device)?)
+    }
+}
+
+impl FlowNetwork for Sit {
+    const KIND: &'static str = kinds::SIT;
+    const FIELDS: [&'static str; 4] =
+        ["sit.in_channels", "sit.rows", "sit.columns", "sit.n_classes"];
+
+    fn spec_of(config: &SitConfig) -> VelocitySpec {
+        VelocitySpec {
+            grid: [config.rows, config.columns],
+            channels: config.in_channels,
+            classes: config.n_classes,
+        }
+    }
+
+    /// Without a graph.
+    fn gradients(
+        &self,
+        point: PathPoint,
+        times: Tensor<1>,
+        condition: &Condition,
+        checkpointing: bool,
+    ) -> (f64, GradientsParams) {
+        let labels = condition.expect_classes();
+        let recording = self.record(point.x, times, labels, checkpointing);
+        let error = recording.velocity.clone() - point.velocity;
+        let count = error.shape().num_elements() as f64;
+        let squares: f32 = sum_of_squares(error.clone()).into_scalar();
+        let found = recording.backward(error * (2.0 / count));
+        let mut gradients = GradientsParams::new();
+        register(found, &mut gradients);
+        (f64::from(squares) / count, gradients)
+    }
+}
