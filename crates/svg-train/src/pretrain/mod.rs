@@ -38,7 +38,7 @@ pub use config::{
     TeacherSettings,
 };
 pub use head::ProjectionHead;
-pub use learner::Learner;
+pub use learner::{Learner, LearnerConfig};
 pub use mask::{MaskSettings, Masks};
 pub use run::{ORIGIN, PretrainInputs, train, train_network};
 pub use stage::{PretrainBatch, PretrainStage};

@@ -51,7 +51,7 @@ fn a_loss_without_a_value_leads_back_to_the_checkpoint_with_half_the_rate_and_th
         name: String::new(),
         config: Default::default(),
         fingerprint: encoder.fingerprint().unwrap(),
-        path: folder.path().join("encoder"),
+        path: Some(folder.path().join("encoder")),
         copy: None,
     };
     let inputs = RunInputs {
