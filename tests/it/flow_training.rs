@@ -162,11 +162,11 @@ fn what_does_not_fit_is_named_on_both_sides() {
         assert!(said.contains(expected), "{said}");
     };
     refuse(
-        &|config| config.sit.in_channels = 24,
+        &|config| config.network.sit_mut().unwrap().in_channels = 24,
         "takes 24 channels on 4 x 4 tokens, the bundle's",
     );
     refuse(
-        &|config| config.sit.n_classes = 10,
+        &|config| config.network.sit_mut().unwrap().n_classes = 10,
         "has 10 classes, the data have 2 (dark, light)",
     );
     refuse(&|config| config.data.size = 32, "set data.size to 16");

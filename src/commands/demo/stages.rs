@@ -65,6 +65,7 @@ impl Setup {
             encoder: self.encoder.encoder.clone(),
             encoder_part: self.encoder.part.clone(),
             perceptual_name: BLIND.to_string(),
+            replicas: vec![],
         };
         let blind = Box::new(Blind);
         let ended =
@@ -190,5 +191,9 @@ impl Perceptual for Blind {
     fn differentiate(&self, images: Tensor<4>, reference: Tensor<4>) -> (Tensor<1>, Tensor<4>) {
         let gradient = images.zeros_like();
         (self.distance(images, reference), gradient)
+    }
+
+    fn to_device(&self, _device: &Device) -> Box<dyn Perceptual> {
+        Box::new(Self)
     }
 }

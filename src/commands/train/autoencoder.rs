@@ -86,6 +86,7 @@ impl TrainAutoencoder {
             encoder: encoder.encoder,
             encoder_part: encoder.part,
             perceptual_name,
+            replicas: self.options.open_replicas()?,
         };
         let mut watch = Watch::new()?;
         let ended = train(config, inputs, perceptual, &device, &mut watch);
@@ -100,7 +101,7 @@ impl TrainAutoencoder {
                 (Box::new(lpips), "LPIPS v0.1 (VGG16)".to_string())
             }
             None => {
-                let distance = FeatureDistance::new(encoder);
+                let distance = FeatureDistance::new(encoder, device);
                 let name = "a distance in the frozen encoder's features (no --vgg was given)";
                 (Box::new(distance), name.to_string())
             }

@@ -242,7 +242,7 @@ impl<C> FlowTraining<C> {
 
 /// What does not fit between a network, the latents and their classes, in words; `None` if all fits. `fields`
 /// are the names of channels, rows, columns and classes in the configuration.
-pub(super) fn misfit(
+pub(crate) fn misfit(
     network: VelocitySpec,
     fields: [&str; 4],
     geometry: Geometry,

@@ -22,6 +22,7 @@ mod validation;
 pub use config::{
     AdamWSettings, ComputeType, FlowSamplesSettings, FlowTraining, RateSchedule, TimeSettings,
 };
+pub(crate) use config::misfit;
 pub use network::{FlowNetwork, flow_gradients};
 pub use online::OnlineLatents;
 pub use run::{FlowInputs, train, train_network};

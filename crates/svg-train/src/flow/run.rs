@@ -8,11 +8,12 @@ use svg_model::{Bundle, FLOW, ModelError, NewFlow, Provenance};
 use svg_roles::LatentSpace;
 
 use crate::TrainError;
-use crate::flow::config::misfit;
 use crate::flow::identity::FlowIdentity;
 use crate::flow::samples::samples;
 use crate::flow::validation::Validation;
-use crate::flow::{FlowBatch, FlowNetwork, FlowStage, FlowTraining, LatentSource};
+use crate::flow::{
+    FlowBatch, FlowNetwork, FlowStage, FlowTraining, LatentSource, misfit,
+};
 use crate::kinds;
 use crate::log::Scalars;
 use crate::run::{

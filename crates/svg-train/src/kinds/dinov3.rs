@@ -25,6 +25,20 @@ pub enum EncoderKind {
     Dino(DinoConfig),
 }
 
+impl EncoderKind {
+    /// The configuration of DINOv3, if it is of that kind.
+    pub fn dino(&self) -> Option<&DinoConfig> {
+        let Self::Dino(config) = self;
+        Some(config)
+    }
+
+    /// As [`dino`](Self::dino), to change it.
+    pub fn dino_mut(&mut self) -> Option<&mut DinoConfig> {
+        let Self::Dino(config) = self;
+        Some(config)
+    }
+}
+
 impl From<DinoConfig> for EncoderKind {
     fn from(config: DinoConfig) -> Self {
         Self::Dino(config)

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use svg_flow::PathPoint;
 use svg_model::kinds;
 use svg_nn::{StoredTensor, sum_of_squares};
-use svg_roles::{Condition, VelocitySpec};
+use svg_roles::{Condition, Geometry, VelocitySpec};
 use svg_sit::{Sit, SitConfig, checkpoint_tensors};
 
 use crate::TrainError;
-use crate::flow::{FlowInputs, FlowNetwork, FlowTraining, train_network};
+use crate::flow::{FlowInputs, FlowNetwork, FlowTraining, misfit, train_network};
 use crate::run::gradients::register;
 use crate::run::{Ended, Network, NetworkKind, Observer};
 
@@ -20,6 +20,20 @@ pub enum FlowKind {
     /// SiT.
     #[serde(rename = "sit")]
     Sit(SitConfig),
+}
+
+impl FlowKind {
+    /// The configuration of SiT, if it is of that kind.
+    pub fn sit(&self) -> Option<&SitConfig> {
+        let Self::Sit(config) = self;
+        Some(config)
+    }
+
+    /// As [`sit`](Self::sit), to change it.
+    pub fn sit_mut(&mut self) -> Option<&mut SitConfig> {
+        let Self::Sit(config) = self;
+        Some(config)
+    }
 }
 
 impl From<SitConfig> for FlowKind {
@@ -48,6 +62,15 @@ impl NetworkKind for FlowKind {
         }
         (!width.is_multiple_of(4))
             .then(|| format!("sit.d_model is {width}; positions need a multiple of 4"))
+    }
+}
+
+impl FlowTraining {
+    /// What does not fit between the network of this configuration, the latents and their classes, in words;
+    /// `None` if all fits.
+    pub fn misfit(&self, latents: Geometry, classes: &[String]) -> Option<String> {
+        let FlowKind::Sit(sit) = &self.network;
+        misfit(Sit::spec_of(sit), Sit::FIELDS, latents, classes)
     }
 }
 

@@ -34,6 +34,20 @@ pub enum AutoencoderKind {
     Svg(AutoencoderConfig),
 }
 
+impl AutoencoderKind {
+    /// The configuration of SVG's networks, if it is of that kind.
+    pub fn svg(&self) -> Option<&AutoencoderConfig> {
+        let Self::Svg(config) = self;
+        Some(config)
+    }
+
+    /// As [`svg`](Self::svg), to change it.
+    pub fn svg_mut(&mut self) -> Option<&mut AutoencoderConfig> {
+        let Self::Svg(config) = self;
+        Some(config)
+    }
+}
+
 impl From<AutoencoderConfig> for AutoencoderKind {
     fn from(config: AutoencoderConfig) -> Self {
         Self::Svg(config)
