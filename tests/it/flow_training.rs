@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use svg_image::{Rgb, RgbImage, save_png};
-use svg_model::{Bundle, LatentStatistics, StoredLatentStatistics};
+use svg_model::{
+    Bundle, FLOW, LatentStatistics, OpenOptions, Registry, StoredLatentStatistics,
+};
+use svg_sit::SitConfig;
 use svg_train::flow::FlowTraining;
 
 use crate::support::{svg, text};
@@ -206,10 +209,12 @@ fn a_finished_run_leaves_samples_and_a_bundle_with_a_flow() {
     );
     let bundle = Bundle::open(&run.join("bundle")).unwrap();
     let device = burn::prelude::Device::default();
-    let flow = bundle.flow(&device).unwrap().expect("there is a flow");
-    assert_eq!(*flow.config(), FlowTraining::tiny().sit);
+    let config: SitConfig = bundle.part(FLOW).unwrap().read_config().unwrap();
+    assert_eq!(Some(&config), FlowTraining::tiny().network.sit());
     // The parts belong together.
-    bundle.generator(None, &device).unwrap();
+    let options = OpenOptions::default();
+    let generator = Registry::standard().generator(&bundle, &options, &device);
+    generator.unwrap();
 }
 
 #[test]

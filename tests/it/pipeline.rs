@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 use svg_image::{DecodeOptions, ImageSet, RgbImage, decode, read_image};
-use svg_model::Bundle;
+use svg_model::{Bundle, OpenOptions, Registry};
 use svg_nn::TensorFile;
 use svg_train::autoencoder::AutoencoderTraining;
 use svg_train::flow::FlowTraining;
@@ -232,7 +232,9 @@ fn everything_opens(place: &Place) {
     assert!(!file.tensors().is_empty());
     let bundle = Bundle::open(&place.path("second/bundle")).unwrap();
     let device = burn::prelude::Device::default();
-    bundle.generator(None, &device).unwrap();
+    let options = OpenOptions::default();
+    let generator = Registry::standard().generator(&bundle, &options, &device);
+    generator.unwrap();
 
     let set = ImageSet::open(&[place.path("samples")]).unwrap();
     assert_eq!(set.len(), 20);
