@@ -327,7 +327,12 @@ mod tests {
             channels: 20,
             classes: 2,
         };
-        let fields = ["sit.in_channels", "sit.rows", "sit.columns", "sit.n_classes"];
+        let fields = [
+            "sit.in_channels",
+            "sit.rows",
+            "sit.columns",
+            "sit.n_classes",
+        ];
         let misfit = |channels: usize, count: usize| {
             let geometry = Geometry::of_patches([16, 16], 4, channels);
             let classes: Vec<_> = (0..count).map(|n| format!("c{n}")).collect();

@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 use burn::optim::GradientsParams;
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
-use svg_dino::{
-    Dino, DinoConfig, DinoFile, FeedForwardKind, Layout, PixelStatistics, RopePeriods,
-};
+use svg_dino::{Dino, DinoConfig, DinoFile, FeedForwardKind, Layout, PixelStatistics, RopePeriods};
 use svg_model::ModelError;
 use svg_roles::{EncoderSpec, Tokens};
 
@@ -73,18 +71,19 @@ impl NetworkKind for EncoderKind {
     }
 }
 
-/// Trains the network that a configuration names.
-pub(crate) fn train(
+/// Trains an encoder by self-distillation, or goes on training one.
+///
+/// # Errors
+///
+/// [`TrainError`] of every kind; whatever it is, the newest checkpoint is whole.
+pub fn train(
     config: Pretraining,
     inputs: PretrainInputs,
     device: &Device,
     observer: &mut dyn Observer,
 ) -> Result<Ended, TrainError> {
-    match config.network.clone() {
-        EncoderKind::Dino(dino) => {
-            train_network::<Dino, _>(config, dino, inputs, device, observer)
-        }
-    }
+    let EncoderKind::Dino(dino) = config.network.clone();
+    train_network::<Dino, _>(config, dino, inputs, device, observer)
 }
 
 impl Network for Dino {

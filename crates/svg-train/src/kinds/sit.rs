@@ -74,16 +74,19 @@ impl FlowTraining {
     }
 }
 
-/// Trains the network that a configuration names.
-pub(crate) fn train(
+/// Trains a flow, or goes on training one.
+///
+/// # Errors
+///
+/// [`TrainError`] of every kind; whatever it is, the newest checkpoint is whole.
+pub fn train(
     config: FlowTraining,
     inputs: FlowInputs,
     device: &Device,
     observer: &mut dyn Observer,
 ) -> Result<Ended, TrainError> {
-    match config.network.clone() {
-        FlowKind::Sit(sit) => train_network::<Sit, _>(config, sit, inputs, device, observer),
-    }
+    let FlowKind::Sit(sit) = config.network.clone();
+    train_network::<Sit, _>(config, sit, inputs, device, observer)
 }
 
 impl Network for Sit {
@@ -109,8 +112,12 @@ impl Network for Sit {
 
 impl FlowNetwork for Sit {
     const KIND: &'static str = kinds::SIT;
-    const FIELDS: [&'static str; 4] =
-        ["sit.in_channels", "sit.rows", "sit.columns", "sit.n_classes"];
+    const FIELDS: [&'static str; 4] = [
+        "sit.in_channels",
+        "sit.rows",
+        "sit.columns",
+        "sit.n_classes",
+    ];
 
     fn spec_of(config: &SitConfig) -> VelocitySpec {
         VelocitySpec {
