@@ -23,6 +23,7 @@ use svg_roles::Condition;
 use svg_nn::Precision;
 use svg_sit::{Sit, SitConfig};
 use svg_train::flow::{ComputeType, FlowBatch, FlowStage, FlowTraining};
+use svg_train::run::Stage;
 
 use support::{compiled_devices, memory, timed};
 
@@ -145,7 +146,6 @@ fn forward(
 
 fn train(config: SitConfig, batch: usize, options: &Options, device: &Device) -> Result<Vec<f64>> {
     let mut training = FlowTraining::preset("flow_svg_b_256").context("it is built in")?;
-    training.sit = config;
     training.batch_size = batch;
     training.precision = match options.dtype {
         Type::F32 => ComputeType::F32,
@@ -155,12 +155,10 @@ fn train(config: SitConfig, batch: usize, options: &Options, device: &Device) ->
         latents: latents(batch, device),
         labels: vec![207; batch],
     };
-    let (mut stage, mut number) = (Some(FlowStage::new(training, device)), 0);
+    let (mut stage, mut number) = (FlowStage::<Sit>::new(training, config, device), 0);
     timed([options.warmup, options.repeat], device, || {
-        if let Some(before) = stage.take() {
-            stage = Some(before.step(number, 1e-4, std::slice::from_ref(&data)).0);
-            number += 1;
-        }
+        stage.step(number, 1e-4, vec![data.clone()]);
+        number += 1;
     })
 }
 

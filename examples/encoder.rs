@@ -95,29 +95,39 @@ fn main() -> Result<()> {
     config.steps = 60;
     config.batch_size = 8;
     config.critic = None;
-    let networks = config.network.svg_mut().context("the preset is SVG's autoencoder")?;
+    let networks = config
+        .network
+        .svg_mut()
+        .context("the preset is SVG's autoencoder")?;
     let channels = Cosines.spec().channels + networks.residual_channels();
     networks.decoder.in_channels = channels;
+    let part = NewEncoder {
+        kind: KIND.to_string(),
+        name: Cosines.spec().name,
+        config: serde_json::Value::Null,
+        fingerprint: format!("{KIND} {PATCH} {KEPT}"),
+        path: None,
+        copy: None,
+    };
     let inputs = RunInputs {
         options: RunOptions::new(place.path().join("autoencoder")),
         data: set.clone(),
         data_name: "drawn figures".to_string(),
         validation: None,
         workers: 0,
-        encoder: Arc::new(Cosines),
-        encoder_part: NewEncoder {
-            kind: KIND.to_string(),
-            name: Cosines.spec().name,
-            config: serde_json::Value::Null,
-            fingerprint: format!("{KIND} {PATCH} {KEPT}"),
-            path: None,
-            copy: None,
-        },
         perceptual_name: "distance of cosine coefficients".to_string(),
         replicas: vec![],
     };
     let distance = Box::new(FeatureDistance::new(&Cosines, &device));
-    let ended = svg_train::autoencoder::train(config, inputs, distance, &device, &mut Printed)?;
+    let ended = svg_train::autoencoder::train(
+        config,
+        Arc::new(Cosines),
+        part,
+        inputs,
+        distance,
+        &device,
+        &mut Printed,
+    )?;
     let mut bundle = Bundle::open(&folder(ended)?)?;
 
     // Its features, and what makes them latents.
@@ -142,9 +152,17 @@ fn main() -> Result<()> {
     let geometry = latents.geometry();
     let mut config = FlowTraining::tiny();
     config.steps = 100;
-    config.network = svg_sit::SitConfig::new(geometry.channels, geometry.rows, geometry.columns, 64, 2, 4, 128)
-        .with_n_classes(CLASSES.len())
-        .into();
+    config.network = svg_sit::SitConfig::new(
+        geometry.channels,
+        geometry.rows,
+        geometry.columns,
+        64,
+        2,
+        4,
+        128,
+    )
+    .with_n_classes(CLASSES.len())
+    .into();
     let source = OnlineLatents::new(set, config.data.clone(), latents.clone(), 0, &device)?;
     let inputs = FlowInputs {
         options: RunOptions::new(place.path().join("flow")),
@@ -155,7 +173,12 @@ fn main() -> Result<()> {
         space: latents,
         replicas: vec![],
     };
-    let bundle = Bundle::open(&folder(svg_train::flow::train(config, inputs, &device, &mut Printed)?)?)?;
+    let bundle = Bundle::open(&folder(svg_train::flow::train(
+        config,
+        inputs,
+        &device,
+        &mut Printed,
+    )?)?)?;
     println!("encoder {}", bundle.part(svg_model::ENCODER)?.kind);
 
     let generator = registry.generator(&bundle, &OpenOptions::default(), &device)?;

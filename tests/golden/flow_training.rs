@@ -12,7 +12,7 @@ use svg_model::Conditioned;
 use svg_roles::Condition;
 use svg_sit::{Sit, checkpoint_tensors};
 use svg_train::flow::flow_gradients;
-use svg_train::{AdamW, Average};
+use svg_train::run::{AdamW, Average};
 
 use crate::fill::murmur_tensor;
 use crate::sit::{formula, recorded, tiny};
@@ -113,7 +113,7 @@ fn three_steps(way: Way) {
             check_norms(&sit, &gradients, &want.grad_norms_step0);
         }
         sit = optimizer.step(LEARNING_RATE, sit, gradients);
-        average = average.update(&sit);
+        average.update(&sit);
     }
     check_first("weights", &sit, &want.param_after3);
     check_first("average", average.network(), &want.ema_after3);
@@ -131,8 +131,8 @@ fn loss_and_gradients(
     let labels = [7, 999, 1000];
     if let Way::Own = way {
         let point = linear_path(noise, data, t.clone());
-        let labels = Tensor::from_data(labels, plain);
-        return flow_gradients(&sit.valid(), point, t, labels, false);
+        let labels = Condition::Classes(Tensor::from_data(labels, plain));
+        return flow_gradients(&sit.valid(), point, t, &labels, false);
     }
     let labels = Tensor::from_data(labels, &plain.clone().autodiff());
     let [noise, data] = [noise, data].map(Tensor::from_inner);

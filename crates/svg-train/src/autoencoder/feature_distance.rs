@@ -32,7 +32,11 @@ impl FeatureDistance {
 
 impl Perceptual for FeatureDistance {
     fn distance(&self, images: Tensor<4>, reference: Tensor<4>) -> Tensor<1> {
-        let reference = unit(self.plain.tokens(reference.detach().without_autodiff()).patches);
+        let reference = unit(
+            self.plain
+                .tokens(reference.detach().without_autodiff())
+                .patches,
+        );
         let difference = match images.is_autodiff() {
             true => unit(self.tracked.tokens(images).patches) - Tensor::from_inner(reference),
             false => unit(self.plain.tokens(images).patches) - reference,

@@ -18,6 +18,7 @@ mod samples;
 mod stage;
 mod trainable;
 
+pub use crate::kinds::train_autoencoder as train;
 pub use config::{AdamSettings, Adversary, AutoencoderTraining, Start};
 pub use critic::{Critic, CriticBlock, CriticConfig};
 pub use feature_distance::FeatureDistance;
@@ -26,7 +27,7 @@ pub use loss::{
     Reconstruction,
 };
 pub use perceptual::Perceptual;
-pub use run::{AutoencoderIdentity, AutoencoderInputs, RunInputs, train, train_network};
+pub use run::{AutoencoderIdentity, RunInputs, train_network};
 pub use samples::spread;
 pub use stage::{AutoencoderStage, Players};
 pub use trainable::{Pass, TrainableAutoencoder};

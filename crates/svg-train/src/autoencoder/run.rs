@@ -1,28 +1,25 @@
 //! The training of an autoencoder as a run.
 
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 use svg_image::ImageSet;
-use svg_model::{Bundle, NewEncoder, Provenance};
-use svg_roles::Encoder;
+use svg_model::{Bundle, Provenance};
 
 use crate::TrainError;
 use crate::autoencoder::samples::Samples;
-use crate::autoencoder::{
-    AutoencoderStage, AutoencoderTraining, Perceptual, TrainableAutoencoder,
-};
+use crate::autoencoder::{AutoencoderStage, AutoencoderTraining, Perceptual, TrainableAutoencoder};
 use crate::data::{Fingerprint, Pictures};
-use crate::kinds;
 use crate::log::Scalars;
 use crate::run::{
-    Course, Ended, Headline, Identity, Network, NetworkKind, Observer, Pace, Picture, Place,
+    Begun, Course, Ended, Headline, Identity, Network, NetworkKind, Observer, Picture, Place,
     Replicas, RunOptions, Shown, Standing, run,
 };
 
-/// What a run beside a frozen encoder needs beside its configuration.
+/// What a run needs beside its configuration and its encoder.
 pub struct RunInputs {
     /// Where it is, and how it is to go on.
     pub options: RunOptions,
@@ -34,60 +31,23 @@ pub struct RunInputs {
     pub validation: Option<Arc<ImageSet>>,
     /// Threads that decode; 0 for as many as the machine runs at once.
     pub workers: usize,
-    /// The encoder.
-    pub encoder: Arc<dyn Encoder>,
-    /// How the bundle will refer to it.
-    pub encoder_part: NewEncoder,
     /// The name of the perceptual distance, for the log and the manifest.
     pub perceptual_name: String,
     /// More devices, which share every batch with the first.
     pub replicas: Vec<Device>,
 }
 
-/// What any run of an autoencoder needs beside its configuration.
-pub struct AutoencoderInputs {
-    /// Where it is, and how it is to go on.
-    pub options: RunOptions,
-    /// The pictures to train on.
-    pub data: Arc<ImageSet>,
-    /// Where they are, for people.
-    pub data_name: String,
-    /// Pictures to show and measure; those of the training if there are none.
-    pub validation: Option<Arc<ImageSet>>,
-    /// Threads that decode; 0 for as many as the machine runs at once.
-    pub workers: usize,
-    /// The name of the perceptual distance, for the log and the manifest.
-    pub perceptual_name: String,
-    /// More devices, which share every batch with the first.
-    pub replicas: Vec<Device>,
-}
-
-/// Trains an autoencoder beside a frozen encoder, or goes on training one.
-///
-/// # Errors
-///
-/// [`TrainError`] of every kind; whatever it is, the newest checkpoint is whole.
-pub fn train(
-    config: AutoencoderTraining,
-    inputs: RunInputs,
-    perceptual: Box<dyn Perceptual>,
-    device: &Device,
-    observer: &mut dyn Observer,
-) -> Result<Ended, TrainError> {
-    kinds::train_autoencoder(config, inputs, perceptual, device, observer)
-}
-
-/// As [`train`], of any autoencoder, whose network `network` configures. `config` is what the run keeps as
+/// As [`train`](super::train), of any autoencoder, whose network `network` configures. `config` is what the run keeps as
 /// its document; its field of the network is for you to fill.
 ///
 /// # Errors
 ///
-/// As [`train`].
+/// As [`train`](super::train).
 pub fn train_network<T: TrainableAutoencoder, C: NetworkKind>(
     config: AutoencoderTraining<C>,
     autoencoder: T,
     network: <T::Network as Network>::Config,
-    inputs: AutoencoderInputs,
+    inputs: RunInputs,
     perceptual: Box<dyn Perceptual>,
     device: &Device,
     observer: &mut dyn Observer,
@@ -101,18 +61,24 @@ pub fn train_network<T: TrainableAutoencoder, C: NetworkKind>(
         let stage =
             AutoencoderStage::new(config.clone(), autoencoder, network, perceptual, &device);
         let shown = inputs.validation.as_ref().unwrap_or(&inputs.data);
-        Ok(AutoencoderCourse {
+        let identity = AutoencoderIdentity {
+            encoder: fingerprint,
+            perceptual: inputs.perceptual_name.clone(),
+        };
+        Ok(Begun {
             stage: stage.with_replicas(Replicas::new(devices)),
-            samples: Samples::spread(shown.clone(), config.samples, &config.data)?,
-            data: Fingerprint::of(&inputs.data)?,
-            identity: AutoencoderIdentity {
-                encoder: fingerprint,
-                perceptual: inputs.perceptual_name.clone(),
+            pace: config.pace(),
+            document: config.to_json(),
+            beginning: Standing::new(Fingerprint::of(&inputs.data)?, identity),
+            course: AutoencoderCourse {
+                samples: Samples::spread(shown.clone(), config.samples, &config.data)?,
+                pictures: Pictures::new(inputs.data, config.data.clone(), inputs.workers),
+                data_name: inputs.data_name,
+                perceptual_name: inputs.perceptual_name,
+                config,
+                device,
+                stage: PhantomData,
             },
-            pictures: Pictures::new(inputs.data, config.data.clone(), inputs.workers),
-            data_name: inputs.data_name,
-            config,
-            device,
         })
     };
     run(options, begin, observer)
@@ -142,15 +108,14 @@ impl Identity for AutoencoderIdentity {
     }
 }
 
-struct AutoencoderCourse<T: TrainableAutoencoder, C> {
+struct AutoencoderCourse<T, C> {
     config: AutoencoderTraining<C>,
     data_name: String,
+    perceptual_name: String,
     device: Device,
-    stage: AutoencoderStage<T>,
     samples: Samples,
-    data: Fingerprint,
-    identity: AutoencoderIdentity,
     pictures: Pictures,
+    stage: PhantomData<T>,
 }
 
 impl<T: TrainableAutoencoder, C: NetworkKind> Course for AutoencoderCourse<T, C> {
@@ -175,28 +140,8 @@ impl<T: TrainableAutoencoder, C: NetworkKind> Course for AutoencoderCourse<T, C>
         },
     ];
 
-    fn pace(&self) -> Pace {
-        self.config.pace()
-    }
-
-    fn document(&self) -> String {
-        self.config.to_json()
-    }
-
-    fn beginning(&self) -> Standing<AutoencoderIdentity> {
-        Standing::new(self.data.clone(), self.identity.clone())
-    }
-
     fn learning_rate(&self, _number: u64) -> f64 {
         self.config.optimizer.learning_rate
-    }
-
-    fn stage(&self) -> &AutoencoderStage<T> {
-        &self.stage
-    }
-
-    fn stage_mut(&mut self) -> &mut AutoencoderStage<T> {
-        &mut self.stage
     }
 
     fn batch(
@@ -211,8 +156,8 @@ impl<T: TrainableAutoencoder, C: NetworkKind> Course for AutoencoderCourse<T, C>
         Ok((batch.to_tensor(&self.device), batch.cursor_after))
     }
 
-    fn show(&mut self) -> Result<Shown, TrainError> {
-        let model = self.stage.model();
+    fn show(&mut self, stage: &AutoencoderStage<T>) -> Result<Shown, TrainError> {
+        let model = stage.model();
         let batch = self.config.batch_size;
         let (sheet, psnr) = self.samples.reconstruct(&*model, batch, &self.device);
         Ok(Shown {
@@ -226,16 +171,21 @@ impl<T: TrainableAutoencoder, C: NetworkKind> Course for AutoencoderCourse<T, C>
     }
 
     /// The model as a bundle in the folder of the run.
-    fn finish(&self, out: &Path, step: u64) -> Result<PathBuf, TrainError> {
+    fn finish(
+        &self,
+        stage: &AutoencoderStage<T>,
+        out: &Path,
+        step: u64,
+    ) -> Result<PathBuf, TrainError> {
         let folder = out.join("bundle");
         let provenance = Provenance {
             made_by: format!("svg-train {}", env!("CARGO_PKG_VERSION")),
             source: self.data_name.clone(),
             steps: Some(step),
-            perceptual: Some(self.identity.perceptual.clone()),
+            perceptual: Some(self.perceptual_name.clone()),
             notes: vec![self.config.about.clone()],
         };
-        let (stage, rest) = (&self.stage, self.stage.critic_tensors());
+        let rest = stage.critic_tensors();
         let autoencoder = stage.autoencoder();
         let parts = autoencoder.parts(stage.network(), stage.averaged(), rest, provenance)?;
         Bundle::create(&folder, parts, true)?;

@@ -130,7 +130,7 @@ impl Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::CropRule;
+    use crate::data::{CropRule, Smaller};
 
     /// Pictures of 8 x 6 pixels whose level tells their number; those in `broken` are cut off.
     fn set(count: u8, broken: &[u8]) -> (tempfile::TempDir, Arc<ImageSet>) {

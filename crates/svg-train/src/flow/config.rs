@@ -242,7 +242,7 @@ impl<C> FlowTraining<C> {
 
 /// What does not fit between a network, the latents and their classes, in words; `None` if all fits. `fields`
 /// are the names of channels, rows, columns and classes in the configuration.
-pub(super) fn misfit(
+pub(crate) fn misfit(
     network: VelocitySpec,
     fields: [&str; 4],
     geometry: Geometry,
@@ -327,7 +327,12 @@ mod tests {
             channels: 20,
             classes: 2,
         };
-        let fields = ["sit.in_channels", "sit.rows", "sit.columns", "sit.n_classes"];
+        let fields = [
+            "sit.in_channels",
+            "sit.rows",
+            "sit.columns",
+            "sit.n_classes",
+        ];
         let misfit = |channels: usize, count: usize| {
             let geometry = Geometry::of_patches([16, 16], 4, channels);
             let classes: Vec<_> = (0..count).map(|n| format!("c{n}")).collect();

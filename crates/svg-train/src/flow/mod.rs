@@ -19,11 +19,13 @@ mod source;
 mod stage;
 mod validation;
 
+pub use crate::kinds::train_flow as train;
+pub(crate) use config::misfit;
 pub use config::{
     AdamWSettings, ComputeType, FlowSamplesSettings, FlowTraining, RateSchedule, TimeSettings,
 };
 pub use network::{FlowNetwork, flow_gradients};
 pub use online::OnlineLatents;
-pub use run::{FlowInputs, train, train_network};
+pub use run::{FlowInputs, train_network};
 pub use source::{LatentBatch, LatentSource};
 pub use stage::{FlowBatch, FlowStage};

@@ -8,15 +8,13 @@ use svg_model::{Bundle, FLOW, ModelError, NewFlow, Provenance};
 use svg_roles::LatentSpace;
 
 use crate::TrainError;
-use crate::flow::config::misfit;
 use crate::flow::identity::FlowIdentity;
 use crate::flow::samples::samples;
 use crate::flow::validation::Validation;
-use crate::flow::{FlowBatch, FlowNetwork, FlowStage, FlowTraining, LatentSource};
-use crate::kinds;
+use crate::flow::{FlowBatch, FlowNetwork, FlowStage, FlowTraining, LatentSource, misfit};
 use crate::log::Scalars;
 use crate::run::{
-    Course, Ended, Headline, Network, NetworkKind, Observer, Pace, Place, Replicas, RunOptions,
+    Begun, Course, Ended, Headline, Network, NetworkKind, Observer, Place, Replicas, RunOptions,
     Shown, Standing, run,
 };
 
@@ -38,26 +36,12 @@ pub struct FlowInputs {
     pub replicas: Vec<Device>,
 }
 
-/// Trains a flow, or goes on training one.
-///
-/// # Errors
-///
-/// [`TrainError`] of every kind; whatever it is, the newest checkpoint is whole.
-pub fn train(
-    config: FlowTraining,
-    inputs: FlowInputs,
-    device: &Device,
-    observer: &mut dyn Observer,
-) -> Result<Ended, TrainError> {
-    kinds::train_flow(config, inputs, device, observer)
-}
-
-/// As [`train`], of a network that `network` configures. `config` is what the run keeps as its document;
+/// As [`train`](super::train), of a network that `network` configures. `config` is what the run keeps as its document;
 /// its field of the network is for you to fill.
 ///
 /// # Errors
 ///
-/// As [`train`].
+/// As [`train`](super::train).
 pub fn train_network<N: FlowNetwork, C: NetworkKind>(
     config: FlowTraining<C>,
     network: N::Config,
@@ -67,7 +51,7 @@ pub fn train_network<N: FlowNetwork, C: NetworkKind>(
 ) -> Result<Ended, TrainError> {
     let device = device.clone().without_autodiff();
     let options = inputs.options.clone();
-    let begin = || FlowCourse::<N, C>::new(config, network, inputs, device);
+    let begin = || FlowCourse::<N, C>::begin(config, network, inputs, device);
     run(options, begin, observer)
 }
 
@@ -76,18 +60,16 @@ struct FlowCourse<N: FlowNetwork, C> {
     network: N::Config,
     inputs: FlowInputs,
     device: Device,
-    stage: FlowStage<N>,
-    identity: FlowIdentity,
     validation: Validation,
 }
 
 impl<N: FlowNetwork, C: NetworkKind> FlowCourse<N, C> {
-    fn new(
+    fn begin(
         config: FlowTraining<C>,
         network: N::Config,
         mut inputs: FlowInputs,
         device: Device,
-    ) -> Result<Self, TrainError> {
+    ) -> Result<Begun<Self>, TrainError> {
         let unfit = |reason| TrainError::Unfit { reason };
         let (geometry, classes) = (inputs.space.geometry(), inputs.source.classes());
         if let Some(reason) = misfit(N::spec_of(&network), N::FIELDS, geometry, classes) {
@@ -127,14 +109,18 @@ impl<N: FlowNetwork, C: NetworkKind> FlowCourse<N, C> {
             }
         };
         let stage = FlowStage::new(config.clone(), network.clone(), &device);
-        Ok(Self {
+        Ok(Begun {
             stage: stage.with_replicas(Replicas::new(devices)),
-            config,
-            network,
-            inputs,
-            device,
-            identity,
-            validation,
+            pace: config.pace(),
+            document: config.to_json(),
+            beginning: Standing::new(inputs.source.fingerprint().clone(), identity),
+            course: Self {
+                config,
+                network,
+                inputs,
+                device,
+                validation,
+            },
         })
     }
 }
@@ -149,29 +135,8 @@ impl<N: FlowNetwork, C: NetworkKind> Course for FlowCourse<N, C> {
         digits: 4,
     }];
 
-    fn pace(&self) -> Pace {
-        self.config.pace()
-    }
-
-    fn document(&self) -> String {
-        self.config.to_json()
-    }
-
-    fn beginning(&self) -> Standing<FlowIdentity> {
-        let data = self.inputs.source.fingerprint();
-        Standing::new(data.clone(), self.identity.clone())
-    }
-
     fn learning_rate(&self, number: u64) -> f64 {
         self.config.optimizer.rate(number, self.config.steps)
-    }
-
-    fn stage(&self) -> &FlowStage<N> {
-        &self.stage
-    }
-
-    fn stage_mut(&mut self) -> &mut FlowStage<N> {
-        &mut self.stage
     }
 
     fn batch(
@@ -190,8 +155,8 @@ impl<N: FlowNetwork, C: NetworkKind> Course for FlowCourse<N, C> {
         Ok((data, batch.cursor_after))
     }
 
-    fn show(&mut self) -> Result<Shown, TrainError> {
-        let network = self.stage.network();
+    fn show(&mut self, stage: &FlowStage<N>) -> Result<Shown, TrainError> {
+        let network = stage.network();
         let loss = self.validation.loss(network);
         let space = self.inputs.space.clone();
         Ok(Shown {
@@ -202,8 +167,8 @@ impl<N: FlowNetwork, C: NetworkKind> Course for FlowCourse<N, C> {
     }
 
     /// The bundle that was given, with the averaged network as its flow.
-    fn finish(&self, out: &Path, step: u64) -> Result<PathBuf, TrainError> {
-        let network = self.stage.network();
+    fn finish(&self, stage: &FlowStage<N>, out: &Path, step: u64) -> Result<PathBuf, TrainError> {
+        let network = stage.network();
         let flow = NewFlow {
             kind: N::KIND,
             config: &self.network,

@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 use burn::optim::GradientsParams;
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
-use svg_dino::{
-    Dino, DinoConfig, DinoFile, FeedForwardKind, Layout, PixelStatistics, RopePeriods,
-};
+use svg_dino::{Dino, DinoConfig, DinoFile, FeedForwardKind, Layout, PixelStatistics, RopePeriods};
 use svg_model::ModelError;
 use svg_roles::{EncoderSpec, Tokens};
 
@@ -23,6 +21,20 @@ pub enum EncoderKind {
     /// DINOv3.
     #[serde(rename = "dino")]
     Dino(DinoConfig),
+}
+
+impl EncoderKind {
+    /// The configuration of DINOv3, if it is of that kind.
+    pub fn dino(&self) -> Option<&DinoConfig> {
+        let Self::Dino(config) = self;
+        Some(config)
+    }
+
+    /// As [`dino`](Self::dino), to change it.
+    pub fn dino_mut(&mut self) -> Option<&mut DinoConfig> {
+        let Self::Dino(config) = self;
+        Some(config)
+    }
 }
 
 impl From<DinoConfig> for EncoderKind {
@@ -59,18 +71,19 @@ impl NetworkKind for EncoderKind {
     }
 }
 
-/// Trains the network that a configuration names.
-pub(crate) fn train(
+/// Trains an encoder by self-distillation, or goes on training one.
+///
+/// # Errors
+///
+/// [`TrainError`] of every kind; whatever it is, the newest checkpoint is whole.
+pub fn train(
     config: Pretraining,
     inputs: PretrainInputs,
     device: &Device,
     observer: &mut dyn Observer,
 ) -> Result<Ended, TrainError> {
-    match config.network.clone() {
-        EncoderKind::Dino(dino) => {
-            train_network::<Dino, _>(config, dino, inputs, device, observer)
-        }
-    }
+    let EncoderKind::Dino(dino) = config.network.clone();
+    train_network::<Dino, _>(config, dino, inputs, device, observer)
 }
 
 impl Network for Dino {

@@ -8,9 +8,6 @@ mod dinov3;
 mod sit;
 mod svg;
 
-pub use dinov3::EncoderKind;
-pub(crate) use dinov3::train as pretrain;
-pub use sit::FlowKind;
-pub(crate) use sit::train as train_flow;
-pub use svg::{AutoencoderKind, Generator, Svg};
-pub(crate) use svg::train as train_autoencoder;
+pub use dinov3::{EncoderKind, train as pretrain};
+pub use sit::{FlowKind, train as train_flow};
+pub use svg::{AutoencoderKind, Generator, Svg, train as train_autoencoder};

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use svg_flow::PathPoint;
 use svg_model::kinds;
 use svg_nn::{StoredTensor, sum_of_squares};
-use svg_roles::{Condition, VelocitySpec};
+use svg_roles::{Condition, Geometry, VelocitySpec};
 use svg_sit::{Sit, SitConfig, checkpoint_tensors};
 
 use crate::TrainError;
-use crate::flow::{FlowInputs, FlowNetwork, FlowTraining, train_network};
+use crate::flow::{FlowInputs, FlowNetwork, FlowTraining, misfit, train_network};
 use crate::run::gradients::register;
 use crate::run::{Ended, Network, NetworkKind, Observer};
 
@@ -20,6 +20,20 @@ pub enum FlowKind {
     /// SiT.
     #[serde(rename = "sit")]
     Sit(SitConfig),
+}
+
+impl FlowKind {
+    /// The configuration of SiT, if it is of that kind.
+    pub fn sit(&self) -> Option<&SitConfig> {
+        let Self::Sit(config) = self;
+        Some(config)
+    }
+
+    /// As [`sit`](Self::sit), to change it.
+    pub fn sit_mut(&mut self) -> Option<&mut SitConfig> {
+        let Self::Sit(config) = self;
+        Some(config)
+    }
 }
 
 impl From<SitConfig> for FlowKind {
@@ -51,16 +65,28 @@ impl NetworkKind for FlowKind {
     }
 }
 
-/// Trains the network that a configuration names.
-pub(crate) fn train(
+impl FlowTraining {
+    /// What does not fit between the network of this configuration, the latents and their classes, in words;
+    /// `None` if all fits.
+    pub fn misfit(&self, latents: Geometry, classes: &[String]) -> Option<String> {
+        let FlowKind::Sit(sit) = &self.network;
+        misfit(Sit::spec_of(sit), Sit::FIELDS, latents, classes)
+    }
+}
+
+/// Trains a flow, or goes on training one.
+///
+/// # Errors
+///
+/// [`TrainError`] of every kind; whatever it is, the newest checkpoint is whole.
+pub fn train(
     config: FlowTraining,
     inputs: FlowInputs,
     device: &Device,
     observer: &mut dyn Observer,
 ) -> Result<Ended, TrainError> {
-    match config.network.clone() {
-        FlowKind::Sit(sit) => train_network::<Sit, _>(config, sit, inputs, device, observer),
-    }
+    let FlowKind::Sit(sit) = config.network.clone();
+    train_network::<Sit, _>(config, sit, inputs, device, observer)
 }
 
 impl Network for Sit {
@@ -86,8 +112,12 @@ impl Network for Sit {
 
 impl FlowNetwork for Sit {
     const KIND: &'static str = kinds::SIT;
-    const FIELDS: [&'static str; 4] =
-        ["sit.in_channels", "sit.rows", "sit.columns", "sit.n_classes"];
+    const FIELDS: [&'static str; 4] = [
+        "sit.in_channels",
+        "sit.rows",
+        "sit.columns",
+        "sit.n_classes",
+    ];
 
     fn spec_of(config: &SitConfig) -> VelocitySpec {
         VelocitySpec {

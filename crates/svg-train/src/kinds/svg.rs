@@ -17,8 +17,8 @@ use svg_roles::{Encoder, LatentSpace};
 
 use crate::TrainError;
 use crate::autoencoder::{
-    AutoencoderInputs, AutoencoderStage, AutoencoderTraining, Pass, Perceptual, RunInputs,
-    TrainableAutoencoder, train_network,
+    AutoencoderStage, AutoencoderTraining, Pass, Perceptual, RunInputs, TrainableAutoencoder,
+    train_network,
 };
 use crate::log::Scalars;
 use crate::random::{Purpose, generator};
@@ -32,6 +32,20 @@ pub enum AutoencoderKind {
     /// SVG's residual encoder and decoder.
     #[serde(rename = "autoencoder")]
     Svg(AutoencoderConfig),
+}
+
+impl AutoencoderKind {
+    /// The configuration of SVG's networks, if it is of that kind.
+    pub fn svg(&self) -> Option<&AutoencoderConfig> {
+        let Self::Svg(config) = self;
+        Some(config)
+    }
+
+    /// As [`svg`](Self::svg), to change it.
+    pub fn svg_mut(&mut self) -> Option<&mut AutoencoderConfig> {
+        let Self::Svg(config) = self;
+        Some(config)
+    }
 }
 
 impl From<AutoencoderConfig> for AutoencoderKind {
@@ -49,24 +63,25 @@ impl NetworkKind for AutoencoderKind {
     }
 }
 
-/// Trains the networks that a configuration names.
-pub(crate) fn train(
+/// Trains an autoencoder beside a frozen encoder, or goes on training one. `part` is how the bundle will refer
+/// to the encoder.
+///
+/// # Errors
+///
+/// [`TrainError`] of every kind; whatever it is, the newest checkpoint is whole.
+pub fn train(
     config: AutoencoderTraining,
+    encoder: Arc<dyn Encoder>,
+    part: NewEncoder,
     inputs: RunInputs,
     perceptual: Box<dyn Perceptual>,
     device: &Device,
     observer: &mut dyn Observer,
 ) -> Result<Ended, TrainError> {
     let AutoencoderKind::Svg(networks) = config.network.clone();
-    let svg = Svg::new(&config, &networks, inputs.encoder)?.with_part(inputs.encoder_part);
-    let inputs = AutoencoderInputs {
-        options: inputs.options,
-        data: inputs.data,
-        data_name: inputs.data_name,
-        validation: inputs.validation,
-        workers: inputs.workers,
-        perceptual_name: inputs.perceptual_name,
-        replicas: inputs.replicas,
+    let svg = Svg {
+        part: Some(part),
+        ..Svg::new(&config, &networks, encoder)?
     };
     train_network(config, svg, networks, inputs, perceptual, device, observer)
 }
@@ -115,12 +130,6 @@ impl Svg {
                 part: None,
             }),
         }
-    }
-
-    /// With how a bundle refers to the encoder.
-    pub(crate) fn with_part(mut self, part: NewEncoder) -> Self {
-        self.part = Some(part);
-        self
     }
 
     /// The stage of a configuration on an encoder.
@@ -377,9 +386,8 @@ impl Network for Decoder {
 }
 
 fn mean(shards: &[Statistics]) -> Statistics {
-    let mean = |value: fn(&Statistics) -> f64| {
-        shards.iter().map(value).sum::<f64>() / shards.len() as f64
-    };
+    let mean =
+        |value: fn(&Statistics) -> f64| shards.iter().map(value).sum::<f64>() / shards.len() as f64;
     Statistics {
         semantic: Moments {
             mean: mean(|shard| shard.semantic.mean),

@@ -98,9 +98,7 @@ impl Judge {
 
     /// The accuracy in pixels: what can be reached without an encoder.
     pub fn of_pixels(&self, device: &Device) -> f64 {
-        let flat = |labelled: &Labelled| {
-            to_tensor(&labelled.images, device).flatten::<2>(1, 3)
-        };
+        let flat = |labelled: &Labelled| to_tensor(&labelled.images, device).flatten::<2>(1, 3);
         self.share(flat(&self.known), flat(&self.asked))
     }
 

@@ -19,8 +19,10 @@ pub struct Learner<B: Backbone> {
 
 /// What a [`Learner`] is made from.
 #[derive(Clone, Debug)]
-pub(super) struct LearnerConfig<C> {
+pub struct LearnerConfig<C> {
+    /// The encoder.
     pub backbone: C,
+    /// Both heads.
     pub heads: HeadSettings,
 }
 

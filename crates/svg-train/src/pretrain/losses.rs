@@ -41,12 +41,15 @@ pub(super) fn losses<B: Backbone>(
     let mask = hidden.map(|hidden| hidden.mask.clone());
     let of_globals = network.pass(crops.globals.clone(), mask);
     let locals = &crops.locals;
-    let of_locals = (!locals.is_empty()).then(|| network.pass(Tensor::cat(locals.clone(), 0), None));
+    let of_locals =
+        (!locals.is_empty()).then(|| network.pass(Tensor::cat(locals.clone(), 0), None));
     let globals = leaf(of_globals.summary.clone());
     let locals = of_locals.as_ref().map(|pass| leaf(pass.summary.clone()));
     let batch = globals.dims()[0] / 2;
 
-    let tokens = [Some(globals.clone()), locals.clone()].into_iter().flatten();
+    let tokens = [Some(globals.clone()), locals.clone()]
+        .into_iter()
+        .flatten();
     let scores = student.class_head.forward(Tensor::cat(tokens.collect(), 0));
     let mut by_crop = scores.split(batch, 0);
     let scores = by_crop.split_off(2);

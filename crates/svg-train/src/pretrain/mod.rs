@@ -31,6 +31,7 @@ mod stage_tests;
 mod targets;
 mod views;
 
+pub use crate::kinds::pretrain as train;
 pub use augment::ViewsSettings;
 pub use backbone::{Backbone, BackbonePass};
 pub use config::{
@@ -38,9 +39,9 @@ pub use config::{
     TeacherSettings,
 };
 pub use head::ProjectionHead;
-pub use learner::Learner;
+pub use learner::{Learner, LearnerConfig};
 pub use mask::{MaskSettings, Masks};
-pub use run::{ORIGIN, PretrainInputs, train, train_network};
+pub use run::{ORIGIN, PretrainInputs, train_network};
 pub use stage::{PretrainBatch, PretrainStage};
 pub use targets::Targets;
 pub use views::Views;

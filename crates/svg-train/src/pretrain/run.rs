@@ -1,5 +1,6 @@
 //! Self-distillation as a run.
 
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,12 +10,11 @@ use svg_image::ImageSet;
 
 use crate::TrainError;
 use crate::data::{Fingerprint, Pictures};
-use crate::kinds;
 use crate::log::Scalars;
 use crate::pretrain::judge::Judge;
 use crate::pretrain::{Backbone, PretrainBatch, PretrainStage, Pretraining};
 use crate::run::{
-    Course, Ended, Headline, Identity, NetworkKind, Observer, Pace, Picture, Place, Replicas,
+    Begun, Course, Ended, Headline, Identity, NetworkKind, Observer, Picture, Place, Replicas,
     RunOptions, Shown, Standing, run,
 };
 
@@ -37,26 +37,12 @@ pub struct PretrainInputs {
     pub replicas: Vec<Device>,
 }
 
-/// Trains an encoder by self-distillation, or goes on training one.
-///
-/// # Errors
-///
-/// [`TrainError`] of every kind; whatever it is, the newest checkpoint is whole.
-pub fn train(
-    config: Pretraining,
-    inputs: PretrainInputs,
-    device: &Device,
-    observer: &mut dyn Observer,
-) -> Result<Ended, TrainError> {
-    kinds::pretrain(config, inputs, device, observer)
-}
-
-/// As [`train`], of an encoder that `network` configures. `config` is what the run keeps as its document; its
+/// As [`train`](super::train), of an encoder that `network` configures. `config` is what the run keeps as its document; its
 /// field of the network is for you to fill.
 ///
 /// # Errors
 ///
-/// As [`train`].
+/// As [`train`](super::train).
 pub fn train_network<B: Backbone, C: NetworkKind>(
     config: Pretraining<C>,
     network: B::Config,
@@ -66,7 +52,7 @@ pub fn train_network<B: Backbone, C: NetworkKind>(
 ) -> Result<Ended, TrainError> {
     let device = device.clone().without_autodiff();
     let options = inputs.options.clone();
-    let begin = || PretrainCourse::<B, C>::new(config, network, inputs, device);
+    let begin = || PretrainCourse::<B, C>::begin(config, network, inputs, device);
     run(options, begin, observer)
 }
 
@@ -80,26 +66,25 @@ impl Identity for PretrainIdentity {
     }
 }
 
-struct PretrainCourse<B: Backbone, C> {
+struct PretrainCourse<B, C> {
     config: Pretraining<C>,
     patch_size: usize,
     data_name: String,
     device: Device,
-    stage: PretrainStage<B>,
     judge: Option<Judge>,
     /// What the judge finds in pixels.
     of_pixels: f64,
-    data: Fingerprint,
     pictures: Pictures,
+    stage: PhantomData<B>,
 }
 
 impl<B: Backbone, C: NetworkKind> PretrainCourse<B, C> {
-    fn new(
+    fn begin(
         config: Pretraining<C>,
         network: B::Config,
         inputs: PretrainInputs,
         device: Device,
-    ) -> Result<Self, TrainError> {
+    ) -> Result<Begun<Self>, TrainError> {
         let devices = [vec![device.clone()], inputs.replicas].concat();
         config.pace().check_devices(devices.len())?;
         let share = config.batch_size / devices.len();
@@ -118,16 +103,22 @@ impl<B: Backbone, C: NetworkKind> PretrainCourse<B, C> {
         let judge = Judge::new(config.judge, &inputs.data, validation, &config.data)?;
         let patch_size = B::spec_of(&network).patch_size;
         let stage = PretrainStage::new(config.clone(), network, &device);
-        Ok(Self {
-            of_pixels: judge.as_ref().map_or(0.0, |judge| judge.of_pixels(&device)),
-            data: Fingerprint::of(&inputs.data)?,
+        let data = Fingerprint::of(&inputs.data)?;
+        Ok(Begun {
             stage: stage.with_replicas(Replicas::new(devices)),
-            judge,
-            pictures: Pictures::new(inputs.data, config.data.clone(), inputs.workers),
-            patch_size,
-            data_name: inputs.data_name,
-            config,
-            device,
+            pace: config.pace(),
+            document: config.to_json(),
+            beginning: Standing::new(data, PretrainIdentity {}),
+            course: Self {
+                of_pixels: judge.as_ref().map_or(0.0, |judge| judge.of_pixels(&device)),
+                judge,
+                pictures: Pictures::new(inputs.data, config.data.clone(), inputs.workers),
+                patch_size,
+                data_name: inputs.data_name,
+                config,
+                device,
+                stage: PhantomData,
+            },
         })
     }
 }
@@ -154,28 +145,8 @@ impl<B: Backbone, C: NetworkKind> Course for PretrainCourse<B, C> {
         },
     ];
 
-    fn pace(&self) -> Pace {
-        self.config.pace()
-    }
-
-    fn document(&self) -> String {
-        self.config.to_json()
-    }
-
-    fn beginning(&self) -> Standing<PretrainIdentity> {
-        Standing::new(self.data.clone(), PretrainIdentity {})
-    }
-
     fn learning_rate(&self, number: u64) -> f64 {
         self.config.rate(number)
-    }
-
-    fn stage(&self) -> &PretrainStage<B> {
-        &self.stage
-    }
-
-    fn stage_mut(&mut self) -> &mut PretrainStage<B> {
-        &mut self.stage
     }
 
     fn batch(
@@ -196,11 +167,11 @@ impl<B: Backbone, C: NetworkKind> Course for PretrainCourse<B, C> {
         Ok((PretrainBatch { views, masks }, batch.cursor_after))
     }
 
-    fn show(&mut self) -> Result<Shown, TrainError> {
+    fn show(&mut self, stage: &PretrainStage<B>) -> Result<Shown, TrainError> {
         let Some(judge) = &self.judge else {
             return Ok(Shown::default());
         };
-        let found = judge.of(self.stage.network(), self.config.batch_size, &self.device);
+        let found = judge.of(stage.network(), self.config.batch_size, &self.device);
         let percent = |share: f64| 100.0 * share;
         let summary = format!(
             "k-NN accuracy {:.1} % by class tokens, {:.1} % by patch tokens ({:.1} % by pixels)",
@@ -222,7 +193,12 @@ impl<B: Backbone, C: NetworkKind> Course for PretrainCourse<B, C> {
     }
 
     /// The encoder of the teacher.
-    fn finish(&self, out: &Path, step: u64) -> Result<PathBuf, TrainError> {
+    fn finish(
+        &self,
+        stage: &PretrainStage<B>,
+        out: &Path,
+        step: u64,
+    ) -> Result<PathBuf, TrainError> {
         let path = out.join("encoder.safetensors");
         let note = format!(
             "{ORIGIN} {}, {step} steps, seed {}, {}",
@@ -230,6 +206,6 @@ impl<B: Backbone, C: NetworkKind> Course for PretrainCourse<B, C> {
             self.config.seed,
             self.data_name
         );
-        self.stage.network().write(note, &path)
+        stage.network().write(note, &path)
     }
 }

@@ -156,7 +156,10 @@ impl<B: Backbone> PretrainStage<B> {
         let asked = all.map(|((crops, classes), said)| Asked {
             patches: match said {
                 Some(_) => there.next(),
-                None => crops.hidden.as_ref().map(|_| self.no_target(&classes.device())),
+                None => crops
+                    .hidden
+                    .as_ref()
+                    .map(|_| self.no_target(&classes.device())),
             },
             classes,
         });
@@ -291,7 +294,8 @@ impl<B: Backbone> Stage for PretrainStage<B> {
     fn restore(&mut self, folder: &Path) -> Result<(), TrainError> {
         self.student.restore(folder)?;
         let config = self.student.config();
-        self.teacher.restore(config, folder, TEACHER, &self.device)?;
+        self.teacher
+            .restore(config, folder, TEACHER, &self.device)?;
         let empty = |targets: &Targets| Param::from_tensor(targets.centre().clone());
         let centres = Centres {
             class: empty(&self.class_targets),

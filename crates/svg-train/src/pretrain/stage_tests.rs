@@ -300,8 +300,7 @@ fn the_encoder_that_is_written_gives_exactly_the_tokens_of_the_trained_one() {
         stage.network().write("a test".to_string(), &path).unwrap();
         let loaded = Dino::load(&path, &device).unwrap();
         let images = Tensor::random([2, 3, 16, 12], Distribution::Uniform(-1.0, 1.0), &device);
-        let [trained, read] =
-            [stage.network(), &loaded].map(|dino| dino.forward(images.clone()));
+        let [trained, read] = [stage.network(), &loaded].map(|dino| dino.forward(images.clone()));
         let same = |one: TensorData, other: TensorData| one.assert_eq(&other, true);
         same(trained.cls.into_data(), read.cls.into_data());
         same(trained.patches.into_data(), read.patches.into_data());

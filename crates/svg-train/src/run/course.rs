@@ -109,7 +109,21 @@ pub(crate) struct Picture {
     pub caption: String,
 }
 
-/// A training as the run sees it: a stage, the source of its data, and how to show what it has learned.
+/// A training that begins or goes on.
+pub(crate) struct Begun<C: Course> {
+    /// The source of its data, and how to show what it has learned.
+    pub course: C,
+    /// What learns.
+    pub stage: C::Stage,
+    /// How long, and when.
+    pub pace: Pace,
+    /// The configuration as the file `config.json`.
+    pub document: String,
+    /// Where a new run of this training begins: its data and its identity.
+    pub beginning: Standing<C::Identity>,
+}
+
+/// A training as the run sees it, beside its stage.
 pub(crate) trait Course {
     /// What a resumed run must share with the one that was begun.
     type Identity: Identity;
@@ -119,23 +133,8 @@ pub(crate) trait Course {
     /// What to watch.
     const HEADLINES: &'static [Headline];
 
-    /// How long, and when.
-    fn pace(&self) -> Pace;
-
-    /// The configuration as the file `config.json`.
-    fn document(&self) -> String;
-
-    /// Where a new run of this training begins: its data and its identity.
-    fn beginning(&self) -> Standing<Self::Identity>;
-
     /// The learning rate of step `number`, counted from 0, before any halving.
     fn learning_rate(&self, number: u64) -> f64;
-
-    /// The stage.
-    fn stage(&self) -> &Self::Stage;
-
-    /// The stage, to learn.
-    fn stage_mut(&mut self) -> &mut Self::Stage;
 
     /// The micro-batch at `place`, with the data from `cursor` on, and the cursor after it.
     ///
@@ -154,12 +153,12 @@ pub(crate) trait Course {
     /// # Errors
     ///
     /// [`TrainError`] if there is nothing to show it with.
-    fn show(&mut self) -> Result<Shown, TrainError>;
+    fn show(&mut self, stage: &Self::Stage) -> Result<Shown, TrainError>;
 
     /// Puts the model into the folder of the run and returns its path.
     ///
     /// # Errors
     ///
     /// [`TrainError`] if it cannot be written.
-    fn finish(&self, out: &Path, step: u64) -> Result<PathBuf, TrainError>;
+    fn finish(&self, stage: &Self::Stage, out: &Path, step: u64) -> Result<PathBuf, TrainError>;
 }

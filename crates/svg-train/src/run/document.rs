@@ -71,7 +71,9 @@ fn wrong_field<K: NetworkKind>(
     }
     if let Some(unknown) = given.keys().find(|name| !known.contains(&name.as_str())) {
         let known = known.join("`, `");
-        return Some(format!("unknown field `{unknown}`, expected one of `{known}`"));
+        return Some(format!(
+            "unknown field `{unknown}`, expected one of `{known}`"
+        ));
     }
     let kind = K::KINDS.iter().any(|kind| given.contains_key(*kind));
     (!kind).then(|| format!("missing field `{}`", K::KINDS.join("` or `")))

@@ -9,7 +9,8 @@ use svg_store::{FolderLock, write_bytes};
 use crate::TrainError;
 use crate::log::{CsvLog, TensorBoard};
 use crate::run::{
-    Checkpoints, Course, Ended, Identity, Observer, Pace, Place, Shown, Stage, Standing, StepReport,
+    Begun, Checkpoints, Course, Ended, Identity, Observer, Pace, Place, Shown, Stage, Standing,
+    StepReport,
 };
 
 /// After so many returns to one checkpoint, training gives up.
@@ -49,7 +50,7 @@ impl RunOptions {
 /// [`TrainError`] of every kind; whatever it is, the newest checkpoint is whole.
 pub(crate) fn run<C: Course>(
     options: RunOptions,
-    begin: impl FnOnce() -> Result<C, TrainError>,
+    begin: impl FnOnce() -> Result<Begun<C>, TrainError>,
     observer: &mut dyn Observer,
 ) -> Result<Ended, TrainError> {
     std::fs::create_dir_all(&options.out).map_err(TrainError::system(&options.out))?;
@@ -63,6 +64,7 @@ struct Run<C: Course> {
     pace: Pace,
     checkpoints: Checkpoints,
     course: C,
+    stage: C::Stage,
     state: Standing<C::Identity>,
     csv: CsvLog,
     events: TensorBoard,
@@ -72,13 +74,18 @@ struct Run<C: Course> {
 impl<C: Course> Run<C> {
     fn begin(
         options: RunOptions,
-        mut course: C,
+        begun: Begun<C>,
         observer: &mut dyn Observer,
     ) -> Result<Self, TrainError> {
-        let pace = course.pace();
+        let Begun {
+            course,
+            mut stage,
+            pace,
+            document,
+            beginning: now,
+        } = begun;
         let checkpoints =
             Checkpoints::open(&options.out.join("checkpoints"), pace.checkpoints_kept)?;
-        let now = course.beginning();
         let found = checkpoints.newest::<Standing<C::Identity>>()?;
         let state = match (found, options.resume) {
             (Some(found), true) => {
@@ -87,13 +94,13 @@ impl<C: Course> Run<C> {
                 }
                 checkpoints.set_aside_after(found.state.step)?;
                 let state = agreed(found.state, now, options.force_data, observer)?;
-                course.stage_mut().restore(&found.folder)?;
+                stage.restore(&found.folder)?;
                 state
             }
             (None, true) => return Err(TrainError::NothingToResume { path: options.out }),
             (None, false) if checkpoints.is_empty()? => {
-                save_document(&course.document(), &options.out)?;
-                checkpoints.write(0, &now, |folder| course.stage().save(folder))?;
+                save_document(&document, &options.out)?;
+                checkpoints.write(0, &now, |folder| stage.save(folder))?;
                 now
             }
             (_, false) => return Err(TrainError::Occupied { path: options.out }),
@@ -103,6 +110,7 @@ impl<C: Course> Run<C> {
             events: TensorBoard::create(options.out.join("tensorboard"), SystemTime::now())?,
             checkpoints,
             course,
+            stage,
             state,
             pace,
             options,
@@ -137,7 +145,9 @@ impl<C: Course> Run<C> {
             }
         }
         self.checkpoint()?;
-        let folder = self.course.finish(&self.options.out, self.state.step)?;
+        let folder = self
+            .course
+            .finish(&self.stage, &self.options.out, self.state.step)?;
         Ok(Ended::Finished(folder))
     }
 
@@ -154,7 +164,7 @@ impl<C: Course> Run<C> {
             batches.push(data);
             cursor = after;
         }
-        let report = self.course.stage_mut().step(step, learning_rate, batches);
+        let report = self.stage.step(step, learning_rate, batches);
         self.state.cursor = cursor;
         self.state.step += 1;
         Ok(report)
@@ -205,7 +215,7 @@ impl<C: Course> Run<C> {
     }
 
     fn show(&mut self, step: u64) -> Result<Shown, TrainError> {
-        let shown = self.course.show()?;
+        let shown = self.course.show(&self.stage)?;
         if let Some(picture) = &shown.picture {
             let folder = self.options.out.join("samples");
             std::fs::create_dir_all(&folder).map_err(TrainError::system(&folder))?;
@@ -218,7 +228,7 @@ impl<C: Course> Run<C> {
     }
 
     fn checkpoint(&self) -> Result<(), TrainError> {
-        let fill = |folder: &Path| self.course.stage().save(folder);
+        let fill = |folder: &Path| self.stage.save(folder);
         self.checkpoints.write(self.state.step, &self.state, fill)?;
         Ok(())
     }
@@ -234,7 +244,7 @@ impl<C: Course> Run<C> {
                 rollbacks: self.rollbacks - 1,
             });
         };
-        self.course.stage_mut().restore(&found.folder)?;
+        self.stage.restore(&found.folder)?;
         self.state = Standing {
             halvings: self.state.halvings + 1,
             cursor: self.state.cursor,

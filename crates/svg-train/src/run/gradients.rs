@@ -1,6 +1,8 @@
 //! Gradients of a step: added up, measured and clipped.
 
-use burn::module::{Module, ModuleVisitor, Param};
+use std::collections::HashMap;
+
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::prelude::*;
 use svg_nn::{ParameterGradients, sum_of_squares};
@@ -66,7 +68,7 @@ pub(crate) fn norms<M: Module>(
 ) -> Vec<f64> {
     let mut measure = Measure {
         gradients,
-        place: Place::new(groups),
+        groups: members(module, groups),
         squares: vec![Vec::new(); groups.len()],
     };
     module.visit(&mut measure);
@@ -107,17 +109,15 @@ pub(crate) fn clipped<M: Module>(
     norms: &[f64],
     count: f64,
 ) -> GradientsParams {
-    let factor = |(group, norm): (&Group, &f64)| match group.longest {
-        Some(longest) if *norm > longest => longest / norm / count,
+    let members = members(module, groups);
+    let factor = |id| match members
+        .get(&id)
+        .map(|&group| (groups[group].longest, norms[group]))
+    {
+        Some((Some(longest), norm)) if norm > longest => longest / norm / count,
         _ => 1.0 / count,
     };
-    scale(
-        gradients,
-        module,
-        Place::new(groups),
-        groups.iter().zip(norms).map(factor).collect(),
-        1.0 / count,
-    )
+    scale(gradients, module, factor)
 }
 
 /// The gradients of a module times a number.
@@ -126,21 +126,17 @@ pub(crate) fn scaled<M: Module>(
     module: &M,
     factor: f64,
 ) -> GradientsParams {
-    scale(gradients, module, Place::new(&[]), vec![], factor)
+    scale(gradients, module, |_| factor)
 }
 
 fn scale<M: Module>(
     gradients: GradientsParams,
     module: &M,
-    place: Place<'_>,
-    factors: Vec<f64>,
-    otherwise: f64,
+    factor: impl Fn(ParamId) -> f64,
 ) -> GradientsParams {
     let mut scale = Scale {
         gradients,
-        place,
-        factors,
-        otherwise,
+        factor,
         scaled: GradientsParams::new(),
     };
     module.visit(&mut scale);
@@ -149,10 +145,7 @@ fn scale<M: Module>(
 
 /// Adds gradients that were found without a graph to a collection that has none of them.
 pub(crate) fn register(found: ParameterGradients, gradients: &mut GradientsParams) {
-    fn each<const D: usize>(
-        found: Vec<(burn::module::ParamId, Tensor<D>)>,
-        gradients: &mut GradientsParams,
-    ) {
+    fn each<const D: usize>(found: Vec<(ParamId, Tensor<D>)>, gradients: &mut GradientsParams) {
         for (id, gradient) in found {
             gradients.register(id, gradient);
         }
@@ -187,77 +180,73 @@ impl ModuleVisitor for Move<'_> {
     }
 }
 
-/// Where a visitor is, and which group that is.
-struct Place<'a> {
-    groups: &'a [Group],
-    path: Vec<String>,
+/// The first group that has each parameter.
+fn members<M: Module>(module: &M, groups: &[Group]) -> HashMap<ParamId, usize> {
+    let mut members = Members {
+        groups,
+        path: Vec::new(),
+        found: HashMap::new(),
+    };
+    module.visit(&mut members);
+    members.found
 }
 
-impl<'a> Place<'a> {
-    fn new(groups: &'a [Group]) -> Self {
-        let path = Vec::new();
-        Self { groups, path }
+struct Members<'a> {
+    groups: &'a [Group],
+    path: Vec<String>,
+    found: HashMap<ParamId, usize>,
+}
+
+impl ModuleVisitor for Members<'_> {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_string());
     }
 
-    fn group(&self) -> Option<usize> {
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let path = self.path.join(".");
-        let holds = |group: &Group| {
+        let has = |group: &Group| {
             let rest = path.strip_prefix(group.path);
             let below = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
             group.path.is_empty() || below
         };
-        self.groups.iter().position(holds)
+        if let Some(group) = self.groups.iter().position(has) {
+            self.found.insert(param.id, group);
+        }
     }
 }
 
 struct Measure<'a> {
     gradients: &'a GradientsParams,
-    place: Place<'a>,
+    groups: HashMap<ParamId, usize>,
     squares: Vec<Vec<Tensor<1>>>,
 }
 
 impl ModuleVisitor for Measure<'_> {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.place.path.push(name.to_string());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.place.path.pop();
-    }
-
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(group) = self.place.group()
+        if let Some(group) = self.groups.get(&param.id)
             && let Some(gradient) = self.gradients.get::<D>(param.id)
         {
-            self.squares[group].push(sum_of_squares(gradient));
+            self.squares[*group].push(sum_of_squares(gradient));
         }
     }
 }
 
-struct Scale<'a> {
+struct Scale<F> {
     gradients: GradientsParams,
-    place: Place<'a>,
-    factors: Vec<f64>,
-    otherwise: f64,
+    factor: F,
     scaled: GradientsParams,
 }
 
-impl ModuleVisitor for Scale<'_> {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.place.path.push(name.to_string());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.place.path.pop();
-    }
-
+impl<F: Fn(ParamId) -> f64> ModuleVisitor for Scale<F> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = self.gradients.remove::<D>(param.id) {
-            let group = self.place.group();
-            let factor = group.map_or(self.otherwise, |group| self.factors[group]);
-            let gradient = match factor == 1.0 {
-                true => gradient,
-                false => gradient * factor,
+            let gradient = match (self.factor)(param.id) {
+                1.0 => gradient,
+                factor => gradient * factor,
             };
             self.scaled.register(param.id, gradient);
         }
@@ -343,7 +332,9 @@ mod tests {
         assert!((joined - (norms[0].powi(2) + norms[1].powi(2)).sqrt()).abs() < 1e-12);
         let clipped = clipped(all, &pair, &groups, &norms, 1.0);
         let length = |id| clipped.get::<2>(id).unwrap().square().sum();
-        let bias = clipped.get::<1>(pair.one.bias.as_ref().unwrap().id).unwrap();
+        let bias = clipped
+            .get::<1>(pair.one.bias.as_ref().unwrap().id)
+            .unwrap();
         let squares: f32 = (length(pair.one.weight.id) + bias.square().sum()).into_scalar();
         assert!((squares - 0.25).abs() < 1e-6);
         let same = clipped.get::<2>(pair.other.weight.id).unwrap().into_data();

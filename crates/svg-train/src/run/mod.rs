@@ -32,12 +32,12 @@ mod standing;
 
 pub use adamw::AdamW;
 pub use average::Average;
-pub use checkpoints::{Checkpoints, CheckpointFound};
+pub use checkpoints::{CheckpointFound, Checkpoints};
 pub use course::StepReport;
-pub(crate) use course::{Course, Pace, Picture, Shown, pace};
+pub(crate) use course::{Begun, Course, Pace, Picture, Shown, pace};
 pub use document::NetworkKind;
-pub(crate) use driver::run;
 pub use driver::RunOptions;
+pub(crate) use driver::run;
 pub use gradients::Group;
 pub(crate) use identity::name_parameters;
 pub use network::Network;

@@ -114,10 +114,7 @@ pub(crate) fn save_network(
 }
 
 /// The tensors of a file in a checkpoint, and where they are from.
-pub(crate) fn stored(
-    folder: &Path,
-    name: &str,
-) -> Result<(Vec<StoredTensor>, String), TrainError> {
+pub(crate) fn stored(folder: &Path, name: &str) -> Result<(Vec<StoredTensor>, String), TrainError> {
     let file = TensorFile::open(folder.join(name))?;
     let source = file.path().display().to_string();
     Ok((file.into_tensors(), source))

@@ -241,10 +241,7 @@ impl<M: Module + Sync> Team<'_, M> {
     /// The mean of the gradients of all devices, on the first one.
     pub fn mean(&self, gradients: Vec<GradientsParams>) -> GradientsParams {
         let (sum, count) = self.sum(gradients);
-        match count {
-            1.0 => sum,
-            count => super::gradients::scaled(sum, self.first(), 1.0 / count),
-        }
+        super::gradients::scaled(sum, self.first(), 1.0 / count)
     }
 
     /// Gradients of all devices on the first one, and what they must be divided by to be their mean.

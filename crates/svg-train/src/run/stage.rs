@@ -7,7 +7,7 @@ use burn::optim::GradientsParams;
 use burn::prelude::*;
 use svg_roles::Reduce;
 
-use super::gradients::{Group, Sums, clipped, logged, norms};
+use super::gradients::{Group, Sums, clipped, logged, norms, scaled};
 use super::{Replicas, StepReport, Team};
 use crate::TrainError;
 use crate::log::Scalars;
@@ -126,18 +126,16 @@ pub trait Stage: Sized {
         let (mut gradients, mut count) = sums.finish(&team);
         if let Some(processes) = replicas.processes() {
             let device = &replicas.devices()[0];
-            gradients = scaled(gradients, team.first(), count);
+            gradients = scaled(gradients, team.first(), 1.0 / count);
             count = 1.0;
-            (gradients, scalars, finite) =
-                reduced(processes, gradients, scalars, finite, device);
+            (gradients, scalars, finite) = reduced(processes, gradients, scalars, finite, device);
         }
         let norms = norms(&gradients, team.first(), &groups, count);
         for (name, norm) in logged(&norms, &groups).iter() {
             scalars.push(name, norm);
         }
         finite &= scalars.iter().all(|(_, value)| value.is_finite());
-        let gradients =
-            finite.then(|| clipped(gradients, team.first(), &groups, &norms, count));
+        let gradients = finite.then(|| clipped(gradients, team.first(), &groups, &norms, count));
         // Weights that nothing else holds are changed in place.
         drop(team);
         match gradients {
@@ -151,13 +149,6 @@ pub trait Stage: Sized {
             scalars,
             dropped: !finite,
         }
-    }
-}
-
-fn scaled<M: Module>(gradients: GradientsParams, module: &M, count: f64) -> GradientsParams {
-    match count == 1.0 {
-        true => gradients,
-        false => super::gradients::scaled(gradients, module, 1.0 / count),
     }
 }
 
@@ -201,7 +192,10 @@ mod tests {
         }
 
         fn mean(&self, mut gradients: GradientsParams) -> GradientsParams {
-            for id in [ParamId::from(7), ParamId::from(super::super::identity::fnv1a64("scalars"))] {
+            for id in [
+                ParamId::from(7),
+                ParamId::from(super::super::identity::fnv1a64("scalars")),
+            ] {
                 if let Some(own) = gradients.remove::<1>(id) {
                     gradients.register(id, own * 2.0);
                 }
@@ -224,7 +218,10 @@ mod tests {
         let got = gradients.get::<1>(ParamId::from(7)).unwrap().into_data();
         assert_eq!(got.iter::<f32>().collect::<Vec<_>>(), [2.0, 4.0]);
         assert_eq!(gradients.len(), 1);
-        assert_eq!(mean.iter().collect::<Vec<_>>(), [("loss", 1.0), ("l1", 6.0)]);
+        assert_eq!(
+            mean.iter().collect::<Vec<_>>(),
+            [("loss", 1.0), ("l1", 6.0)]
+        );
         assert!(finite);
         let (_, _, finite) = reduced(&Other, gradient(), scalars(), false, &device);
         assert!(!finite);

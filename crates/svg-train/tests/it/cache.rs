@@ -337,10 +337,10 @@ fn features_of_another_bundle_are_refused_with_both_names() {
 fn another_grid_is_refused_with_both() {
     let place = Place::new();
     let cache = place.whole("cache", &place.plan(Variants::Mirrored, CacheType::F16));
-    let mut grid = cache.grid();
-    cache.check_grid(grid).unwrap();
-    grid.rows = 8;
-    let error = cache.check_grid(grid).unwrap_err().to_string();
+    let mut geometry = Geometry::of_patches([16, 16], 4, CHANNELS);
+    cache.check_geometry(geometry).unwrap();
+    geometry.rows = 8;
+    let error = cache.check_geometry(geometry).unwrap_err().to_string();
     assert!(error.contains("holds 4 x 4 tokens of 24"), "{error}");
     assert!(error.contains("is for 8 x 4 tokens of 24"), "{error}");
 }

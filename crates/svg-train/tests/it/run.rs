@@ -46,12 +46,12 @@ fn a_loss_without_a_value_leads_back_to_the_checkpoint_with_half_the_rate_and_th
         .with_patch_size(4)
         .init(&device);
     let distance = Box::new(FeatureDistance::new(&encoder, &device));
-    let encoder_part = NewEncoder {
+    let part = NewEncoder {
         kind: kinds::DINOV3.to_string(),
         name: String::new(),
         config: Default::default(),
         fingerprint: encoder.fingerprint().unwrap(),
-        path: folder.path().join("encoder"),
+        path: Some(folder.path().join("encoder")),
         copy: None,
     };
     let inputs = RunInputs {
@@ -60,14 +60,21 @@ fn a_loss_without_a_value_leads_back_to_the_checkpoint_with_half_the_rate_and_th
         data_name: String::new(),
         validation: None,
         workers: 1,
-        encoder: Arc::new(encoder),
-        encoder_part,
         perceptual_name: "a test".to_string(),
         replicas: vec![],
     };
     let mut remarks = Remarks::default();
     let out = inputs.options.out.clone();
-    let error = train(config, inputs, distance, &device, &mut remarks).unwrap_err();
+    let error = train(
+        config,
+        Arc::new(encoder),
+        part,
+        inputs,
+        distance,
+        &device,
+        &mut remarks,
+    )
+    .unwrap_err();
     assert!(
         matches!(error, TrainError::Diverged { patience: 3, .. }),
         "{error}"
@@ -85,6 +92,9 @@ fn a_loss_without_a_value_leads_back_to_the_checkpoint_with_half_the_rate_and_th
         remarks.0
     );
     let checkpoints = Checkpoints::open(&out.join("checkpoints"), 2).unwrap();
-    let found = checkpoints.newest::<Standing<AutoencoderIdentity>>().unwrap().unwrap();
+    let found = checkpoints
+        .newest::<Standing<AutoencoderIdentity>>()
+        .unwrap()
+        .unwrap();
     assert_eq!((found.state.step, found.passed_over.len()), (0, 0));
 }

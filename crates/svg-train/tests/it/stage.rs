@@ -152,7 +152,8 @@ fn two_devices_learn_what_one_device_learns() {
 #[test]
 fn with_batch_statistics_two_devices_are_the_same_again_and_go_on_exactly() {
     let _turn = my_turn();
-    let shared = || stage(AutoencoderTraining::tiny()).with_replicas(Replicas::new(vec![device(); 2]));
+    let shared =
+        || stage(AutoencoderTraining::tiny()).with_replicas(Replicas::new(vec![device(); 2]));
     let batches: Vec<_> = (0..4).map(|seed| vec![images(4, seed)]).collect();
     let (first, reports) = steps(shared(), &batches);
     assert!(reports.iter().all(|report| !report.dropped));
