@@ -42,9 +42,7 @@ fn main() -> Result<()> {
 
     // A sample is a function of the seed and its number, whatever the others are.
     let numbers: Vec<u64> = (0..8).collect();
-    let labels: Vec<usize> = (0..8)
-        .map(|number| number % count)
-        .collect();
+    let labels: Vec<usize> = (0..8).map(|number| number % count).collect();
     let noise = generator.noise(sampling.seed, &numbers);
     let mut watch = |at: &Progress| {
         eprintln!("step {} of {}", at.step, at.steps);

@@ -5,9 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use svg_image::{Rgb, RgbImage, save_png};
-use svg_model::{
-    Bundle, FLOW, LatentStatistics, OpenOptions, Registry, StoredLatentStatistics,
-};
+use svg_model::{Bundle, FLOW, LatentStatistics, OpenOptions, Registry, StoredLatentStatistics};
 use svg_sit::SitConfig;
 use svg_train::flow::FlowTraining;
 

@@ -100,8 +100,7 @@ fn the_flows_fit_the_latents_of_their_autoencoders() {
         let autoencoder = AutoencoderTraining::preset(autoencoder).unwrap();
         let decoder = &autoencoder.network.svg().unwrap().decoder;
         let side = autoencoder.data.size as usize;
-        let latents =
-            Geometry::of_patches([side; 2], decoder.upsampling(), decoder.in_channels);
+        let latents = Geometry::of_patches([side; 2], decoder.upsampling(), decoder.in_channels);
         let names: Vec<_> = (0..classes).map(|number| format!("{number}")).collect();
         assert_eq!(flow.misfit(latents, &names), None);
         assert_eq!(flow.data, autoencoder.data);
