@@ -18,7 +18,7 @@ mod samples;
 mod stage;
 mod trainable;
 
-pub use crate::kinds::train_autoencoder as train;
+pub use crate::kinds::svg::train;
 pub use config::{AdamSettings, Adversary, AutoencoderTraining, Start};
 pub use critic::{Critic, CriticBlock, CriticConfig};
 pub use feature_distance::FeatureDistance;

@@ -7,7 +7,6 @@
 //!
 //! - [`Recipe`], [`CropRule`], [`Smaller`]: from a picture to the square that is trained on
 //! - [`Draw`]: the random numbers of one picture in one epoch
-//! - [`Order`], [`Sample`]: a shuffle for each epoch, endless, from any place
 //! - [`Stream`], [`Batch`]: endless batches for training, decoded ahead
 //! - [`Batches`], [`PictureBatch`], [`Broken`], [`Judge`]: batches of any pictures, and what is done about broken ones
 //! - [`Classes`]: the label of a picture
@@ -30,7 +29,7 @@ pub use classes::Classes;
 pub use draw::Draw;
 pub use error::DataError;
 pub use fingerprint::Fingerprint;
-pub use order::{Order, Sample};
+pub(crate) use order::{Order, Sample};
 pub(crate) use pictures::Pictures;
 pub use recipe::{CropRule, Recipe, Smaller};
 pub use stream::{Batch, Stream};

@@ -4,7 +4,7 @@ use crate::random::{Purpose, generator};
 
 /// A place in an [`Order`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sample {
+pub(crate) struct Sample {
     /// How often all pictures have been seen before.
     pub epoch: u64,
     /// The picture's number in its set.
@@ -15,16 +15,8 @@ pub struct Sample {
 ///
 /// Epoch `e` is the permutation that Fisher and Yates's algorithm makes from ChaCha8 with the key
 /// `(seed, e)`, so the order can be entered anywhere at the cost of one epoch's shuffle.
-///
-/// ```
-/// use svg_train::data::Order;
-///
-/// let whole: Vec<_> = Order::new(1, 10).take(25).collect();
-/// let resumed: Vec<_> = Order::at(1, 10, 13).take(12).collect();
-/// assert_eq!(resumed, whole[13..]);
-/// ```
 #[derive(Debug, Clone)]
-pub struct Order {
+pub(crate) struct Order {
     seed: u64,
     epoch: u64,
     /// The present epoch.

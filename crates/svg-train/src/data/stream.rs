@@ -36,7 +36,7 @@ impl Batch {
     }
 }
 
-/// Endless batches from a set of pictures, in an [`Order`], cut by a [`Recipe`].
+/// Endless batches from a set of pictures, shuffled anew for each epoch and cut by a [`Recipe`].
 ///
 /// Every batch is full: it may end one epoch and begin the next. A broken picture is passed over
 /// for the next in the order. Both are functions of the cursor, so a stream that starts at

@@ -19,7 +19,7 @@ mod source;
 mod stage;
 mod validation;
 
-pub use crate::kinds::train_flow as train;
+pub use crate::kinds::sit::train;
 pub(crate) use config::misfit;
 pub use config::{
     AdamWSettings, ComputeType, FlowSamplesSettings, FlowTraining, RateSchedule, TimeSettings,

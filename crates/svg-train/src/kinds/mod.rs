@@ -4,10 +4,10 @@
 //! - [`AutoencoderKind`], [`Svg`], [`Generator`]: autoencoders, for [`autoencoder`](crate::autoencoder)
 //! - [`EncoderKind`]: encoders, for [`pretrain`](crate::pretrain)
 
-mod dinov3;
-mod sit;
-mod svg;
+pub(crate) mod dinov3;
+pub(crate) mod sit;
+pub(crate) mod svg;
 
-pub use dinov3::{EncoderKind, train as pretrain};
-pub use sit::{FlowKind, train as train_flow};
-pub use svg::{AutoencoderKind, Generator, Svg, train as train_autoencoder};
+pub use dinov3::EncoderKind;
+pub use sit::FlowKind;
+pub use svg::{AutoencoderKind, Generator, Svg};

@@ -18,19 +18,8 @@ use super::error::LogError;
 use super::scalars::Scalars;
 
 /// A file of events that is appended to.
-///
-/// ```
-/// # let folder = tempfile::tempdir().unwrap();
-/// # let folder = folder.path();
-/// use std::time::SystemTime;
-/// use svg_train::log::{Scalars, TensorBoard};
-///
-/// let mut events = TensorBoard::create(folder, SystemTime::now())?;
-/// events.scalars(100, &Scalars::new().with("loss", 0.5))?;
-/// # Ok::<(), svg_train::log::LogError>(())
-/// ```
 #[derive(Debug)]
-pub struct TensorBoard {
+pub(crate) struct TensorBoard {
     path: PathBuf,
     file: File,
 }

@@ -8,7 +8,7 @@ use crate::run::Network;
 
 /// An encoder with a head for its class token and one for its patch tokens. Student and teacher are one each.
 #[derive(Module, Debug)]
-pub struct Learner<B: Backbone> {
+pub(crate) struct Learner<B: Backbone> {
     /// What is kept in the end.
     pub backbone: B,
     /// For class tokens.
@@ -19,7 +19,7 @@ pub struct Learner<B: Backbone> {
 
 /// What a [`Learner`] is made from.
 #[derive(Clone, Debug)]
-pub struct LearnerConfig<C> {
+pub(crate) struct LearnerConfig<C> {
     /// The encoder.
     pub backbone: C,
     /// Both heads.
@@ -45,7 +45,7 @@ impl<B: Backbone> Network for Learner<B> {
 impl<B: Backbone> Learner<B> {
     /// With every weight reduced by this share of itself: matrices, kernels and tokens, but no biases, norms
     /// and factors. Before a step of Adam, this is decoupled weight decay.
-    pub fn decayed(self, share: f64) -> Self {
+    pub(crate) fn decayed(self, share: f64) -> Self {
         self.map(&mut Decay { keep: 1.0 - share })
     }
 }

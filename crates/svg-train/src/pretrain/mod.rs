@@ -9,8 +9,7 @@
 //! - [`train`]: a run, from its first step to its last, through interruptions; [`train_network`]: the same
 //!   with an encoder of your own
 //! - [`Backbone`], [`BackbonePass`]: what can be trained
-//! - [`PretrainStage`], [`PretrainBatch`], [`Learner`], [`ProjectionHead`]: one step
-//! - [`ViewsSettings`], [`Views`]: crops; [`MaskSettings`], [`Masks`]: hidden patches
+//! - [`ViewsSettings`]: crops; [`MaskSettings`]: hidden patches
 
 mod augment;
 mod backbone;
@@ -31,17 +30,18 @@ mod stage_tests;
 mod targets;
 mod views;
 
-pub use crate::kinds::pretrain as train;
+pub use crate::kinds::dinov3::train;
 pub use augment::ViewsSettings;
 pub use backbone::{Backbone, BackbonePass};
 pub use config::{
     Balance, HeadSettings, JudgeSettings, LossWeights, PretrainOptimizer, Pretraining,
     TeacherSettings,
 };
-pub use head::ProjectionHead;
-pub use learner::{Learner, LearnerConfig};
-pub use mask::{MaskSettings, Masks};
+pub(crate) use head::ProjectionHead;
+pub(crate) use learner::Learner;
+pub use mask::MaskSettings;
+pub(crate) use mask::Masks;
 pub use run::{ORIGIN, PretrainInputs, train_network};
-pub use stage::{PretrainBatch, PretrainStage};
-pub use targets::Targets;
-pub use views::Views;
+pub(crate) use stage::{PretrainBatch, PretrainStage};
+pub(crate) use targets::Targets;
+pub(crate) use views::Views;

@@ -35,7 +35,7 @@ const CENTRES: &str = "centres.safetensors";
 /// On several devices the teacher's scores of the whole batch are gathered and balanced together, so that
 /// targets do not depend on the number of devices. Class tokens are spread apart within each shard.
 #[derive(Debug)]
-pub struct PretrainStage<B: Backbone> {
+pub(crate) struct PretrainStage<B: Backbone> {
     config: Pretraining<()>,
     /// Where gradients are.
     device: Device,
@@ -48,7 +48,7 @@ pub struct PretrainStage<B: Backbone> {
 
 /// The crops of a batch, and which patches of the global ones are hidden.
 #[derive(Clone, Debug)]
-pub struct PretrainBatch {
+pub(crate) struct PretrainBatch {
     /// The crops.
     pub views: Views,
     /// Of the first global crops of all pictures, then of the second ones.
