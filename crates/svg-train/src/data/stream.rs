@@ -182,7 +182,7 @@ mod tests {
             .iter()
             .flat_map(|batch| batch.indices.clone())
             .collect();
-        let order: Vec<_> = Order::new(4, 5)
+        let order: Vec<_> = Order::at(4, 5, 0)
             .map(|sample| sample.index)
             .filter(|&index| index != 2)
             .take(24)
