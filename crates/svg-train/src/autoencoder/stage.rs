@@ -205,12 +205,15 @@ impl<T: TrainableAutoencoder> Stage for AutoencoderStage<T> {
                 images: fake,
                 trunk,
                 last,
-                ..
-            } = &pass;
+                terms,
+                observed,
+                finite,
+                backward,
+            } = pass;
             let made = Reconstruction {
                 images: fake.clone(),
-                trunk: trunk.clone(),
-                conv_out: last,
+                trunk,
+                conv_out: &last,
             };
             let step = objective.generator(
                 made,
@@ -219,8 +222,7 @@ impl<T: TrainableAutoencoder> Stage for AutoencoderStage<T> {
                 players.critic.as_ref(),
                 generator_active,
             );
-            let fake = fake.clone();
-            let mut gradients = (pass.backward)(step.gradient);
+            let mut gradients = backward(step.gradient);
             let critic = players.critic.as_ref().filter(|_| critic_steps);
             let critic = critic.map(|critic| {
                 let step = objective.critic(critic, images, fake, critic_active);
@@ -230,10 +232,10 @@ impl<T: TrainableAutoencoder> Stage for AutoencoderStage<T> {
                 step.terms
             });
             let mut scalars = scalars(&step.terms, critic.as_ref());
-            for (name, value) in pass.terms.iter() {
+            for (name, value) in terms.iter() {
                 scalars.push(name, value);
             }
-            ((scalars, pass.observed, pass.finite), gradients)
+            ((scalars, observed, finite), gradients)
         });
         let finite = found.iter().all(|(_, _, finite)| *finite);
         let (scalars, observed) = found
