@@ -241,10 +241,7 @@ mod tests {
         let log = TensorBoard::create(folder.path().join("new"), started()).unwrap();
         let name = log.path.file_name().unwrap();
         assert_eq!(name, "events.out.tfevents.1700000000.svg");
-        assert_eq!(
-            std::fs::read(&log.path).unwrap()[..8],
-            24_u64.to_le_bytes()
-        );
+        assert_eq!(std::fs::read(&log.path).unwrap()[..8], 24_u64.to_le_bytes());
         let first = &events(&log.path)[0];
         assert_eq!(first.file_version.as_deref(), Some("brain.Event:2"));
         assert_eq!(first.wall_time, 1_700_000_000.25);

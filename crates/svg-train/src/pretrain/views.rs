@@ -26,7 +26,13 @@ impl ViewsSettings {
     /// # Panics
     ///
     /// If there are no pictures, one has no pixels, or a size is 0.
-    pub(crate) fn draw(&self, images: &[RgbImage], seed: u64, first: u64, device: &Device) -> Views {
+    pub(crate) fn draw(
+        &self,
+        images: &[RgbImage],
+        seed: u64,
+        first: u64,
+        device: &Device,
+    ) -> Views {
         assert!(
             !images.is_empty(),
             "a batch of views needs at least one picture"

@@ -29,6 +29,7 @@ mod reduce;
 mod replicas;
 mod stage;
 mod standing;
+mod team;
 
 pub use adamw::AdamW;
 pub use average::Average;
@@ -43,6 +44,7 @@ pub(crate) use identity::name_parameters;
 pub use network::Network;
 pub use observer::{Ended, Headline, Observer};
 pub(crate) use player::{Player, PlayerNames, stored};
-pub use replicas::{Reduction, Replicas, Shard, Team};
+pub use replicas::{Reduction, Replicas};
 pub use stage::{Found, Place, Stage};
 pub use standing::{Identity, Standing};
+pub use team::{Shard, Team};

@@ -1,90 +1,29 @@
-//! SVG's autoencoder in training: a frozen encoder, a residual encoder beside it, and a decoder.
+//! A training of SVG's autoencoder beside its networks.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::optim::GradientsParams;
 use burn::prelude::*;
-use serde::{Deserialize, Serialize};
 use svg_decoder::{Decoder, DecoderConfig, Recording};
 use svg_model::{
     Alignment, AutoencoderConfig, ENCODER, NewEncoder, NewPart, NewSpace, Provenance, SPACE,
-    StoredStatistics, autoencoder_tensors, load_autoencoder, svg::join,
+    StoredStatistics, autoencoder_tensors, svg::join,
 };
 use svg_nn::StoredTensor;
 use svg_residual::{Moments, ResidualEncoder, Running, Statistics};
 use svg_roles::{Encoder, LatentSpace};
 
+use super::{AutoencoderKind, Generator};
 use crate::TrainError;
 use crate::autoencoder::{
-    AutoencoderStage, AutoencoderTraining, Pass, Perceptual, RunInputs, TrainableAutoencoder,
-    train_network,
+    AutoencoderStage, AutoencoderTraining, Pass, Perceptual, TrainableAutoencoder,
 };
 use crate::log::Scalars;
 use crate::random::{Purpose, generator};
-use crate::run::{Ended, Network, NetworkKind, Observer, Place, Shard};
+use crate::run::{Place, Shard};
 
 const STATISTICS: &str = "statistics.safetensors";
-
-/// The networks of an [`AutoencoderTraining`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum AutoencoderKind {
-    /// SVG's residual encoder and decoder.
-    #[serde(rename = "autoencoder")]
-    Svg(AutoencoderConfig),
-}
-
-impl AutoencoderKind {
-    /// The configuration of SVG's networks, if it is of that kind.
-    pub fn svg(&self) -> Option<&AutoencoderConfig> {
-        let Self::Svg(config) = self;
-        Some(config)
-    }
-
-    /// As [`svg`](Self::svg), to change it.
-    pub fn svg_mut(&mut self) -> Option<&mut AutoencoderConfig> {
-        let Self::Svg(config) = self;
-        Some(config)
-    }
-}
-
-impl From<AutoencoderConfig> for AutoencoderKind {
-    fn from(config: AutoencoderConfig) -> Self {
-        Self::Svg(config)
-    }
-}
-
-impl NetworkKind for AutoencoderKind {
-    const KINDS: &'static [&'static str] = &["autoencoder"];
-
-    fn patch_size(&self) -> usize {
-        let Self::Svg(config) = self;
-        config.decoder.upsampling()
-    }
-}
-
-/// Trains an autoencoder beside a frozen encoder, or goes on training one. `part` is how the bundle will refer
-/// to the encoder.
-///
-/// # Errors
-///
-/// [`TrainError`] of every kind; whatever it is, the newest checkpoint is whole.
-pub fn train(
-    config: AutoencoderTraining,
-    encoder: Arc<dyn Encoder>,
-    part: NewEncoder,
-    inputs: RunInputs,
-    perceptual: Box<dyn Perceptual>,
-    device: &Device,
-    observer: &mut dyn Observer,
-) -> Result<Ended, TrainError> {
-    let AutoencoderKind::Svg(networks) = config.network.clone();
-    let svg = Svg {
-        part: Some(part),
-        ..Svg::new(&config, &networks, encoder)?
-    };
-    train_network(config, svg, networks, inputs, perceptual, device, observer)
-}
 
 /// A frozen encoder and the rules of a training beside it.
 #[derive(Clone, Debug)]
@@ -96,15 +35,6 @@ pub struct Svg {
     encoder: Arc<dyn Encoder>,
     part: Option<NewEncoder>,
     running: Running,
-}
-
-/// What learns: all that the optimiser sees.
-#[derive(Module, Debug)]
-pub struct Generator {
-    /// The residual encoder, if there is one.
-    pub residual: Option<ResidualEncoder>,
-    /// The decoder.
-    pub decoder: Decoder,
 }
 
 impl Svg {
@@ -130,6 +60,12 @@ impl Svg {
                 part: None,
             }),
         }
+    }
+
+    /// With how a bundle refers to the encoder.
+    pub(super) fn with_part(mut self, part: NewEncoder) -> Self {
+        self.part = Some(part);
+        self
     }
 
     /// The stage of a configuration on an encoder.
@@ -349,40 +285,6 @@ fn gradients(
         gradients.register(id, gradient);
     }
     gradients
-}
-
-impl Network for Generator {
-    type Config = AutoencoderConfig;
-
-    fn init(config: &AutoencoderConfig, device: &Device) -> Self {
-        Self {
-            residual: config.residual.as_ref().map(|config| config.init(device)),
-            decoder: config.decoder.init(device),
-        }
-    }
-
-    /// Under the names of a published checkpoint.
-    fn tensors(&self) -> Vec<StoredTensor> {
-        autoencoder_tensors(self.residual.as_ref(), &self.decoder)
-    }
-
-    fn load(
-        config: &AutoencoderConfig,
-        tensors: Vec<StoredTensor>,
-        source: &str,
-        device: &Device,
-    ) -> Result<Self, TrainError> {
-        let (residual, decoder) = load_autoencoder(config, tensors, source, device)?;
-        Ok(Self { residual, decoder })
-    }
-}
-
-impl Network for Decoder {
-    type Config = DecoderConfig;
-
-    fn init(config: &DecoderConfig, device: &Device) -> Self {
-        config.init(device)
-    }
 }
 
 fn mean(shards: &[Statistics]) -> Statistics {
