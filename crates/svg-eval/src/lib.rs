@@ -35,7 +35,6 @@
 mod confusion;
 mod error;
 mod frechet;
-mod gradient;
 mod import;
 mod linear_probe;
 mod lpips;

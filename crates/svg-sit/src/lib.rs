@@ -31,7 +31,6 @@
 //!
 //! - [`SitConfig`]: sizes, those with a name, and those that a checkpoint shows
 //! - [`Sit`]: the network, of [`TimeEmbedder`], [`LabelEmbedder`], [`Block`] and [`FinalLayer`]
-//! - [`Sit::record`], [`Recording`]: a pass and its gradients, without a graph
 //! - [`Conditioned`]: a network with labels, as a field and as the two branches of guidance
 //! - [`sincos_2d`]: where a token is
 //! - [`SitConfig::forward_macs`], [`SitConfig::training_memory`]: what it costs
@@ -47,7 +46,6 @@ mod label;
 mod model;
 mod modulate;
 mod position;
-mod record;
 mod time;
 mod weights;
 
@@ -59,6 +57,5 @@ pub use final_layer::FinalLayer;
 pub use label::LabelEmbedder;
 pub use model::Sit;
 pub use position::sincos_2d;
-pub use record::Recording;
 pub use time::TimeEmbedder;
 pub use weights::{checkpoint_tensors, load};

@@ -3,7 +3,8 @@
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::prelude::*;
-use svg_nn::{ParameterGradients, sum_of_squares};
+use burn::tensor::DType;
+use svg_nn::sum_of_squares;
 
 /// The mean of the gradients of several batches for one module.
 pub struct MeanGradients<M> {
@@ -48,26 +49,27 @@ pub(crate) fn scaled<M: Module>(
     scale(gradients, module, factor).scaled
 }
 
-/// Adds gradients that were found without a graph to a collection that has none of them.
-pub(crate) fn register(found: ParameterGradients, gradients: &mut GradientsParams) {
-    let ParameterGradients {
-        vectors,
-        matrices,
-        tokens,
-        kernels,
-    } = found;
-    vectors
-        .into_iter()
-        .for_each(|(id, gradient)| gradients.register(id, gradient));
-    matrices
-        .into_iter()
-        .for_each(|(id, gradient)| gradients.register(id, gradient));
-    tokens
-        .into_iter()
-        .for_each(|(id, gradient)| gradients.register(id, gradient));
-    kernels
-        .into_iter()
-        .for_each(|(id, gradient)| gradients.register(id, gradient));
+/// The gradients of a module in f32.
+pub(crate) fn in_f32<M: Module>(gradients: GradientsParams, module: &M) -> GradientsParams {
+    let mut widen = Widen {
+        gradients,
+        widened: GradientsParams::new(),
+    };
+    module.visit(&mut widen);
+    widen.widened
+}
+
+struct Widen {
+    gradients: GradientsParams,
+    widened: GradientsParams,
+}
+
+impl ModuleVisitor for Widen {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = self.gradients.remove::<D>(param.id) {
+            self.widened.register(param.id, gradient.cast(DType::F32));
+        }
+    }
 }
 
 /// Moves the gradients of `module` from `all` into `clipped`, shortened together to a norm of `longest` if

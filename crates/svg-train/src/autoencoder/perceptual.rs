@@ -35,8 +35,4 @@ impl Perceptual for Lpips {
     fn distance(&self, images: Tensor<4>, reference: Tensor<4>) -> Tensor<1> {
         self.forward(images, reference)
     }
-
-    fn differentiate(&self, images: Tensor<4>, reference: Tensor<4>) -> (Tensor<1>, Tensor<4>) {
-        Lpips::differentiate(self, images, reference)
-    }
 }

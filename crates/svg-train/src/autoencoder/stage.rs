@@ -3,7 +3,7 @@
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
 use burn::prelude::*;
 use rand::Rng;
-use svg_decoder::{Decoder, Recording};
+use svg_decoder::Decoder;
 use svg_model::{Alignment, AutoencoderConfig, FeatureEncoder, SvgAutoencoder};
 use svg_nn::Frozen;
 use svg_residual::{Running, Statistics, align};
@@ -117,11 +117,11 @@ impl<E: FeatureEncoder> Stage<E> {
             let patch = self.encoder.patch_size();
             let decoder = &self.generator.decoder;
             let grid = [height / patch, width / patch];
-            let recording = decoder.record(features.clone(), grid);
-            let fake = recording.images.clone();
+            let (reconstructions, trunk) = decoder.forward_with_trunk(features, grid);
+            let fake = reconstructions.clone().inner();
             let made = Reconstruction {
                 images: fake.clone(),
-                trunk: recording.trunk.clone(),
+                trunk: trunk.inner(),
                 conv_out: &decoder.conv_out,
             };
             let step = self.config.objective.generator(
@@ -131,7 +131,8 @@ impl<E: FeatureEncoder> Stage<E> {
                 self.critic.as_ref(),
                 generator_active,
             );
-            let gradients = self.way_back(recording, step.gradient, features);
+            let pulled = (reconstructions * step.gradient).sum().backward();
+            let gradients = GradientsParams::from_grads(pulled, &self.generator);
             of_generator.add(&self.generator, gradients);
             let critic = self.critic.as_ref().filter(|_| critic_steps).map(|critic| {
                 let objective = &self.config.objective;
@@ -217,33 +218,6 @@ impl<E: FeatureEncoder> Stage<E> {
         };
         let features = Tensor::cat(vec![Tensor::from_inner(semantic), aligned], 2);
         (features, Some(statistics))
-    }
-
-    /// From the gradient at the images to those of the decoder, by its recording, and of the residual
-    /// encoder, by its graph.
-    fn way_back(
-        &self,
-        recording: Recording,
-        at_images: Tensor<4>,
-        features: Tensor<3>,
-    ) -> GradientsParams {
-        let (of_decoder, at_features) = recording.backward(at_images);
-        let mut gradients = match &self.generator.residual {
-            Some(residual) => {
-                let graph = (features * Tensor::from_inner(at_features))
-                    .sum()
-                    .backward();
-                GradientsParams::from_grads(graph, residual)
-            }
-            None => GradientsParams::new(),
-        };
-        for (id, gradient) in of_decoder.vectors {
-            gradients.register(id, gradient);
-        }
-        for (id, gradient) in of_decoder.kernels {
-            gradients.register(id, gradient);
-        }
-        gradients
     }
 
     /// The model as it stands, for inference: averaged where there is an average, frozen where there are

@@ -10,7 +10,7 @@ use crate::adamw::AdamW;
 use crate::average::Average;
 use crate::flow::FlowTraining;
 use crate::flow::draws::Draws;
-use crate::gradients::{MeanGradients, register, scaled};
+use crate::gradients::{MeanGradients, in_f32, scaled};
 use crate::identity::name_parameters;
 use crate::log::Scalars;
 use crate::parallel::Replicas;
@@ -101,7 +101,7 @@ impl FlowStage {
         (self, StepReport { scalars, dropped })
     }
 
-    /// The loss and its gradients for one batch, without a graph.
+    /// The loss and its gradients for one batch.
     fn gradients(
         &self,
         latents: Tensor<3>,
@@ -109,9 +109,10 @@ impl FlowStage {
         times: Tensor<1>,
         classes: &[usize],
     ) -> (f64, GradientsParams) {
-        // Weights are cast for this pass; gradients come back in f32 whatever the type.
+        // Weights are cast for this pass.
         let precision = self.config.precision.precision();
-        let network = precision.apply(self.sit.valid());
+        let network = precision.apply(self.sit.valid()).train();
+        let network = network.with_gradient_checkpointing(self.config.gradient_checkpointing);
         let classes = labels(classes, &latents.device());
         let point = linear_path(noise, latents, times.clone());
         let mut shards = Vec::new();
@@ -124,10 +125,9 @@ impl FlowStage {
         {
             shards.push((x, velocity, times, classes));
         }
-        let checkpointing = self.config.gradient_checkpointing;
         let work = |network: &Sit, (x, velocity, times, classes)| {
             let point = PathPoint { x, velocity };
-            flow_gradients(network, point, times, classes, checkpointing)
+            flow_gradients(network, point, times, classes)
         };
         let (losses, gradients) = self.replicas.gradients(&network, shards, work);
         (losses.iter().sum::<f64>() / losses.len() as f64, gradients)
@@ -146,27 +146,29 @@ impl FlowStage {
     }
 }
 
-/// The flow-matching loss at points of the path, and its gradients at the parameters, without a graph: what
-/// [`flow_matching_loss`](svg_flow::flow_matching_loss) and a graph would give.
+/// The flow-matching loss at points of the path, as
+/// [`flow_matching_loss`](svg_flow::flow_matching_loss) has it, and its gradients at the parameters, in f32
+/// whatever the type of the network's products.
 ///
 /// # Shapes
 ///
-/// - point: `[batch, tokens, channels]`, on the plain device as the network
+/// - point: `[batch, tokens, channels]`
 /// - times, labels: `[batch]`
+///
+/// # Panics
+///
+/// If the network is not on an autodiff device.
 pub fn flow_gradients(
     network: &Sit,
     point: PathPoint,
     times: Tensor<1>,
     labels: Tensor<1, Int>,
-    checkpointing: bool,
 ) -> (f64, GradientsParams) {
-    let recording = network.record(point.x, times, labels, checkpointing);
-    let error = recording.velocity.clone() - point.velocity;
+    let error = network.forward(point.x, times, labels) - point.velocity;
     let count = error.shape().num_elements() as f64;
-    let squares: f32 = sum_of_squares(error.clone()).into_scalar();
-    let found = recording.backward(error * (2.0 / count));
-    let mut gradients = GradientsParams::new();
-    register(found, &mut gradients);
+    let squares: f32 = sum_of_squares(error.clone().inner()).into_scalar();
+    let found = error.square().mean().backward();
+    let gradients = in_f32(GradientsParams::from_grads(found, network), network);
     (f64::from(squares) / count, gradients)
 }
 

@@ -2,11 +2,10 @@
 
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::prelude::*;
-use burn::tensor::IndexingUpdateOp;
 
 use crate::adamw::AdamW;
 use crate::average::Average;
-use crate::gradients::{clipped_into, register};
+use crate::gradients::clipped_into;
 use crate::identity::name_parameters;
 use crate::log::Scalars;
 use crate::pretrain::loss::{class_loss, entropies, patch_loss, spread_loss};
@@ -90,8 +89,7 @@ impl PretrainStage {
         (self, StepReport { scalars, dropped })
     }
 
-    /// The losses and their gradients. Heads are learned through a graph, the network by its own way back: the
-    /// graph begins at its tokens.
+    /// The losses and their gradients.
     fn losses(&self, number: u64, views: Views, masks: &Masks) -> Losses {
         let config = &self.config;
         let teacher = self.teacher.network();
@@ -109,20 +107,20 @@ impl PretrainStage {
         let entropies = entropies(targets.clone());
         let targets = halves(targets).map(Tensor::from_inner);
 
-        let network = self.student.backbone.valid();
-        let hidden = Hidden::of(masks, &plain);
-        let of_globals = network.record(globals, hidden.as_ref().map(|hidden| hidden.mask.clone()));
-        let of_locals = (!views.locals.is_empty())
-            .then(|| network.record(network.normalize(Tensor::cat(views.locals, 0)), None));
-        let globals = leaf(of_globals.output.cls.clone());
-        let locals = of_locals
-            .as_ref()
-            .map(|of_locals| leaf(of_locals.output.cls.clone()));
-
         let student = &self.student;
-        let tokens = [Some(globals.clone()), locals.clone()]
-            .into_iter()
-            .flatten();
+        let network = &student.backbone;
+        let hidden = Hidden::of(masks, &plain);
+        let said = match &hidden {
+            Some(hidden) => network.forward_masked(globals, hidden.mask.clone()),
+            None => network.forward_normalized(globals),
+        };
+        let locals = (!views.locals.is_empty()).then(|| {
+            let locals = network.normalize(Tensor::cat(views.locals, 0));
+            network.forward_normalized(locals).cls
+        });
+        let globals = said.cls;
+
+        let tokens = [Some(globals.clone()), locals].into_iter().flatten();
         let scores = student.class_head.forward(Tensor::cat(tokens.collect(), 0));
         let mut by_crop = scores.split(batch, 0);
         let scores = by_crop.split_off(2);
@@ -130,18 +128,15 @@ impl PretrainStage {
         let class = class_loss(of_global_crops, scores, targets, config.student_temperature);
 
         let mut patch_targets = self.patch_targets.clone();
-        let mut patches = None;
         let mut patch = Tensor::zeros([1], &self.device);
         if let Some(hidden) = &hidden {
             let scores = teacher.patch_head.forward(hidden.rows(seen.patches));
             let (next, targets) = patch_targets.of(scores, temperature);
             patch_targets = next;
-            let tokens = leaf(hidden.rows(of_globals.output.patches.clone()));
-            let scores = student.patch_head.forward(tokens.clone());
+            let scores = student.patch_head.forward(hidden.rows(said.patches));
             let weights = Tensor::from_inner(hidden.weights.clone());
             let (targets, temperature) = (Tensor::from_inner(targets), config.student_temperature);
             patch = patch_loss(scores, targets, weights, 2 * batch, temperature);
-            patches = Some(tokens);
         }
         let [first, second] = halves(globals.clone());
         let spread = spread_loss(first) + spread_loss(second);
@@ -152,20 +147,7 @@ impl PretrainStage {
             + spread.clone() * weights.spread;
         let [sum, class, patch, spread] = [total.clone(), class, patch, spread].map(scalar);
         let found = total.backward();
-        let at = |leaf: &Tensor<2>| leaf.grad(&found).expect("the loss depends on every token");
-        let at_patches = match (&hidden, &patches) {
-            (Some(hidden), Some(patches)) => {
-                hidden.put_back(at(patches), of_globals.output.patches.dims())
-            }
-            _ => of_globals.output.patches.zeros_like(),
-        };
-        let mut of_network = of_globals.backward(at(&globals), at_patches);
-        if let (Some(of_locals), Some(locals)) = (of_locals, locals) {
-            let at_patches = of_locals.output.patches.zeros_like();
-            of_network.add(of_locals.backward(at(&locals), at_patches));
-        }
-        let mut gradients = GradientsParams::from_grads(found, student);
-        register(of_network, &mut gradients);
+        let gradients = GradientsParams::from_grads(found, student);
         Losses {
             total: sum,
             class,
@@ -232,21 +214,6 @@ impl Hidden {
     fn rows(&self, tokens: Tensor<3>) -> Tensor<2> {
         tokens.flatten::<2>(0, 1).select(0, self.places.clone())
     }
-
-    /// The way back of [`rows`](Self::rows): zeros where patches are seen.
-    fn put_back(&self, rows: Tensor<2>, shape: [usize; 3]) -> Tensor<3> {
-        let [crops, patches, channels] = shape;
-        let zeros = Tensor::<2>::zeros([crops * patches, channels], &rows.device());
-        let places = self.places.clone();
-        zeros
-            .select_assign(0, places, rows, IndexingUpdateOp::Add)
-            .reshape(shape)
-    }
-}
-
-/// Where a graph begins.
-fn leaf(tokens: Tensor<2>) -> Tensor<2> {
-    Tensor::from_inner(tokens).require_grad()
 }
 
 fn halves(tensor: Tensor<2>) -> [Tensor<2>; 2] {
@@ -276,7 +243,6 @@ pub(super) fn adamw(config: &Pretraining) -> ModuleOptimizer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::module::{ModuleVisitor, Param};
     use svg_image::{Rgb, RgbImage};
 
     fn images(count: u32) -> Vec<RgbImage> {
@@ -294,109 +260,6 @@ mod tests {
             .views
             .draw(&images(4), config.seed, 0, &Device::default());
         (views, config.masks.draw(8, [4, 4], config.seed, 0))
-    }
-
-    /// The same losses with the whole network on a graph.
-    fn on_a_graph(stage: &PretrainStage, views: Views, masks: &Masks) -> (f64, GradientsParams) {
-        let (config, student) = (&stage.config, &stage.student);
-        let teacher = stage.teacher.network();
-        let [first, second] = views.globals;
-        let globals = teacher
-            .backbone
-            .normalize(Tensor::cat(vec![first, second], 0));
-        let hidden = Hidden::of(masks, &globals.device()).unwrap();
-        let seen = teacher.backbone.forward_normalized(globals.clone());
-        let temperature = config.temperature(0);
-        let scores = teacher.class_head.forward(seen.cls);
-        let (_, targets) = stage.class_targets.clone().of(scores, temperature);
-        let targets = halves(targets).map(Tensor::from_inner);
-        let scores = teacher.patch_head.forward(hidden.rows(seen.patches));
-        let (_, of_patches) = stage.patch_targets.clone().of(scores, temperature);
-
-        let mask = masks.to_tensor(&stage.device);
-        let said = student
-            .backbone
-            .forward_masked(Tensor::from_inner(globals), mask);
-        let mut locals = Vec::new();
-        for local in views.locals {
-            let local = Tensor::from_inner(teacher.backbone.normalize(local));
-            let said = student.backbone.forward_normalized(local);
-            locals.push(student.class_head.forward(said.cls));
-        }
-        let scores = halves(student.class_head.forward(said.cls.clone()));
-        let class = class_loss(scores, locals, targets, 0.1);
-        let places = Tensor::from_inner(hidden.places.clone());
-        let rows = said.patches.flatten::<2>(0, 1).select(0, places);
-        let weights = Tensor::from_inner(hidden.weights.clone());
-        let scores = student.patch_head.forward(rows);
-        let patch = patch_loss(scores, Tensor::from_inner(of_patches), weights, 8, 0.1);
-        let [first, second] = halves(said.cls);
-        let spread = spread_loss(first) + spread_loss(second);
-        let total = class + patch + spread * 0.1;
-        let sum = scalar(total.clone());
-        (sum, GradientsParams::from_grads(total.backward(), student))
-    }
-
-    /// The largest difference of any gradient, as a share of the largest of that parameter.
-    struct Compare {
-        ours: GradientsParams,
-        theirs: GradientsParams,
-        keys: Vec<burn::module::ParamId>,
-        worst: f32,
-        compared: usize,
-    }
-
-    impl ModuleVisitor for Compare {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let ours = self.ours.remove::<D>(param.id);
-            let theirs = self.theirs.remove::<D>(param.id);
-            assert_eq!(ours.is_some(), theirs.is_some(), "{:?}", param.shape());
-            let (Some(ours), Some(mut theirs)) = (ours, theirs) else {
-                return;
-            };
-            if self.keys.contains(&param.id) {
-                // The bias of the keys is not learned.
-                let width = theirs.dims()[0] / 3;
-                theirs = theirs.slice_fill(s![width..2 * width], 0.0);
-            }
-            let scale: f32 = theirs.clone().abs().max().into_scalar();
-            let difference: f32 = (ours - theirs).abs().max().into_scalar();
-            self.worst = self.worst.max(difference / scale.max(1e-6));
-            self.compared += 1;
-        }
-    }
-
-    #[test]
-    fn gradients_are_those_of_a_graph() {
-        let mut config = Pretraining::smallest();
-        config.weights = crate::pretrain::LossWeights {
-            class: 1.0,
-            patch: 1.0,
-            spread: 0.1,
-        };
-        let stage = PretrainStage::new(config.clone(), &Device::default());
-        let (views, masks) = data(&config);
-        let (sum, theirs) = on_a_graph(&stage, views.clone(), &masks);
-        let losses = stage.losses(0, views, &masks);
-        assert!(
-            (losses.total - sum).abs() < 1e-5 * sum.abs(),
-            "{} {sum}",
-            losses.total
-        );
-        let blocks = &stage.student.backbone.blocks;
-        let biases = blocks
-            .iter()
-            .filter_map(|block| block.attn.qkv.bias.as_ref());
-        let mut compare = Compare {
-            ours: losses.gradients,
-            theirs,
-            keys: biases.map(|bias| bias.id).collect(),
-            worst: 0.0,
-            compared: 0,
-        };
-        stage.student.visit(&mut compare);
-        assert!(compare.compared > 40, "{}", compare.compared);
-        assert!(compare.worst < 1e-4, "{}", compare.worst);
     }
 
     #[test]
