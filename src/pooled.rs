@@ -37,8 +37,7 @@ pub fn pooled(
     let loader = Loader::in_order(set, order.to_vec(), DecodeOptions::default(), crop, 0);
     let mut parts = Vec::new();
     for batch in Batches::new(loader, batch.max(1), Broken::Strict) {
-        let batch =
-            batch.context("all pictures are needed, so take out those that are broken")?;
+        let batch = batch.context("all pictures are needed, so take out those that are broken")?;
         parts.push(encode(batch.to_tensor(device)));
         bar.inc(batch.images.len() as u64);
     }

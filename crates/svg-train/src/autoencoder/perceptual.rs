@@ -42,8 +42,4 @@ impl Perceptual for Lpips {
     fn to_device(&self, device: &Device) -> Box<dyn Perceptual> {
         Box::new(Module::to_device(self.clone(), device))
     }
-
-    fn differentiate(&self, images: Tensor<4>, reference: Tensor<4>) -> (Tensor<1>, Tensor<4>) {
-        Lpips::differentiate(self, images, reference)
-    }
 }

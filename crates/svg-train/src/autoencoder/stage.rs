@@ -202,17 +202,18 @@ impl<T: TrainableAutoencoder> Stage for AutoencoderStage<T> {
             let autoencoder = &self.autoencoders[shard.index];
             let pass = autoencoder.pass(&players.generator, images.clone(), place, &shard);
             let Pass {
-                images: fake,
+                images: reconstructions,
                 trunk,
                 last,
                 terms,
+                more,
                 observed,
                 finite,
-                backward,
             } = pass;
+            let fake = reconstructions.clone().inner();
             let made = Reconstruction {
                 images: fake.clone(),
-                trunk,
+                trunk: trunk.inner(),
                 conv_out: &last,
             };
             let step = objective.generator(
@@ -222,7 +223,12 @@ impl<T: TrainableAutoencoder> Stage for AutoencoderStage<T> {
                 players.critic.as_ref(),
                 generator_active,
             );
-            let mut gradients = backward(step.gradient);
+            let mut pulled = (reconstructions * Tensor::from_inner(step.gradient)).sum();
+            if let Some(more) = more {
+                pulled = pulled + more;
+            }
+            let generator = &players.generator;
+            let mut gradients = GradientsParams::from_grads(pulled.backward(), generator);
             let critic = players.critic.as_ref().filter(|_| critic_steps);
             let critic = critic.map(|critic| {
                 let step = objective.critic(critic, images, fake, critic_active);

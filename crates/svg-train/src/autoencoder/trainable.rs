@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use burn::nn::conv::Conv2d;
-use burn::optim::GradientsParams;
 use burn::prelude::*;
 use svg_model::{NewPart, Provenance};
 use svg_nn::StoredTensor;
@@ -95,7 +94,7 @@ pub trait TrainableAutoencoder: Clone + Debug + Send + Sync + 'static {
     ) -> Result<Vec<(&'static str, NewPart)>, TrainError>;
 }
 
-/// A training pass that can be gone back once. Its tensors are outside autodiff.
+/// A training pass, on the graph of the network.
 pub struct Pass<O> {
     /// The reconstructions, `[batch, 3, height, width]`.
     pub images: Tensor<4>,
@@ -105,10 +104,10 @@ pub struct Pass<O> {
     pub last: Conv2d,
     /// Further terms of the loss, weighted, for the log.
     pub terms: Scalars,
+    /// Their sum on the graph, `[1]`, if there are any.
+    pub more: Option<Tensor<1>>,
     /// What was observed.
     pub observed: O,
     /// Whether that is finite; if not, the step is dropped.
     pub finite: bool,
-    /// From the gradient at the images to those of the parameters, further terms of the loss included.
-    pub backward: Box<dyn FnOnce(Tensor<4>) -> GradientsParams>,
 }

@@ -6,6 +6,7 @@ use burn::prelude::*;
 use burn::tensor::DType;
 use serde::Serialize;
 use svg_flow::PathPoint;
+use svg_nn::sum_of_squares;
 use svg_roles::{Condition, Velocity, VelocitySpec};
 
 use crate::run::Network;
@@ -23,59 +24,38 @@ pub trait FlowNetwork: Network<Config: Serialize> + Velocity {
     /// Sizes of a network of this configuration.
     fn spec_of(config: &Self::Config) -> VelocitySpec;
 
-    /// The flow-matching loss and its gradients; see [`flow_gradients`], which this is for. Override it for
-    /// a network that has a better way than Burn's graph.
-    fn gradients(
-        &self,
-        point: PathPoint,
-        times: Tensor<1>,
-        condition: &Condition,
-        _checkpointing: bool,
-    ) -> (f64, GradientsParams) {
-        on_a_graph(self, point, times, condition)
+    /// The same network, which keeps less for the backward pass and computes it again, or not. Networks that
+    /// cannot ignore it.
+    fn with_gradient_checkpointing(self, _checkpointing: bool) -> Self {
+        self
     }
 }
 
-/// The flow-matching loss at points of the path, and its gradients at the parameters, in f32: the mean of
-/// `(v(x, t, c) - velocity)^2` over all numbers.
-///
-/// With `checkpointing` a network may keep less for the way back and compute it again.
+/// The flow-matching loss at points of the path, as
+/// [`flow_matching_loss`](svg_flow::flow_matching_loss) has it, and its gradients at the parameters, in f32
+/// whatever the type of the network's products.
 ///
 /// # Shapes
 ///
-/// - point: `[batch, tokens, channels]`, on the device of the network, without autodiff like that
+/// - point: `[batch, tokens, channels]`, outside autodiff
 /// - times: `[batch]`
+///
+/// # Panics
+///
+/// If the network is not on an autodiff device.
 pub fn flow_gradients<N: FlowNetwork>(
     network: &N,
     point: PathPoint,
     times: Tensor<1>,
     condition: &Condition,
-    checkpointing: bool,
 ) -> (f64, GradientsParams) {
-    network.gradients(point, times, condition, checkpointing)
-}
-
-fn on_a_graph<N: FlowNetwork>(
-    network: &N,
-    point: PathPoint,
-    times: Tensor<1>,
-    condition: &Condition,
-) -> (f64, GradientsParams) {
-    let network = network.clone().train();
-    let [x, target] = [point.x, point.velocity].map(Tensor::from_inner);
-    let condition = match condition {
-        Condition::Classes(classes) => Condition::Classes(Tensor::from_inner(classes.clone())),
-        Condition::Text { tokens, mask } => Condition::Text {
-            tokens: Tensor::from_inner(tokens.clone()),
-            mask: Tensor::from_inner(mask.clone()),
-        },
-        Condition::None => Condition::None,
-    };
-    let velocity = network.velocity(x, Tensor::from_inner(times), &condition);
-    let loss = (velocity - target).square().mean();
-    let value: f32 = loss.clone().inner().into_scalar();
-    let gradients = GradientsParams::from_grads(loss.backward(), &network);
-    (value.into(), in_f32(gradients, &network))
+    let velocity = network.velocity(point.x, times, condition);
+    let error = velocity - point.velocity;
+    let count = error.shape().num_elements() as f64;
+    let squares: f32 = sum_of_squares(error.clone().inner()).into_scalar();
+    let found = error.square().mean().backward();
+    let gradients = GradientsParams::from_grads(found, network);
+    (f64::from(squares) / count, in_f32(gradients, network))
 }
 
 /// Gradients of parameters that were cast, in the type of the optimiser.

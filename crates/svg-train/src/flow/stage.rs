@@ -107,10 +107,11 @@ impl<N: FlowNetwork> Stage for FlowStage<N> {
         &self.replicas
     }
 
-    /// Outside autodiff, with linear layers in the type of the computation. Gradients come back in f32.
+    /// Weights are cast once per step.
     fn networks(&self) -> N {
         let precision = self.config.precision.precision();
-        precision.apply(self.player.network().valid())
+        let network = precision.apply(self.player.network().valid()).train();
+        network.with_gradient_checkpointing(self.config.gradient_checkpointing)
     }
 
     fn groups(&self, _step: u64) -> Vec<Group> {
@@ -138,10 +139,8 @@ impl<N: FlowNetwork> Stage for FlowStage<N> {
             };
             (point, shard.of(&times), shard.condition(&condition))
         });
-        let checkpointing = self.config.gradient_checkpointing;
         let (scalars, gradients) = team.gradients(shards, |network, (point, times, condition)| {
-            let (loss, gradients) =
-                flow_gradients(network, point, times, &condition, checkpointing);
+            let (loss, gradients) = flow_gradients(network, point, times, &condition);
             (Scalars::new().with("loss", loss), gradients)
         });
         Found {

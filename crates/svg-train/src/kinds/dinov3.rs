@@ -2,17 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use burn::optim::GradientsParams;
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
-use svg_dino::{Dino, DinoConfig, DinoFile, FeedForwardKind, Layout, PixelStatistics, RopePeriods};
+use svg_dino::{Dino, DinoConfig, DinoFile, Layout, PixelStatistics, RopePeriods};
 use svg_model::ModelError;
 use svg_roles::{EncoderSpec, Tokens};
 
 use crate::TrainError;
-use crate::pretrain::{Backbone, BackbonePass, PretrainInputs, Pretraining, train_network};
+use crate::pretrain::{Backbone, PretrainInputs, Pretraining, train_network};
 use crate::run::document::zero;
-use crate::run::gradients::register;
 use crate::run::{Ended, Network, NetworkKind, Observer};
 
 /// The network of a [`Pretraining`].
@@ -112,21 +110,6 @@ impl Backbone for Dino {
         }
     }
 
-    /// Without a graph.
-    fn pass(&self, images: Tensor<4>, mask: Option<Tensor<2, Bool>>) -> BackbonePass<'_> {
-        let recording = self.record(self.normalize(images), mask);
-        let output = recording.output.clone();
-        BackbonePass {
-            summary: output.cls,
-            patches: output.patches,
-            backward: Box::new(|at_summary, at_patches| {
-                let mut gradients = GradientsParams::new();
-                register(recording.backward(at_summary, at_patches), &mut gradients);
-                gradients
-            }),
-        }
-    }
-
     /// In official names.
     fn write(&self, note: String, path: &Path) -> Result<PathBuf, TrainError> {
         let file = DinoFile::of(self).with_origin(note);
@@ -135,13 +118,11 @@ impl Backbone for Dino {
     }
 }
 
-/// What a file in official names cannot store of a network, or the trainer cannot train, in words and with what
-/// to set. Such an encoder would be another one when it is opened again.
+/// What a file in official names cannot store of a network, in words and with what to set. Such an encoder would be another one when it is opened again.
 fn unwritable(dino: &DinoConfig) -> Option<String> {
     // What differs is all that matters, so the rest may be the network's own.
     let official = dino
         .clone()
-        .with_feed_forward(FeedForwardKind::Mlp)
         .with_rope_periods(RopePeriods::Bf16Rounded)
         .with_rope_base(100.0)
         .with_norm_eps(1e-5)
@@ -152,13 +133,9 @@ fn unwritable(dino: &DinoConfig) -> Option<String> {
     let (name, value) = fields
         .iter()
         .find(|(name, value)| given[*name] != **value)?;
-    let why = match name.as_str() {
-        "feed_forward" => "only such networks are trained here",
-        _ => "the file of an encoder cannot say anything else",
-    };
     let given = &given[name];
     Some(format!(
-        "dino.{name} is {given}; {why}, so set it to {value}"
+        "dino.{name} is {given}; the file of an encoder cannot say anything else, so set it to {value}"
     ))
 }
 
@@ -188,10 +165,6 @@ mod tests {
         check(
             |dino| dino.satellite(),
             "so set it to {\"mean\":[0.485,0.456,0.406],\"std\":[0.229,0.224,0.225]}",
-        );
-        check(
-            |dino| dino.with_feed_forward(FeedForwardKind::SwiGlu),
-            "only such networks are trained here, so set it to \"Mlp\"",
         );
     }
 }

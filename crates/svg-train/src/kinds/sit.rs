@@ -1,17 +1,14 @@
 //! SiT in training.
 
-use burn::optim::GradientsParams;
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
-use svg_flow::PathPoint;
 use svg_model::kinds;
-use svg_nn::{StoredTensor, sum_of_squares};
-use svg_roles::{Condition, Geometry, VelocitySpec};
+use svg_nn::StoredTensor;
+use svg_roles::{Geometry, VelocitySpec};
 use svg_sit::{Sit, SitConfig, checkpoint_tensors};
 
 use crate::TrainError;
 use crate::flow::{FlowInputs, FlowNetwork, FlowTraining, misfit, train_network};
-use crate::run::gradients::register;
 use crate::run::{Ended, Network, NetworkKind, Observer};
 
 /// The velocity network of a [`FlowTraining`].
@@ -127,22 +124,7 @@ impl FlowNetwork for Sit {
         }
     }
 
-    /// Without a graph.
-    fn gradients(
-        &self,
-        point: PathPoint,
-        times: Tensor<1>,
-        condition: &Condition,
-        checkpointing: bool,
-    ) -> (f64, GradientsParams) {
-        let labels = condition.expect_classes();
-        let recording = self.record(point.x, times, labels, checkpointing);
-        let error = recording.velocity.clone() - point.velocity;
-        let count = error.shape().num_elements() as f64;
-        let squares: f32 = sum_of_squares(error.clone()).into_scalar();
-        let found = recording.backward(error * (2.0 / count));
-        let mut gradients = GradientsParams::new();
-        register(found, &mut gradients);
-        (f64::from(squares) / count, gradients)
+    fn with_gradient_checkpointing(self, checkpointing: bool) -> Self {
+        Sit::with_gradient_checkpointing(self, checkpointing)
     }
 }

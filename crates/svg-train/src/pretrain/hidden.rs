@@ -1,7 +1,6 @@
 //! The patches that the student does not see, on a device.
 
 use burn::prelude::*;
-use burn::tensor::IndexingUpdateOp;
 
 use crate::pretrain::Masks;
 
@@ -39,16 +38,10 @@ impl Hidden {
 
     /// Those rows of all tokens, `[rows, channels]`.
     pub fn rows(&self, tokens: Tensor<3>) -> Tensor<2> {
-        tokens.flatten::<2>(0, 1).select(0, self.places.clone())
-    }
-
-    /// The way back of [`rows`](Self::rows): zeros at the other places.
-    pub fn put_back(&self, rows: Tensor<2>, shape: [usize; 3]) -> Tensor<3> {
-        let [crops, patches, channels] = shape;
-        let zeros = Tensor::<2>::zeros([crops * patches, channels], &rows.device());
-        let places = self.places.clone();
-        zeros
-            .select_assign(0, places, rows, IndexingUpdateOp::Add)
-            .reshape(shape)
+        let places = match tokens.is_autodiff() {
+            true => Tensor::from_inner(self.places.clone()),
+            false => self.places.clone(),
+        };
+        tokens.flatten::<2>(0, 1).select(0, places)
     }
 }

@@ -8,7 +8,7 @@
 //! - [`Pretraining`]: a training as a document, with presets
 //! - [`train`]: a run, from its first step to its last, through interruptions; [`train_network`]: the same
 //!   with an encoder of your own
-//! - [`Backbone`], [`BackbonePass`]: what can be trained
+//! - [`Backbone`]: what can be trained
 //! - [`ViewsSettings`]: crops; [`MaskSettings`]: hidden patches
 
 mod augment;
@@ -32,7 +32,7 @@ mod views;
 
 pub use crate::kinds::dinov3::train;
 pub use augment::ViewsSettings;
-pub use backbone::{Backbone, BackbonePass};
+pub use backbone::Backbone;
 pub use config::{
     Balance, HeadSettings, JudgeSettings, LossWeights, PretrainOptimizer, Pretraining,
     TeacherSettings,

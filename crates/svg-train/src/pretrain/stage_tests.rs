@@ -7,9 +7,6 @@ use burn::tensor::{Distribution, TensorData};
 use svg_dino::{Dino, DinoConfig};
 use svg_image::{Rgb, RgbImage};
 
-use super::hidden::Hidden;
-use super::loss::{class_loss, patch_loss, spread_loss};
-use super::losses::{halves, scalar};
 use super::{Backbone, LossWeights, MaskSettings, PretrainBatch, PretrainStage, Pretraining};
 use crate::kinds::EncoderKind;
 use crate::run::{Found, Place, Replicas, Stage, StepReport};
@@ -51,53 +48,6 @@ fn found(stage: &PretrainStage<Dino>, batch: PretrainBatch) -> (f64, GradientsPa
     } = stage.gradients(&team, FIRST, batch);
     let loss = crate::log::Scalars::mean(&scalars).get("loss").unwrap();
     (loss, team.mean(gradients))
-}
-
-/// The same losses with the whole network on a graph.
-fn on_a_graph(
-    config: &Pretraining,
-    stage: &PretrainStage<Dino>,
-    batch: PretrainBatch,
-) -> (f64, GradientsParams) {
-    let PretrainBatch { views, masks } = batch;
-    let (student, teacher) = (stage.student.network(), stage.teacher.network());
-    let plain = Device::default();
-    let [first, second] = views.globals;
-    let globals = Tensor::cat(vec![first, second], 0);
-    let globals = teacher.backbone.normalize(globals);
-    let hidden = Hidden::of(&masks, &plain);
-    let seen = teacher.backbone.forward_normalized(globals.clone());
-    let temperature = config.temperature(0);
-    let (heads, balance) = (config.heads, config.teacher.balance);
-    let targets = |count| super::Targets::new(balance, count, &plain);
-    let scores = teacher.class_head.forward(seen.cls);
-    let (_, classes) = targets(heads.class_prototypes).of(scores, temperature);
-    let classes = halves(classes).map(Tensor::from_inner);
-    let scores = teacher.patch_head.forward(hidden.rows(seen.patches));
-    let (_, of_patches) = targets(heads.patch_prototypes).of(scores, temperature);
-
-    let mask = masks.to_tensor(&plain.clone().autodiff());
-    let said = student
-        .backbone
-        .forward_masked(Tensor::from_inner(globals), mask);
-    let mut locals = Vec::new();
-    for local in views.locals {
-        let local = Tensor::from_inner(teacher.backbone.normalize(local));
-        let said = student.backbone.forward_normalized(local);
-        locals.push(student.class_head.forward(said.cls));
-    }
-    let scores = halves(student.class_head.forward(said.cls.clone()));
-    let class = class_loss(scores, locals, classes, 0.1);
-    let places = Tensor::from_inner(hidden.places.clone());
-    let rows = said.patches.flatten::<2>(0, 1).select(0, places);
-    let weights = Tensor::from_inner(hidden.weights.clone());
-    let scores = student.patch_head.forward(rows);
-    let patch = patch_loss(scores, Tensor::from_inner(of_patches), weights, 8, 0.1);
-    let [first, second] = halves(said.cls);
-    let spread = spread_loss(first) + spread_loss(second);
-    let total = class + patch + spread * 0.1;
-    let sum = scalar(total.clone());
-    (sum, GradientsParams::from_grads(total.backward(), student))
 }
 
 /// The largest difference of any gradient, as a share of the largest of that parameter.
@@ -159,19 +109,6 @@ fn with_weights(spread: f64) -> Pretraining {
         spread,
     };
     config
-}
-
-#[test]
-fn gradients_are_those_of_a_graph() {
-    let config = with_weights(0.1);
-    let batch = data(&config);
-    let stage = stage(&config);
-    let (sum, theirs) = on_a_graph(&config, &stage, batch.clone());
-    let (total, ours) = found(&stage, batch);
-    assert!((total - sum).abs() < 1e-5 * sum.abs(), "{total} {sum}");
-    let (worst, compared) = difference(&stage, ours, theirs);
-    assert!(compared > 40, "{compared}");
-    assert!(worst < 1e-4, "{worst}");
 }
 
 #[test]

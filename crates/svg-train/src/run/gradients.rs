@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::prelude::*;
-use svg_nn::{ParameterGradients, sum_of_squares};
+use svg_nn::sum_of_squares;
 
 use super::Team;
 use crate::log::Scalars;
@@ -141,19 +141,6 @@ fn scale<M: Module>(
     };
     module.visit(&mut scale);
     scale.scaled
-}
-
-/// Adds gradients that were found without a graph to a collection that has none of them.
-pub(crate) fn register(found: ParameterGradients, gradients: &mut GradientsParams) {
-    fn each<const D: usize>(found: Vec<(ParamId, Tensor<D>)>, gradients: &mut GradientsParams) {
-        for (id, gradient) in found {
-            gradients.register(id, gradient);
-        }
-    }
-    each(found.vectors, gradients);
-    each(found.matrices, gradients);
-    each(found.tokens, gradients);
-    each(found.kernels, gradients);
 }
 
 /// Moves the gradients of a module from one collection to another.

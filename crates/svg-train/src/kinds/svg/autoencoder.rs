@@ -3,15 +3,14 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use burn::optim::GradientsParams;
 use burn::prelude::*;
-use svg_decoder::{Decoder, DecoderConfig, Recording};
+use svg_decoder::{Decoder, DecoderConfig};
 use svg_model::{
     Alignment, AutoencoderConfig, ENCODER, NewEncoder, NewPart, NewSpace, Provenance, SPACE,
     StoredStatistics, autoencoder_tensors, svg::join,
 };
 use svg_nn::StoredTensor;
-use svg_residual::{Moments, ResidualEncoder, Running, Statistics};
+use svg_residual::{Moments, Running, Statistics};
 use svg_roles::{Encoder, LatentSpace};
 
 use super::{AutoencoderKind, Generator};
@@ -167,18 +166,16 @@ impl TrainableAutoencoder for Svg {
         let (features, observed) = self.features(network, images, place, shard);
         let patch = self.encoder.spec().patch_size;
         let decoder = &network.decoder;
-        let recording = decoder.record(features.clone(), [height / patch, width / patch]);
-        let residual = network.residual.clone();
+        let grid = [height / patch, width / patch];
+        let (images, trunk) = decoder.forward_with_trunk(features, grid);
         Pass {
-            images: recording.images.clone(),
-            trunk: recording.trunk.clone(),
+            images,
+            trunk,
             last: decoder.conv_out.clone(),
             terms: Scalars::new(),
+            more: None,
             finite: observed.as_ref().is_none_or(is_finite),
             observed,
-            backward: Box::new(move |at_images| {
-                gradients(recording, at_images, residual.as_ref(), features)
-            }),
         }
     }
 
@@ -258,33 +255,6 @@ impl TrainableAutoencoder for Svg {
         let space = space.into_part(&fingerprint, spec.channels, spec.patch_size)?;
         Ok(vec![(ENCODER, encoder.into_part()?), (SPACE, space)])
     }
-}
-
-/// From the gradient at the images to those of the decoder, by its recording, and of the residual encoder, by
-/// its graph.
-fn gradients(
-    recording: Recording,
-    at_images: Tensor<4>,
-    residual: Option<&ResidualEncoder>,
-    features: Tensor<3>,
-) -> GradientsParams {
-    let (of_decoder, at_features) = recording.backward(at_images);
-    let mut gradients = match residual {
-        Some(residual) => {
-            let graph = (features * Tensor::from_inner(at_features))
-                .sum()
-                .backward();
-            GradientsParams::from_grads(graph, residual)
-        }
-        None => GradientsParams::new(),
-    };
-    for (id, gradient) in of_decoder.vectors {
-        gradients.register(id, gradient);
-    }
-    for (id, gradient) in of_decoder.kernels {
-        gradients.register(id, gradient);
-    }
-    gradients
 }
 
 fn mean(shards: &[Statistics]) -> Statistics {

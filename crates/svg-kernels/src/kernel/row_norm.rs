@@ -7,7 +7,7 @@ use super::norm::lane_sum;
 
 /// Rows for one thread at a time. The sums of a chunk are added in the order of chunks, so a gradient does
 /// not depend on the number of threads.
-const ROWS: usize = 32;
+pub const ROWS: usize = 32;
 
 /// `(row - mean) / sqrt(variance + epsilon) factor + term`, for rows as long as `factor`.
 #[derive(Clone, Copy, Debug)]
@@ -22,12 +22,6 @@ pub struct RowNorm<'a> {
 
 impl RowNorm<'_> {
     /// In place of `rows`, one after the other.
-    pub fn forward(&self, rows: &mut [f32]) {
-        let chunks = rows.par_chunks_mut(ROWS * self.factor.len());
-        chunks.for_each(|rows| self.rows(rows));
-    }
-
-    /// The same on this thread.
     pub fn rows(&self, rows: &mut [f32]) {
         norm_rows(rows, self.factor, self.term, self.epsilon);
     }

@@ -1,11 +1,9 @@
 //! The gradient of attention at a packed projection, on ordinary memory.
 
-use burn::prelude::*;
-use burn::tensor::TensorData;
 use rayon::prelude::*;
 
+use super::attention::Sizes;
 use super::exp::{through_softmax, unnormalised_softmax};
-use super::host::numbers;
 use super::matrix::Matrix;
 use super::target::Target;
 
@@ -17,12 +15,14 @@ use super::target::Target;
 ///
 /// - qkv and output: `[batch, tokens, 3, heads, head_dim]`
 /// - dy: `[batch, tokens, heads * head_dim]`
-pub fn packed_attention_backward(qkv: Tensor<5>, dy: Tensor<3>) -> Tensor<5> {
-    let device = qkv.device();
-    let shape @ [batch, tokens, _, heads, head_dim] = qkv.dims();
-    let (qkv, dy) = (qkv.into_data(), dy.into_data());
-    let (qkv, dy) = (numbers(&qkv), numbers(&dy));
-    let width = heads * head_dim;
+pub fn backward(sizes: Sizes, qkv: &[f32], dy: &[f32]) -> Vec<f32> {
+    let Sizes {
+        batch,
+        tokens,
+        heads,
+        head_dim,
+    } = sizes;
+    let width = sizes.width();
     let mut out = vec![0.0f32; qkv.len()];
     let target = Target::new(&mut out);
     (0..batch * heads)
@@ -38,7 +38,7 @@ pub fn packed_attention_backward(qkv: Tensor<5>, dy: Tensor<3>) -> Tensor<5> {
             let dy = &dy[image * tokens * width + index % heads * head_dim..];
             head.backward(qkv, dy, scratch, target);
         });
-    Tensor::from_data(TensorData::new(out, shape), &device)
+    out
 }
 
 /// Working memory of a thread.

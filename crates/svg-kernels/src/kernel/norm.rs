@@ -34,46 +34,39 @@ struct Moments {
 }
 
 impl GroupNorm<'_> {
-    /// In place of `x`, `[batch, channels, pixels]`.
-    pub fn forward(&self, x: &mut [f32]) {
-        let groups = x.par_chunks_mut(self.group_len()).enumerate();
-        groups.for_each(|(group, numbers)| {
-            let Moments { mean, scale } = self.moments(numbers);
-            let channels = self.channels(group);
-            for (numbers, channel) in numbers.chunks_exact_mut(self.pixels).zip(channels) {
-                let factor = (scale * f64::from(self.gamma[channel])) as f32;
-                match self.swish {
-                    true => scaled_swish(numbers, mean, factor, self.beta[channel]),
-                    false => scaled(numbers, mean, factor, self.beta[channel]),
-                }
+    /// In place of `numbers`, those of a group, which is counted through the batch.
+    pub fn group(&self, group: usize, numbers: &mut [f32]) {
+        let Moments { mean, scale } = self.moments(numbers);
+        let channels = self.channels(group);
+        for (numbers, channel) in numbers.chunks_exact_mut(self.pixels).zip(channels) {
+            let factor = (scale * f64::from(self.gamma[channel])) as f32;
+            match self.swish {
+                true => scaled_swish(numbers, mean, factor, self.beta[channel]),
+                false => scaled(numbers, mean, factor, self.beta[channel]),
             }
-        });
+        }
     }
 
-    /// The gradient at `x` in place of `dy`, the one at the result; returns those at `gamma` and `beta`.
-    ///
-    /// With `n = (x - mean) scale`, `z = gamma n + beta` and the gradient `dz` there, it is
-    /// `scale (gamma dz - m1 - n m2)`, where `m1` and `m2` are the means over the group of `gamma dz` and
-    /// of `gamma dz n`.
-    pub fn backward(&self, x: &[f32], dy: &mut [f32]) -> (Vec<f32>, Vec<f32>) {
-        let len = self.group_len();
-        let groups = x.par_chunks(len).zip(dy.par_chunks_mut(len)).enumerate();
-        let sums: Vec<Vec<[f64; 2]>> = groups
-            .map(|(group, (x, dy))| self.group_backward(group, x, dy))
-            .collect();
-        let (mut gamma, mut beta) = (vec![0.0; self.gamma.len()], vec![0.0; self.gamma.len()]);
-        for (group, sums) in sums.into_iter().enumerate() {
+    /// The gradients at the factors and at the terms, from what [`group_backward`](Self::group_backward) says
+    /// for each group of the batch.
+    pub fn gathered(&self, groups: Vec<Vec<[f64; 2]>>) -> [Vec<f32>; 2] {
+        let [mut gamma, mut beta] = [(); 2].map(|()| vec![0.0; self.gamma.len()]);
+        for (group, sums) in groups.into_iter().enumerate() {
             for (channel, [plain, normed]) in self.channels(group).zip(sums) {
                 beta[channel] += plain;
                 gamma[channel] += normed;
             }
         }
-        let narrow = |sums: Vec<f64>| sums.into_iter().map(|sum| sum as f32).collect();
-        (narrow(gamma), narrow(beta))
+        [gamma, beta].map(|sums| sums.into_iter().map(|sum: f64| sum as f32).collect())
     }
 
-    /// For each channel of the group, the sums of `dz` and of `dz n`.
-    fn group_backward(&self, group: usize, x: &[f32], dy: &mut [f32]) -> Vec<[f64; 2]> {
+    /// The gradient at `x`, the numbers of a group, in place of `dy`, the one at the result. For each channel of
+    /// the group, the sums of `dz` and of `dz n`.
+    ///
+    /// With `n = (x - mean) scale`, `z = gamma n + beta` and the gradient `dz` there, it is
+    /// `scale (gamma dz - m1 - n m2)`, where `m1` and `m2` are the means over the group of `gamma dz` and
+    /// of `gamma dz n`.
+    pub fn group_backward(&self, group: usize, x: &[f32], dy: &mut [f32]) -> Vec<[f64; 2]> {
         let Moments { mean, scale } = self.moments(x);
         let channels = || x.chunks_exact(self.pixels).zip(self.channels(group));
         let count = self.group_len() as f64;

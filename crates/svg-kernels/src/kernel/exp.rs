@@ -74,6 +74,25 @@ vectorised! {
 }
 
 vectorised! {
+    /// `dy[i] *= silu(gate[i])`: the gradient of [`silu_product`] at `up`.
+    pub fn silu_scaled(gate: &[f32], dy: &mut [f32]) {
+        for (g, dy) in gate.iter().zip(dy) {
+            *dy *= *g / (1.0 + exp(-*g));
+        }
+    }
+}
+
+vectorised! {
+    /// The gradient of [`silu_product`] at `gate` in place of `dy`, the one at the product.
+    pub fn silu_product_backward(gate: &[f32], up: &[f32], dy: &mut [f32]) {
+        for ((g, u), dy) in gate.iter().zip(up).zip(dy) {
+            let sigmoid = 1.0 / (1.0 + exp(-*g));
+            *dy *= u * sigmoid * (1.0 + *g * (1.0 - sigmoid));
+        }
+    }
+}
+
+vectorised! {
     /// Turns scores into weights that sum to `1 / factor`, and returns `factor`.
     pub fn unnormalised_softmax(scores: &mut [f32]) -> f32 {
         const LANES: usize = 16;
@@ -155,6 +174,33 @@ vectorised! {
             let sigmoid = 1.0 / (1.0 + exp(-GELU_SLOPE * *x * (1.0 + GELU_CUBE * square)));
             let slope = GELU_SLOPE * (1.0 + 3.0 * GELU_CUBE * square);
             *dy *= sigmoid * (1.0 + *x * (1.0 - sigmoid) * slope);
+        }
+    }
+}
+
+vectorised! {
+    /// `branch[i] = x[i] + gate[i] branch[i]`.
+    pub fn gated(branch: &mut [f32], gate: &[f32], x: &[f32]) {
+        for ((branch, gate), x) in branch.iter_mut().zip(gate).zip(x) {
+            *branch = x + gate * *branch;
+        }
+    }
+}
+
+vectorised! {
+    /// `numbers[i] *= factors[i]`.
+    pub fn multiply(numbers: &mut [f32], factors: &[f32]) {
+        for (number, factor) in numbers.iter_mut().zip(factors) {
+            *number *= factor;
+        }
+    }
+}
+
+vectorised! {
+    /// `total[i] += left[i] right[i]`.
+    pub fn add_products(total: &mut [f32], left: &[f32], right: &[f32]) {
+        for ((total, left), right) in total.iter_mut().zip(left).zip(right) {
+            *total += left * right;
         }
     }
 }

@@ -3,9 +3,9 @@
 use burn::prelude::*;
 use burn::tensor::DType;
 
-use crate::kernel::host::{numbers, numbers_mut};
-use crate::kernel::on_host;
+use crate::array::{contiguous, numbers};
 use crate::kernel::update::{self, AdamFactors};
+use crate::operation::{on_host, plain};
 
 /// One step of Adam with decoupled decay of weights (Kingma and Ba, arXiv 1412.6980; Loshchilov and Hutter,
 /// arXiv 1711.05101).
@@ -28,8 +28,8 @@ pub struct AdamStep {
 impl AdamStep {
     /// Parameter and moments after the step.
     ///
-    /// On burn's CPU backend it is one pass over memory, in place of what nobody else holds; elsewhere it is
-    /// composed of burn's operations.
+    /// On Burn's CPU backend it is one pass over memory, in place of what nobody else holds; elsewhere it is
+    /// composed of Burn's operations.
     ///
     /// # Panics
     ///
@@ -51,11 +51,11 @@ impl AdamStep {
             kept: (1.0 - self.rate * f64::from(self.weight_decay)) as f32,
         };
         let all = [&parameter, &gradient, &first, &second];
-        if !all.into_iter().all(on_host) {
+        if !all.into_iter().all(is_memory) {
             return composed(parameter, gradient, [first, second], factors);
         }
         let device = parameter.device();
-        let gradient = gradient.into_data();
+        let gradient = contiguous(plain(gradient.into_dispatch()));
         let mut all = [parameter, first, second].map(Tensor::into_data);
         update::adam(all.each_mut().map(numbers_mut), numbers(&gradient), factors);
         let [parameter, first, second] = all.map(|data| Tensor::from_data(data, &device));
@@ -91,28 +91,38 @@ fn composed<const D: usize>(
 ///
 /// If the shapes differ.
 pub fn blend<const D: usize>(old: Tensor<D>, target: Tensor<D>, rate: f64) -> Tensor<D> {
-    if !(on_host(&old) && on_host(&target)) {
+    if !(is_memory(&old) && is_memory(&target)) {
         return old.clone() + (target - old) * rate;
     }
     let device = old.device();
-    let (mut old, target) = (old.into_data(), target.into_data());
+    let target = contiguous(plain(target.into_dispatch()));
+    let mut old = old.into_data();
     update::blend(numbers_mut(&mut old), numbers(&target), rate as f32);
     Tensor::from_data(old, &device)
 }
 
-/// The sum of the squares of all numbers, as one number on the device: in f64 on burn's CPU backend, in f32
+/// The sum of the squares of all numbers, as one number on the device: in f64 on Burn's CPU backend, in f32
 /// elsewhere.
 ///
 /// # Shapes
 ///
 /// - output: `[1]`, f32
 pub fn sum_of_squares<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
-    if !on_host(&tensor) {
+    if !is_memory(&tensor) {
         return tensor.cast(DType::F32).square().sum();
     }
     let device = tensor.device();
-    let sum = update::squares(numbers(&tensor.into_data()));
+    let sum = update::squares(numbers(&contiguous(plain(tensor.into_dispatch()))));
     Tensor::from_data([sum as f32], &device)
+}
+
+/// Whether the tensor lives on Burn's CPU backend in f32 and outside any graph.
+fn is_memory<const D: usize>(tensor: &Tensor<D>) -> bool {
+    on_host(tensor) && !tensor.is_autodiff()
+}
+
+fn numbers_mut(data: &mut TensorData) -> &mut [f32] {
+    data.as_mut_slice().expect("f32")
 }
 
 #[cfg(test)]
