@@ -13,6 +13,8 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use anyhow::{Result, bail};
 use burn::prelude::*;
 use burn::tensor::Distribution;
@@ -21,7 +23,9 @@ use svg_dino::DinoConfig;
 use svg_eval::{Lpips, Vgg16};
 use svg_model::{Alignment, AutoencoderConfig};
 use svg_nn::module_tensors;
-use svg_train::autoencoder::{Adversary, AutoencoderTraining, CriticConfig, Stage, Start};
+use svg_train::autoencoder::{Adversary, AutoencoderTraining, CriticConfig, Start};
+use svg_train::kinds::Svg;
+use svg_train::run::Stage;
 
 use support::{compiled_devices, memory, timed};
 
@@ -105,7 +109,7 @@ fn decode(batch: usize, options: &Options, device: &Device) -> Result<Vec<f64>> 
 fn encode(batch: usize, options: &Options, device: &Device) -> Result<Vec<f64>> {
     let dino = DinoConfig::vits16plus().init(device);
     let config = AutoencoderConfig::svg().with_alignment(Alignment::Batch);
-    let model = config.init(dino, device);
+    let model = config.init(Arc::new(dino), device);
     let images = images(batch, device);
     timed([options.warmup, options.repeat], device, || {
         model.encoder.features(images.clone());
@@ -122,13 +126,11 @@ fn train(batch: usize, options: &Options, device: &Device) -> Result<Vec<f64>> {
     let vgg = module_tensors(&Vgg16::init(device));
     let lpips = Lpips::from_tensors(vgg, None, "random", device)?;
     let dino = DinoConfig::vits16plus().init(device);
-    let stage = Stage::new(config, dino, Box::new(lpips), device)?;
+    let mut stage = Svg::stage(config, Arc::new(dino), Box::new(lpips), device)?;
     let images = images(batch, device);
-    let (mut stage, mut number) = (Some(stage), 0);
+    let mut number = 0;
     timed([options.warmup, options.repeat], device, || {
-        if let Some(before) = stage.take() {
-            stage = Some(before.step(number, 1e-4, std::slice::from_ref(&images)).0);
-            number += 1;
-        }
+        stage.step(number, 1e-4, vec![images.clone()]);
+        number += 1;
     })
 }

@@ -15,10 +15,7 @@ use burn::tensor::Distribution;
 use burn::tensor::activation;
 use burn::tensor::module::{conv2d, conv2d_weight_backward};
 use burn::tensor::ops::ConvOptions;
-use svg_nn::{
-    conv3x3, conv3x3_input_backward, conv3x3_weight_backward, gelu, group_norm_swish,
-    group_norm_swish_backward,
-};
+use svg_nn::{Activation, GroupNorm, conv3x3};
 
 /// Channels in and out, rows and columns.
 const CONVOLUTIONS: [[usize; 3]; 6] = [
@@ -40,7 +37,9 @@ fn main() {
         norm(channels, side, &device);
     }
     let x = random([1, 1200, 1000], &device);
-    report("gelu, 1.2 million", 0.0, || gelu(x.clone()));
+    report("gelu, 1.2 million", 0.0, || {
+        Activation::Gelu.forward(x.clone())
+    });
     report("  burn", 0.0, || activation::gelu(x.clone()));
 }
 
@@ -58,15 +57,15 @@ fn convolution([inputs, outputs, side]: [usize; 3], device: &Device) {
     report("    burn", gigaflop, || {
         conv2d(x.clone(), weight.clone(), Some(bias.clone()), options())
     });
-    report("  input backward", gigaflop, || {
-        conv3x3_input_backward(weight.clone(), dy.clone())
+    report_backward("  input backward", gigaflop, &x, |x| {
+        conv3x3(x, weight.clone(), None)
     });
     report("    burn", gigaflop, || {
         let turned = weight.clone().swap_dims(0, 1).flip([2, 3]);
         conv2d(dy.clone(), turned, None, options())
     });
-    report("  weight backward", gigaflop, || {
-        conv3x3_weight_backward(x.clone(), dy.clone())
+    report_backward("  weight backward", gigaflop, &weight, |weight| {
+        conv3x3(x.clone(), weight, None)
     });
     report("    burn", gigaflop, || {
         conv2d_weight_backward(x.clone(), weight.clone(), dy.clone(), options())
@@ -75,11 +74,15 @@ fn convolution([inputs, outputs, side]: [usize; 3], device: &Device) {
 
 fn norm(channels: usize, side: usize, device: &Device) {
     let x = random([1, channels, side, side], device);
-    let dy = random([1, channels, side, side], device);
     let (gamma, beta) = (random([channels], device), random([channels], device));
     println!("group norm and swish, {channels} channels, {side} x {side}");
+    let norm = GroupNorm {
+        groups: 32,
+        epsilon: 1e-6,
+        swish: true,
+    };
     report("  forward", 0.0, || {
-        group_norm_swish(x.clone(), gamma.clone(), beta.clone(), 32, 1e-6)
+        norm.forward(x.clone(), gamma.clone(), beta.clone())
     });
     report("  forward, composed", 0.0, || {
         let groups = x.clone().reshape([1, 32, channels / 32 * side * side]);
@@ -89,9 +92,8 @@ fn norm(channels: usize, side: usize, device: &Device) {
         let affine = |of: &Tensor<1>| of.clone().reshape([1, channels, 1, 1]);
         activation::silu(normed * affine(&gamma) + affine(&beta))
     });
-    report("  backward", 0.0, || {
-        let (gamma, beta) = (gamma.clone(), beta.clone());
-        group_norm_swish_backward(x.clone(), gamma, beta, 32, 1e-6, dy.clone()).x
+    report_backward("  backward", 0.0, &x, |x| {
+        norm.forward(x, gamma.clone(), beta.clone())
     });
 }
 
@@ -101,12 +103,31 @@ fn random<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
 
 /// Prints the best of ten calls, after two to warm up.
 fn report<const D: usize>(name: &str, gigaflop: f64, call: impl Fn() -> Tensor<D>) {
-    let once = || {
+    best_of_ten(name, gigaflop, || {
         let start = Instant::now();
         let output = call();
         output.device().sync().expect("the device answers");
         start.elapsed().as_secs_f64()
-    };
+    });
+}
+
+/// The same for the gradient at `leaf` of the sum of what `call` makes of it.
+fn report_backward(
+    name: &str,
+    gigaflop: f64,
+    leaf: &Tensor<4>,
+    call: impl Fn(Tensor<4>) -> Tensor<4>,
+) {
+    best_of_ten(name, gigaflop, || {
+        let value = call(leaf.clone().autodiff().require_grad());
+        let start = Instant::now();
+        let _gradients = value.backward();
+        leaf.device().sync().expect("the device answers");
+        start.elapsed().as_secs_f64()
+    });
+}
+
+fn best_of_ten(name: &str, gigaflop: f64, once: impl Fn() -> f64) {
     let best = (0..12).map(|_| once()).skip(2).fold(f64::MAX, f64::min);
     let rate = match gigaflop {
         0.0 => String::new(),

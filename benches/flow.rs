@@ -18,10 +18,12 @@ use burn::prelude::*;
 use burn::tensor::Distribution;
 use clap::{Parser, ValueEnum};
 use svg_flow::{Euler, Guidance, Guided, TimeShift, integrate, unwatched};
-use svg_model::AutoencoderConfig;
+use svg_model::{AutoencoderConfig, Conditioned};
 use svg_nn::Precision;
+use svg_roles::Condition;
 use svg_sit::{Sit, SitConfig};
 use svg_train::flow::{ComputeType, FlowBatch, FlowStage, FlowTraining};
+use svg_train::run::Stage;
 
 use support::{compiled_devices, memory, timed};
 
@@ -144,7 +146,6 @@ fn forward(
 
 fn train(config: SitConfig, batch: usize, options: &Options, device: &Device) -> Result<Vec<f64>> {
     let mut training = FlowTraining::preset("flow_svg_b_256").context("it is built in")?;
-    training.sit = config;
     training.batch_size = batch;
     training.precision = match options.dtype {
         Type::F32 => ComputeType::F32,
@@ -154,12 +155,10 @@ fn train(config: SitConfig, batch: usize, options: &Options, device: &Device) ->
         latents: latents(batch, device),
         labels: vec![207; batch],
     };
-    let (mut stage, mut number) = (Some(FlowStage::new(training, device)), 0);
+    let (mut stage, mut number) = (FlowStage::<Sit>::new(training, config, device), 0);
     timed([options.warmup, options.repeat], device, || {
-        if let Some(before) = stage.take() {
-            stage = Some(before.step(number, 1e-4, std::slice::from_ref(&data)).0);
-            number += 1;
-        }
+        stage.step(number, 1e-4, vec![data.clone()]);
+        number += 1;
     })
 }
 
@@ -169,7 +168,7 @@ fn sample(batch: usize, options: &Options, device: &Device) -> Result<Vec<f64>> 
     let times = TimeShift::new(0.15).grid(5);
     timed([options.warmup, options.repeat], device, || {
         let field = Guided {
-            branches: sit.conditioned(labels(batch, device)),
+            branches: Conditioned::new(&sit, Condition::Classes(labels(batch, device))),
             guidance: Guidance::constant(4.0),
         };
         let noise = latents(batch, device);

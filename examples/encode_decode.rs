@@ -15,8 +15,8 @@ mod support;
 use anyhow::{Result, bail};
 use burn::prelude::*;
 use svg_image::{DecodeOptions, adm_crop, grid, read_image, save_png};
-use svg_model::Bundle;
-use svg_roles::{Images, Signed};
+use svg_model::{Bundle, OpenOptions, Registry};
+use svg_roles::{Draw, Images, Signed};
 use svg_shapes::Shapes;
 
 fn main() -> Result<()> {
@@ -31,8 +31,9 @@ fn main() -> Result<()> {
 
     // Every file is checked against its hash here.
     let bundle = Bundle::open(&folder)?;
-    let autoencoder = bundle.load(None, &device)?;
-    let side = (bundle.grid().rows * bundle.manifest().encoder.config.patch_size) as u32;
+    let space = Registry::standard().space(&bundle, &OpenOptions::default(), &device)?;
+    let geometry = space.geometry();
+    let side = geometry.image[0] as u32;
     let mut pictures = match photo {
         Some(path) => vec![adm_crop(
             &read_image(path, &DecodeOptions::default())?,
@@ -45,16 +46,11 @@ fn main() -> Result<()> {
     };
 
     let images = Images::<Signed>::from_rgb(&pictures, &device).into_tensor();
-    let [.., height, width] = images.dims();
-    let features = autoencoder.encoder.features(images.clone());
+    let features = space.encode(images.clone(), Draw::Mode);
     println!("images   {:?}", images.dims());
     println!("features {:?}", features.dims()); // [batch, tokens, channels]
 
-    let cells = autoencoder.encoder.grid([height, width]);
-    let again = autoencoder
-        .decoder
-        .forward(features, cells)
-        .clamp(-1.0, 1.0);
+    let again = space.decode(features, geometry.grid()).clamp(-1.0, 1.0);
     let error = (again.clone() - images).abs().mean();
     println!("mean absolute error {:.3}", error.into_scalar::<f32>());
 

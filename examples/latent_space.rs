@@ -18,7 +18,7 @@ use burn::prelude::*;
 use svg_flow::{Guidance, Progress};
 use svg_image::{ImageSet, Rgb, RgbImage, grid, save_png};
 use svg_model::{
-    Bundle, LatentAccumulator, Normalised, NewPart, OpenOptions, Registry, SPACE, Sampling,
+    Bundle, LatentAccumulator, NewPart, Normalised, OpenOptions, Registry, SPACE, Sampling,
     StoredLatentStatistics,
 };
 use svg_roles::{Condition, Draw, Geometry, Images, LatentSpace, Signed};
@@ -41,12 +41,16 @@ impl LatentSpace for Blocks {
         let [rows, columns] = [height / side, width / side];
         let blocks = images.reshape([batch, colours, rows, side, columns, side]);
         let means = blocks.mean_dim(3).mean_dim(5);
-        means.reshape([batch, colours, rows * columns]).swap_dims(1, 2)
+        means
+            .reshape([batch, colours, rows * columns])
+            .swap_dims(1, 2)
     }
 
     fn decode(&self, latents: Tensor<3>, [rows, columns]: [usize; 2]) -> Tensor<4> {
         let ([batch, _, colours], side) = (latents.dims(), self.side);
-        let blocks = latents.swap_dims(1, 2).reshape([batch, colours, rows, 1, columns, 1]);
+        let blocks = latents
+            .swap_dims(1, 2)
+            .reshape([batch, colours, rows, 1, columns, 1]);
         let blocks = blocks.expand([batch, colours, rows, side, columns, side]);
         blocks.reshape([batch, colours, rows * side, columns * side])
     }
@@ -72,7 +76,9 @@ fn main() -> Result<()> {
     let registry = Registry::standard().with_space(KIND, |opening, part| {
         let side = part.config["side"].as_u64();
         let side = side.ok_or_else(|| opening.bundle.unusable(SPACE, "it says no side"))?;
-        Ok(Arc::new(Blocks { side: side as usize }))
+        Ok(Arc::new(Blocks {
+            side: side as usize,
+        }))
     });
 
     // What features are normalised by, so that they become latents.
@@ -93,7 +99,9 @@ fn main() -> Result<()> {
     config.steps = 200;
     config.batch_size = 16;
     config.data.size = 32;
-    *config.network_mut() = svg_sit::SitConfig::new(3, 8, 8, 64, 2, 4, 128).with_n_classes(2).into();
+    config.network = svg_sit::SitConfig::new(3, 8, 8, 64, 2, 4, 128)
+        .with_n_classes(2)
+        .into();
     let latents: Arc<dyn LatentSpace> = Arc::new(Normalised::new(Arc::new(space), statistics)?);
     let source = OnlineLatents::new(set, config.data.clone(), latents.clone(), 0, &device)?;
     let inputs = FlowInputs {
@@ -123,7 +131,10 @@ fn main() -> Result<()> {
         let go_on = &mut |_: &Progress| ControlFlow::Continue(());
         let sampled = generator.latents(noise, &classes, &numbers, &sampling, go_on)?;
         let images = generator.images(sampled.latents);
-        println!("{name}: mean {:.2}", images.clone().mean().into_scalar::<f32>());
+        println!(
+            "{name}: mean {:.2}",
+            images.clone().mean().into_scalar::<f32>()
+        );
         sheet.extend(Images::<Signed>::from_tensor(images).to_rgb());
     }
     save_png(&grid(&sheet, 8, 2), "latent_space.png", &[])?;
@@ -163,7 +174,10 @@ impl Observer for Printed {
     fn stepped(&mut self, step: u64, scalars: &Scalars) {
         if step.is_multiple_of(50) {
             let loss = scalars.iter().find(|(name, _)| *name == "loss");
-            println!("step {step}: loss {:.3}", loss.map_or(f64::NAN, |(_, loss)| loss));
+            println!(
+                "step {step}: loss {:.3}",
+                loss.map_or(f64::NAN, |(_, loss)| loss)
+            );
         }
     }
 

@@ -14,12 +14,12 @@ mod support;
 
 use std::ops::ControlFlow;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use burn::prelude::*;
 use svg_flow::{Guidance, Progress};
 use svg_image::{grid, save_png};
-use svg_model::{Bundle, Sampling, SolverKind};
-use svg_roles::{Images, Signed};
+use svg_model::{Bundle, FLOW, OpenOptions, Registry, Sampling, SolverKind};
+use svg_roles::{Condition, Images, Signed};
 
 fn main() -> Result<()> {
     let device = Device::default();
@@ -30,12 +30,9 @@ fn main() -> Result<()> {
     };
 
     let bundle = Bundle::open(&folder)?;
-    let generator = bundle.generator(None, &device)?;
-    let flow = bundle
-        .manifest()
-        .flow
-        .as_ref()
-        .context("a generator has a flow")?;
+    let registry = Registry::standard();
+    let generator = registry.generator(&bundle, &OpenOptions::default(), &device)?;
+    let (count, names) = (bundle.flow_spec()?.classes, &bundle.part(FLOW)?.classes);
     let sampling = Sampling {
         solver: SolverKind::Heun,
         steps: 10,
@@ -45,21 +42,20 @@ fn main() -> Result<()> {
 
     // A sample is a function of the seed and its number, whatever the others are.
     let numbers: Vec<u64> = (0..8).collect();
-    let labels: Vec<usize> = (0..8)
-        .map(|number| number % flow.config.n_classes)
-        .collect();
+    let labels: Vec<usize> = (0..8).map(|number| number % count).collect();
     let noise = generator.noise(sampling.seed, &numbers);
     let mut watch = |at: &Progress| {
         eprintln!("step {} of {}", at.step, at.steps);
         ControlFlow::Continue(())
     };
-    let sampled = generator.latents(noise, &labels, &numbers, &sampling, &mut watch)?;
+    let classes = Condition::classes(&labels, &device);
+    let sampled = generator.latents(noise, &classes, &numbers, &sampling, &mut watch)?;
     println!("latents {:?}", sampled.latents.dims()); // [batch, tokens, channels]
     println!("passes through the network {:?}", sampled.evaluations);
 
     let images = Images::<Signed>::from_tensor(generator.images(sampled.latents)).to_rgb();
     save_png(&grid(&images, 4, 2), "samples.png", &[])?;
-    let names = labels.iter().map(|label| match flow.classes.get(*label) {
+    let names = labels.iter().map(|label| match names.get(*label) {
         Some(name) => name.clone(),
         None => label.to_string(),
     });

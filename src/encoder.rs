@@ -1,6 +1,6 @@
 //! Encoders from weight files, as a role and as a part of a bundle.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -42,7 +42,7 @@ impl EncoderFile {
             name: dino.spec().name,
             config: serde_json::to_value(dino.config())?,
             fingerprint: dino.fingerprint()?,
-            path: file.path().to_path_buf(),
+            path: Some(file.path().to_path_buf()),
             copy,
         };
         Ok(Self {
@@ -57,8 +57,8 @@ impl EncoderFile {
     }
 
     /// The file.
-    pub fn path(&self) -> &PathBuf {
-        &self.part.path
+    pub fn path(&self) -> &Path {
+        self.part.path.as_deref().unwrap_or(Path::new(""))
     }
 
     /// Sizes and name.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use burn::prelude::*;
 use svg_image::{DecodeOptions, ImageSet, Loader, RgbImage, adm_crop};
-use svg_roles::{Images, Signed};
+use svg_train::data::{Batches, Broken};
 
 use crate::progress::image_bar;
 
@@ -34,21 +34,12 @@ pub fn pooled(
     let bar = image_bar(order.len(), what);
     let crop = move |image: RgbImage| adm_crop(&image, size);
     let set = Arc::clone(set);
-    let mut loader = Loader::in_order(set, order.to_vec(), DecodeOptions::default(), crop, 0);
+    let loader = Loader::in_order(set, order.to_vec(), DecodeOptions::default(), crop, 0);
     let mut parts = Vec::new();
-    loop {
-        let crops = loader
-            .by_ref()
-            .take(batch.max(1))
-            .map(|loaded| loaded.image);
-        let crops = crops.collect::<Result<Vec<_>, _>>();
-        let crops = crops.context("all pictures are needed, so take out those that are broken")?;
-        if crops.is_empty() {
-            break;
-        }
-        let images = Images::<Signed>::from_rgb(&crops, device).into_tensor();
-        parts.push(encode(images));
-        bar.inc(crops.len() as u64);
+    for batch in Batches::new(loader, batch.max(1), Broken::Strict) {
+        let batch = batch.context("all pictures are needed, so take out those that are broken")?;
+        parts.push(encode(batch.to_tensor(device)));
+        bar.inc(batch.images.len() as u64);
     }
     bar.finish_and_clear();
     let features = Tensor::cat(parts, 0);

@@ -1,16 +1,18 @@
 //! A bundle for examples that are given none.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use burn::prelude::*;
 use svg_decoder::DecoderConfig;
 use svg_dino::{Dino, DinoConfig, DinoFile, Layout};
-use svg_model::StoredLatentStatistics;
-use svg_model::{AutoencoderConfig, SvgAutoencoder, autoencoder_tensors};
-use svg_model::{Bundle, BundleContents, FlowContents, LatentAccumulator, Provenance};
+use svg_model::{
+    AutoencoderConfig, Bundle, ENCODER, FLOW, LatentAccumulator, NewEncoder, NewFlow, NewSpace,
+    Provenance, SPACE, StoredLatentStatistics, autoencoder_tensors, kinds,
+};
 use svg_nn::draw_parameters;
-use svg_roles::{Images, Signed};
+use svg_roles::{Encoder, Images, Signed, Velocity};
 use svg_shapes::{CLASSES, Shapes};
 use svg_sit::{SitConfig, checkpoint_tensors};
 
@@ -31,19 +33,30 @@ pub fn untrained_bundle(parent: &Path, device: &Device) -> Result<PathBuf> {
         .with_resolution(16)
         .with_attention_resolutions(vec![]);
     let config = AutoencoderConfig::new(decoder);
-    let autoencoder: SvgAutoencoder<_> = config.init(encoder.clone(), device);
-    let folder = parent.join("bundle");
-    let contents = BundleContents {
-        tensors: &autoencoder_tensors(None, &autoencoder.decoder),
+    let encoder = Arc::new(encoder);
+    let autoencoder = config.init(encoder.clone(), device);
+    let part = NewEncoder {
+        kind: kinds::DINOV3.to_string(),
+        name: encoder.spec().name,
+        config: serde_json::to_value(encoder.config())?,
+        fingerprint: encoder.fingerprint()?,
+        path: Some(path),
+        copy: Some((
+            DinoFile::of(&encoder).tensors_in(Layout::Official),
+            Default::default(),
+        )),
+    };
+    let space = NewSpace {
+        tensors: autoencoder_tensors(None, &autoencoder.decoder),
         config,
         statistics: None,
-        rest: &[],
-        encoder: &encoder,
-        encoder_path: &path,
-        copy_encoder: true,
+        rest: vec![],
         provenance: Provenance::default(),
     };
-    let mut bundle = Bundle::create(&folder, contents, false)?;
+    let space = space.into_part(&part.fingerprint, 16, 4)?;
+    let folder = parent.join("bundle");
+    let parts = [(ENCODER, part.into_part()?), (SPACE, space)];
+    let mut bundle = Bundle::create(&folder, parts, false)?;
 
     // A flow lives in normalised features, so it needs their statistics.
     let pictures: Vec<_> = Shapes::new(0)
@@ -60,14 +73,19 @@ pub fn untrained_bundle(parent: &Path, device: &Device) -> Result<PathBuf> {
         tokens: moments.tokens(),
         source: "drawn figures".to_string(),
     })?;
-    let grid = bundle.grid();
-    let config = SitConfig::new(grid.channels, grid.rows, grid.columns, 32, 2, 2, 64);
+    let geometry = bundle.geometry()?;
+    let [rows, columns] = geometry.grid();
+    let config = SitConfig::new(geometry.channels, rows, columns, 32, 2, 2, 64);
     let config = config.with_n_classes(CLASSES.len());
-    bundle.set_flow(FlowContents {
-        tensors: &checkpoint_tensors(&config.init(device)),
-        config,
+    let network = config.init(device);
+    let flow = bundle.flow_part(NewFlow {
+        kind: kinds::SIT,
+        config: &config,
+        spec: network.spec(),
+        tensors: checkpoint_tensors(&network),
         classes: CLASSES.map(String::from).into(),
         provenance: Provenance::default(),
     })?;
+    bundle.set_part(FLOW, flow)?;
     Ok(folder)
 }

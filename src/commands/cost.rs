@@ -170,7 +170,11 @@ impl Plan {
             at_once: training.batch_size as u64,
             steps: Some(training.steps),
             memory: vec![(precision, training.gradient_checkpointing)],
-            sit: training.sit,
+            sit: training
+                .network
+                .sit()
+                .context("the cost is known of SiT alone")?
+                .clone(),
         })
     }
 

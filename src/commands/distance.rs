@@ -15,8 +15,8 @@ use svg_roles::Encoder;
 use crate::commands::checks::{check_output, check_size};
 use crate::commands::pictures::{PictureBatch, PictureOptions};
 use crate::commands::print;
-use crate::encoder::EncoderFile;
 use crate::device::DeviceOptions;
+use crate::encoder::EncoderFile;
 
 /// The kinds of features, by their names in a file of moments.
 const KINDS: [(&str, &str); 2] = [("patch", "patch mean"), ("class", "class token")];
@@ -149,7 +149,6 @@ impl Distance {
         let side = bundle.geometry()?.image[0] as u32;
         Ok((encoder, fingerprint.unwrap_or_default(), side))
     }
-
 
     fn gather(
         &self,

@@ -67,7 +67,9 @@ impl Encode {
         let grid = geometry.grid_of([size as usize; 2]);
         let alignment = match self.align.map(Alignment::from) {
             Some(alignment) => Some(alignment),
-            None => svg::space_config(&bundle).ok().map(|config| config.alignment),
+            None => svg::space_config(&bundle)
+                .ok()
+                .map(|config| config.alignment),
         };
         let metadata = HashMap::from([
             ("paths".to_string(), serde_json::to_string(&names)?),
@@ -77,7 +79,8 @@ impl Encode {
                 self.bundle.bundle.display().to_string(),
             ),
         ]);
-        let alignment = alignment.map(|alignment| ("alignment".to_string(), format!("{alignment:?}")));
+        let alignment =
+            alignment.map(|alignment| ("alignment".to_string(), format!("{alignment:?}")));
         let metadata = metadata.into_iter().chain(alignment).collect();
         save_tensors(&self.out, &[features], metadata)?;
         println!("{}: features of {count} images", self.out.display());

@@ -10,9 +10,9 @@ use svg_dino::{Dino, DinoFile, RopePeriods};
 use svg_image::{DecodeOptions, ImageSet, Loader, Orientation, RgbImage, adm_crop};
 
 use crate::commands::checks::{check_output, check_size};
-use crate::encoder::open_weights;
 use crate::device::DeviceOptions;
 use crate::encoded::Encoded;
+use crate::encoder::open_weights;
 use crate::progress::image_bar;
 
 /// Encode images with a DINOv3 and write their tokens

@@ -4,9 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
-use svg_model::{
-    Alignment, Bundle, Checkpoint, ENCODER, NewSpace, Provenance, SPACE,
-};
+use svg_model::{Alignment, Bundle, Checkpoint, ENCODER, NewSpace, Provenance, SPACE};
 
 use crate::commands::import_flow::ImportFlow;
 use crate::device::DeviceOptions;

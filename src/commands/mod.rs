@@ -22,7 +22,7 @@ mod info;
 mod init;
 mod interpolate;
 mod noise_file;
-mod origin;
+pub mod origin;
 mod pictures;
 mod plot;
 mod pretrain;

@@ -7,8 +7,9 @@ use anyhow::{Result, bail};
 use burn::prelude::*;
 use clap::Args;
 use svg_image::{DecodeOptions, ImageSet, Loader, RgbImage, adm_crop};
-use svg_roles::{Geometry, Images, Signed};
+use svg_roles::Geometry;
 use svg_train::autoencoder::spread;
+use svg_train::data::{Batches, Broken};
 
 use crate::commands::checks::check_size;
 use crate::progress::image_bar;
@@ -64,41 +65,28 @@ impl PictureOptions {
         let bar = image_bar(total, what);
         let crop = move |image: RgbImage| adm_crop(&image, size);
         let loader = Loader::in_order(set, order, DecodeOptions::default(), crop, 0);
-        let (mut names, mut crops) = (Vec::new(), Vec::new());
+        let broken = match self.strict {
+            true => Broken::Strict,
+            false => Broken::Skip,
+        };
         let (mut done, mut skipped) = (0, 0);
-        let mut flush = |names: &mut Vec<String>, crops: &mut Vec<RgbImage>| -> Result<usize> {
-            let (names, crops) = (std::mem::take(names), std::mem::take(crops));
-            let count = names.len();
-            if count > 0 {
-                let images = Images::<Signed>::from_rgb(&crops, device).into_tensor();
+        for batch in Batches::new(loader, self.batch.into(), broken) {
+            let batch = batch?;
+            for (_, error) in &batch.broken {
+                bar.suspend(|| eprintln!("skipped: {error}"));
+            }
+            done += batch.images.len();
+            skipped += batch.broken.len();
+            let tried = batch.tried() as u64;
+            if !batch.images.is_empty() {
                 work(PictureBatch {
-                    names,
-                    crops,
-                    images,
+                    images: batch.to_tensor(device),
+                    names: batch.names,
+                    crops: batch.images,
                 })?;
             }
-            Ok(count)
-        };
-        for loaded in loader {
-            match loaded.image {
-                Ok(image) => {
-                    names.push(loaded.name);
-                    crops.push(image);
-                }
-                Err(error) if self.strict => return Err(error.into()),
-                Err(error) => {
-                    skipped += 1;
-                    bar.suspend(|| eprintln!("skipped: {error}"));
-                    bar.inc(1);
-                }
-            }
-            if names.len() == usize::from(self.batch) {
-                let count = flush(&mut names, &mut crops)?;
-                done += count;
-                bar.inc(count as u64);
-            }
+            bar.inc(tried);
         }
-        done += flush(&mut names, &mut crops)?;
         bar.finish_and_clear();
         if done == 0 {
             bail!("none of the {total} pictures could be read");

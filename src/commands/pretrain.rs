@@ -64,6 +64,7 @@ impl Pretrain {
             data_name: format!("trained on {}", names(&self.data)),
             validation,
             workers: self.options.workers,
+            replicas: self.options.open_replicas()?,
         };
         let mut watch = Watch::new()?;
         let ended = train(config, inputs, &device, &mut watch);

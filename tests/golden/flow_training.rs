@@ -8,9 +8,11 @@ use burn::prelude::*;
 use burn::store::bridge;
 use serde::Deserialize;
 use svg_flow::{TimeSampler, flow_matching_loss, linear_path};
+use svg_model::Conditioned;
+use svg_roles::Condition;
 use svg_sit::{Sit, checkpoint_tensors};
 use svg_train::flow::flow_gradients;
-use svg_train::{AdamW, Average};
+use svg_train::run::{AdamW, Average};
 
 use crate::fill::murmur_tensor;
 use crate::sit::{formula, recorded, tiny};
@@ -68,16 +70,16 @@ fn check_first(what: &str, sit: &Sit, want: &BTreeMap<String, [f64; 4]>) {
 /// How a step is taken.
 #[derive(Clone, Copy, Debug)]
 enum Way {
-    /// By Burn's graph and Burn's AdamW.
-    Graph,
-    /// As the trainer does: without a graph, with its own AdamW.
-    Own,
+    /// With `svg-flow`'s loss and Burn's AdamW.
+    Burns,
+    /// With the trainer's loss and AdamW, and the gradients of checkpointed blocks.
+    Trainers,
 }
 
 #[test]
-fn three_steps_of_training_equal_the_reference_on_a_graph_and_without() {
-    three_steps(Way::Graph);
-    three_steps(Way::Own);
+fn three_steps_of_training_equal_the_reference_with_and_without_checkpointing() {
+    three_steps(Way::Burns);
+    three_steps(Way::Trainers);
 }
 
 fn three_steps(way: Way) {
@@ -86,11 +88,11 @@ fn three_steps(way: Way) {
     let mut sit = formula(&tiny(), "dit_tiny.", &plain.clone().autodiff());
     let mut average = Average::new(&sit, 0.9999);
     let mut optimizer = match way {
-        Way::Graph => AdamWConfig::new()
+        Way::Burns => AdamWConfig::new()
             .with_epsilon(1e-8)
             .with_weight_decay(0.0)
             .init(),
-        Way::Own => ModuleOptimizer::from(AdamW {
+        Way::Trainers => ModuleOptimizer::from(AdamW {
             beta_1: 0.9,
             beta_2: 0.999,
             epsilon: 1e-8,
@@ -111,7 +113,7 @@ fn three_steps(way: Way) {
             check_norms(&sit, &gradients, &want.grad_norms_step0);
         }
         sit = optimizer.step(LEARNING_RATE, sit, gradients);
-        average = average.update(&sit);
+        average.update(&sit);
     }
     check_first("weights", &sit, &want.param_after3);
     check_first("average", average.network(), &want.ema_after3);
@@ -127,14 +129,15 @@ fn loss_and_gradients(
     let noise = murmur_tensor("rf.z0", [3, 256, 20], 1.7, plain);
     let t = Tensor::<1>::from_data(times, plain);
     let labels = [7, 999, 1000];
-    if let Way::Own = way {
+    if let Way::Trainers = way {
         let point = linear_path(noise, data, t.clone());
-        let labels = Tensor::from_data(labels, plain);
-        return flow_gradients(&sit.valid(), point, t, labels, false);
+        let labels = Condition::Classes(Tensor::from_data(labels, plain));
+        let sit = sit.clone().with_gradient_checkpointing(true);
+        return flow_gradients(&sit, point, t, &labels);
     }
     let labels = Tensor::from_data(labels, &plain.clone().autodiff());
     let [noise, data] = [noise, data].map(Tensor::from_inner);
-    let field = sit.conditioned(labels);
+    let field = Conditioned::new(sit, Condition::Classes(labels));
     let loss = flow_matching_loss(&field, noise, data, Tensor::from_inner(t));
     let value = loss.clone().detach().into_scalar::<f32>();
     let gradients = GradientsParams::from_grads(loss.backward(), sit);

@@ -1,37 +1,33 @@
 //! A generator on the device of the suite against the same on Burn's CPU backend.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use burn::prelude::*;
 use svg_flow::Guidance;
-use svg_model::{Generator, Grid, LatentSpace, Sampling};
+use svg_model::{Generator, Sampling};
+use svg_roles::{Condition, Draw, Geometry, LatentSpace};
 
 use crate::compare::assert_close;
 use crate::sit::{formula, tiny};
 
-/// Latents that are shown as they are: three channels of them.
-#[derive(Module, Debug)]
-struct Shown {
-    nothing: Tensor<1>,
-}
+/// Shows the first three channels of latents.
+#[derive(Debug)]
+struct Shown;
 
 impl LatentSpace for Shown {
-    fn encode(&self, _: Tensor<4>) -> Tensor<3> {
+    fn encode(&self, _: Tensor<4>, _: Draw) -> Tensor<3> {
         unimplemented!("nothing is encoded here")
     }
 
-    fn decode(&self, latents: Tensor<3>) -> Tensor<4> {
+    fn decode(&self, latents: Tensor<3>, [rows, columns]: [usize; 2]) -> Tensor<4> {
         let [batch, _, _] = latents.dims();
         let channels = latents.narrow(2, 0, 3).swap_dims(1, 2);
-        channels.reshape([batch, 3, 16, 16])
+        channels.reshape([batch, 3, rows, columns])
     }
 
-    fn grid(&self) -> Grid {
-        Grid {
-            rows: 16,
-            columns: 16,
-            channels: 20,
-        }
+    fn geometry(&self) -> Geometry {
+        Geometry::of_patches([16, 16], 1, 20)
     }
 }
 
@@ -58,11 +54,8 @@ const RECORDED: [f32; 16] = [
 #[test]
 fn five_guided_steps_from_a_seed_are_those_of_the_cpu() {
     let device = Device::default();
-    let space = Shown {
-        nothing: Tensor::zeros([1], &device),
-    };
     let flow = formula(&tiny(), "dit_tiny.", &device);
-    let generator = Generator::new(space, flow).unwrap();
+    let generator = Generator::new(Arc::new(Shown), Arc::new(flow), &device).unwrap();
     let sampling = Sampling {
         steps: 5,
         guidance: Guidance::constant(1.5),
@@ -71,7 +64,8 @@ fn five_guided_steps_from_a_seed_are_those_of_the_cpu() {
     let samples = [0, 1];
     let noise = generator.noise(0, &samples);
     let watch = &mut |_: &svg_flow::Progress| ControlFlow::Continue(());
-    let sampled = generator.latents(noise, &[3, 42], &samples, &sampling, watch);
+    let classes = Condition::classes(&[3, 42], &device);
+    let sampled = generator.latents(noise, &classes, &samples, &sampling, watch);
     let latents = sampled.unwrap().latents;
     let images = generator.images(latents.clone());
     assert_eq!(images.dims(), [2, 3, 16, 16]);

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use burn::prelude::*;
 use serde::Deserialize;
 use svg_flow::{Euler, Guidance, Guided, Heun, Solver, TimeShift, integrate, unwatched};
+use svg_model::Conditioned;
+use svg_roles::Condition;
 
 use crate::fill::murmur_tensor;
 use crate::sit::{formula, recorded, tiny, tolerance};
@@ -52,7 +54,7 @@ fn every_way_of_sampling_ends_where_the_reference_does() {
         let want: End = serde_json::from_value(want).unwrap();
         let (solver, guidance, shift) = read(&key);
         let field = Guided {
-            branches: sit.conditioned(Tensor::from_data([3, 42], &device)),
+            branches: Conditioned::new(&sit, Condition::classes(&[3, 42], &device)),
             guidance,
         };
         let noise = murmur_tensor("dit_tiny.z", [2, 256, 20], 1.5, &device);

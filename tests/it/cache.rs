@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use burn::prelude::*;
 use svg_image::{DecodeOptions, ImageSet, Rgb, RgbImage, adm_crop, mirrored, read_image, save_png};
-use svg_model::Bundle;
-use svg_roles::{Images, Signed};
+use svg_model::{Bundle, OpenOptions, Registry};
+use svg_roles::{Draw, Images, LatentSpace, Signed};
 use svg_train::autoencoder::AutoencoderTraining;
 use svg_train::cache::{Item, LatentCache};
 
@@ -140,14 +140,16 @@ fn cached_features_are_those_of_the_bundle() {
     cache
         .check_features(&bundle.features_fingerprint())
         .unwrap();
-    let model = bundle.load(None, &device).unwrap();
+    let registry = Registry::standard();
+    let space = registry.space(&bundle, &OpenOptions::default(), &device);
+    let space = space.unwrap();
     let set = ImageSet::open(&[place.path("data")]).unwrap();
     for picture in [0, 11, 23] {
         let image = read_image(Path::new(set.name(picture)), &DecodeOptions::default()).unwrap();
         let crop = adm_crop(&image, 16);
         let squares = [crop.clone(), mirrored(&crop)];
         let images = Images::<Signed>::from_rgb(&squares, &device).into_tensor();
-        let expected = model.encoder.features(images);
+        let expected = space.encode(images, Draw::Mode);
         let items = [0, 1].map(|variant| Item { picture, variant });
         let found = cache.features(&items, &device);
         let most: f32 = (found - expected).abs().max().into_scalar();

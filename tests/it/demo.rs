@@ -154,7 +154,7 @@ fn everything_opens(place: &Place) {
     let set = ImageSet::open(&[place.path("samples/steps-02")]).unwrap();
     assert_eq!(set.len(), 20);
     let bundle = Bundle::open(&place.path("bundle")).unwrap();
-    assert!(bundle.manifest().flow.is_some() && bundle.latent_statistics().unwrap().is_some());
+    bundle.matching_flow().unwrap();
     let text = fs::read_to_string(place.path("measurements.json")).unwrap();
     let measured: serde_json::Value = serde_json::from_str(&text).unwrap();
     for accuracy in measured["accuracies"].as_array().unwrap() {

@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const EXAMPLES: [&str; 6] = [
+const EXAMPLES: [&str; 7] = [
     "device",
     "encode_decode",
+    "encoder",
     "features",
     "latent_space",
     "sample",
@@ -124,8 +125,20 @@ fn velocity_field_shows_the_order_of_each_solver() {
 #[test]
 fn latent_space_learns_its_two_classes() {
     let (printed, _) = run("latent_space");
-    for (class, mean) in [("dark:", -0.5), ("light:", 0.5)] {
+    // Means of the classes' tones, 59.5 and 189.5 of 255, in [-1, 1].
+    for (class, mean) in [("dark:", -0.53), ("light:", 0.49)] {
         let found = numbers(&printed, class)[0];
         assert!((found - mean).abs() < 0.25, "{printed}");
     }
+}
+
+#[test]
+fn encoder_trains_both_stages_on_an_encoder_of_the_users_own() {
+    let (printed, folder) = run("encoder");
+    assert!(printed.contains("encoder cosine_transform"), "{printed}");
+    assert_eq!(numbers(&printed, "latents"), [8.0, 16.0, 31.0]);
+    assert_eq!(
+        picture(&folder, "encoder.png"),
+        (4 * 32 + 3 * 2, 2 * 32 + 2)
+    );
 }

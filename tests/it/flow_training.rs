@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use svg_image::{Rgb, RgbImage, save_png};
-use svg_model::{Bundle, LatentStatistics, StoredLatentStatistics};
+use svg_model::{Bundle, FLOW, LatentStatistics, OpenOptions, Registry, StoredLatentStatistics};
+use svg_sit::SitConfig;
 use svg_train::flow::FlowTraining;
 
 use crate::support::{svg, text};
@@ -162,11 +163,11 @@ fn what_does_not_fit_is_named_on_both_sides() {
         assert!(said.contains(expected), "{said}");
     };
     refuse(
-        &|config| config.sit.in_channels = 24,
+        &|config| config.network.sit_mut().unwrap().in_channels = 24,
         "takes 24 channels on 4 x 4 tokens, the bundle's",
     );
     refuse(
-        &|config| config.sit.n_classes = 10,
+        &|config| config.network.sit_mut().unwrap().n_classes = 10,
         "has 10 classes, the data have 2 (dark, light)",
     );
     refuse(&|config| config.data.size = 32, "set data.size to 16");
@@ -206,10 +207,12 @@ fn a_finished_run_leaves_samples_and_a_bundle_with_a_flow() {
     );
     let bundle = Bundle::open(&run.join("bundle")).unwrap();
     let device = burn::prelude::Device::default();
-    let flow = bundle.flow(&device).unwrap().expect("there is a flow");
-    assert_eq!(*flow.config(), FlowTraining::tiny().sit);
+    let config: SitConfig = bundle.part(FLOW).unwrap().read_config().unwrap();
+    assert_eq!(Some(&config), FlowTraining::tiny().network.sit());
     // The parts belong together.
-    bundle.generator(None, &device).unwrap();
+    let options = OpenOptions::default();
+    let generator = Registry::standard().generator(&bundle, &options, &device);
+    generator.unwrap();
 }
 
 #[test]

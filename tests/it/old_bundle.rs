@@ -30,9 +30,15 @@ impl Place {
     #[track_caller]
     fn run(&self, arguments: &str) -> String {
         let mut command = svg();
-        let command = command.current_dir(self.0.path()).env("BURN_DEVICE", "flex");
+        let command = command
+            .current_dir(self.0.path())
+            .env("BURN_DEVICE", "flex");
         let output = command.args(arguments.split_whitespace()).output().unwrap();
-        assert!(output.status.success(), "{arguments}: {}", text(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{arguments}: {}",
+            text(&output.stderr)
+        );
         text(&output.stdout)
     }
 }
@@ -63,7 +69,10 @@ fn it_opens_as_parts_with_the_fingerprints_of_its_time() {
     assert_eq!(flow.classes.len(), 10);
     assert_eq!(flow.provenance.steps, Some(8));
     let said = place.run("info bundle");
-    assert!(said.contains("format 2") && said.contains("problems      none"), "{said}");
+    assert!(
+        said.contains("format 2") && said.contains("problems      none"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -74,7 +83,10 @@ fn it_samples_what_it_sampled_then() {
     );
     let then = data().join("format-2-latents.safetensors");
     for name in ["noise", "latents"] {
-        let (now, then) = (numbers(&place.path("now.safetensors"), name), numbers(&then, name));
+        let (now, then) = (
+            numbers(&place.path("now.safetensors"), name),
+            numbers(&then, name),
+        );
         assert_eq!(now.len(), then.len());
         // Processors round products of matrices differently.
         let far = now.iter().zip(&then).map(|(a, b)| (a - b).abs());
@@ -96,7 +108,13 @@ fn it_trains_on_and_becomes_one_of_named_parts() {
     assert_eq!(trained.manifest().format, FORMAT);
     trained.matching_flow().unwrap();
     // The old one is as it was.
-    assert_eq!(Bundle::open(&place.path("bundle")).unwrap().manifest().format, 2);
+    assert_eq!(
+        Bundle::open(&place.path("bundle"))
+            .unwrap()
+            .manifest()
+            .format,
+        2
+    );
 
     let before = trained.features_fingerprint();
     place.run("align-stats --bundle bundle --images data/train");

@@ -4,7 +4,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::optim::GradientsParams;
 use burn::prelude::*;
 use burn::tensor::Distribution;
-use svg_train::{Reduction, Replicas};
+use svg_train::run::{Reduction, Replicas};
 
 /// All devices of the first compiled backend that has more than one, best first.
 fn group() -> Result<Vec<Device>, String> {
@@ -59,7 +59,10 @@ fn two_devices_give_the_gradient_of_one() {
     let linear = LinearConfig::new(16, 8).init(&first.clone().autodiff());
     let batch = Tensor::random([32, 16], Distribution::Default, &first);
     let (_, whole) = work(&linear, batch.clone());
-    let (losses, mean) = replicas.gradients(&linear, replicas.split(batch), work);
+    let team = replicas.team(linear.clone());
+    let shards = team.shards(32, |shard| shard.of(&batch));
+    let (losses, gradients) = team.gradients(shards, work);
+    let mean = team.mean(gradients);
     assert_eq!(losses.len(), 2);
     let id = linear.weight.id;
     let difference = mean.get::<2>(id).unwrap() - whole.get::<2>(id).unwrap();

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 use svg_image::{DecodeOptions, ImageSet, RgbImage, decode, read_image};
-use svg_model::Bundle;
+use svg_model::{Bundle, OpenOptions, Registry};
 use svg_nn::TensorFile;
 use svg_train::autoencoder::AutoencoderTraining;
 use svg_train::flow::FlowTraining;
@@ -91,8 +91,9 @@ fn varies(image: &RgbImage) -> bool {
 
 fn pretraining() -> Pretraining {
     let mut config = Pretraining::smallest();
-    config.dino.d_model = CHANNELS;
-    config.dino.d_ff = 64;
+    let dino = config.network.dino_mut().unwrap();
+    dino.d_model = CHANNELS;
+    dino.d_ff = 64;
     config.steps = 100;
     config.batch_size = 16;
     config.optimizer.learning_rate = 2e-3;
@@ -105,8 +106,9 @@ fn pretraining() -> Pretraining {
 
 fn autoencoder() -> AutoencoderTraining {
     let mut config = AutoencoderTraining::tiny();
-    config.autoencoder.decoder.in_channels = CHANNELS + 4;
-    config.autoencoder.decoder.width = 16;
+    let decoder = &mut config.network.svg_mut().unwrap().decoder;
+    decoder.in_channels = CHANNELS + 4;
+    decoder.width = 16;
     config.critic = None;
     config.steps = 100;
     config.batch_size = 8;
@@ -118,11 +120,12 @@ fn autoencoder() -> AutoencoderTraining {
 
 fn flow() -> FlowTraining {
     let mut config = FlowTraining::tiny();
-    config.sit.in_channels = CHANNELS + 4;
-    config.sit.d_model = 64;
-    config.sit.d_ff = 128;
-    config.sit.n_layers = 2;
-    config.sit.n_classes = 10;
+    let sit = config.network.sit_mut().unwrap();
+    sit.in_channels = CHANNELS + 4;
+    sit.d_model = 64;
+    sit.d_ff = 128;
+    sit.n_layers = 2;
+    sit.n_classes = 10;
     config.steps = 150;
     config.batch_size = 16;
     config.optimizer.learning_rate = 2e-3;
@@ -229,7 +232,9 @@ fn everything_opens(place: &Place) {
     assert!(!file.tensors().is_empty());
     let bundle = Bundle::open(&place.path("second/bundle")).unwrap();
     let device = burn::prelude::Device::default();
-    bundle.generator(None, &device).unwrap();
+    let options = OpenOptions::default();
+    let generator = Registry::standard().generator(&bundle, &options, &device);
+    generator.unwrap();
 
     let set = ImageSet::open(&[place.path("samples")]).unwrap();
     assert_eq!(set.len(), 20);

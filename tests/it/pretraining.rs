@@ -115,7 +115,8 @@ fn a_finished_run_leaves_an_encoder_that_other_commands_read() {
     assert_eq!(shape("patch_tokens"), [24, 16, 16]);
     assert_eq!(shape("cls"), [24, 16]);
     let dino = Dino::load(place.path("run/encoder.safetensors"), &Device::default());
-    let config = Pretraining::smallest().dino.with_layer_scale(1e-5);
+    let network = Pretraining::smallest().network;
+    let config = network.dino().unwrap().clone().with_layer_scale(1e-5);
     assert_eq!(*dino.unwrap().config(), config);
 }
 
@@ -142,7 +143,7 @@ fn other_data_and_configurations_are_refused_with_advice() {
     let said = place.refused("run", "--resume --config other.json");
     assert!(said.contains("--config differs from"), "{said}");
     place.configure("exact.json", |config| {
-        config.dino.rope_periods = svg_dino::RopePeriods::Exact;
+        config.network.dino_mut().unwrap().rope_periods = svg_dino::RopePeriods::Exact;
     });
     let said = place.refused("new", "--config exact.json");
     assert!(said.contains("set it to \"Bf16Rounded\""), "{said}");

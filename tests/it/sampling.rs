@@ -8,8 +8,9 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::prelude::*;
 use burn::tensor::Distribution;
 use svg_image::{DecodeOptions, Rgb, RgbImage, read_image, read_note, save_png};
-use svg_model::{Bundle, FlowContents, Provenance};
+use svg_model::{Bundle, FLOW, NewFlow, Provenance, kinds};
 use svg_nn::TensorFile;
+use svg_roles::Velocity;
 use svg_sit::{SitConfig, checkpoint_tensors};
 
 /// A bundle of a tiny autoencoder, latent statistics and a random flow of three classes.
@@ -65,16 +66,20 @@ impl Place {
         let device = Device::default();
         device.seed(seed);
         let mut bundle = Bundle::open(&self.path(bundle)).unwrap();
-        let grid = bundle.grid();
-        let config = SitConfig::new(grid.channels, grid.rows, grid.columns, 32, 2, 2, 64);
+        let geometry = bundle.geometry().unwrap();
+        let [rows, columns] = geometry.grid();
+        let config = SitConfig::new(geometry.channels, rows, columns, 32, 2, 2, 64);
         let config = config.with_n_classes(3);
-        let flow = FlowContents {
-            tensors: &checkpoint_tensors(&config.init(&device).map(&mut Wake)),
-            config,
+        let network = config.init(&device).map(&mut Wake);
+        let flow = bundle.flow_part(NewFlow {
+            kind: kinds::SIT,
+            config: &config,
+            spec: network.spec(),
+            tensors: checkpoint_tensors(&network),
             classes: ["dark", "light", "red"].map(String::from).into(),
             provenance: Provenance::default(),
-        };
-        bundle.set_flow(flow).unwrap();
+        });
+        bundle.set_part(FLOW, flow.unwrap()).unwrap();
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use svg_roles::Geometry;
 use svg_train::autoencoder::AutoencoderTraining;
 use svg_train::flow::FlowTraining;
 use svg_train::pretrain::Pretraining;
@@ -65,7 +66,7 @@ fn every_preset_has_its_file_and_every_file_its_preset() {
 fn the_published_sizes_fit_the_published_encoder() {
     for name in ["autoencoder_svg_256", "autoencoder_reference_256"] {
         let config = AutoencoderTraining::preset(name).unwrap();
-        assert_eq!(config.autoencoder.misfit(384, 16), None);
+        assert_eq!(config.network.svg().unwrap().misfit(384, 16), None);
         assert_eq!(config.images_per_step(), 512);
     }
 }
@@ -78,8 +79,9 @@ fn the_autoencoders_fit_the_encoders_that_are_made_here() {
     ] {
         let autoencoder = AutoencoderTraining::preset(autoencoder).unwrap();
         let encoder = Pretraining::preset(encoder).unwrap();
-        let (width, patch) = (encoder.dino.d_model, encoder.dino.patch_size);
-        assert_eq!(autoencoder.autoencoder.misfit(width, patch), None);
+        let dino = encoder.network.dino().unwrap();
+        let networks = autoencoder.network.svg().unwrap();
+        assert_eq!(networks.misfit(dino.d_model, dino.patch_size), None);
         assert_eq!(autoencoder.data.size, encoder.data.size);
     }
 }
@@ -96,15 +98,11 @@ fn the_flows_fit_the_latents_of_their_autoencoders() {
     ] {
         let flow = FlowTraining::preset(flow).unwrap();
         let autoencoder = AutoencoderTraining::preset(autoencoder).unwrap();
-        let decoder = &autoencoder.autoencoder.decoder;
-        let side = autoencoder.data.size as usize / decoder.upsampling();
-        let grid = svg_model::Grid {
-            rows: side,
-            columns: side,
-            channels: decoder.in_channels,
-        };
+        let decoder = &autoencoder.network.svg().unwrap().decoder;
+        let side = autoencoder.data.size as usize;
+        let latents = Geometry::of_patches([side; 2], decoder.upsampling(), decoder.in_channels);
         let names: Vec<_> = (0..classes).map(|number| format!("{number}")).collect();
-        assert_eq!(flow.misfit(grid, &names), None);
+        assert_eq!(flow.misfit(latents, &names), None);
         assert_eq!(flow.data, autoencoder.data);
     }
 }

@@ -54,7 +54,9 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 /// The code of a file: what stands before its tests, without comments.
 fn code(text: &str) -> String {
     let code = text.split("\n#[cfg(test)]\n").next().unwrap_or(text);
-    let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let lines = code
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -74,7 +76,11 @@ fn only_registries_and_readers_of_published_files_name_a_concrete_network() {
     for folder in ["crates", "src"] {
         sources(&root().join(folder), &mut found);
     }
-    assert!(found.len() > 200, "looked in the wrong place: {}", found.len());
+    assert!(
+        found.len() > 200,
+        "looked in the wrong place: {}",
+        found.len()
+    );
     let mut leaks = Vec::new();
     for path in found {
         let place = path.strip_prefix(root()).unwrap();
@@ -99,7 +105,10 @@ fn only_registries_and_readers_of_published_files_name_a_concrete_network() {
 #[test]
 fn every_place_that_may_name_a_network_exists() {
     for place in MAY_NAME {
-        assert!(root().join(place).exists(), "{place} is gone: shorten the list");
+        assert!(
+            root().join(place).exists(),
+            "{place} is gone: shorten the list"
+        );
     }
 }
 
@@ -107,5 +116,8 @@ fn every_place_that_may_name_a_network_exists() {
 fn a_name_is_a_whole_word_of_the_code() {
     assert!(names("let x: Sit = y;", "Sit"));
     assert!(!names("let x: SitConfig = y;", "Sit"));
-    assert!(!names(&code("// a Sit\nlet x = 1;\n#[cfg(test)]\nmod tests { Sit }"), "Sit"));
+    assert!(!names(
+        &code("// a Sit\nlet x = 1;\n#[cfg(test)]\nmod tests { Sit }"),
+        "Sit"
+    ));
 }

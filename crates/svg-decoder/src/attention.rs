@@ -8,7 +8,6 @@ use burn::tensor::ops::AttentionModuleOptions;
 
 use crate::conv::{conv1x1, pointwise};
 use crate::norm::{group_norm, norm_only};
-use crate::record::Step;
 
 /// `x + proj_out(softmax(q k^T / sqrt(channels)) v)` with `q`, `k`, `v` of `norm(x)`: one head over all
 /// positions, which have no order.
@@ -56,27 +55,6 @@ impl AttentionBlock {
         let attended = attention(q, k, v, None, None, AttentionModuleOptions::default());
         let attended = pointwise(&self.proj_out, attended.squeeze_dim::<3>(1));
         x + attended.swap_dims(1, 2).reshape(shape)
-    }
-
-    /// The same with a way back, which is a graph: positions are few where there is attention.
-    pub(crate) fn record(&self, x: Tensor<4>) -> Step {
-        let block = self.clone();
-        let leaf = Tensor::from_inner(x).require_grad();
-        let out = block.forward(leaf.clone());
-        Step::new(out.clone().inner(), move |gradient, sink| {
-            let graph = (out * Tensor::from_inner(gradient)).sum().backward();
-            let expect = "the decoder is on an autodiff device";
-            for layer in [&block.q, &block.k, &block.v, &block.proj_out] {
-                sink.kernel(&layer.weight, layer.weight.grad(&graph).expect(expect));
-                if let Some(bias) = &layer.bias {
-                    sink.vector(Some(bias), bias.grad(&graph).expect(expect));
-                }
-            }
-            for param in [&block.norm.gamma, &block.norm.beta].into_iter().flatten() {
-                sink.vector(Some(param), param.grad(&graph).expect(expect));
-            }
-            leaf.grad(&graph).expect(expect)
-        })
     }
 }
 

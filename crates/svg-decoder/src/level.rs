@@ -2,7 +2,6 @@
 
 use burn::prelude::*;
 
-use crate::record::Step;
 use crate::{AttentionBlock, DecoderConfig, ResnetBlock, Upsample};
 
 /// The stage at the resolution of the features: a residual block, attention, a residual block.
@@ -31,12 +30,6 @@ impl Mid {
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let x = self.attn_1.forward(self.block_1.forward(x));
         self.block_2.forward(x)
-    }
-
-    pub(crate) fn record(&self, x: Tensor<4>) -> Step {
-        let step = self.block_1.record(x);
-        let step = step.then(|x| self.attn_1.record(x));
-        step.then(|x| self.block_2.record(x))
     }
 }
 
@@ -88,20 +81,6 @@ impl Level {
         match &self.upsample {
             Some(upsample) => upsample.forward(x),
             None => x,
-        }
-    }
-
-    pub(crate) fn record(&self, x: Tensor<4>) -> Step {
-        let mut step = Step::new(x, |gradient, _| gradient);
-        for (index, block) in self.block.iter().enumerate() {
-            step = step.then(|x| block.record(x));
-            if let Some(attn) = self.attn.get(index) {
-                step = step.then(|x| attn.record(x));
-            }
-        }
-        match &self.upsample {
-            Some(upsample) => step.then(|x| upsample.record(x)),
-            None => step,
         }
     }
 }

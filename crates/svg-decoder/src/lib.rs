@@ -34,7 +34,6 @@
 //! - [`DecoderConfig`]: sizes, and where attention goes; [`DecoderConfig::svg`] and
 //!   [`DecoderConfig::va_vae`]
 //! - [`Decoder`]: features to images, in about [-1, 1] and not clamped
-//! - [`Decoder::record`]: a pass that can be gone back without an autodiff graph, for training
 //! - [`Tiling`]: large grids in overlapping tiles
 //! - [`Mid`], [`Level`], [`ResnetBlock`], [`AttentionBlock`], [`Upsample`]: its parts
 
@@ -42,21 +41,17 @@ mod attention;
 mod config;
 mod conv;
 mod cost;
-mod gradients;
 mod level;
 mod model;
 mod norm;
-mod record;
 mod resnet;
 mod tile;
 mod upsample;
 
 pub use attention::AttentionBlock;
 pub use config::DecoderConfig;
-pub use gradients::DecoderGradients;
 pub use level::{Level, Mid};
 pub use model::Decoder;
-pub use record::Recording;
 pub use resnet::ResnetBlock;
 pub use tile::Tiling;
 pub use upsample::Upsample;

@@ -103,11 +103,26 @@ impl Decoder {
         })
     }
 
-    fn decode(&self, map: Tensor<4>) -> Tensor<4> {
-        apply(&self.conv_out, self.run(map))
+    /// As [`forward`](Self::forward), with the input of the last convolution, `[batch, width, height, width]`
+    /// of the image: what the gradient at its weight is a product with.
+    ///
+    /// # Panics
+    ///
+    /// As [`forward`](Self::forward).
+    pub fn forward_with_trunk(
+        &self,
+        features: Tensor<3>,
+        grid: [usize; 2],
+    ) -> (Tensor<4>, Tensor<4>) {
+        let trunk = self.trunk(self.to_map(features, grid));
+        (apply(&self.conv_out, trunk.clone()), trunk)
     }
 
-    fn run(&self, map: Tensor<4>) -> Tensor<4> {
+    fn decode(&self, map: Tensor<4>) -> Tensor<4> {
+        apply(&self.conv_out, self.trunk(map))
+    }
+
+    fn trunk(&self, map: Tensor<4>) -> Tensor<4> {
         let x = self.mid.forward(apply(&self.conv_in, map));
         let levels = self.up.iter().rev();
         norm_swish(&self.norm_out, levels.fold(x, |x, level| level.forward(x)))
@@ -215,16 +230,14 @@ mod tests {
     }
 
     #[test]
-    fn the_last_convolution_of_a_recorded_trunk_is_the_image() {
+    fn the_last_convolution_of_the_trunk_is_the_image() {
         let device = Device::default().autodiff();
         let decoder = config().init(&device);
         let x = features(2, [3, 2], &Device::default());
-        let recording = decoder.record(x, [3, 2]);
-        assert_eq!(recording.trunk.dims(), [2, 8, 12, 8]);
-        let image = crate::conv::conv(&decoder.conv_out, recording.trunk);
-        image
-            .into_data()
-            .assert_eq(&recording.images.into_data(), true);
+        let (images, trunk) = decoder.forward_with_trunk(x, [3, 2]);
+        assert_eq!(trunk.dims(), [2, 8, 12, 8]);
+        let image = apply(&decoder.conv_out, trunk);
+        image.into_data().assert_eq(&images.into_data(), true);
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! The norm of the decoder, and the activation that nearly always follows it.
 
+use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, GroupNormConfig};
 use burn::prelude::*;
 
-use crate::DecoderGradients;
+use crate::conv::parameters;
 
 /// A norm over `groups` of channels and all positions. Burn's default epsilon is ten times this one.
 pub(crate) fn group_norm(groups: usize, channels: usize, device: &Device) -> GroupNorm {
@@ -19,7 +20,7 @@ pub(crate) fn group_norm(groups: usize, channels: usize, device: &Device) -> Gro
 /// - input and output: `[batch, channels, height, width]`
 pub(crate) fn norm_only(norm: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
     let [gamma, beta] = affine(norm);
-    svg_nn::group_norm(x, gamma, beta, norm.num_groups, norm.epsilon)
+    kernel(norm, false).forward(x, gamma, beta)
 }
 
 /// `swish(norm(x))` with `swish(y) = y sigmoid(y)`.
@@ -29,29 +30,26 @@ pub(crate) fn norm_only(norm: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
 /// - input and output: `[batch, channels, height, width]`
 pub(crate) fn norm_swish(norm: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
     let [gamma, beta] = affine(norm);
-    svg_nn::group_norm_swish(x, gamma, beta, norm.num_groups, norm.epsilon)
+    kernel(norm, true).forward(x, gamma, beta)
 }
 
-/// The same on the plain device, its parameters taken as constants.
-pub(crate) fn plain_norm_swish(norm: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
-    let [gamma, beta] = affine(norm).map(Tensor::without_autodiff);
-    svg_nn::group_norm_swish(x, gamma, beta, norm.num_groups, norm.epsilon)
+/// `conv(swish(norm(x)))` with a convolution of three by three.
+///
+/// # Shapes
+///
+/// - input: `[batch, d_in, height, width]`
+/// - output: `[batch, d_out, height, width]`
+pub(crate) fn norm_swish_conv(norm: &GroupNorm, conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
+    let (weight, bias) = parameters(conv);
+    svg_nn::normed_conv3x3(kernel(norm, true), x, affine(norm), weight, bias)
 }
 
-/// The gradient at the input of [`plain_norm_swish`], given the one at its output; those of the
-/// parameters are noted.
-pub(crate) fn norm_swish_backward(
-    norm: &GroupNorm,
-    x: Tensor<4>,
-    gradient: Tensor<4>,
-    sink: &mut DecoderGradients,
-) -> Tensor<4> {
-    let [gamma, beta] = affine(norm).map(Tensor::without_autodiff);
-    let (groups, epsilon) = (norm.num_groups, norm.epsilon);
-    let gradients = svg_nn::group_norm_swish_backward(x, gamma, beta, groups, epsilon, gradient);
-    sink.vector(norm.gamma.as_ref(), gradients.gamma);
-    sink.vector(norm.beta.as_ref(), gradients.beta);
-    gradients.x
+fn kernel(norm: &GroupNorm, swish: bool) -> svg_nn::GroupNorm {
+    svg_nn::GroupNorm {
+        groups: norm.num_groups,
+        epsilon: norm.epsilon,
+        swish,
+    }
 }
 
 fn affine(norm: &GroupNorm) -> [Tensor<1>; 2] {

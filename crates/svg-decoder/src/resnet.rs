@@ -4,9 +4,8 @@ use burn::nn::GroupNorm;
 use burn::nn::conv::Conv2d;
 use burn::prelude::*;
 
-use crate::conv::{apply, conv, conv_backward, conv1x1, conv3x3};
-use crate::norm::{group_norm, norm_swish, norm_swish_backward, plain_norm_swish};
-use crate::record::Step;
+use crate::conv::{apply, conv1x1, conv3x3};
+use crate::norm::{group_norm, norm_swish_conv};
 
 /// `skip(x) + conv2(swish(norm2(conv1(swish(norm1(x))))))`, where `skip` is a convolution of one pixel if
 /// the number of channels changes and the identity otherwise.
@@ -42,35 +41,12 @@ impl ResnetBlock {
     /// - input: `[batch, d_in, height, width]`
     /// - output: `[batch, d_out, height, width]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let h = apply(&self.conv1, norm_swish(&self.norm1, x.clone()));
-        let h = apply(&self.conv2, norm_swish(&self.norm2, h));
+        let h = norm_swish_conv(&self.norm1, &self.conv1, x.clone());
+        let h = norm_swish_conv(&self.norm2, &self.conv2, h);
         match &self.nin_shortcut {
             Some(shortcut) => apply(shortcut, x) + h,
             None => x + h,
         }
-    }
-
-    /// The same with a way back, which computes both activations again.
-    pub(crate) fn record(&self, x: Tensor<4>) -> Step {
-        let block = self.clone();
-        let h = conv(&block.conv1, plain_norm_swish(&block.norm1, x.clone()));
-        let out = conv(&block.conv2, plain_norm_swish(&block.norm2, h.clone()));
-        let value = match &block.nin_shortcut {
-            Some(shortcut) => conv(shortcut, x.clone()) + out,
-            None => x.clone() + out,
-        };
-        Step::new(value, move |gradient, sink| {
-            let a = plain_norm_swish(&block.norm2, h.clone());
-            let at_a = conv_backward(&block.conv2, a, gradient.clone(), sink);
-            let at_h = norm_swish_backward(&block.norm2, h, at_a, sink);
-            let a = plain_norm_swish(&block.norm1, x.clone());
-            let at_a = conv_backward(&block.conv1, a, at_h, sink);
-            let at_x = norm_swish_backward(&block.norm1, x.clone(), at_a, sink);
-            match &block.nin_shortcut {
-                Some(shortcut) => at_x + conv_backward(shortcut, x, gradient, sink),
-                None => at_x + gradient,
-            }
-        })
     }
 }
 

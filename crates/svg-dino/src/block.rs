@@ -4,7 +4,7 @@ use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::prelude::*;
 use svg_nn::{
     LayerScale, LayerScaleConfig, Mlp, MlpConfig, Rotation, SelfAttention, SelfAttentionConfig,
-    SwiGluMlp, SwiGluMlpConfig,
+    SwiGluMlp, SwiGluMlpConfig, layer_norm,
 };
 
 use crate::{DinoConfig, FeedForwardKind};
@@ -42,6 +42,7 @@ pub struct Block {
     pub mlp: FeedForward,
     /// After the feed-forward layer.
     pub ls2: LayerScale,
+    norm_eps: f64,
 }
 
 impl Block {
@@ -49,8 +50,9 @@ impl Block {
         let DinoConfig { d_model, d_ff, .. } = *config;
         let norm = LayerNormConfig::new(d_model).with_epsilon(config.norm_eps);
         let scale = LayerScaleConfig::new(d_model).with_initial(config.layer_scale);
-        let attention =
-            SelfAttentionConfig::new(d_model, config.n_heads).with_qkv_bias(config.qkv_bias);
+        let attention = SelfAttentionConfig::new(d_model, config.n_heads)
+            .with_qkv_bias(config.qkv_bias)
+            .with_learned_key_bias(false);
         let mlp = match config.feed_forward {
             FeedForwardKind::Mlp => FeedForward::Mlp(MlpConfig::new(d_model, d_ff).init(device)),
             FeedForwardKind::SwiGlu => {
@@ -64,6 +66,7 @@ impl Block {
             norm2: norm.init(device),
             mlp,
             ls2: scale.init(device),
+            norm_eps: config.norm_eps,
         }
     }
 
@@ -72,24 +75,25 @@ impl Block {
     /// - x and output: `[batch, tokens, d_model]`, f32: the branches may compute in a smaller type, the
     ///   sum never does
     pub fn forward(&self, x: Tensor<3>, rotation: &Rotation) -> Tensor<3> {
-        let x = x.clone() + self.ls1.forward(self.attention(x, rotation));
-        x.clone() + self.ls2.forward(self.feed_forward(x))
+        let x = self.ls1.add(x.clone(), self.attention(x, rotation));
+        self.ls2.add(x.clone(), self.feed_forward(x))
     }
 
     fn attention(&self, x: Tensor<3>, rotation: &Rotation) -> Tensor<3> {
         let dtype = x.dtype();
-        let normed = self.norm1.forward(x);
+        let normed = layer_norm(&self.norm1, self.norm_eps, x);
         self.attn.forward_rotated(normed, rotation).cast(dtype)
     }
 
     fn feed_forward(&self, x: Tensor<3>) -> Tensor<3> {
         let dtype = x.dtype();
-        self.mlp.forward(self.norm2.forward(x)).cast(dtype)
+        let normed = layer_norm(&self.norm2, self.norm_eps, x);
+        self.mlp.forward(normed).cast(dtype)
     }
 }
 
 /// The middle third of the fused bias is zero in every DINOv3, and no file has it. Keys are turned by their
-/// position, so another bias would not cancel in the softmax.
+/// position, so another bias would not cancel in the softmax. It is not learned.
 fn without_key_bias(mut attention: SelfAttention, d_model: usize) -> SelfAttention {
     let silent = move |bias: Tensor<1>| bias.slice_fill(s![d_model..2 * d_model], 0.0);
     attention.qkv.bias = attention.qkv.bias.map(|bias| bias.init_mapper(silent));

@@ -35,7 +35,6 @@
 //!   theirs in bfloat16, and [`DinoFile`] takes what the file says.
 //! - **Weights are gated.** They come under Meta's DINOv3 licence from Meta or the Hugging Face hub;
 //!   this crate neither contains nor downloads any.
-//! - **Training needs no graph**: [`Dino::record`] goes back by formulas of whole layers.
 //! - **Smaller number types** are for linear layers only: [`Dino::with_precision`].
 
 mod block;
@@ -50,7 +49,6 @@ mod import;
 mod layout;
 mod model;
 mod patch;
-mod record;
 mod rope;
 mod rows;
 mod shapes;
@@ -62,5 +60,4 @@ pub use file::DinoFile;
 pub use layout::Layout;
 pub use model::{Dino, DinoOutput};
 pub use patch::PatchEmbed;
-pub use record::Recording;
 pub use rope::rope_periods;

@@ -3,7 +3,7 @@
 use burn::module::Param;
 use burn::nn::{Initializer, LayerNorm, LayerNormConfig};
 use burn::prelude::*;
-use svg_nn::Precision;
+use svg_nn::{Precision, layer_norm};
 
 use crate::block::Block;
 use crate::patch::PatchEmbed;
@@ -182,7 +182,7 @@ impl Dino {
         (unit - per_channel(pixels.mean)) / per_channel(pixels.std)
     }
 
-    pub(crate) fn grid(&self, pixels: &Tensor<4>) -> [usize; 2] {
+    fn grid(&self, pixels: &Tensor<4>) -> [usize; 2] {
         let [_, channels, height, width] = pixels.dims();
         let patch = self.config.patch_size;
         assert!(
@@ -197,7 +197,7 @@ impl Dino {
         [height / patch, width / patch]
     }
 
-    pub(crate) fn embed(&self, pixels: Tensor<4>, mask: Option<Tensor<2, Bool>>) -> Tensor<3> {
+    fn embed(&self, pixels: Tensor<4>, mask: Option<Tensor<2, Bool>>) -> Tensor<3> {
         let [batch, ..] = pixels.dims();
         let mut patches = self.patch_embed.forward(pixels); // [batch, patches, d]
         if let Some(mask) = mask {
@@ -232,8 +232,8 @@ impl Dino {
         })
     }
 
-    pub(crate) fn finish(&self, tokens: Tensor<3>, grid: [usize; 2]) -> DinoOutput {
-        let tokens = self.norm.forward(tokens);
+    fn finish(&self, tokens: Tensor<3>, grid: [usize; 2]) -> DinoOutput {
+        let tokens = layer_norm(&self.norm, self.config.norm_eps, tokens);
         let (registers, prefix) = (self.config.n_registers, self.config.n_prefix());
         DinoOutput {
             cls: tokens.clone().narrow(1, 0, 1).squeeze_dim(1),

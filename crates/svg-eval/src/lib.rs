@@ -33,7 +33,6 @@ mod confusion;
 mod eigen;
 mod error;
 mod frechet;
-mod gradient;
 mod import;
 mod linear_probe;
 mod lpips;

@@ -112,7 +112,7 @@ impl Lpips {
     }
 }
 
-pub(crate) fn assert_sizes(images: &Tensor<4>, reference: &Tensor<4>) {
+fn assert_sizes(images: &Tensor<4>, reference: &Tensor<4>) {
     let [_, channels, height, width] = images.dims();
     assert_eq!(
         images.dims(),
@@ -140,15 +140,9 @@ fn in_the_users_names(error: LoadError) -> LoadError {
     mismatch.into()
 }
 
-pub(crate) fn normalize(images: Tensor<4>) -> Tensor<4> {
-    let shift = per_channel(SHIFT, &images);
-    scale(images - shift)
-}
-
-/// The division of [`normalize`], which a gradient goes through too.
-pub(crate) fn scale(images: Tensor<4>) -> Tensor<4> {
-    let scale = per_channel(SCALE, &images);
-    images / scale
+fn normalize(images: Tensor<4>) -> Tensor<4> {
+    let [shift, scale] = [SHIFT, SCALE].map(|values| per_channel(values, &images));
+    (images - shift) / scale
 }
 
 fn per_channel(values: [f32; 3], like: &Tensor<4>) -> Tensor<4> {
@@ -160,7 +154,7 @@ fn per_channel(values: [f32; 3], like: &Tensor<4>) -> Tensor<4> {
 /// The root of zero has no derivative, and after a ReLU whole positions are zero. Below 1e-20 the root
 /// is therefore held constant, which changes no value that f32 could show and makes the gradient there
 /// a finite number, which the ReLU then stops.
-pub(crate) fn unit(features: Tensor<4>) -> Tensor<4> {
+fn unit(features: Tensor<4>) -> Tensor<4> {
     let squares = features.clone().square().sum_dim(1); // [batch, 1, rows, columns]
     features / (squares.clamp_min(1e-20).sqrt() + 1e-10)
 }

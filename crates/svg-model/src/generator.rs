@@ -155,7 +155,11 @@ impl Generator {
         let refuse = |reason: String| Err(ModelError::Sampling { reason });
         let classes = self.flow.spec().classes;
         if let Condition::Classes(asked) = condition {
-            let mut asked = asked.to_data().iter::<i64>().collect::<Vec<_>>().into_iter();
+            let mut asked = asked
+                .to_data()
+                .iter::<i64>()
+                .collect::<Vec<_>>()
+                .into_iter();
             if let Some(class) = asked.find(|&class| class < 0 || class >= classes as i64) {
                 return refuse(format!(
                     "there is no class {class}: the model has {classes}, from 0 to {}",
@@ -262,11 +266,7 @@ pub(crate) mod tests {
         ControlFlow::Continue(())
     }
 
-    fn run(
-        generator: &Generator,
-        samples: &[u64],
-        sampling: &Sampling,
-    ) -> Sampled {
+    fn run(generator: &Generator, samples: &[u64], sampling: &Sampling) -> Sampled {
         let labels: Vec<usize> = samples.iter().map(|sample| *sample as usize % 10).collect();
         let noise = generator.noise(7, samples);
         generator
@@ -350,7 +350,13 @@ pub(crate) mod tests {
         let of = |label: usize, seed: u64, sample: u64| {
             let noise = generator.noise(seed, &[sample]);
             let sampling = sampling(SolverKind::Euler, GuidanceSchedule::Constant);
-            let sampled = generator.latents(noise, &asked(&[label]), &[sample], &sampling, &mut unwatched);
+            let sampled = generator.latents(
+                noise,
+                &asked(&[label]),
+                &[sample],
+                &sampling,
+                &mut unwatched,
+            );
             sampled.unwrap().latents
         };
         let far = |other: Tensor<3>| (of(1, 0, 0) - other).abs().max().into_scalar::<f32>() > 1e-3;
@@ -380,8 +386,13 @@ pub(crate) mod tests {
         let device = Device::default();
         let ask = |noise: [usize; 3], labels: &[usize], samples: &[u64]| {
             let noise = Tensor::zeros(noise, &device);
-            let sampled =
-                generator.latents(noise, &asked(labels), samples, &Sampling::svg(), &mut unwatched);
+            let sampled = generator.latents(
+                noise,
+                &asked(labels),
+                samples,
+                &Sampling::svg(),
+                &mut unwatched,
+            );
             sampled.unwrap_err().to_string()
         };
         let error = ask([1, 4, 24], &[12], &[0]);
@@ -403,7 +414,11 @@ pub(crate) mod tests {
             in_channels: 20,
             ..config()
         };
-        let error = Generator::new(generator.space.clone(), Arc::new(other.init(&device)), &device);
+        let error = Generator::new(
+            generator.space.clone(),
+            Arc::new(other.init(&device)),
+            &device,
+        );
         let error = error.unwrap_err().to_string();
         let expected =
             "it makes 20 channels on 2 x 2 tokens, the bundle's latents have 24 on 2 x 2";

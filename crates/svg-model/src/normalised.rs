@@ -53,7 +53,8 @@ impl LatentSpace for Normalised {
     }
 
     fn decode(&self, latents: Tensor<3>, grid: [usize; 2]) -> Tensor<4> {
-        self.space.decode(self.statistics.denormalise(latents), grid)
+        self.space
+            .decode(self.statistics.denormalise(latents), grid)
     }
 
     fn decode_tiled(&self, latents: Tensor<3>, grid: [usize; 2], tile: usize) -> Tensor<4> {

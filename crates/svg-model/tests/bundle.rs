@@ -9,11 +9,10 @@ use burn::prelude::*;
 use svg_decoder::DecoderConfig;
 use svg_dino::{Dino, DinoConfig, DinoFile, Layout, RopePeriods};
 use svg_model::{
-    Alignment, AutoencoderConfig, Bundle, ENCODER, FLOW, FORMAT, Generator, LatentStatistics,
-    ModelError, NewEncoder, NewFlow, NewPart, NewSpace, OpenOptions, Provenance, Registry, SPACE,
+    Alignment, AutoencoderConfig, Bundle, ENCODER, FLOW, Generator, LatentStatistics, ModelError,
+    NewEncoder, NewFlow, NewPart, NewSpace, OpenOptions, Provenance, Registry, SPACE,
     StoredLatentStatistics, StoredStatistics, SvgAutoencoder, autoencoder_tensors, kinds, svg,
 };
-use svg_nn::StoredTensor;
 use svg_residual::{Moments, ResidualConfig, ResidualEncoder, Statistics};
 use svg_roles::{Encoder, LatentSpace, VelocitySpec};
 use svg_sit::{SitConfig, checkpoint_tensors};
@@ -88,7 +87,7 @@ impl Place {
             name: dino.spec().name,
             config: serde_json::to_value(dino.config()).unwrap(),
             fingerprint: dino.fingerprint().unwrap(),
-            path: self.path("encoder.safetensors"),
+            path: Some(self.path("encoder.safetensors")),
             copy: copy_encoder.then(|| {
                 let tensors = DinoFile::of(&dino).tensors_in(Layout::Official);
                 (tensors, Default::default())
@@ -101,7 +100,11 @@ impl Place {
     fn write(&self, copy_encoder: bool) -> (Bundle, SvgAutoencoder) {
         let mut model = Self::config().init(Arc::new(self.encoder()), &self.device);
         model.encoder = model.encoder.with_statistics(statistics(0.5).statistics);
-        let parts = self.parts(model.encoder.residual.as_ref(), &model.decoder, copy_encoder);
+        let parts = self.parts(
+            model.encoder.residual.as_ref(),
+            &model.decoder,
+            copy_encoder,
+        );
         let bundle = Bundle::create(&self.path("bundle"), parts, true).unwrap();
         (bundle, model)
     }
@@ -268,10 +271,17 @@ fn a_manifest_of_another_version_or_with_a_typo_is_refused() {
         assert!(refused.contains(expected), "{refused}");
     }
     // What only the kind of a part knows is checked when it is opened.
-    fs::write(&path, text.replacen("\"d_ff\"", "\"d_fff\": 1, \"d_ff\"", 1)).unwrap();
+    fs::write(
+        &path,
+        text.replacen("\"d_ff\"", "\"d_fff\": 1, \"d_ff\"", 1),
+    )
+    .unwrap();
     let bundle = Bundle::open(bundle.folder()).unwrap();
     let refused = message(place.load(&bundle, None));
-    assert!(refused.contains("part encoder") && refused.contains("d_fff"), "{refused}");
+    assert!(
+        refused.contains("part encoder") && refused.contains("d_fff"),
+        "{refused}"
+    );
     let empty = tempfile::tempdir().unwrap();
     assert!(message(Bundle::open(empty.path())).contains("not a bundle"));
 }
@@ -297,7 +307,12 @@ fn a_part_of_an_unknown_kind_is_named_with_the_version_of_the_program() {
     let bundle = Bundle::open(bundle.folder()).unwrap();
     let opened = Registry::standard().space(&bundle, &OpenOptions::default(), &place.device);
     let refused = message(opened.map(|_| ()));
-    for expected in ["\"space\"", "\"hyperbolic\"", env!("CARGO_PKG_VERSION"), "opens svg"] {
+    for expected in [
+        "\"space\"",
+        "\"hyperbolic\"",
+        env!("CARGO_PKG_VERSION"),
+        "opens svg",
+    ] {
         assert!(refused.contains(expected), "{refused}");
     }
     // Other parts still open, and a part that no role has is kept.
@@ -305,7 +320,9 @@ fn a_part_of_an_unknown_kind_is_named_with_the_version_of_the_program() {
         .encoder(&bundle, &OpenOptions::default(), &place.device)
         .unwrap();
     let mut bundle = bundle;
-    bundle.set_part("notes", NewPart::new("prose", &())).unwrap();
+    bundle
+        .set_part("notes", NewPart::new("prose", &()))
+        .unwrap();
     let copy = bundle.copy_to(&place.path("copy")).unwrap();
     assert_eq!(copy.find("notes").unwrap().kind, "prose");
 }
@@ -503,7 +520,11 @@ fn a_folder_with_something_else_in_it_is_not_replaced() {
     fs::create_dir(place.path("bundle")).unwrap();
     fs::write(place.path("bundle/thesis.tex"), "years").unwrap();
     let space = NewPart::new("anything", &());
-    let refused = message(Bundle::create(&place.path("bundle"), [(SPACE, space)], true));
+    let refused = message(Bundle::create(
+        &place.path("bundle"),
+        [(SPACE, space)],
+        true,
+    ));
     assert!(refused.contains("not empty"), "{refused}");
     assert!(place.path("bundle/thesis.tex").exists());
 }

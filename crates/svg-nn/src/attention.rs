@@ -3,12 +3,13 @@
 use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::prelude::*;
 
-use crate::head_norm::{normalise_heads, normalise_heads_backward};
-use crate::kernel::{packed_attention, packed_attention_backward, rotate_packed};
-use crate::{ParameterGradients, Rotation, linear, linear_backward};
+use svg_kernels::{HeadNorm, normalise_heads, packed_attention};
+
+use crate::Rotation;
+use crate::linear::{linear, parameters};
 
 /// Epsilon of the norms of queries and keys.
-pub(crate) const QK_NORM_EPS: f64 = 1e-5;
+const QK_NORM_EPS: f64 = 1e-5;
 
 /// Configuration of [`SelfAttention`].
 #[derive(Config, Debug)]
@@ -24,13 +25,17 @@ pub struct SelfAttentionConfig {
     /// parameters, epsilon 1e-5). Default: false
     #[config(default = false)]
     pub qk_norm: bool,
+    /// Whether the part of the keys in the bias of the fused projection is learned. DINOv3 keeps it at zero.
+    /// Default: true
+    #[config(default = true)]
+    pub learned_key_bias: bool,
 }
 
 /// `proj(softmax(q k^T / sqrt(head_dim)) v)` over all tokens, without mask.
 ///
 /// `qkv` is laid out as in DINO, DiT and timm: `[3, n_heads, head_dim]`. burn-nn's
-/// `MultiHeadAttention` has three projections and computes the softmax by hand; this calls burn's fused
-/// attention, which picks flash kernels on GPUs and is decomposed under autodiff.
+/// `MultiHeadAttention` has three projections and computes the softmax by hand; this calls
+/// [`packed_attention`].
 #[derive(Module, Debug)]
 pub struct SelfAttention {
     /// Queries, keys and values, from `d_model` to `3 d_model`.
@@ -42,6 +47,7 @@ pub struct SelfAttention {
     /// Output projection.
     pub proj: Linear,
     n_heads: usize,
+    learned_key_bias: bool,
 }
 
 impl SelfAttentionConfig {
@@ -70,21 +76,9 @@ impl SelfAttentionConfig {
             k_norm: norm(),
             proj: LinearConfig::new(d_model, d_model).init(device),
             n_heads,
+            learned_key_bias: self.learned_key_bias,
         }
     }
-}
-
-/// What the way back through [`SelfAttention`] needs of the way there.
-#[derive(Clone, Debug)]
-pub struct AttentionTape {
-    x: Tensor<3>,
-    /// Before the norms, if there are any, `[batch, tokens, 3, heads, head_dim]`.
-    unnormed: Option<Tensor<5>>,
-    rotation: Option<Rotation>,
-    /// As attention takes it: normed and turned.
-    qkv: Tensor<5>,
-    /// Before the output projection, `[batch, tokens, d_model]`.
-    heads: Tensor<3>,
 }
 
 impl SelfAttention {
@@ -114,101 +108,38 @@ impl SelfAttention {
 
     fn attend(&self, x: Tensor<3>, rotation: Option<&Rotation>) -> Tensor<3> {
         let [batch, tokens, width] = x.dims();
-        let qkv = linear(&self.qkv, x); // [batch, tokens, 3 d]
-        let qkv = qkv.reshape([batch, tokens, 3, self.n_heads, width / self.n_heads]);
-        let qkv = match (&self.q_norm, &self.k_norm) {
-            (Some(q_norm), Some(k_norm)) => normalise_heads(qkv, q_norm, k_norm),
-            _ => qkv,
-        };
-        linear(&self.proj, packed_attention(qkv, rotation))
-    }
-
-    /// As [`forward`](Self::forward), with what [`backward`](Self::backward) needs.
-    ///
-    /// # Shapes
-    ///
-    /// - input and output: `[batch, tokens, d_model]`
-    pub fn record(&self, x: Tensor<3>) -> (Tensor<3>, AttentionTape) {
-        self.attend_recorded(x, None)
-    }
-
-    /// As [`forward_rotated`](Self::forward_rotated), with what [`backward`](Self::backward) needs.
-    ///
-    /// # Shapes
-    ///
-    /// - input and output: `[batch, tokens, d_model]`
-    ///
-    /// # Panics
-    ///
-    /// As [`forward_rotated`](Self::forward_rotated).
-    pub fn record_rotated(&self, x: Tensor<3>, rotation: &Rotation) -> (Tensor<3>, AttentionTape) {
-        let [_, tokens, width] = x.dims();
-        rotation.assert_fits(tokens, width / self.n_heads);
-        self.attend_recorded(x, Some(rotation))
-    }
-
-    fn attend_recorded(
-        &self,
-        x: Tensor<3>,
-        rotation: Option<&Rotation>,
-    ) -> (Tensor<3>, AttentionTape) {
-        let [batch, tokens, width] = x.dims();
-        let qkv = linear(&self.qkv, x.clone());
-        let qkv = qkv.reshape([batch, tokens, 3, self.n_heads, width / self.n_heads]);
-        let (unnormed, qkv) = match (&self.q_norm, &self.k_norm) {
-            (Some(q_norm), Some(k_norm)) => {
-                let normed = normalise_heads(qkv.clone(), q_norm, k_norm);
-                (Some(qkv), normed)
-            }
-            _ => (None, qkv),
-        };
-        let qkv = match rotation {
-            Some(rotation) => rotate_packed(qkv, rotation),
-            None => qkv,
-        };
-        let heads = packed_attention(qkv.clone(), None);
-        let y = linear(&self.proj, heads.clone());
-        let tape = AttentionTape {
-            x,
-            unnormed,
-            rotation: rotation.cloned(),
-            qkv,
-            heads,
-        };
-        (y, tape)
-    }
-
-    /// The gradient at the input, given the one at the result; notes those of the parameters. In closed
-    /// form, outside any graph.
-    ///
-    /// # Shapes
-    ///
-    /// - dy and output: `[batch, tokens, d_model]`, f32
-    pub fn backward(
-        &self,
-        tape: AttentionTape,
-        dy: Tensor<3>,
-        gradients: &mut ParameterGradients,
-    ) -> Tensor<3> {
-        let AttentionTape {
-            x,
-            unnormed,
-            rotation,
-            qkv,
-            heads,
-        } = tape;
-        let [batch, tokens, width] = x.dims();
-        let dtype = qkv.dtype();
-        let dy = linear_backward(&self.proj, heads, dy, gradients).cast(dtype);
-        let mut dy = packed_attention_backward(qkv, dy);
+        let (weight, bias) = parameters(&self.qkv);
+        let bias = bias.map(|bias| self.learned(bias));
+        let qkv = svg_kernels::linear(x.cast(weight.dtype()), weight, bias); // [batch, tokens, 3 d]
+        let mut qkv = qkv.reshape([batch, tokens, 3, self.n_heads, width / self.n_heads]);
+        if let (Some(queries), Some(keys)) = (&self.q_norm, &self.k_norm) {
+            let [queries, keys] = [queries, keys].map(head_norm);
+            qkv = normalise_heads(qkv, queries, keys, QK_NORM_EPS);
+        }
         if let Some(rotation) = rotation {
-            dy = rotate_packed(dy, &rotation.inverse());
+            qkv = rotation.rotate_packed(qkv);
         }
-        if let (Some(qkv), Some(q_norm), Some(k_norm)) = (unnormed, &self.q_norm, &self.k_norm) {
-            dy = normalise_heads_backward(qkv, [q_norm, k_norm], dy, gradients);
+        linear(&self.proj, packed_attention(qkv))
+    }
+
+    /// The bias of the fused projection, of which a graph sees the part of the keys as a constant if it is
+    /// one.
+    fn learned(&self, bias: Tensor<1>) -> Tensor<1> {
+        if self.learned_key_bias || !bias.is_tracked() {
+            return bias;
         }
-        let dy = dy.reshape([batch, tokens, 3 * width]);
-        linear_backward(&self.qkv, x, dy, gradients)
+        let third = bias.dims()[0] / 3;
+        let part = |i| bias.clone().narrow(0, i * third, third);
+        Tensor::cat(vec![part(0), part(1).detach(), part(2)], 0)
+    }
+}
+
+fn head_norm(norm: &LayerNorm) -> HeadNorm {
+    let gamma = norm.gamma.val();
+    let beta = norm.beta.as_ref().map(|beta| beta.val());
+    HeadNorm {
+        beta: beta.unwrap_or_else(|| gamma.zeros_like()),
+        gamma,
     }
 }
 
@@ -252,54 +183,62 @@ mod tests {
     }
 
     #[test]
-    fn the_way_back_is_that_of_the_graph() {
-        let device = Device::default();
-        let on_graph = device.clone().autodiff();
-        // A prefix of one token that does not turn.
-        let angles: Vec<f64> = (0..8).map(f64::from).collect();
-        let turn = |device: &Device| Rotation::from_angles(&angles, 4, 1, device);
-        for (qk_norm, turns) in [(false, false), (true, false), (false, true), (true, true)] {
+    fn gradients_are_those_of_the_textbook_formula() {
+        let (device, graph) = (Device::default(), Device::default().autodiff());
+        for qk_norm in [false, true] {
             let config = SelfAttentionConfig::new(12, 3).with_qk_norm(qk_norm);
-            let layer = config.init(&on_graph);
-            let forward = |layer: &SelfAttention, x, device: &Device| match turns {
-                true => layer.forward_rotated(x, &turn(device)),
-                false => layer.forward(x),
-            };
-            let plain = layer.valid();
+            let layer = config.init(&graph);
             let (x, dy) = (tokens(&device), tokens(&device));
-            let leaf = Tensor::from_inner(x.clone()).require_grad();
-            let loss = forward(&layer, leaf.clone(), &on_graph) * Tensor::from_inner(dy.clone());
-            let graph = loss.sum().backward();
-
-            let (y, tape) = match turns {
-                true => plain.record_rotated(x.clone(), &turn(&device)),
-                false => plain.record(x.clone()),
+            let gradients = |forward: &dyn Fn(Tensor<3>) -> Tensor<3>| {
+                let leaf = x.clone().autodiff().require_grad();
+                let found = (forward(leaf.clone()) * dy.clone()).sum().backward();
+                let mut all = vec![leaf.grad(&found).unwrap().flatten::<1>(0, 2)];
+                for linear in [&layer.qkv, &layer.proj] {
+                    all.push(linear.weight.grad(&found).unwrap().flatten(0, 1));
+                    all.extend(linear.bias.as_ref().unwrap().grad(&found));
+                }
+                for norm in [&layer.q_norm, &layer.k_norm].into_iter().flatten() {
+                    all.extend(norm.gamma.grad(&found));
+                    all.extend(norm.beta.as_ref().unwrap().grad(&found));
+                }
+                all
             };
-            let expected = forward(&plain, x, &device).into_data();
-            y.into_data().assert_eq(&expected, true);
-            let mut gradients = ParameterGradients::default();
-            let dx = plain.backward(tape, dy, &mut gradients);
-            let near = Tolerance::relative(1e-4).set_absolute(1e-5);
-            let expected = leaf.grad(&graph).unwrap().into_data();
-            dx.into_data().assert_approx_eq::<f32>(&expected, near);
-            let matrices = [&layer.qkv, &layer.proj].map(|linear| &linear.weight);
-            assert_eq!(gradients.matrices.len(), 2);
-            for (id, got) in gradients.matrices {
-                let weight = matrices.iter().find(|weight| weight.id == id).unwrap();
-                let expected = weight.val().grad(&graph).unwrap().into_data();
-                got.into_data().assert_approx_eq::<f32>(&expected, near);
+            let got = gradients(&|x| layer.forward(x));
+            let want = gradients(&|x| by_hand(&layer, x));
+            assert_eq!(got.len(), if qk_norm { 9 } else { 5 });
+            for (got, want) in got.into_iter().zip(want) {
+                let near = Tolerance::relative(1e-4).set_absolute(1e-5);
+                got.into_data()
+                    .assert_approx_eq::<f32>(&want.into_data(), near);
             }
-            let mut vectors = vec![layer.qkv.bias.as_ref(), layer.proj.bias.as_ref()];
-            for norm in [&layer.q_norm, &layer.k_norm].into_iter().flatten() {
-                vectors.extend([Some(&norm.gamma), norm.beta.as_ref()]);
-            }
-            assert_eq!(gradients.vectors.len(), vectors.len());
-            for (id, got) in gradients.vectors {
-                let mut vectors = vectors.iter().flatten();
-                let vector = vectors.find(|vector| vector.id == id).unwrap();
-                let expected = vector.val().grad(&graph).unwrap().into_data();
-                got.into_data().assert_approx_eq::<f32>(&expected, near);
-            }
+        }
+    }
+
+    #[test]
+    fn a_bias_of_the_keys_that_is_not_learned_has_no_gradient_and_changes_no_value() {
+        let device = Device::default().autodiff();
+        let layer = SelfAttentionConfig::new(12, 3).init(&device);
+        let mut fixed = layer.clone();
+        fixed.learned_key_bias = false;
+        let x = tokens(&Device::default());
+        let want = layer.forward(x.clone());
+        let got = fixed.forward(x);
+        let bias = layer.qkv.bias.as_ref().unwrap();
+        // The sum alone would not see the keys.
+        let of = |y: Tensor<3>| bias.grad(&y.exp().sum().backward()).unwrap();
+        got.clone()
+            .inner()
+            .into_data()
+            .assert_eq(&want.clone().inner().into_data(), true);
+        let (got, want) = (of(got), of(want));
+        let keys: f32 = got.clone().narrow(0, 12, 12).abs().max().into_scalar();
+        assert_eq!(keys, 0.0);
+        for first in [0, 24] {
+            let want = want.clone().narrow(0, first, 12).into_data();
+            got.clone()
+                .narrow(0, first, 12)
+                .into_data()
+                .assert_eq(&want, true);
         }
     }
 

@@ -1,100 +1,42 @@
-//! The way back through burn's layer norm.
+//! Burn's layer norm with the gradient of this workspace's kernels.
 
 use burn::nn::LayerNorm;
 use burn::prelude::*;
-use burn::tensor::TensorData;
+use burn::tensor::DType;
 
-use crate::ParameterGradients;
-use crate::adaptive_norm::{normed, through};
-use crate::kernel::host::{numbers, numbers_mut};
-use crate::kernel::row_norm::RowNorm;
-use crate::kernel::{column_sums, on_host};
-
-/// The gradient at the input of `norm`, given the one at its result; notes those of its parameters. In closed
-/// form, outside any graph.
-///
-/// burn keeps the epsilon of a norm to itself, so it is given here once more. On burn's CPU backend it takes
-/// one pass over memory and writes into `dy` if nobody else holds it; elsewhere it is composed of burn's
-/// operations.
+/// What `norm` makes of `x`. Burn keeps the epsilon of a norm to itself, so it is given once more.
 ///
 /// # Shapes
 ///
-/// - x, dy and output: `[batch, tokens, channels]`, f32
+/// - x and output: `[.., channels]`
 ///
 /// # Panics
 ///
-/// If the shapes do not fit each other.
-pub fn layer_norm_backward(
-    norm: &LayerNorm,
-    epsilon: f64,
-    x: Tensor<3>,
-    dy: Tensor<3>,
-    gradients: &mut ParameterGradients,
-) -> Tensor<3> {
-    let [batch, tokens, _] = x.dims();
-    let [channels] = norm.gamma.val().dims();
-    assert_shape!(x, [batch, tokens, channels]);
-    assert_shape!(dy, [batch, tokens, channels]);
-    if !(on_host(&x) && on_host(&dy)) {
-        let (normed, deviation) = normed(x, epsilon);
-        let of_gamma = column_sums(dy.clone() * normed.clone());
-        gradients.of_norm(norm, of_gamma, column_sums(dy.clone()));
-        return through(dy * norm.gamma.val().unsqueeze(), normed, deviation);
+/// If the last axis of `x` is not that of the norm.
+pub fn layer_norm<const D: usize>(norm: &LayerNorm, epsilon: f64, x: Tensor<D>) -> Tensor<D> {
+    if x.dtype() != DType::F32 {
+        return norm.forward(x);
     }
-    let device = x.device();
-    let gamma = norm.gamma.val().into_data();
-    let (x, mut dy) = (x.into_data(), dy.into_data());
-    let rows = RowNorm {
-        factor: numbers(&gamma),
-        term: &[],
-        epsilon,
-    };
-    let sums = rows.backward(numbers(&x), numbers_mut(&mut dy));
-    let vector = |sum| Tensor::from_data(TensorData::new(sum, [channels]), &device);
-    let [of_gamma, of_beta] = sums.map(vector);
-    gradients.of_norm(norm, of_gamma, of_beta);
-    Tensor::from_data(dy, &device)
+    let beta = norm.beta.as_ref().map(|beta| beta.val());
+    svg_kernels::layer_norm(x, norm.gamma.val(), beta, epsilon)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::module::Param;
     use burn::nn::LayerNormConfig;
-    use burn::tensor::{Distribution, Tolerance};
-
-    fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
-        Tensor::random(shape, Distribution::Normal(0.5, 2.0), &Device::default())
-    }
+    use burn::tensor::Distribution;
 
     #[test]
-    fn both_forms_give_the_gradients_of_the_graph() {
-        // More than one chunk of rows, and no multiple of a vector.
-        let [x, dy] = [(); 2].map(|()| random([2, 70, 37]));
-        let mut norm = LayerNormConfig::new(37)
-            .with_epsilon(1e-3)
-            .init(&Device::default());
-        norm.gamma = Param::from_tensor(random([37]));
-        let graphed = norm.clone().train();
-        let leaf = Tensor::from_inner(x.clone()).require_grad();
-        let loss = graphed.forward(leaf.clone()) * Tensor::from_inner(dy.clone());
-        let graph = loss.sum().backward();
-        let near = |got: TensorData, want: TensorData| {
-            let tolerance = Tolerance::relative(1e-4).set_absolute(1e-4);
-            got.assert_approx_eq::<f32>(&want, tolerance);
-        };
-        let on_graph = [&x, &dy].map(|tensor| Tensor::from_inner(tensor.clone()));
-        for (norm, [x, dy]) in [(&norm, [x, dy]), (&graphed, on_graph)] {
-            let mut gradients = ParameterGradients::default();
-            let dx = layer_norm_backward(norm, 1e-3, x, dy, &mut gradients);
-            near(dx.into_data(), leaf.grad(&graph).unwrap().into_data());
-            let parameters = [&graphed.gamma, graphed.beta.as_ref().unwrap()];
-            assert_eq!(gradients.vectors.len(), 2);
-            for (parameter, (id, got)) in parameters.into_iter().zip(gradients.vectors) {
-                assert_eq!(parameter.id, id);
-                let want = parameter.val().grad(&graph).unwrap().into_data();
-                near(got.into_data(), want);
-            }
+    fn the_value_is_that_of_burns_layer() {
+        let device = Device::default();
+        let x = Tensor::<3>::random([2, 5, 7], Distribution::Normal(0.5, 1e-3), &device);
+        // Numbers small enough to show the epsilon.
+        for epsilon in [1e-5, 1e-2] {
+            let norm = LayerNormConfig::new(7).with_epsilon(epsilon).init(&device);
+            let want = norm.forward(x.clone()).into_data();
+            let got = layer_norm(&norm, epsilon, x.clone());
+            got.into_data().assert_eq(&want, true);
         }
     }
 }

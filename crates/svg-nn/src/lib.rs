@@ -28,69 +28,54 @@
 //!
 //! - [`SelfAttention`]: fused projection, optional query and key normalisation, optional [`Rotation`]
 //! - [`Mlp`] and [`SwiGluMlp`]: the two feed-forward layers of vision transformers
-//! - [`conv3x3`], [`group_norm_swish`], [`gelu`] and their gradients: the layers of convolutional
-//!   networks, with forms of their own on the CPU
-//! - [`adaptive_layer_norm`], [`gelu_tanh`], [`linear_backward`], [`layer_norm_backward`],
-//!   [`ParameterGradients`], and `record` with `backward` of [`SelfAttention`] and [`Mlp`]: training of
-//!   transformers without a graph
-//! - [`AdamStep`], [`blend`], [`sum_of_squares`]: what an optimiser does, in one pass over memory
 //! - [`LayerScale`]: a learned factor per channel
+//! - [`linear`], [`layer_norm`]: Burn's layers with this workspace's kernels, and the kernels' own functions,
+//!   re-exported from `svg-kernels`
 //! - [`draw_parameters`]: all parameters now, so that a seed decides them
 //! - [`Frozen`]: a module that travels with its owner but is never trained or saved
 //! - [`TensorFile`], [`load_exact`], [`module_tensors`], [`save_tensors`]: bytes to parameters and back
 //! - [`Names`]: what differs between the names of a module and those of a public file
-//! - [`Precision`], [`linear`]: matrix products in a smaller type, everything fragile in f32
+//! - [`Precision`]: matrix products in a smaller type, everything fragile in f32
 
-mod adaptive_norm;
 mod attention;
 mod collect;
-mod conv;
 mod draw;
 mod error;
 mod frozen;
-mod gelu;
-mod head_norm;
-mod kernel;
 mod layer_norm;
 mod layer_scale;
+mod linear;
 mod load;
 mod mlp;
 mod names;
-mod norm_swish;
-mod parameter_gradients;
+#[cfg(test)]
+mod new_layers;
 mod precision;
 mod rotation;
 mod save;
 mod swiglu;
 mod tensor_file;
-mod update;
 
-pub use adaptive_norm::{AdaptiveNormGradients, adaptive_layer_norm, adaptive_layer_norm_backward};
-pub use attention::{AttentionTape, SelfAttention, SelfAttentionConfig};
+pub use attention::{SelfAttention, SelfAttentionConfig};
 pub use collect::module_tensors;
-pub use conv::{
-    Conv3x3Gradients, conv3x3, conv3x3_backward, conv3x3_input_backward, conv3x3_weight_backward,
-};
 pub use draw::draw_parameters;
 pub use error::{LoadError, Mismatch};
 pub use frozen::Frozen;
-pub use gelu::{gelu, gelu_backward, gelu_tanh, gelu_tanh_backward};
-pub use layer_norm::layer_norm_backward;
+pub use layer_norm::layer_norm;
 pub use layer_scale::{LayerScale, LayerScaleConfig};
+pub use linear::linear;
 pub use load::load_exact;
-pub use mlp::{Mlp, MlpConfig, MlpTape};
+pub use mlp::{Mlp, MlpConfig};
 pub use names::Names;
-pub use norm_swish::{
-    GroupNormSwishGradients, group_norm, group_norm_backward, group_norm_swish,
-    group_norm_swish_backward,
-};
-pub use parameter_gradients::{ParameterGradients, linear_backward};
-pub use precision::{Precision, linear};
+pub use precision::Precision;
 pub use rotation::Rotation;
 pub use save::save_tensors;
+pub use svg_kernels::{
+    Activation, AdamStep, GroupNorm, adaptive_layer_norm, blend, checkpointed, conv3x3,
+    doubled_conv3x3, gated_sum, normed_conv3x3, patch_conv, sum_of_squares,
+};
 pub use swiglu::{SwiGluMlp, SwiGluMlpConfig};
 pub use tensor_file::{Container, TensorFile};
-pub use update::{AdamStep, blend, sum_of_squares};
 
 /// A named tensor whose bytes are read when they are asked for: burn's own transport type.
 pub use burn::store::burn_pack::Tensor as StoredTensor;

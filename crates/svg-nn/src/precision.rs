@@ -1,7 +1,6 @@
 //! Which number type the matrix products use.
 
 use burn::module::{Module, ModuleMapper, Param};
-use burn::nn::Linear;
 use burn::prelude::*;
 use burn::tensor::DType;
 
@@ -31,7 +30,7 @@ impl Precision {
         }
     }
 
-    /// Stores the weights of every [`Linear`] inside `module` in this type.
+    /// Stores the weights of every [`Linear`](burn::nn::Linear) inside `module` in this type.
     ///
     /// The layers of this crate convert their input to the type that they find, so nothing else has to
     /// be told. A [`Frozen`](crate::Frozen) module shows its layers to nobody: apply this before
@@ -65,17 +64,6 @@ impl ModuleMapper for CastLinear {
             false => param,
         }
     }
-}
-
-/// The layer in the type of its weights, whatever the type of `x`. The result keeps that type.
-///
-/// # Shapes
-///
-/// - x: `[.., d_input]`
-/// - output: `[.., d_output]`
-pub fn linear<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
-    let dtype = layer.weight.val().dtype();
-    layer.forward(x.cast(dtype))
 }
 
 #[cfg(test)]

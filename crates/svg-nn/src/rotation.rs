@@ -73,20 +73,16 @@ impl Rotation {
     pub fn rotate(&self, u: Tensor<5>) -> Tensor<5> {
         let [_, tokens, _, _, head_dim] = u.dims();
         self.assert_fits(tokens, head_dim);
-        let dtype = u.dtype();
-        let u = u.cast(DType::F32);
-        let left = u.clone().narrow(4, 0, head_dim / 2);
-        let right = u.clone().narrow(4, head_dim / 2, head_dim / 2);
-        let swapped = Tensor::cat(vec![right, left], 4);
-        (u * self.cos.clone() + swapped * self.sin.clone()).cast(dtype)
+        svg_kernels::turn(u, self.cos.clone(), self.sin.clone())
     }
 
-    /// The turns back: the transposed matrix of each, so that it carries a gradient, too.
-    pub fn inverse(&self) -> Self {
-        Self {
-            cos: self.cos.clone(),
-            sin: self.sin.clone().neg(),
-        }
+    /// Turns queries and keys of a packed projection and leaves its values.
+    ///
+    /// # Shapes
+    ///
+    /// - input and output: `[batch, tokens, 3, heads, head_dim]`
+    pub(crate) fn rotate_packed(&self, qkv: Tensor<5>) -> Tensor<5> {
+        svg_kernels::turn_packed(qkv, self.cos.clone(), self.sin.clone())
     }
 
     /// Panics if the table is for other tokens or heads.
@@ -97,11 +93,6 @@ impl Rotation {
             "the rotation is for {table_tokens} tokens of {table_dim} channels per head, \
              got {tokens} of {head_dim}"
         );
-    }
-
-    /// Cosines and signed sines, `[tokens, head_dim]` numbers each.
-    pub(crate) fn table(&self) -> (TensorData, TensorData) {
-        (self.cos.to_data(), self.sin.to_data())
     }
 }
 
@@ -141,13 +132,6 @@ mod tests {
         let out = table(&[1.0, 2.0], 1).rotate(tokens());
         let first = out.narrow(1, 0, 1).into_data();
         first.assert_eq(&tokens().narrow(1, 0, 1).into_data(), true);
-    }
-
-    #[test]
-    fn the_inverse_turns_back() {
-        let table = table(&[0.3, 1.7, 2.9, -0.4], 0);
-        let back = table.inverse().rotate(table.rotate(tokens())).into_data();
-        back.assert_approx_eq::<f32>(&tokens().into_data(), Tolerance::absolute(2e-6));
     }
 
     #[test]

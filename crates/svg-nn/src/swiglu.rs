@@ -3,8 +3,7 @@
 use burn::nn::{Linear, LinearConfig};
 use burn::prelude::*;
 
-use crate::kernel::silu_product;
-use crate::precision::linear;
+use crate::linear::{linear, parameters};
 
 /// Configuration of [`SwiGluMlp`].
 #[derive(Config, Debug)]
@@ -50,7 +49,8 @@ impl SwiGluMlp {
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let gate = linear(&self.gate, x.clone()); // [batch, tokens, d_ff]
         let up = linear(&self.up, x); // [batch, tokens, d_ff]
-        linear(&self.down, silu_product(gate, up))
+        let (weight, bias) = parameters(&self.down);
+        svg_kernels::gated_linear(gate, up, weight, bias)
     }
 }
 

@@ -4,8 +4,8 @@ use burn::nn::{
     Dropout, DropoutConfig, Initializer, LayerNorm, LayerNormConfig, Linear, LinearConfig,
 };
 use burn::prelude::*;
-use burn::tensor::activation::{gelu, softmax};
-use svg_nn::{Mlp, MlpConfig, SelfAttention, SelfAttentionConfig};
+use burn::tensor::activation::softmax;
+use svg_nn::{Activation, Mlp, MlpConfig, SelfAttention, SelfAttentionConfig, layer_norm, linear};
 
 use crate::ResidualConfig;
 use crate::model::NORM_EPS;
@@ -72,7 +72,7 @@ impl Block {
 
     fn attention(&self, x: Tensor<3>) -> Tensor<3> {
         let dtype = x.dtype();
-        let normed = self.ln_1.forward(x);
+        let normed = layer_norm(&self.ln_1, NORM_EPS, x);
         let attended = match self.drops(&normed) {
             true => self.attend_dropping(normed),
             false => self.self_attention.forward(normed),
@@ -82,11 +82,12 @@ impl Block {
 
     fn feed_forward(&self, x: Tensor<3>) -> Tensor<3> {
         let dtype = x.dtype();
-        let normed = self.ln_2.forward(x);
+        let normed = layer_norm(&self.ln_2, NORM_EPS, x);
         let out = match self.drops(&normed) {
             true => {
-                let hidden = gelu(self.mlp.fc1.forward(normed)); // [batch, tokens, d_ff]
-                self.mlp.fc2.forward(self.dropout.forward(hidden))
+                let hidden = linear(&self.mlp.fc1, normed); // [batch, tokens, d_ff]
+                let active = self.dropout.forward(Activation::Gelu.forward(hidden));
+                linear(&self.mlp.fc2, active)
             }
             false => self.mlp.forward(normed),
         };
@@ -102,7 +103,7 @@ impl Block {
     fn attend_dropping(&self, x: Tensor<3>) -> Tensor<3> {
         let [batch, tokens, width] = x.dims();
         let (heads, head_dim) = (self.n_heads, width / self.n_heads);
-        let qkv = self.self_attention.qkv.forward(x); // [batch, tokens, 3 d]
+        let qkv = linear(&self.self_attention.qkv, x); // [batch, tokens, 3 d]
         let qkv = qkv.reshape([batch, tokens, 3, heads, head_dim]);
         let qkv = qkv.permute([2, 0, 3, 1, 4]); // [3, batch, heads, tokens, head_dim]
         let part = |i| qkv.clone().narrow(0, i, 1).squeeze_dim::<4>(0);
@@ -110,7 +111,7 @@ impl Block {
         let scores = queries.matmul(part(1).swap_dims(2, 3)); // [batch, heads, tokens, tokens]
         let out = self.dropout.forward(softmax(scores, 3)).matmul(part(2));
         let out = out.swap_dims(1, 2).reshape([batch, tokens, width]);
-        self.self_attention.proj.forward(out)
+        linear(&self.self_attention.proj, out)
     }
 }
 

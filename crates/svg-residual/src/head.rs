@@ -3,6 +3,7 @@
 use burn::nn::{Linear, LinearConfig};
 use burn::prelude::*;
 use burn::tensor::activation::gelu;
+use svg_nn::linear;
 
 /// `y = out(gelu(hidden(x)))` for each token, with exact GELU and without a final activation.
 #[derive(Module, Debug)]
@@ -29,8 +30,7 @@ impl Head {
     /// - output: `[batch, tokens, channels]`, in the type of `x`, not that of the weights
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let dtype = x.dtype();
-        let x = x.cast(self.hidden.weight.val().dtype());
-        let hidden = gelu(self.hidden.forward(x)); // [batch, tokens, d_model]
-        self.out.forward(hidden).cast(dtype) // [batch, tokens, channels]
+        let hidden = gelu(linear(&self.hidden, x)); // [batch, tokens, d_model]
+        linear(&self.out, hidden).cast(dtype) // [batch, tokens, channels]
     }
 }

@@ -4,6 +4,7 @@ use burn::module::Param;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Dropout, DropoutConfig, Initializer, LayerNorm, LayerNormConfig};
 use burn::prelude::*;
+use svg_nn::{layer_norm, patch_conv};
 
 use crate::position::resample;
 use crate::{Block, Head, ResidualConfig};
@@ -124,7 +125,8 @@ impl ResidualEncoder {
     pub fn forward_normalized(&self, pixels: Tensor<4>) -> Tensor<3> {
         let [batch, ..] = pixels.dims();
         let grid = self.grid(&pixels);
-        let patches = self.conv_proj.forward(pixels); // [batch, d_model, rows, columns]
+        let bias = self.conv_proj.bias.as_ref().map(|bias| bias.val());
+        let patches = patch_conv(pixels, self.conv_proj.weight.val(), bias);
         let patches = patches.flatten::<3>(2, 3).swap_dims(1, 2); // [batch, patches, d_model]
         let [_, count, width] = patches.dims();
         let class = self.class_token.val().expand([batch, 1, width]);
@@ -183,7 +185,7 @@ impl Encoder {
         let tokens = self.dropout.forward(embedded);
         let layers = self.layers.iter();
         let tokens = layers.fold(tokens, |tokens, layer| layer.forward(tokens));
-        self.ln.forward(tokens)
+        layer_norm(&self.ln, NORM_EPS, tokens)
     }
 }
 

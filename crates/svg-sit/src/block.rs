@@ -52,11 +52,9 @@ impl Block {
     /// # Shapes
     ///
     /// - x and output: `[batch, tokens, d_model]`, f32
-    /// - condition: `[rows, d_model]`, one row for each sample first and perhaps others after them
+    /// - condition: `[batch, d_model]`
     pub fn forward(&self, x: Tensor<3>, condition: Tensor<2>) -> Tensor<3> {
-        let [batch, _, _] = x.dims();
-        let [shift, scale, gate, shift_mlp, scale_mlp, gate_mlp] =
-            parts(&self.adaln, condition, batch);
+        let [shift, scale, gate, shift_mlp, scale_mlp, gate_mlp] = parts(&self.adaln, condition);
         let attended = self.attn.forward(norm_modulate(x.clone(), shift, scale));
         let x = gated(x, gate, attended);
         let fed = self

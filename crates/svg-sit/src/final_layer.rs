@@ -31,11 +31,10 @@ impl FinalLayer {
     /// # Shapes
     ///
     /// - x: `[batch, tokens, d_model]`, f32
-    /// - condition: `[rows, d_model]`, one row for each sample first and perhaps others after them
+    /// - condition: `[batch, d_model]`
     /// - output: `[batch, tokens, out_channels]`, f32
     pub fn forward(&self, x: Tensor<3>, condition: Tensor<2>) -> Tensor<3> {
-        let [batch, _, _] = x.dims();
-        let [shift, scale] = parts(&self.adaln, condition, batch);
+        let [shift, scale] = parts(&self.adaln, condition);
         linear(&self.linear, norm_modulate(x, shift, scale)).cast(DType::F32)
     }
 }

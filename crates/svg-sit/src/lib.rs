@@ -29,7 +29,6 @@
 //!
 //! - [`SitConfig`]: sizes, those with a name, and those that a checkpoint shows
 //! - [`Sit`]: the network, of [`TimeEmbedder`], [`LabelEmbedder`], [`Block`] and [`FinalLayer`]
-//! - [`Sit::record`], [`Recording`]: a pass and its gradients, without a graph
 //! - [`sincos_2d`]: where a token is
 //! - [`SitConfig::forward_macs`], [`SitConfig::training_memory`]: what it costs
 //! - [`load`], [`checkpoint_tensors`]: the published checkpoint's names to the network and back
@@ -43,7 +42,6 @@ mod label;
 mod model;
 mod modulate;
 mod position;
-mod record;
 mod time;
 mod velocity;
 mod weights;
@@ -55,6 +53,5 @@ pub use final_layer::FinalLayer;
 pub use label::LabelEmbedder;
 pub use model::Sit;
 pub use position::sincos_2d;
-pub use record::Recording;
 pub use time::TimeEmbedder;
 pub use weights::{checkpoint_tensors, load};

@@ -4,14 +4,9 @@ use burn::nn::Linear;
 use burn::prelude::*;
 use burn::tensor::activation::silu;
 use burn::tensor::{DType, TensorData};
-use svg_nn::linear;
+use svg_nn::{checkpointed, linear};
 
 use crate::{Block, FinalLayer, LabelEmbedder, SitConfig, TimeEmbedder, init, sincos_2d};
-
-/// Rows of a condition, at least. On CPUs a product with a single row is another routine than one with
-/// several, which sums more than 512 channels in another order, and then a sample alone would not be
-/// what it is in a batch. With a few rows of padding it is, to the bit.
-const ROWS: usize = 8;
 
 /// SiT on tokens (arXiv 2510.15301, section 3.2).
 ///
@@ -31,6 +26,7 @@ pub struct Sit {
     pub final_layer: FinalLayer,
     /// `[1, tokens, d_model]`: [`sincos_2d`] of the grid, which nothing trains.
     pos_embed: Tensor<3>,
+    checkpointing: bool,
     #[module(skip)]
     config: SitConfig,
 }
@@ -51,7 +47,18 @@ impl Sit {
             blocks: (0..n_layers).map(|_| Block::new(config, device)).collect(),
             final_layer: FinalLayer::new(config, device),
             pos_embed: positions(config, device),
+            checkpointing: false,
             config: config.clone(),
+        }
+    }
+
+    /// The same network, of which a graph keeps the input of each block alone, if `checkpointing`, and computes
+    /// the block again for its gradient: a third more work, and memory for one block instead of all. It changes
+    /// nothing outside a graph. Off in a new network.
+    pub fn with_gradient_checkpointing(self, checkpointing: bool) -> Self {
+        Self {
+            checkpointing,
+            ..self
         }
     }
 
@@ -81,7 +88,7 @@ impl Sit {
 
     /// The velocity of each sample at its time, given its class.
     ///
-    /// On burn's CPU backend, outside autodiff, a sample's velocity is the same to the bit whatever the
+    /// On Burn's CPU backend in f32 a sample's velocity is the same to the bit whatever the
     /// batch that it is in.
     ///
     /// # Shapes
@@ -110,45 +117,24 @@ impl Sit {
     ///
     /// As [`forward`](Self::forward).
     pub fn forward_all(&self, x: Tensor<3>, t: Tensor<1>, labels: Tensor<1, Int>) -> Tensor<3> {
-        self.assert_fits(&x, &t, &labels);
-        let condition = silu(self.embedded(t, labels));
-        let x = self.blocks.iter().fold(self.embed(x), |x, block| {
-            block.forward(x, condition.clone())
-        });
-        self.final_layer.forward(x, condition)
-    }
-
-    pub(crate) fn assert_fits(&self, x: &Tensor<3>, t: &Tensor<1>, labels: &Tensor<1, Int>) {
         let [batch, _, _] = x.dims();
         assert_shape!(x, [_, self.config.tokens(), self.config.in_channels]);
         assert_shape!(t, [batch]);
         assert_shape!(labels, [batch]);
+        let condition = silu(self.t_embedder.forward(t) + self.y_embedder.forward(labels));
+        let x = self.blocks.iter().fold(self.embed(x), |x, block| {
+            let condition = condition.clone();
+            match self.checkpointing {
+                true => checkpointed(block, x, condition, Block::forward),
+                false => block.forward(x, condition),
+            }
+        });
+        self.final_layer.forward(x, condition)
     }
 
-    /// Samples to tokens that know where they are, f32.
-    pub(crate) fn embed(&self, x: Tensor<3>) -> Tensor<3> {
+    /// Samples to tokens with their positions, f32.
+    fn embed(&self, x: Tensor<3>) -> Tensor<3> {
         linear(&self.ln1, x).cast(DType::F32) + self.pos_embed.clone()
-    }
-
-    /// `time(t) + label(y)`, one row for each sample and rows of no meaning after them.
-    ///
-    /// # Shapes
-    ///
-    /// - output: `[max(batch, ROWS), d_model]`
-    pub(crate) fn embedded(&self, t: Tensor<1>, labels: Tensor<1, Int>) -> Tensor<2> {
-        let [batch] = t.dims();
-        let padding = ROWS.saturating_sub(batch);
-        let (t, labels) = match padding {
-            0 => (t, labels),
-            rows => (
-                Tensor::cat(vec![t.clone(), Tensor::zeros([rows], &t.device())], 0),
-                Tensor::cat(
-                    vec![labels.clone(), Tensor::zeros([rows], &labels.device())],
-                    0,
-                ),
-            ),
-        };
-        self.t_embedder.forward(t) + self.y_embedder.forward(labels)
     }
 }
 
@@ -163,7 +149,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::config::tests::tiny;
     use crate::{checkpoint_tensors, load};
-    use burn::module::{ModuleMapper, Param};
+    use burn::module::{ModuleMapper, ModuleVisitor, Param};
     use burn::optim::GradientsParams;
     use burn::tensor::{Distribution, Tolerance};
     use svg_nn::Precision;
@@ -317,6 +303,43 @@ pub(crate) mod tests {
         let largest = |part: Tensor<2>| part.abs().max().into_scalar::<f32>();
         assert!(largest(last.clone().narrow(1, 0, 6)) > 0.0);
         assert_eq!(largest(last.narrow(1, 6, 6)), 0.0);
+    }
+
+    #[test]
+    fn checkpointing_changes_no_value_and_no_gradient() {
+        let device = Device::default().autodiff();
+        let sit = woken(&tiny(), &Device::default()).train();
+        let (x, t) = samples(&tiny(), 3, &device);
+        let all = [false, true].map(|checkpointing| {
+            let sit = sit.clone().with_gradient_checkpointing(checkpointing);
+            let velocity = sit.forward(x.clone(), t.clone(), labels(3, &device));
+            let value = velocity.clone().inner().into_data();
+            let found = velocity.square().mean().backward();
+            let mut gradients = OfParameters {
+                found: GradientsParams::from_grads(found, &sit),
+                numbers: Vec::new(),
+            };
+            sit.visit(&mut gradients);
+            (value, gradients.numbers)
+        });
+        let [(value, plain), (again, checkpointed)] = all;
+        again.assert_eq(&value, true);
+        assert_eq!(plain.len(), checkpointed.len());
+        for (got, want) in checkpointed.into_iter().zip(plain) {
+            got.assert_approx_eq::<f32>(&want, Tolerance::relative(1e-5).set_absolute(1e-7));
+        }
+    }
+
+    struct OfParameters {
+        found: GradientsParams,
+        numbers: Vec<TensorData>,
+    }
+
+    impl ModuleVisitor for OfParameters {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let gradient = self.found.remove::<D>(param.id).expect("it learns");
+            self.numbers.push(gradient.into_data());
+        }
     }
 
     fn ask(x: [usize; 3], t: usize, count: usize) {

@@ -3,7 +3,7 @@
 use burn::nn::Linear;
 use burn::prelude::*;
 use burn::tensor::DType;
-use svg_nn::{adaptive_layer_norm, linear};
+use svg_nn::{adaptive_layer_norm, gated_sum, linear};
 
 /// Epsilon of the norms without parameters.
 pub(crate) const NORM_EPS: f64 = 1e-6;
@@ -26,23 +26,19 @@ pub(crate) fn norm_modulate(x: Tensor<3>, shift: Tensor<3>, scale: Tensor<3>) ->
 /// - x, branch and output: `[batch, tokens, d_model]`
 /// - gate: `[batch, 1, d_model]`
 pub(crate) fn gated(x: Tensor<3>, gate: Tensor<3>, branch: Tensor<3>) -> Tensor<3> {
-    x + gate * branch.cast(DType::F32)
+    gated_sum(x, gate, branch)
 }
 
 /// What a layer makes of the condition, cut into `N` parts.
 ///
 /// # Shapes
 ///
-/// - condition: `[rows, d_model]`, of which the first `batch` belong to samples
+/// - condition: `[batch, d_model]`
 /// - each part: `[batch, 1, d_model]`, f32
-pub(crate) fn parts<const N: usize>(
-    layer: &Linear,
-    condition: Tensor<2>,
-    batch: usize,
-) -> [Tensor<3>; N] {
-    let [_, width] = condition.dims();
-    let all = linear(layer, condition).cast(DType::F32); // [rows, N d]
-    let all = all.narrow(0, 0, batch).reshape([batch, 1, N * width]);
+pub(crate) fn parts<const N: usize>(layer: &Linear, condition: Tensor<2>) -> [Tensor<3>; N] {
+    let [batch, width] = condition.dims();
+    let all = linear(layer, condition).cast(DType::F32); // [batch, N d]
+    let all = all.reshape([batch, 1, N * width]);
     std::array::from_fn(|i| all.clone().narrow(2, i * width, width))
 }
 

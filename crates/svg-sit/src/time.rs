@@ -2,9 +2,9 @@
 
 use burn::nn::Linear;
 use burn::prelude::*;
-use burn::tensor::activation::{sigmoid, silu};
+use burn::tensor::activation::silu;
 use burn::tensor::{DType, TensorData};
-use svg_nn::{ParameterGradients, linear, linear_backward};
+use svg_nn::linear;
 
 use crate::init;
 
@@ -39,19 +39,6 @@ impl TimeEmbedder {
     pub fn forward(&self, t: Tensor<1>) -> Tensor<2> {
         let hidden = silu(linear(&self.fc1, waves(t))); // [batch, d_model]
         linear(&self.fc2, hidden).cast(DType::F32)
-    }
-
-    /// Notes the gradients of the parameters, given the one at the output. In closed form, outside any
-    /// graph.
-    pub(crate) fn backward(&self, t: Tensor<1>, dy: Tensor<2>, gradients: &mut ParameterGradients) {
-        let waves = waves(t);
-        let hidden = linear(&self.fc1, waves.clone()).cast(DType::F32);
-        let rows = |tensor: Tensor<2>| tensor.unsqueeze::<3>();
-        let active = rows(silu(hidden.clone()));
-        let dy = linear_backward(&self.fc2, active, rows(dy), gradients);
-        let sigmoid = sigmoid(hidden.clone());
-        let slope = sigmoid.clone() * (hidden * (sigmoid.neg() + 1.0) + 1.0);
-        linear_backward(&self.fc1, rows(waves), dy * rows(slope), gradients);
     }
 }
 

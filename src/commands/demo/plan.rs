@@ -14,6 +14,8 @@ use crate::nano;
 
 /// The version of the document.
 const FORMAT: u32 = 1;
+/// Whose networks the presets of a demonstration have.
+const PRESETS: &str = "the presets are SVG's autoencoder and SiT";
 /// Classes of which samples are made.
 const CLASSES_SHOWN: usize = 20;
 /// The batch of the first stage is for pictures up to this side; larger ones get a smaller batch.
@@ -134,11 +136,13 @@ impl Plan {
         }
         fit(&mut autoencoder, encoder, size)?;
         let grid = size as usize / patch;
-        flow.sit.in_channels = autoencoder.autoencoder.decoder.in_channels;
-        (flow.sit.rows, flow.sit.columns) = (grid, grid);
+        let networks = autoencoder.network.svg().context(PRESETS)?;
+        let sit = flow.network.sit_mut().context(PRESETS)?;
+        sit.in_channels = networks.decoder.in_channels;
+        (sit.rows, sit.columns) = (grid, grid);
+        sit.n_classes = classes.len();
         let shrink = (grid / GRID_OF_BATCH).max(1);
         flow.batch_size = (flow.batch_size / (shrink * shrink)).max(8);
-        flow.sit.n_classes = classes.len();
         flow.data = autoencoder.data.clone();
         autoencoder.seed = asked.seed;
         flow.seed = asked.seed;
@@ -237,7 +241,7 @@ impl Plan {
 
     /// Patches to a side.
     pub fn grid(&self) -> usize {
-        self.flow.sit.rows
+        self.flow.network.sit().map_or(0, |sit| sit.rows)
     }
 }
 
@@ -264,7 +268,7 @@ fn fit(training: &mut AutoencoderTraining, encoder: &EncoderSpec, size: u32) -> 
         );
     }
     let levels = patch.trailing_zeros() as usize + 1;
-    let networks = &mut training.autoencoder;
+    let networks = training.network.svg_mut().context(PRESETS)?;
     let decoder = &mut networks.decoder;
     let last = decoder.width_multipliers.last().copied();
     let last = last.context("the preset's decoder has no level")?;
@@ -335,7 +339,7 @@ mod tests {
     fn the_presets_fit_the_embedded_encoder_as_they_are() {
         let plan = plan(&encoder(128, 8));
         assert_eq!(plan.autoencoder, AutoencoderTraining::demo());
-        assert_eq!(plan.flow.sit, FlowTraining::demo().sit);
+        assert_eq!(plan.flow.network, FlowTraining::demo().network);
         assert_eq!((plan.size, plan.grid()), (32, 4));
     }
 
@@ -348,8 +352,9 @@ mod tests {
         };
         let plan = Plan::new(asked, &encoder, "1".to_string(), classes()).unwrap();
         assert_eq!((plan.size, plan.grid()), (256, 16));
-        assert_eq!(plan.autoencoder.autoencoder.misfit(384, 16), None);
-        assert_eq!(plan.flow.sit.in_channels, 392);
+        let networks = plan.autoencoder.network.svg().unwrap();
+        assert_eq!(networks.misfit(384, 16), None);
+        assert_eq!(plan.flow.network.sit().unwrap().in_channels, 392);
         assert_eq!(plan.autoencoder.batch_size, 2);
     }
 

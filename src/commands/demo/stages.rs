@@ -7,10 +7,11 @@ use anyhow::{Context, Result, bail};
 use burn::prelude::*;
 use svg_image::ImageSet;
 use svg_model::{
-    Bundle, FLOW, LatentAccumulator, Normalised, OpenOptions, Registry, SPACE, StoredLatentStatistics,
+    Bundle, FLOW, LatentAccumulator, Normalised, OpenOptions, Registry, SPACE,
+    StoredLatentStatistics,
 };
 use svg_roles::{Draw, Geometry, LatentSpace};
-use svg_train::autoencoder::{AutoencoderTraining, Perceptual, RunInputs};
+use svg_train::autoencoder::{AutoencoderTraining, Perceptual, RunInputs, train};
 use svg_train::flow::{FlowInputs, FlowTraining, OnlineLatents};
 use svg_train::run::{Ended, Observer, RunOptions};
 
@@ -62,13 +63,13 @@ impl Setup {
             data_name: format!("trained on {}", self.data.name),
             validation: Some(Arc::new(ImageSet::open(&self.data.test)?)),
             workers: 0,
-            encoder: self.encoder.encoder.clone(),
-            encoder_part: self.encoder.part.clone(),
             perceptual_name: BLIND.to_string(),
+            replicas: vec![],
         };
         let blind = Box::new(Blind);
-        let ended =
-            svg_train::autoencoder::train(config, inputs, blind, &self.device, run.observer)?;
+        let (encoder, part) = (self.encoder.encoder.clone(), self.encoder.part.clone());
+        let (device, observer) = (&self.device, run.observer);
+        let ended = train(config, encoder, part, inputs, blind, device, observer)?;
         opened(ended)
     }
 
@@ -130,11 +131,10 @@ impl Setup {
     /// How parts of a bundle are opened: with this encoder, wherever the bundle expects it.
     pub fn options(&self) -> OpenOptions {
         OpenOptions {
-            encoder: Some(self.encoder.path().clone()),
+            encoder: Some(self.encoder.path().to_path_buf()),
             ..OpenOptions::default()
         }
     }
-
 
     /// So many pictures of a set, for a loop over them.
     pub fn pictures(&self, paths: &[PathBuf], limit: usize, geometry: Geometry) -> PictureOptions {
@@ -190,5 +190,9 @@ impl Perceptual for Blind {
     fn differentiate(&self, images: Tensor<4>, reference: Tensor<4>) -> (Tensor<1>, Tensor<4>) {
         let gradient = images.zeros_like();
         (self.distance(images, reference), gradient)
+    }
+
+    fn to_device(&self, _device: &Device) -> Box<dyn Perceptual> {
+        Box::new(Self)
     }
 }

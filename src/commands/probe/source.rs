@@ -138,12 +138,18 @@ impl Source {
         };
         let space = options.space(&bundle, None, device)?;
         let geometry = space.geometry();
-        let parts = probe.of.iter().any(|of| matches!(of, Of::Semantic | Of::Residual));
+        let parts = probe
+            .of
+            .iter()
+            .any(|of| matches!(of, Of::Semantic | Of::Residual));
         let semantic = match parts {
             false => geometry.channels,
             true => {
                 let registry = Registry::standard();
-                registry.encoder(&bundle, &options.options(), device)?.spec().channels
+                registry
+                    .encoder(&bundle, &options.options(), device)?
+                    .spec()
+                    .channels
             }
         };
         if probe.of.contains(&Of::Residual) && semantic == geometry.channels {

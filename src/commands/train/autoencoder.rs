@@ -83,24 +83,30 @@ impl TrainAutoencoder {
             data_name: format!("trained on {}", names(&self.data)),
             validation,
             workers: self.options.workers,
-            encoder: encoder.encoder,
-            encoder_part: encoder.part,
             perceptual_name,
+            replicas: self.options.open_replicas()?,
         };
         let mut watch = Watch::new()?;
-        let ended = train(config, inputs, perceptual, &device, &mut watch);
+        let EncoderFile { encoder, part } = encoder;
+        let ended = train(
+            config, encoder, part, inputs, perceptual, &device, &mut watch,
+        );
         watch.finish();
         report(ended?)
     }
 
-    fn perceptual(&self, encoder: &dyn Encoder, device: &Device) -> Result<(Box<dyn Perceptual>, String)> {
+    fn perceptual(
+        &self,
+        encoder: &dyn Encoder,
+        device: &Device,
+    ) -> Result<(Box<dyn Perceptual>, String)> {
         Ok(match &self.vgg {
             Some(path) => {
                 let lpips = Lpips::open(path, device)?;
                 (Box::new(lpips), "LPIPS v0.1 (VGG16)".to_string())
             }
             None => {
-                let distance = FeatureDistance::new(encoder);
+                let distance = FeatureDistance::new(encoder, device);
                 let name = "a distance in the frozen encoder's features (no --vgg was given)";
                 (Box::new(distance), name.to_string())
             }

@@ -17,7 +17,7 @@ use super::document::configuration;
 use super::options::{TrainingOptions, names};
 use super::watch::{Watch, report};
 use crate::commands::bundle::BundleOptions;
-use crate::device::{DeviceName, DeviceOptions};
+use crate::device::DeviceOptions;
 
 /// Train the velocity network in the latents of a bundle
 ///
@@ -51,9 +51,6 @@ pub struct TrainFlow {
     validation: Vec<PathBuf>,
     #[command(flatten)]
     bundle: BundleOptions,
-    /// More devices that share every batch with the first, as in cuda:1,cuda:2
-    #[arg(long, value_delimiter = ',', value_name = "DEVICE")]
-    replicas: Vec<DeviceName>,
     #[command(flatten)]
     options: TrainingOptions,
 }
@@ -66,8 +63,7 @@ impl TrainFlow {
             self.options.resume,
         )?;
         let device = device.open_f32()?;
-        let replicas = self.replicas.iter().map(|name| name.open());
-        let replicas = replicas.collect::<Result<Vec<_>>>()?;
+        let replicas = self.options.open_replicas()?;
         let bundle = self.bundle.open()?;
         let Some(statistics) = bundle.latent_statistics()? else {
             let path = self.bundle.bundle.clone();

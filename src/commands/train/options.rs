@@ -2,8 +2,12 @@
 
 use std::path::PathBuf;
 
+use anyhow::Result;
+use burn::prelude::*;
 use clap::Args;
 use svg_train::run::RunOptions;
+
+use crate::device::DeviceName;
 
 /// Where a run is, and how it is to go on.
 #[derive(Args)]
@@ -23,6 +27,9 @@ pub struct TrainingOptions {
     /// Threads that decode pictures; 0 for as many as the machine runs at once
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub workers: usize,
+    /// More devices that share every batch with the first, as in cuda:1,cuda:2
+    #[arg(long, value_delimiter = ',', value_name = "DEVICE")]
+    replicas: Vec<DeviceName>,
 }
 
 impl TrainingOptions {
@@ -33,6 +40,15 @@ impl TrainingOptions {
             force_data: self.force_data,
             max_steps: self.max_steps,
         }
+    }
+
+    /// Opens the devices that share every batch with the first.
+    ///
+    /// # Errors
+    ///
+    /// As [`DeviceName::open`].
+    pub fn open_replicas(&self) -> Result<Vec<Device>> {
+        self.replicas.iter().map(|name| name.open()).collect()
     }
 }
 

@@ -5,9 +5,9 @@ use std::path::Path;
 use svg_nn::save_tensors;
 use svg_store::{rename, sha256_file};
 
+use super::Bundle;
 use super::manifest::{FORMAT, Manifest};
 use super::part::{FileEntry, NewFile, Part};
-use super::Bundle;
 use crate::ModelError;
 
 impl Bundle {

@@ -4,8 +4,8 @@ use serde::Serialize;
 use svg_nn::StoredTensor;
 use svg_roles::{Geometry, VelocitySpec};
 
-use super::part::{FLOW, LATENTS, NewFile, NewPart, Part, Provenance};
 use super::Bundle;
+use super::part::{FLOW, LATENTS, NewFile, NewPart, Part, Provenance};
 use crate::{ModelError, StoredLatentStatistics, kinds};
 
 /// A velocity network that is to become a part.
@@ -54,10 +54,7 @@ impl Bundle {
     ) -> Result<(), ModelError> {
         let advice = "Compute them with the features of this bundle";
         self.check_features("latent statistics", &statistics.features, advice)?;
-        let (found, expected) = (
-            statistics.statistics.channels(),
-            self.geometry()?.channels,
-        );
+        let (found, expected) = (statistics.statistics.channels(), self.geometry()?.channels);
         if found != expected {
             let reason = format!(
                 "the statistics have {found} channels, the bundle's features {expected}; compute them with \

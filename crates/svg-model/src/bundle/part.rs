@@ -129,11 +129,7 @@ impl NewPart {
 
 impl NewFile {
     /// `<stem>-<hash>.safetensors`: for what may be replaced while the bundle is read.
-    pub fn new(
-        stem: &str,
-        tensors: Vec<StoredTensor>,
-        metadata: HashMap<String, String>,
-    ) -> Self {
+    pub fn new(stem: &str, tensors: Vec<StoredTensor>, metadata: HashMap<String, String>) -> Self {
         Self {
             stem: stem.to_string(),
             tensors,

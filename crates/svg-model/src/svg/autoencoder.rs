@@ -120,7 +120,9 @@ pub(crate) mod tests {
 
     /// The largest difference between image 0 among `images` and alone.
     fn dependence(autoencoder: &SvgAutoencoder, images: Tensor<4>) -> f32 {
-        let all = autoencoder.encode(images.clone(), Draw::Mode).narrow(0, 0, 1);
+        let all = autoencoder
+            .encode(images.clone(), Draw::Mode)
+            .narrow(0, 0, 1);
         let one = autoencoder.encode(images.narrow(0, 0, 1), Draw::Mode);
         (all - one).abs().max().into_scalar()
     }
@@ -173,7 +175,10 @@ pub(crate) mod tests {
         };
         let space = Arc::new(autoencoder(Alignment::Frozen));
         let error = Normalised::new(space, statistics).unwrap_err().to_string();
-        assert!(error.contains("2 channels, the bundle's features 24"), "{error}");
+        assert!(
+            error.contains("2 channels, the bundle's features 24"),
+            "{error}"
+        );
     }
 
     #[test]

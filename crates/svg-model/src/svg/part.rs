@@ -9,9 +9,7 @@ use svg_roles::LatentSpace;
 
 use super::decoding::Decoding;
 use super::fingerprint::{features_fingerprint, of_files};
-use super::{
-    Alignment, AutoencoderConfig, StoredStatistics, SvgAutoencoder, load_autoencoder,
-};
+use super::{Alignment, AutoencoderConfig, StoredStatistics, SvgAutoencoder, load_autoencoder};
 use crate::bundle::{ENCODER, SPACE};
 use crate::{Bundle, ModelError, NewFile, NewPart, Opening, Part, Provenance, kinds};
 
@@ -36,8 +34,8 @@ pub struct NewEncoder {
     pub config: serde_json::Value,
     /// A hash of everything that its tokens depend on.
     pub fingerprint: String,
-    /// The file that it was loaded from.
-    pub path: PathBuf,
+    /// The file that it was loaded from; `None` if it has no weights.
+    pub path: Option<PathBuf>,
     /// Its weights, if they may be copied into the bundle.
     pub copy: Option<(Vec<StoredTensor>, HashMap<String, String>)>,
 }
@@ -52,13 +50,16 @@ impl NewEncoder {
         let mut new = NewPart::new(&self.kind, &self.config);
         new.part.name = self.name;
         new.part.fingerprint = Some(self.fingerprint);
-        new.part.weights = Some(match self.copy {
-            Some((tensors, metadata)) => {
+        new.part.weights = match (self.copy, self.path) {
+            (Some((tensors, metadata)), _) => {
                 new.files.push(NewFile::fixed(ENCODER, tensors, metadata));
-                PathBuf::from(format!("{ENCODER}.safetensors"))
+                Some(PathBuf::from(format!("{ENCODER}.safetensors")))
             }
-            None => std::path::absolute(&self.path).map_err(ModelError::system(&self.path))?,
-        });
+            (None, Some(path)) => {
+                Some(std::path::absolute(&path).map_err(ModelError::system(&path))?)
+            }
+            (None, None) => None,
+        };
         Ok(new)
     }
 }
@@ -91,14 +92,14 @@ impl NewSpace {
     ) -> Result<NewPart, ModelError> {
         let config = &self.config;
         let statistics = self.statistics.as_ref().map(|stored| stored.statistics);
-        let fingerprint =
-            features_fingerprint(encoder, config, &self.tensors, statistics.as_ref());
+        let fingerprint = features_fingerprint(encoder, config, &self.tensors, statistics.as_ref());
         let mut new = NewPart::new(kinds::SVG, config);
         new.part.fingerprint = Some(fingerprint.map_err(|reason| ModelError::Device { reason })?);
         new.part.geometry = Some(config.geometry(channels, patch_size));
         new.part.provenance = self.provenance;
         let none = HashMap::new;
-        new.files.push(NewFile::fixed(AUTOENCODER, self.tensors, none()));
+        new.files
+            .push(NewFile::fixed(AUTOENCODER, self.tensors, none()));
         if !self.rest.is_empty() {
             new.files.push(NewFile::fixed(TRAINING, self.rest, none()));
         }

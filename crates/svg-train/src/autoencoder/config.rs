@@ -1,23 +1,24 @@
 //! What a training of an autoencoder is, as a document.
 
 use serde::{Deserialize, Serialize};
-use svg_model::{Alignment, AutoencoderConfig};
-use svg_store::strict_json;
 
 use crate::autoencoder::{CriticConfig, Objective};
 use crate::data::Recipe;
+use crate::kinds::AutoencoderKind;
+use crate::run::document::{self, outside};
+use crate::run::{NetworkKind, Pace, pace};
 
 /// Everything that decides what a run computes, but the encoder and the data.
 ///
 /// Every field must be in the file, and a field that is not known is an error: a run is what its
-/// configuration says.
+/// configuration says. `C` says which networks are trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AutoencoderTraining {
+pub struct AutoencoderTraining<C = AutoencoderKind> {
     /// What this reproduces, with which command, in how long, and what to expect.
     pub about: String,
-    /// The networks.
-    pub autoencoder: AutoencoderConfig,
+    /// The networks, such as `"autoencoder": { .. }`.
+    #[serde(flatten)]
+    pub network: C,
     /// Residual samples that are replaced by the mask token, and everything else random, follow from it.
     pub seed: u64,
     /// Optimiser steps of the autoencoder.
@@ -65,7 +66,7 @@ pub struct AdamSettings {
     pub epsilon: f32,
 }
 
-/// The critic and when it joins.
+/// The critic and when it counts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Adversary {
@@ -104,84 +105,86 @@ impl Start {
         }
     }
 
-    /// Whether the critic's optimiser steps at all.
+    /// Whether the critic's optimiser steps at a step, counted from 0.
     pub fn critic_steps(self, step: u64) -> bool {
         self.critic_is_active(step) || matches!(self, Self::OptimizerSteps(_))
     }
 }
 
-impl AutoencoderTraining {
+impl<C: NetworkKind> AutoencoderTraining<C> {
     /// Reads a configuration.
     ///
     /// # Errors
     ///
     /// In words: no JSON, a missing or an unknown field, or a value that makes no sense.
     pub fn from_json(text: &str) -> Result<Self, String> {
-        let config: Self = strict_json(text)?;
-        match config.nonsense() {
-            Some(reason) => Err(reason),
-            None => Ok(config),
-        }
+        let sample = AutoencoderTraining::tiny();
+        document::read::<_, C>(text, &sample, AutoencoderKind::KINDS, Self::nonsense)
     }
 
     /// The configuration as a file.
     pub fn to_json(&self) -> String {
-        let json = serde_json::to_string_pretty(self).expect("plain fields always serialise");
-        json + "\n"
-    }
-
-    /// Images of one optimiser step.
-    pub fn images_per_step(&self) -> u64 {
-        (self.batch_size * self.accumulation) as u64
+        document::write(self)
     }
 
     fn nonsense(&self) -> Option<String> {
-        let positive = [
-            ("steps", self.steps),
-            ("batch_size", self.batch_size as u64),
-            ("accumulation", self.accumulation as u64),
-            ("checkpoint_every", self.checkpoint_every),
-            ("checkpoints_kept", self.checkpoints_kept as u64),
-            ("samples_every", self.samples_every),
-            ("samples", self.samples as u64),
-            ("patience", self.patience),
-        ];
-        if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
-            return Some(format!("{name} is 0; it must be at least 1"));
+        let samples = document::zero(&[("samples", self.samples as u64)]);
+        if let Some(reason) = self.pace().nonsense().or(samples) {
+            return Some(reason);
         }
-        let within = |name: &str, value: f64, low: f64, high: f64| {
-            let inside = value >= low && value <= high;
-            (!inside).then(|| format!("{name} is {value}; it must lie between {low} and {high}"))
-        };
+        let optimizer = &self.optimizer;
+        let average_decay = self.average_decay.unwrap_or(0.0);
         let fractions = [
-            within("statistics_momentum", self.statistics_momentum, 0.0, 1.0),
-            within("average_decay", self.average_decay.unwrap_or(0.0), 0.0, 1.0),
-            within(
-                "optimizer.learning_rate",
-                self.optimizer.learning_rate,
-                0.0,
-                1.0,
-            ),
-            within("optimizer.beta_1", self.optimizer.beta_1.into(), 0.0, 1.0),
-            within("optimizer.beta_2", self.optimizer.beta_2.into(), 0.0, 1.0),
+            outside("statistics_momentum", self.statistics_momentum, 0.0, 1.0),
+            outside("average_decay", average_decay, 0.0, 1.0),
+            outside("optimizer.learning_rate", optimizer.learning_rate, 0.0, 1.0),
+            outside("optimizer.beta_1", optimizer.beta_1.into(), 0.0, 1.0),
+            outside("optimizer.beta_2", optimizer.beta_2.into(), 0.0, 1.0),
+            self.network.nonsense(),
         ];
         if let Some(reason) = fractions.into_iter().flatten().next() {
             return Some(reason);
         }
-        let (side, patch) = (
-            self.data.size as usize,
-            self.autoencoder.decoder.upsampling(),
-        );
-        (side == 0 || side % patch != 0).then(|| {
+        let (side, patch) = (self.data.size as usize, self.network.patch_size());
+        (side == 0 || !side.is_multiple_of(patch)).then(|| {
             format!(
                 "data.size is {side}; it must be a multiple of the decoder's enlargement, {patch}"
             )
         })
     }
+}
 
-    /// Whether training can end with frozen statistics.
-    pub fn gathers_statistics(&self) -> bool {
-        self.autoencoder.residual.is_some() && self.autoencoder.alignment == Alignment::Frozen
+impl<C> AutoencoderTraining<C> {
+    /// The same training of other networks.
+    pub fn with_network<D>(self, network: D) -> AutoencoderTraining<D> {
+        AutoencoderTraining {
+            about: self.about,
+            network,
+            seed: self.seed,
+            steps: self.steps,
+            batch_size: self.batch_size,
+            accumulation: self.accumulation,
+            data: self.data,
+            optimizer: self.optimizer,
+            objective: self.objective,
+            critic: self.critic,
+            average_decay: self.average_decay,
+            statistics_momentum: self.statistics_momentum,
+            checkpoint_every: self.checkpoint_every,
+            checkpoints_kept: self.checkpoints_kept,
+            samples_every: self.samples_every,
+            samples: self.samples,
+            patience: self.patience,
+        }
+    }
+
+    /// Images of one optimiser step.
+    pub fn images_per_step(&self) -> u64 {
+        self.pace().images_per_step()
+    }
+
+    pub(crate) fn pace(&self) -> Pace {
+        pace!(self, self.accumulation)
     }
 }
 
@@ -204,8 +207,8 @@ mod tests {
     fn typos_and_nonsense_are_named() {
         let config = AutoencoderTraining::tiny();
         assert_eq!(
-            AutoencoderTraining::from_json(&config.to_json()).unwrap(),
-            config
+            AutoencoderTraining::from_json(&config.to_json()),
+            Ok(config.clone())
         );
         for (from, to, expected) in [
             ("\"seed\"", "\"sede\"", "sede"),
@@ -223,7 +226,8 @@ mod tests {
         ] {
             let json = config.to_json();
             assert!(json.contains(from), "{from} is not in {json}");
-            let error = AutoencoderTraining::from_json(&json.replacen(from, to, 1)).unwrap_err();
+            let json = json.replacen(from, to, 1);
+            let error = AutoencoderTraining::<AutoencoderKind>::from_json(&json).unwrap_err();
             assert!(error.contains(expected), "{error}");
         }
     }

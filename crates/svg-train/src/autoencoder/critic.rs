@@ -7,6 +7,9 @@ use burn::prelude::*;
 use burn::tensor::activation::leaky_relu;
 use svg_nn::{LoadError, StoredTensor, draw_parameters, load_exact, module_tensors};
 
+use crate::TrainError;
+use crate::run::Network;
+
 const DEVIATION: f64 = 0.02;
 
 /// Configuration of [`Critic`].
@@ -146,6 +149,27 @@ impl Critic {
             tensor.name = name(&tensor.name, self.blocks.len());
         }
         tensors
+    }
+}
+
+impl Network for Critic {
+    type Config = CriticConfig;
+
+    fn init(config: &CriticConfig, device: &Device) -> Self {
+        config.init(device)
+    }
+
+    fn tensors(&self) -> Vec<StoredTensor> {
+        self.checkpoint_tensors()
+    }
+
+    fn load(
+        config: &CriticConfig,
+        tensors: Vec<StoredTensor>,
+        source: &str,
+        device: &Device,
+    ) -> Result<Self, TrainError> {
+        Ok(config.load(tensors, source, device)?)
     }
 }
 

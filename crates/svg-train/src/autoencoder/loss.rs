@@ -272,6 +272,10 @@ mod tests {
                 .mean_dims(&[1, 2, 3])
                 .flatten(0, 3)
         }
+
+        fn to_device(&self, _device: &Device) -> Box<dyn Perceptual> {
+            Box::new(Self)
+        }
     }
 
     #[derive(Module, Debug)]

@@ -1,23 +1,24 @@
-//! The first stage: a residual encoder and a decoder, trained against a critic.
+//! The first stage: an autoencoder, trained against a critic.
 //!
 //! - [`AutoencoderTraining`]: a training as a document, with presets
-//! - [`train`]: a run, from its first step to its last, through interruptions
-//! - [`Stage`]: one step; [`Objective`]: its losses; [`Generator`] and [`Critic`]: the players
-//! - [`Perceptual`]: the role of the eye, played by LPIPS and by [`FeatureDistance`]
+//! - [`train`]: a run, from its first step to its last, through interruptions; [`train_network`]: the same
+//!   with an autoencoder of your own
+//! - [`TrainableAutoencoder`], [`Pass`], [`AutoencoderStage`]: one step; [`Objective`]: its losses
+//! - [`Critic`]: the adversary
+//! - [`Perceptual`]: trait for perceptual distances, such as LPIPS and [`FeatureDistance`]
 
 mod config;
 mod critic;
 mod feature_distance;
 mod loss;
 mod perceptual;
-mod players;
 mod presets;
 mod run;
 mod samples;
 mod stage;
-mod state;
+mod trainable;
 
-pub use crate::run::{Ended, Observer, StepReport};
+pub use crate::kinds::svg::train;
 pub use config::{AdamSettings, Adversary, AutoencoderTraining, Start};
 pub use critic::{Critic, CriticBlock, CriticConfig};
 pub use feature_distance::FeatureDistance;
@@ -26,8 +27,7 @@ pub use loss::{
     Reconstruction,
 };
 pub use perceptual::Perceptual;
-pub use players::Generator;
-pub use run::{RunInputs, train};
-pub use samples::{Reconstructed, Samples, spread};
-pub use stage::Stage;
-pub use state::{AutoencoderIdentity, RunState};
+pub use run::{AutoencoderIdentity, RunInputs, train_network};
+pub use samples::spread;
+pub use stage::{AutoencoderStage, Players};
+pub use trainable::{Pass, TrainableAutoencoder};

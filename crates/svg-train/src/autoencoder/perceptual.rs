@@ -1,10 +1,10 @@
-//! The role of the eye.
+//! Trait for perceptual distances.
 
 use burn::prelude::*;
 use svg_eval::Lpips;
 
-/// How different images look.
-pub trait Perceptual {
+/// A perceptual distance between images.
+pub trait Perceptual: Send + Sync {
     /// The distance of each image from its reference, differentiable in `images` alone.
     ///
     /// # Shapes
@@ -12,6 +12,9 @@ pub trait Perceptual {
     /// - images, reference: `[batch, 3, height, width]` in `[-1, 1]`
     /// - output: `[batch]`
     fn distance(&self, images: Tensor<4>, reference: Tensor<4>) -> Tensor<1>;
+
+    /// The same distance on another device.
+    fn to_device(&self, device: &Device) -> Box<dyn Perceptual>;
 
     /// The distances, and the gradient of their sum at the images; all on the plain device.
     ///
@@ -36,7 +39,7 @@ impl Perceptual for Lpips {
         self.forward(images, reference)
     }
 
-    fn differentiate(&self, images: Tensor<4>, reference: Tensor<4>) -> (Tensor<1>, Tensor<4>) {
-        Lpips::differentiate(self, images, reference)
+    fn to_device(&self, device: &Device) -> Box<dyn Perceptual> {
+        Box::new(Module::to_device(self.clone(), device))
     }
 }

@@ -8,6 +8,7 @@ use crate::autoencoder::{
     AdamSettings, Adversary, AutoencoderTraining, CriticConfig, Objective, Start,
 };
 use crate::data::{CropRule, Recipe, Smaller};
+use crate::kinds::AutoencoderKind;
 
 /// A preset: the name of its file and how to make it.
 type Preset = (&'static str, fn() -> AutoencoderTraining);
@@ -59,7 +60,7 @@ impl AutoencoderTraining {
                     The published run of this length (102,000 steps of 512 images) took 8 H800; \
                     it has not been repeated with this program."
                 .to_string(),
-            autoencoder: AutoencoderConfig::svg(),
+            network: AutoencoderConfig::svg().into(),
             seed: 23,
             steps: 102_000,
             batch_size: 64,
@@ -93,7 +94,9 @@ impl AutoencoderTraining {
                     --encoder dinov3_vits16plus_pretrain_lvd1689m-4057cbaa.pth --vgg vgg16-397923af.pth \
                     --out RUN."
                 .to_string(),
-            autoencoder: AutoencoderConfig::svg().with_alignment(Alignment::Batch),
+            network: AutoencoderConfig::svg()
+                .with_alignment(Alignment::Batch)
+                .into(),
             data: Recipe {
                 rule: CropRule::Reference,
                 ..Recipe::default()
@@ -132,7 +135,9 @@ impl AutoencoderTraining {
                     configs/autoencoder_cifar10.json --data cifar10/train --validation cifar10/test \
                     --encoder encoder.safetensors --out RUN. docs/training.md has its figures."
                 .to_string(),
-            autoencoder: AutoencoderConfig::new(decoder).with_residual(Some(residual)),
+            network: AutoencoderConfig::new(decoder)
+                .with_residual(Some(residual))
+                .into(),
             steps: 2_000,
             batch_size: 32,
             accumulation: 1,
@@ -158,16 +163,17 @@ impl AutoencoderTraining {
     /// The same without the residual branch, to see what it adds.
     pub fn cifar10_semantic() -> Self {
         let whole = Self::cifar10();
+        let AutoencoderKind::Svg(networks) = whole.network.clone();
         let decoder = DecoderConfig {
             in_channels: 16,
-            ..whole.autoencoder.decoder.clone()
+            ..networks.decoder.clone()
         };
         Self {
             about:
                 "The small autoencoder for CIFAR-10 with the residual branch off: what the frozen \
                     encoder alone gives back. Commands as in autoencoder_cifar10.json."
                     .to_string(),
-            autoencoder: AutoencoderConfig::new(decoder),
+            network: AutoencoderConfig::new(decoder).into(),
             ..whole
         }
     }
@@ -175,19 +181,21 @@ impl AutoencoderTraining {
     /// The same in the features of an encoder that has learned, `pretrain_tiny`.
     pub fn cifar10_dino() -> Self {
         let random = Self::cifar10();
+        let AutoencoderKind::Svg(networks) = random.network.clone();
         let decoder = DecoderConfig {
             in_channels: 192 + 8,
-            ..random.autoencoder.decoder.clone()
+            ..networks.decoder.clone()
         };
         Self {
             about: "A small autoencoder for CIFAR-10 in the features of pretrain_tiny.json: svg train \
                     autoencoder --config configs/autoencoder_cifar10_dino.json --data cifar10/train \
                     --validation cifar10/test --encoder ENCODER --out RUN. docs/results.md has the commands."
                 .to_string(),
-            autoencoder: AutoencoderConfig {
+            network: AutoencoderConfig {
                 decoder,
-                ..random.autoencoder.clone()
-            },
+                ..networks
+            }
+            .into(),
             // Its encoder is twelve layers deep, and the perceptual loss goes through it there and back.
             steps: 1_000,
             ..random
@@ -197,22 +205,27 @@ impl AutoencoderTraining {
     /// The first stage of `svg demo`: minutes on two cores, in the features of the embedded encoder.
     pub fn demo() -> Self {
         let small = Self::cifar10();
+        let AutoencoderKind::Svg(networks) = small.network.clone();
         let decoder = DecoderConfig {
             in_channels: 128 + 8,
             width_multipliers: vec![1, 2, 2, 2],
             attention_resolutions: vec![4],
-            ..small.autoencoder.decoder.clone()
+            ..networks.decoder.clone()
         };
         Self {
             about: "The first stage of svg demo: pictures of ten figures, the embedded encoder, and \
                     neither critic nor perceptual loss, since weights of VGG are a file of their own. svg \
                     demo --out RUN."
                 .to_string(),
-            autoencoder: AutoencoderConfig {
+            network: AutoencoderConfig {
                 decoder,
-                residual: small.autoencoder.residual.clone().map(|residual| residual.with_patch_size(8)),
-                ..small.autoencoder.clone()
-            },
+                residual: networks
+                    .residual
+                    .clone()
+                    .map(|residual| residual.with_patch_size(8)),
+                ..networks
+            }
+            .into(),
             steps: 500,
             optimizer: AdamSettings {
                 learning_rate: 1e-3,
@@ -251,7 +264,9 @@ impl AutoencoderTraining {
                     keeping. svg init encoder --d-model 16 --layers 1 --heads 2 --d-ff 32 --patch 4 \
                     --out encoder.safetensors makes its encoder."
                 .to_string(),
-            autoencoder: AutoencoderConfig::new(decoder).with_residual(Some(residual)),
+            network: AutoencoderConfig::new(decoder)
+                .with_residual(Some(residual))
+                .into(),
             steps: 20,
             batch_size: 2,
             accumulation: 1,

@@ -1,22 +1,25 @@
 //! The training of an autoencoder as a run.
 
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::prelude::*;
-use svg_dino::Dino;
+use serde::{Deserialize, Serialize};
 use svg_image::ImageSet;
-use svg_model::{Bundle, BundleContents, Provenance, StoredStatistics, encoder_fingerprint};
+use svg_model::{Bundle, Provenance};
 
 use crate::TrainError;
-use crate::autoencoder::{AutoencoderIdentity, AutoencoderTraining, Perceptual, Samples, Stage};
-use crate::data::Fingerprint;
+use crate::autoencoder::samples::Samples;
+use crate::autoencoder::{AutoencoderStage, AutoencoderTraining, Perceptual, TrainableAutoencoder};
+use crate::data::{Fingerprint, Pictures};
 use crate::log::Scalars;
 use crate::run::{
-    Course, Ended, Headline, Observer, Pace, Picture, Pictures, RunOptions, Shown, Taken, run,
+    Begun, Course, Ended, Headline, Identity, Network, NetworkKind, Observer, Picture, Place,
+    Replicas, RunOptions, Shown, Standing, run,
 };
 
-/// What a run needs beside its configuration.
+/// What a run needs beside its configuration and its encoder.
 pub struct RunInputs {
     /// Where it is, and how it is to go on.
     pub options: RunOptions,
@@ -28,23 +31,22 @@ pub struct RunInputs {
     pub validation: Option<Arc<ImageSet>>,
     /// Threads that decode; 0 for as many as the machine runs at once.
     pub workers: usize,
-    /// The encoder.
-    pub encoder: Dino,
-    /// The file that it was loaded from.
-    pub encoder_path: PathBuf,
-    /// Whether its weights are ours and may be copied into the bundle.
-    pub copy_encoder: bool,
-    /// The name of the perceptual loss, for the log and the manifest.
+    /// The name of the perceptual distance, for the log and the manifest.
     pub perceptual_name: String,
+    /// More devices, which share every batch with the first.
+    pub replicas: Vec<Device>,
 }
 
-/// Trains an autoencoder, or goes on training one.
+/// As [`train`](super::train), of any autoencoder, whose network `network` configures. `config` is what the run keeps as
+/// its document; its field of the network is for you to fill.
 ///
 /// # Errors
 ///
-/// [`TrainError`] of every kind; whatever it is, the newest checkpoint is whole.
-pub fn train(
-    config: AutoencoderTraining,
+/// As [`train`](super::train).
+pub fn train_network<T: TrainableAutoencoder, C: NetworkKind>(
+    config: AutoencoderTraining<C>,
+    autoencoder: T,
+    network: <T::Network as Network>::Config,
     inputs: RunInputs,
     perceptual: Box<dyn Perceptual>,
     device: &Device,
@@ -52,54 +54,73 @@ pub fn train(
 ) -> Result<Ended, TrainError> {
     let options = inputs.options.clone();
     let device = device.clone().without_autodiff();
-    let begin = || AutoencoderCourse::new(config, inputs, perceptual, device);
+    let begin = || {
+        let devices = [vec![device.clone()], inputs.replicas.clone()].concat();
+        config.pace().check_devices(devices.len())?;
+        let fingerprint = autoencoder.fingerprint();
+        let stage =
+            AutoencoderStage::new(config.clone(), autoencoder, network, perceptual, &device);
+        let shown = inputs.validation.as_ref().unwrap_or(&inputs.data);
+        let identity = AutoencoderIdentity {
+            encoder: fingerprint,
+            perceptual: inputs.perceptual_name.clone(),
+        };
+        Ok(Begun {
+            stage: stage.with_replicas(Replicas::new(devices)),
+            pace: config.pace(),
+            document: config.to_json(),
+            beginning: Standing::new(Fingerprint::of(&inputs.data)?, identity),
+            course: AutoencoderCourse {
+                samples: Samples::spread(shown.clone(), config.samples, &config.data)?,
+                pictures: Pictures::new(inputs.data, config.data.clone(), inputs.workers),
+                data_name: inputs.data_name,
+                perceptual_name: inputs.perceptual_name,
+                config,
+                device,
+                stage: PhantomData,
+            },
+        })
+    };
     run(options, begin, observer)
 }
 
-struct AutoencoderCourse {
-    config: AutoencoderTraining,
-    inputs: RunInputs,
-    device: Device,
-    stage: Stage<Dino>,
-    samples: Samples,
-    data: Fingerprint,
-    identity: AutoencoderIdentity,
-    pictures: Pictures,
+/// What a run must go on with, beside pictures.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AutoencoderIdentity {
+    /// Which encoder.
+    pub encoder: String,
+    /// Which perceptual distance.
+    pub perceptual: String,
 }
 
-impl AutoencoderCourse {
-    fn new(
-        config: AutoencoderTraining,
-        inputs: RunInputs,
-        perceptual: Box<dyn Perceptual>,
-        device: Device,
-    ) -> Result<Self, TrainError> {
-        let stage = Stage::new(config.clone(), inputs.encoder.clone(), perceptual, &device)?;
-        let shown = inputs.validation.as_ref().unwrap_or(&inputs.data);
-        Ok(Self {
-            samples: Samples::spread(shown.clone(), config.samples, &config.data)?,
-            data: Fingerprint::of(&inputs.data)?,
-            identity: AutoencoderIdentity {
-                encoder: encoder_fingerprint(&inputs.encoder)?,
-                perceptual: inputs.perceptual_name.clone(),
-            },
-            stage,
-            pictures: Pictures::new(
-                inputs.data.clone(),
-                config.data.clone(),
-                config.seed,
-                config.batch_size,
-                inputs.workers,
-            ),
-            config,
-            inputs,
-            device,
+impl Identity for AutoencoderIdentity {
+    fn differs(&self, now: &Self) -> Option<String> {
+        if self.encoder != now.encoder {
+            let reason = "it began with another encoder; name that one with --encoder";
+            return Some(reason.to_string());
+        }
+        let (began, given) = (&self.perceptual, &now.perceptual);
+        (began != given).then(|| {
+            format!(
+                "it began with {began} as its perceptual loss, now there is {given}; give the same --vgg"
+            )
         })
     }
 }
 
-impl Course for AutoencoderCourse {
+struct AutoencoderCourse<T, C> {
+    config: AutoencoderTraining<C>,
+    data_name: String,
+    perceptual_name: String,
+    device: Device,
+    samples: Samples,
+    pictures: Pictures,
+    stage: PhantomData<T>,
+}
+
+impl<T: TrainableAutoencoder, C: NetworkKind> Course for AutoencoderCourse<T, C> {
     type Identity = AutoencoderIdentity;
+    type Stage = AutoencoderStage<T>;
 
     const HEADLINES: &'static [Headline] = &[
         Headline {
@@ -119,124 +140,55 @@ impl Course for AutoencoderCourse {
         },
     ];
 
-    fn pace(&self) -> Pace {
-        let config = &self.config;
-        Pace {
-            steps: config.steps,
-            images_per_step: config.images_per_step(),
-            checkpoint_every: config.checkpoint_every,
-            checkpoints_kept: config.checkpoints_kept,
-            samples_every: config.samples_every,
-            patience: config.patience,
-        }
-    }
-
-    fn document(&self) -> String {
-        self.config.to_json()
-    }
-
-    fn identity(&self) -> &AutoencoderIdentity {
-        &self.identity
-    }
-
-    fn data(&self) -> &Fingerprint {
-        &self.data
-    }
-
     fn learning_rate(&self, _number: u64) -> f64 {
         self.config.optimizer.learning_rate
     }
 
-    fn step(
-        mut self,
-        number: u64,
-        mut cursor: u64,
-        learning_rate: f64,
+    fn batch(
+        &mut self,
+        _place: Place,
+        cursor: u64,
         observer: &mut dyn Observer,
-    ) -> Result<Taken<Self>, TrainError> {
-        let mut batches = Vec::new();
-        for _ in 0..self.config.accumulation {
-            let batch = self.pictures.batch(cursor, observer)?;
-            cursor = batch.cursor_after;
-            batches.push(batch.to_tensor(&self.device));
-        }
-        let (stage, report) = self.stage.step(number, learning_rate, &batches);
-        self.stage = stage;
-        Ok(Taken {
-            course: self,
-            cursor,
-            report,
-        })
+    ) -> Result<(Tensor<4>, u64), TrainError> {
+        let (seed, size) = (self.config.seed, self.config.batch_size);
+        let (batch, remarks) = self.pictures.batch(seed, cursor, size)?;
+        remarks.iter().for_each(|text| observer.remark(text));
+        Ok((batch.to_tensor(&self.device), batch.cursor_after))
     }
 
-    fn save(&self, folder: &Path) -> Result<(), TrainError> {
-        self.stage.save(folder)
-    }
-
-    fn restore(mut self, folder: &Path) -> Result<Self, TrainError> {
-        self.stage = self.stage.restore(folder)?;
-        Ok(self)
-    }
-
-    fn show(&mut self, _step: u64) -> Result<Shown, TrainError> {
-        let model = self.stage.model();
+    fn show(&mut self, stage: &AutoencoderStage<T>) -> Result<Shown, TrainError> {
+        let model = stage.model();
         let batch = self.config.batch_size;
-        let shown = self.samples.reconstruct(&model, batch, &self.device);
+        let (sheet, psnr) = self.samples.reconstruct(&*model, batch, &self.device);
         Ok(Shown {
-            scalars: Scalars::new().with("samples/psnr", shown.psnr),
+            scalars: Scalars::new().with("samples/psnr", psnr),
             picture: Some(Picture {
-                image: shown.sheet,
+                image: sheet,
                 caption: "originals over reconstructions".to_string(),
             }),
-            summary: Some(format!("samples {:.2} dB", shown.psnr)),
+            summary: Some(format!("samples {psnr:.2} dB")),
         })
     }
 
     /// The model as a bundle in the folder of the run.
-    fn finish(&self, out: &Path, step: u64) -> Result<PathBuf, TrainError> {
+    fn finish(
+        &self,
+        stage: &AutoencoderStage<T>,
+        out: &Path,
+        step: u64,
+    ) -> Result<PathBuf, TrainError> {
         let folder = out.join("bundle");
-        let mut tensors = self.stage.generator.tensors();
-        if self.stage.average.is_some() {
-            let residual = self.stage.generator.residual.as_ref();
-            tensors = svg_model::autoencoder_tensors(residual, &self.stage.decoder());
-        }
-        let critic = self.stage.critic.as_ref();
-        let rest = critic.map_or(vec![], |critic| critic.checkpoint_tensors());
-        let rest: Vec<_> = rest
-            .into_iter()
-            .map(|mut tensor| {
-                tensor.name = format!("loss.discriminator.{}", tensor.name);
-                tensor
-            })
-            .collect();
-        let statistics = self
-            .stage
-            .running
-            .statistics
-            .filter(|_| self.config.gathers_statistics());
-        let contents = BundleContents {
-            config: self.config.autoencoder.clone(),
-            tensors: &tensors,
-            statistics: statistics.map(|statistics| StoredStatistics {
-                statistics,
-                source: format!(
-                    "running average over batches of {} in training, momentum {}",
-                    self.config.batch_size, self.config.statistics_momentum
-                ),
-            }),
-            rest: &rest,
-            encoder: &self.inputs.encoder,
-            encoder_path: &self.inputs.encoder_path,
-            copy_encoder: self.inputs.copy_encoder,
-            provenance: Provenance {
-                made_by: format!("svg-train {}", env!("CARGO_PKG_VERSION")),
-                source: self.inputs.data_name.clone(),
-                steps: Some(step),
-                perceptual: Some(self.inputs.perceptual_name.clone()),
-                notes: vec![self.config.about.clone()],
-            },
+        let provenance = Provenance {
+            made_by: format!("svg-train {}", env!("CARGO_PKG_VERSION")),
+            source: self.data_name.clone(),
+            steps: Some(step),
+            perceptual: Some(self.perceptual_name.clone()),
+            notes: vec![self.config.about.clone()],
         };
-        Bundle::create(&folder, contents, true)?;
+        let rest = stage.critic_tensors();
+        let autoencoder = stage.autoencoder();
+        let parts = autoencoder.parts(stage.network(), stage.averaged(), rest, provenance)?;
+        Bundle::create(&folder, parts, true)?;
         Ok(folder)
     }
 }

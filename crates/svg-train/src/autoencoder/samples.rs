@@ -1,29 +1,19 @@
-//! What people look at while a network learns.
+//! Pictures that are reconstructed while an autoencoder learns.
 
 use std::sync::Arc;
 
 use burn::prelude::*;
 use svg_eval::psnr;
-use svg_image::{DecodeOptions, ImageError, ImageSet, Loader, RgbImage};
-use svg_model::{FeatureEncoder, SvgAutoencoder};
-use svg_roles::{Images, Signed};
+use svg_image::{DecodeOptions, ImageSet, Loader, RgbImage};
+use svg_roles::{Draw, Images, LatentSpace, Signed};
 
-use crate::data::Recipe;
+use crate::data::{Batches, Broken, DataError, Recipe, to_tensor};
 use crate::log::comparison_sheet;
 
 /// Pictures that are reconstructed again and again.
 #[derive(Clone, Debug)]
-pub struct Samples {
+pub(super) struct Samples {
     originals: Vec<RgbImage>,
-}
-
-/// How they came out.
-#[derive(Clone, Debug)]
-pub struct Reconstructed {
-    /// Originals over reconstructions.
-    pub sheet: RgbImage,
-    /// Mean over the pictures, in dB, on 8 bits.
-    pub psnr: f64,
 }
 
 impl Samples {
@@ -32,43 +22,37 @@ impl Samples {
     /// # Errors
     ///
     /// What is wrong with the last of them, if all are broken.
-    pub fn spread(set: Arc<ImageSet>, count: usize, recipe: &Recipe) -> Result<Self, ImageError> {
+    pub fn spread(set: Arc<ImageSet>, count: usize, recipe: &Recipe) -> Result<Self, DataError> {
         let order = spread(set.len(), count);
         let recipe = recipe.clone();
         let prepare = move |image: RgbImage| recipe.evaluate(&image);
         let loader = Loader::in_order(set, order, DecodeOptions::default(), prepare, 0);
-        let (mut originals, mut broken) = (Vec::new(), None);
-        for loaded in loader {
-            match loaded.image {
-                Ok(image) => originals.push(image),
-                Err(error) => broken = Some(error),
-            }
-        }
-        match broken {
-            Some(error) if originals.is_empty() => Err(error),
-            _ => Ok(Self { originals }),
-        }
+        let all = Batches::new(loader, count.max(1), Broken::Skip).all()?;
+        Ok(Self {
+            originals: all.images,
+        })
     }
 
-    /// Sends them through a model, a batch at a time.
-    pub fn reconstruct<E: FeatureEncoder>(
+    /// Sends them through a space of features, a batch at a time. Gives the originals over their
+    /// reconstructions, and the mean PSNR on 8 bits, in dB.
+    pub fn reconstruct(
         &self,
-        model: &SvgAutoencoder<E>,
+        space: &dyn LatentSpace,
         batch: usize,
         device: &Device,
-    ) -> Reconstructed {
+    ) -> (RgbImage, f64) {
         let mut reconstructions = Vec::new();
         for originals in self.originals.chunks(batch) {
-            let images = Images::<Signed>::from_rgb(originals, device).into_tensor();
-            let images = Images::<Signed>::from_tensor(model.reconstruct(images));
-            reconstructions.extend(images.to_rgb());
+            let images = to_tensor(originals, device);
+            let [_, _, height, width] = images.dims();
+            let grid = space.geometry().grid_of([height, width]);
+            let decoded = space.decode(space.encode(images, Draw::Mode), grid);
+            reconstructions.extend(Images::<Signed>::from_tensor(decoded).to_rgb());
         }
         let pairs = self.originals.iter().zip(&reconstructions);
         let sum: f64 = pairs.map(|(original, image)| psnr(image, original)).sum();
-        Reconstructed {
-            sheet: comparison_sheet(&self.originals, &reconstructions),
-            psnr: sum / self.originals.len() as f64,
-        }
+        let sheet = comparison_sheet(&self.originals, &reconstructions);
+        (sheet, sum / self.originals.len() as f64)
     }
 }
 

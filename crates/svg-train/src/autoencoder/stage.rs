@@ -1,304 +1,318 @@
 //! One step of the first stage.
 
-use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
+use std::path::Path;
+use std::sync::Arc;
+
+use burn::optim::{AdamConfig, GradientsParams};
 use burn::prelude::*;
-use svg_decoder::{Decoder, Recording};
-use svg_model::{Alignment, AutoencoderConfig, FeatureEncoder, SvgAutoencoder};
-use svg_nn::Frozen;
-use svg_residual::{Running, Statistics, align};
+use svg_nn::StoredTensor;
+use svg_roles::LatentSpace;
 
 use crate::TrainError;
 use crate::autoencoder::{
-    Adversary, AutoencoderTraining, Critic, CriticTerms, Generator, GeneratorTerms, Perceptual,
-    Reconstruction,
+    Adversary, AutoencoderTraining, Critic, CriticTerms, GeneratorTerms, Pass, Perceptual,
+    Reconstruction, TrainableAutoencoder,
 };
-use crate::average::Average;
-use crate::gradients::MeanGradients;
-use crate::identity::name_parameters;
 use crate::log::Scalars;
-use crate::random::{Purpose, generator as random};
-use crate::run::StepReport;
+use crate::run::gradients::moved;
+use crate::run::{
+    Average, Found, Group, Network, NetworkKind, Place, Player, PlayerNames, Replicas, Stage, Team,
+};
+
+const GENERATOR: PlayerNames = PlayerNames {
+    root: "generator",
+    network: "generator.safetensors",
+    optimizer: "generator-optimizer.bpk",
+};
+const CRITIC: PlayerNames = PlayerNames {
+    root: "critic",
+    network: "critic.safetensors",
+    optimizer: "critic-optimizer.bpk",
+};
+const AVERAGE: &str = "average.safetensors";
 
 /// Both players, their optimisers, and what is gathered on the way.
-pub struct Stage<E> {
-    pub(super) config: AutoencoderTraining,
+///
+/// On several devices each shard is a batch of its own in what is a property of a batch: the statistics of
+/// the alignment, the norms of the critic and the adaptive weight. Running alignment statistics are averaged
+/// over the shards; the critic's running statistics, which no training step reads, are those of the first
+/// device.
+pub struct AutoencoderStage<T: TrainableAutoencoder> {
+    config: AutoencoderTraining<()>,
     /// Where gradients are.
-    pub(super) device: Device,
-    /// In inference mode, outside every graph, whatever is trained around it.
-    pub(super) encoder: Frozen<E>,
-    pub(super) perceptual: Box<dyn Perceptual>,
-    pub(super) generator: Generator,
-    pub(super) generator_optimizer: ModuleOptimizer,
-    pub(super) critic: Option<Critic>,
-    pub(super) critic_optimizer: ModuleOptimizer,
-    pub(super) average: Option<Average<Decoder>>,
-    pub(super) running: Running,
+    device: Device,
+    /// The autoencoder's frozen parts on each device; the first gathers what is observed.
+    autoencoders: Vec<T>,
+    /// The perceptual distance on each device.
+    perceptuals: Vec<Box<dyn Perceptual>>,
+    generator: Player<T::Network>,
+    critic: Option<Player<Critic>>,
+    average: Option<Average<T::Averaged>>,
+    replicas: Replicas,
 }
 
-impl<E: FeatureEncoder> Stage<E> {
+/// All that learns.
+#[derive(Module, Debug)]
+pub struct Players<N: Network> {
+    /// The autoencoder's network.
+    pub generator: N,
+    /// Its adversary.
+    pub critic: Option<Critic>,
+}
+
+impl<T: TrainableAutoencoder> AutoencoderStage<T> {
     /// Draws both players from the seed of the configuration.
-    ///
-    /// # Errors
-    ///
-    /// [`TrainError::Misfit`] if the networks do not fit the encoder.
-    pub fn new(
-        config: AutoencoderTraining,
-        encoder: E,
+    pub fn new<C: NetworkKind>(
+        config: AutoencoderTraining<C>,
+        autoencoder: T,
+        network: <T::Network as Network>::Config,
         perceptual: Box<dyn Perceptual>,
         device: &Device,
-    ) -> Result<Self, TrainError> {
-        let misfit = config
-            .autoencoder
-            .misfit(encoder.channels(), encoder.patch_size());
-        if let Some(reason) = misfit {
-            return Err(TrainError::Misfit { reason });
-        }
+    ) -> Self {
         let device = device.clone().autodiff();
         device.seed(config.seed);
-        let generator = Generator::new(&config.autoencoder, &device);
-        let critic = config
-            .critic
-            .as_ref()
-            .map(|Adversary { network, .. }| name_parameters(network.init(&device), "critic"));
-        let average = config
-            .average_decay
-            .map(|decay| Average::new(&generator.decoder, decay));
-        let adam = adam(&config);
-        Ok(Self {
-            running: Running::new(config.statistics_momentum),
-            encoder: Frozen::new(encoder),
-            perceptual,
+        let settings = config.optimizer;
+        let adam = move || {
+            AdamConfig::new()
+                .with_beta_1(settings.beta_1)
+                .with_beta_2(settings.beta_2)
+                .with_epsilon(settings.epsilon)
+                .init()
+        };
+        let generator = Player::<T::Network>::new(GENERATOR, network, adam, &device);
+        let critic = config.critic.as_ref();
+        let critic = critic.map(|Adversary { network, .. }| {
+            Player::<Critic>::new(CRITIC, network.clone(), adam, &device)
+        });
+        let decay = config.average_decay;
+        let average = decay.map(|decay| Average::new(T::averaged(generator.network()), decay));
+        Self {
+            autoencoders: vec![autoencoder],
+            perceptuals: vec![perceptual],
             generator,
-            generator_optimizer: adam.init(),
             critic,
-            critic_optimizer: adam.init(),
             average,
+            replicas: Replicas::new(vec![device.clone()]),
             device,
-            config,
-        })
+            config: config.with_network(()),
+        }
     }
 
-    /// Learns from the batches of step `number`, counted from 0.
-    ///
-    /// Gradients of several batches are averaged, so the reconstruction's part equals that of one large
-    /// batch. What is a property of a batch stays one of each: the norms of the critic, the adaptive
-    /// weight, and the statistics of the alignment.
-    ///
-    /// A step whose losses or gradients are not all finite changes nothing.
-    ///
-    /// # Shapes
-    ///
-    /// - batches: `[batch, 3, size, size]` each, in [-1, 1], on the plain device
-    pub fn step(
-        mut self,
-        number: u64,
-        learning_rate: f64,
-        batches: &[Tensor<4>],
-    ) -> (Self, StepReport) {
-        let adversary = self.config.critic.clone();
-        let active = |f: fn(&Adversary, u64) -> bool| {
-            adversary
-                .as_ref()
-                .is_some_and(|adversary| f(adversary, number))
-        };
-        let generator_active = active(|a, n| a.start.generator_is_active(n));
-        let critic_active = active(|a, n| a.start.critic_is_active(n));
-        let critic_steps = active(|a, n| a.start.critic_steps(n));
+    /// The same on several devices, the first of which is the one that it was made on. They take equal shares
+    /// of every batch.
+    pub fn with_replicas(mut self, replicas: Replicas) -> Self {
+        self.autoencoders.truncate(1);
+        self.perceptuals.truncate(1);
+        for device in &replicas.devices()[1..] {
+            let autoencoder = self.autoencoders[0].to_device(device);
+            self.autoencoders.push(autoencoder);
+            let perceptual = self.perceptuals[0].to_device(device);
+            self.perceptuals.push(perceptual);
+        }
+        self.replicas = replicas;
+        self
+    }
 
-        let mut of_generator = MeanGradients::new();
-        let mut of_critic = MeanGradients::new();
-        let mut terms = Vec::new();
-        let mut statistics = Vec::new();
-        for (index, images) in batches.iter().enumerate() {
-            let (features, of_batch) = self.features(images.clone(), number, index as u64);
-            statistics.extend(of_batch);
-            let [_, _, height, width] = images.dims();
-            let patch = self.encoder.patch_size();
-            let decoder = &self.generator.decoder;
-            let grid = [height / patch, width / patch];
-            let recording = decoder.record(features.clone(), grid);
-            let fake = recording.images.clone();
+    /// The autoencoder's frozen parts, and what was gathered.
+    pub fn autoencoder(&self) -> &T {
+        &self.autoencoders[0]
+    }
+
+    /// The autoencoder's network, with gradients.
+    pub(crate) fn network(&self) -> &T::Network {
+        self.generator.network()
+    }
+
+    /// The averaged part of the network, if there is an average.
+    pub(crate) fn averaged(&self) -> Option<&T::Averaged> {
+        self.average.as_ref().map(Average::network)
+    }
+
+    /// The model as it is now, for inference: averaged where there is an average.
+    pub fn model(&self) -> Arc<dyn LatentSpace> {
+        self.autoencoder().model(self.network(), self.averaged())
+    }
+
+    /// The critic's weights under the names that they have in a published checkpoint.
+    pub(crate) fn critic_tensors(&self) -> Vec<StoredTensor> {
+        let critic = self.critic.as_ref();
+        let mut tensors = critic.map_or(vec![], |critic| critic.network().tensors());
+        for tensor in &mut tensors {
+            tensor.name = format!("loss.discriminator.{}", tensor.name);
+        }
+        tensors
+    }
+
+    fn adversary_is(&self, active: fn(&Adversary, u64) -> bool, step: u64) -> bool {
+        let adversary = self.config.critic.as_ref();
+        adversary.is_some_and(|adversary| active(adversary, step))
+    }
+
+    fn critic_steps(&self, step: u64) -> bool {
+        self.adversary_is(|a, step| a.start.critic_steps(step), step)
+    }
+}
+
+impl<T: TrainableAutoencoder> Stage for AutoencoderStage<T> {
+    type Networks = Players<T::Network>;
+    /// `[batch, 3, size, size]` in [-1, 1], on the plain device.
+    type Batch = Tensor<4>;
+    type Observed = Vec<T::Observed>;
+
+    fn replicas(&self) -> &Replicas {
+        &self.replicas
+    }
+
+    fn networks(&self) -> Players<T::Network> {
+        let critic = self.critic.as_ref();
+        Players {
+            generator: self.network().clone(),
+            critic: critic.map(|critic| critic.network().clone()),
+        }
+    }
+
+    fn groups(&self, step: u64) -> Vec<Group> {
+        let group = |path, scalar| Group {
+            path,
+            scalar,
+            longest: None,
+        };
+        let mut groups = vec![group("generator", "gradient_norm")];
+        if self.critic_steps(step) {
+            groups.push(group("critic", "critic/gradient_norm"));
+        }
+        groups
+    }
+
+    /// Gradients of several batches are averaged, so the reconstruction's part equals that of one large
+    /// batch. What is a property of a batch stays one of each.
+    fn gradients(
+        &self,
+        team: &Team<'_, Self::Networks>,
+        place: Place,
+        images: Tensor<4>,
+    ) -> Found<Self::Observed> {
+        let objective = &self.config.objective;
+        let is = |active| self.adversary_is(active, place.step);
+        let generator_active = is(|a, step| a.start.generator_is_active(step));
+        let critic_active = is(|a, step| a.start.critic_is_active(step));
+        let critic_steps = self.critic_steps(place.step);
+        let shards = team.shards(images.dims()[0], |shard| (shard.of(&images), shard));
+        let (found, gradients) = team.gradients(shards, |players, (images, shard)| {
+            let autoencoder = &self.autoencoders[shard.index];
+            let pass = autoencoder.pass(&players.generator, images.clone(), place, &shard);
+            let Pass {
+                images: reconstructions,
+                trunk,
+                last,
+                terms,
+                more,
+                observed,
+                finite,
+            } = pass;
+            let fake = reconstructions.clone().inner();
             let made = Reconstruction {
                 images: fake.clone(),
-                trunk: recording.trunk.clone(),
-                conv_out: &decoder.conv_out,
+                trunk: trunk.inner(),
+                conv_out: &last,
             };
-            let step = self.config.objective.generator(
+            let step = objective.generator(
                 made,
                 images.clone(),
-                &*self.perceptual,
-                self.critic.as_ref(),
+                &*self.perceptuals[shard.index],
+                players.critic.as_ref(),
                 generator_active,
             );
-            let gradients = self.way_back(recording, step.gradient, features);
-            of_generator.add(&self.generator, gradients);
-            let critic = self.critic.as_ref().filter(|_| critic_steps).map(|critic| {
-                let objective = &self.config.objective;
-                let step = objective.critic(critic, images.clone(), fake, critic_active);
-                let gradients = GradientsParams::from_grads(step.gradients, critic);
-                of_critic.add(critic, gradients);
+            let mut pulled = (reconstructions * Tensor::from_inner(step.gradient)).sum();
+            if let Some(more) = more {
+                pulled = pulled + more;
+            }
+            let generator = &players.generator;
+            let mut gradients = GradientsParams::from_grads(pulled.backward(), generator);
+            let critic = players.critic.as_ref().filter(|_| critic_steps);
+            let critic = critic.map(|critic| {
+                let step = objective.critic(critic, images, fake, critic_active);
+                let mut own = GradientsParams::from_grads(step.gradients, critic);
+                let all = std::mem::take(&mut gradients);
+                gradients = moved(&mut own, critic, all);
                 step.terms
             });
-            terms.push((step.terms, critic));
-        }
-
-        let (gradients, norm) = of_generator.finish(&self.generator);
-        let critic = self.critic.take().map(|critic| {
-            let (gradients, norm) = of_critic.finish(&critic);
-            (critic, gradients, norm)
-        });
-        let critic_norm = critic.as_ref().map_or(0.0, |(_, _, norm)| *norm);
-        let mut scalars = scalars(&terms);
-        scalars.push("gradient_norm", norm);
-        if critic_steps {
-            scalars.push("critic/gradient_norm", critic_norm);
-        }
-        let finite = scalars.iter().all(|(_, value)| value.is_finite());
-        let finite = finite && statistics.iter().all(is_finite);
-        if !finite {
-            self.critic = critic.map(|(critic, ..)| self.cleaned(critic));
-            return (
-                self,
-                StepReport {
-                    scalars,
-                    dropped: true,
-                },
-            );
-        }
-
-        self.generator = self
-            .generator_optimizer
-            .step(learning_rate, self.generator, gradients);
-        self.critic = critic.map(|(critic, gradients, _)| match critic_steps {
-            true => self.critic_optimizer.step(learning_rate, critic, gradients),
-            false => critic,
-        });
-        let decoder = &self.generator.decoder;
-        self.average = self.average.map(|average| average.update(decoder));
-        statistics
-            .into_iter()
-            .for_each(|batch| self.running.update(batch));
-        (
-            self,
-            StepReport {
-                scalars,
-                dropped: false,
-            },
-        )
-    }
-
-    /// Features on the graph, and the statistics of the batch if there is a residual.
-    fn features(
-        &self,
-        images: Tensor<4>,
-        step: u64,
-        batch: u64,
-    ) -> (Tensor<3>, Option<Statistics>) {
-        let semantic = self.encoder.features(images.clone());
-        let Some(residual) = &self.generator.residual else {
-            return (Tensor::from_inner(semantic), None);
-        };
-        let mut random = random(Purpose::Residual, self.config.seed, step, batch);
-        // Dropout draws from the device; its state is thus a function of the step.
-        self.device.seed(random.word());
-        let count = images.dims()[0];
-        let raw = residual.forward(Tensor::from_inner(images));
-        let ratio = residual.config().mask_ratio;
-        let masked: Vec<bool> = (0..count).map(|_| random.fraction() < ratio).collect();
-        // Also where none is masked: the token's moments decay like all others.
-        let raw = residual.mask(raw, Tensor::from_data(masked.as_slice(), &self.device));
-        let statistics = Statistics::of(semantic.clone(), raw.clone().inner());
-        let aligned = match self.config.autoencoder.alignment {
-            Alignment::None => raw,
-            // Also where frozen statistics are gathered: as in batch normalisation, training uses those
-            // of the batch, so that the residual network can move while the decoder sees one scale.
-            Alignment::Batch | Alignment::Frozen => align(raw, &statistics),
-        };
-        let features = Tensor::cat(vec![Tensor::from_inner(semantic), aligned], 2);
-        (features, Some(statistics))
-    }
-
-    /// From the gradient at the images to those of the decoder, by its recording, and of the residual
-    /// encoder, by its graph.
-    fn way_back(
-        &self,
-        recording: Recording,
-        at_images: Tensor<4>,
-        features: Tensor<3>,
-    ) -> GradientsParams {
-        let (of_decoder, at_features) = recording.backward(at_images);
-        let mut gradients = match &self.generator.residual {
-            Some(residual) => {
-                let graph = (features * Tensor::from_inner(at_features))
-                    .sum()
-                    .backward();
-                GradientsParams::from_grads(graph, residual)
+            let mut scalars = scalars(&step.terms, critic.as_ref());
+            for (name, value) in terms.iter() {
+                scalars.push(name, value);
             }
-            None => GradientsParams::new(),
-        };
-        for (id, gradient) in of_decoder.vectors {
-            gradients.register(id, gradient);
-        }
-        for (id, gradient) in of_decoder.kernels {
-            gradients.register(id, gradient);
-        }
-        gradients
-    }
-
-    /// The model as it stands, for inference: averaged where there is an average, frozen where there are
-    /// statistics.
-    pub fn model(&self) -> SvgAutoencoder<E> {
-        let config = &self.config.autoencoder;
-        let alignment = match (config.alignment, self.running.statistics) {
-            (Alignment::Frozen, None) => Alignment::Batch,
-            (alignment, _) => alignment,
-        };
-        let config = AutoencoderConfig {
-            alignment,
-            ..config.clone()
-        };
-        let residual = self.generator.residual.as_ref().map(Module::valid);
-        let encoder = (*self.encoder).clone();
-        config.join(encoder, residual, self.decoder(), self.running.statistics)
-    }
-
-    /// The decoder for inference: the average if there is one.
-    pub fn decoder(&self) -> Decoder {
-        match &self.average {
-            Some(average) => average.network().clone(),
-            None => self.generator.decoder.valid(),
+            ((scalars, observed, finite), gradients)
+        });
+        let finite = found.iter().all(|(_, _, finite)| *finite);
+        let (scalars, observed) = found
+            .into_iter()
+            .map(|(scalars, observed, _)| (scalars, observed))
+            .unzip();
+        Found {
+            scalars,
+            remarks: Scalars::new(),
+            gradients,
+            observed,
+            finite,
         }
     }
 
-    /// A batch without finite numbers has passed through the critic's norms. Their running statistics,
-    /// which no training step reads, begin anew.
-    fn cleaned(&self, critic: Critic) -> Critic {
-        let Some(adversary) = &self.config.critic else {
-            return critic;
-        };
-        let tensors = critic.checkpoint_tensors().into_iter().map(finite_or_fresh);
-        let network = &adversary.network;
-        let loaded = network.load(tensors.collect(), "memory", &self.device);
-        name_parameters(loaded.expect("its own tensors fit"), "critic")
+    fn learn(
+        &mut self,
+        step: u64,
+        rate: f64,
+        mut gradients: GradientsParams,
+        observed: Vec<Self::Observed>,
+    ) {
+        self.generator.learn(rate, &mut gradients);
+        let steps = self.critic_steps(step);
+        if let Some(critic) = self.critic.as_mut().filter(|_| steps) {
+            critic.learn(rate, &mut gradients);
+        }
+        if let Some(average) = &mut self.average {
+            average.update(T::averaged(self.generator.network()));
+        }
+        for batch in observed {
+            self.autoencoders[0].observe(batch);
+        }
+    }
+
+    /// A batch with numbers that are not finite has passed through the critic's norms. Their running
+    /// statistics, which no training step reads, begin anew.
+    fn recover(&mut self) {
+        if let Some(critic) = &mut self.critic {
+            let tensors = critic.network().tensors().into_iter();
+            let tensors = tensors.map(finite_or_fresh).collect();
+            let loaded = critic.load(tensors, "memory");
+            loaded.expect("its own tensors fit");
+        }
+    }
+
+    fn save(&self, folder: &Path) -> Result<(), TrainError> {
+        self.generator.save(folder)?;
+        if let Some(critic) = &self.critic {
+            critic.save(folder)?;
+        }
+        if let Some(average) = &self.average {
+            average.save(folder, AVERAGE)?;
+        }
+        self.autoencoder().save(folder)
+    }
+
+    fn restore(&mut self, folder: &Path) -> Result<(), TrainError> {
+        self.generator.restore(folder)?;
+        if let Some(critic) = &mut self.critic {
+            critic.restore(folder)?;
+        }
+        if let Some(average) = &mut self.average {
+            let config = T::averaged_config(self.generator.config());
+            average.restore(&config, folder, AVERAGE, &self.device)?;
+        }
+        self.autoencoders[0].restore(folder)
     }
 }
 
-pub(super) fn adam(config: &AutoencoderTraining) -> AdamConfig {
-    let settings = &config.optimizer;
-    AdamConfig::new()
-        .with_beta_1(settings.beta_1)
-        .with_beta_2(settings.beta_2)
-        .with_epsilon(settings.epsilon)
-}
-
-fn is_finite(statistics: &Statistics) -> bool {
-    let Statistics { semantic, residual } = statistics;
-    [semantic.mean, semantic.std, residual.mean, residual.std]
-        .iter()
-        .all(|value| value.is_finite())
-}
-
-fn finite_or_fresh(tensor: svg_nn::StoredTensor) -> svg_nn::StoredTensor {
+fn finite_or_fresh(tensor: StoredTensor) -> StoredTensor {
     let fresh = match tensor.name.rsplit('.').next() {
         Some("running_mean") => 0.0f32,
         Some("running_var") => 1.0,
@@ -315,31 +329,19 @@ fn finite_or_fresh(tensor: svg_nn::StoredTensor) -> svg_nn::StoredTensor {
     })
 }
 
-/// Means over the batches of a step.
-fn scalars(terms: &[(GeneratorTerms, Option<CriticTerms>)]) -> Scalars {
-    let mean = |values: &mut dyn Iterator<Item = Option<f64>>| {
-        let values: Vec<f64> = values.flatten().collect();
-        (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
-    };
-    let of = |value: fn(&GeneratorTerms) -> Option<f64>| {
-        mean(&mut terms.iter().map(|(terms, _)| value(terms)))
-    };
-    let of_critic = |value: fn(&CriticTerms) -> f64| {
-        mean(&mut terms.iter().map(|(_, terms)| terms.as_ref().map(value)))
-    };
+/// The terms of both players by the names of the log.
+fn scalars(generator: &GeneratorTerms, critic: Option<&CriticTerms>) -> Scalars {
+    let adversarial = generator.adversarial;
     let all = [
-        ("loss", of(|t| Some(t.total))),
-        ("reconstruction", of(|t| Some(t.rec))),
-        ("l1", of(|t| Some(t.l1))),
-        ("perceptual", of(|t| Some(t.perceptual))),
-        ("adversarial", of(|t| t.adversarial.map(|t| t.g))),
-        (
-            "adversarial_weight",
-            of(|t| t.adversarial.map(|t| t.weight)),
-        ),
-        ("critic/loss", of_critic(|t| t.loss)),
-        ("critic/logits_real", of_critic(|t| t.logits_real)),
-        ("critic/logits_fake", of_critic(|t| t.logits_fake)),
+        ("loss", Some(generator.total)),
+        ("reconstruction", Some(generator.rec)),
+        ("l1", Some(generator.l1)),
+        ("perceptual", Some(generator.perceptual)),
+        ("adversarial", adversarial.map(|terms| terms.g)),
+        ("adversarial_weight", adversarial.map(|terms| terms.weight)),
+        ("critic/loss", critic.map(|terms| terms.loss)),
+        ("critic/logits_real", critic.map(|terms| terms.logits_real)),
+        ("critic/logits_fake", critic.map(|terms| terms.logits_fake)),
     ];
     let mut scalars = Scalars::new();
     for (name, value) in all {

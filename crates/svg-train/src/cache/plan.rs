@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use svg_image::ImageSet;
-use svg_model::Grid;
+use svg_roles::Geometry;
 
 use super::number::CacheType;
 use super::variants::Variants;
@@ -31,7 +31,7 @@ pub struct CachePlan {
 }
 
 impl CachePlan {
-    /// A plan for these pictures and features.
+    /// A plan for these pictures, as squares of `size` pixels, and their features.
     ///
     /// # Errors
     ///
@@ -43,7 +43,7 @@ impl CachePlan {
     pub fn new(
         data: &ImageSet,
         features: String,
-        grid: Grid,
+        geometry: Geometry,
         size: u32,
         variants: Variants,
         dtype: CacheType,
@@ -56,7 +56,7 @@ impl CachePlan {
         assert!(shard_size > 0, "a shard needs at least one picture");
         Ok(Self {
             features,
-            grid: [grid.rows, grid.columns, grid.channels],
+            grid: sizes(geometry),
             size,
             variants,
             dtype,
@@ -64,16 +64,6 @@ impl CachePlan {
             data: Fingerprint::of(data)?,
             classes: Classes::of(data)?.names,
         })
-    }
-
-    /// The grid of a square's tokens.
-    pub fn grid(&self) -> Grid {
-        let [rows, columns, channels] = self.grid;
-        Grid {
-            rows,
-            columns,
-            channels,
-        }
     }
 
     /// Number of shards.
@@ -119,7 +109,7 @@ impl CachePlan {
             names => names.concat(),
         };
         told("features", self.features.clone(), asked.features.clone())
-            .or_else(|| told("a grid of", in_words(self.grid()), in_words(asked.grid())))
+            .or_else(|| told("a grid of", in_words(self.grid), in_words(asked.grid)))
             .or_else(|| told("squares of", self.size.to_string(), asked.size.to_string()))
             .or_else(|| {
                 told(
@@ -139,13 +129,13 @@ impl CachePlan {
     }
 }
 
+/// Rows, columns and channels.
+pub(super) fn sizes(geometry: Geometry) -> [usize; 3] {
+    [geometry.rows, geometry.columns, geometry.channels]
+}
+
 /// A grid for people.
-pub(super) fn in_words(grid: Grid) -> String {
-    let Grid {
-        rows,
-        columns,
-        channels,
-    } = grid;
+pub(super) fn in_words([rows, columns, channels]: [usize; 3]) -> String {
     format!("{rows} x {columns} tokens of {channels} channels")
 }
 

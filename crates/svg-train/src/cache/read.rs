@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use burn::prelude::*;
 use burn::tensor::TensorData;
-use svg_model::{Grid, StoredLatentStatistics};
+use svg_model::StoredLatentStatistics;
+use svg_roles::Geometry;
 use svg_store::sha256_file;
 
 use super::error::CacheError;
 use super::index::{CacheIndex, shard_path};
-use super::plan::{CachePlan, in_words};
+use super::plan::{CachePlan, in_words, sizes};
 use super::shard::{Shard, Unfit};
 use super::source::CachedLatents;
 
@@ -129,11 +130,6 @@ impl LatentCache {
         &self.index.plan
     }
 
-    /// The grid of its tokens.
-    pub fn grid(&self) -> Grid {
-        self.plan().grid()
-    }
-
     /// Pictures of the set, with those that were broken.
     pub fn len(&self) -> usize {
         self.places.len()
@@ -164,11 +160,7 @@ impl LatentCache {
     /// If a picture or variant is out of range or was broken.
     pub fn features(&self, items: &[Item], device: &Device) -> Tensor<3> {
         let plan = self.plan();
-        let Grid {
-            rows,
-            columns,
-            channels,
-        } = plan.grid();
+        let [rows, columns, channels] = plan.grid;
         let mut values = Vec::with_capacity(items.len() * rows * columns * channels);
         for item in items {
             let place = self.places[item.picture].expect("a picture that was broken");
@@ -199,18 +191,19 @@ impl LatentCache {
         }
     }
 
-    /// Whether the tokens lie on this grid.
+    /// Whether the tokens lie as in this geometry.
     ///
     /// # Errors
     ///
     /// [`CacheError::OtherGrid`] if not, with both grids.
-    pub fn check_grid(&self, grid: Grid) -> Result<(), CacheError> {
-        match self.grid() == grid {
+    pub fn check_geometry(&self, geometry: Geometry) -> Result<(), CacheError> {
+        let (cache, asked) = (self.plan().grid, sizes(geometry));
+        match cache == asked {
             true => Ok(()),
             false => Err(CacheError::OtherGrid {
                 path: self.folder.clone(),
-                cache: in_words(self.grid()),
-                asked: in_words(grid),
+                cache: in_words(cache),
+                asked: in_words(asked),
             }),
         }
     }

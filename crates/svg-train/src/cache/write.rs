@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use burn::prelude::*;
-use svg_image::{DecodeOptions, ImageError, ImageSet, Loader, RgbImage};
-use svg_model::{FeatureEncoder, FileEntry, SvgEncoder};
-use svg_roles::{Images, Signed};
+use svg_image::{DecodeOptions, ImageSet, Loader, RgbImage};
+use svg_model::FileEntry;
+use svg_roles::{Draw, LatentSpace};
 use svg_store::{FolderLock, remove_unfinished, sha256_file};
 
 use super::error::CacheError;
@@ -17,22 +17,19 @@ use super::plan::CachePlan;
 use super::shard::{Contents, Shard, Unfit};
 use super::variants::Variants;
 use crate::TrainError;
-use crate::data::{Classes, DataError};
-
-/// If so many pictures are broken, and they are most, something is wrong with all of them.
-const MANY: u64 = 50;
+use crate::data::{Batches, Broken, Classes, Judge, PictureBatch, to_tensor};
 
 /// What a cache is made of.
-pub struct CacheInputs<'a, E: FeatureEncoder> {
+pub struct CacheInputs<'a> {
     /// The folder; what is whole in it is kept.
     pub out: &'a Path,
     /// What it is to hold.
     pub plan: &'a CachePlan,
     /// The pictures of the plan.
     pub data: Arc<ImageSet>,
-    /// The encoder of the plan's features. Alignment by the batch would make a picture's features those of its
-    /// neighbours too.
-    pub encoder: &'a SvgEncoder<E>,
+    /// The space of the plan's features, not normalised. The features of a picture must not
+    /// [depend on its batch](LatentSpace::depends_on_batch).
+    pub space: &'a dyn LatentSpace,
     /// Squares that are encoded at once, at least.
     pub batch: usize,
     /// Threads that decode; 0 for as many as the machine runs at once.
@@ -57,14 +54,14 @@ pub enum CacheEvent {
 ///
 /// # Errors
 ///
-/// [`CacheError`] if the folder holds another cache or cannot be written, [`DataError`] if most pictures are
-/// broken.
+/// [`CacheError`] if the folder holds another cache or cannot be written, and
+/// [`DataError`](crate::data::DataError) if most pictures are broken.
 ///
 /// # Panics
 ///
-/// If the encoder is not ready, or its features are not of the plan's grid.
-pub fn write_cache<E: FeatureEncoder>(
-    inputs: CacheInputs<'_, E>,
+/// If the features are not of the plan's grid, and as the space.
+pub fn write_cache(
+    inputs: CacheInputs<'_>,
     device: &Device,
     watch: &mut dyn FnMut(CacheEvent) -> ControlFlow<()>,
 ) -> Result<Option<CacheIndex>, TrainError> {
@@ -88,8 +85,7 @@ pub fn write_cache<E: FeatureEncoder>(
         labels,
         device,
         watch,
-        tried: 0,
-        broken: 0,
+        broken: Broken::Judge(Judge::new()),
         told: false,
     };
     let mut shards = Vec::with_capacity(plan.shards());
@@ -119,18 +115,18 @@ pub fn write_cache<E: FeatureEncoder>(
     Ok(Some(index))
 }
 
-struct Writer<'a, 'w, E: FeatureEncoder> {
-    inputs: CacheInputs<'a, E>,
+struct Writer<'a, 'w> {
+    inputs: CacheInputs<'a>,
     labels: Vec<usize>,
     device: &'a Device,
     watch: &'w mut dyn FnMut(CacheEvent) -> ControlFlow<()>,
-    tried: u64,
-    broken: u64,
-    /// Whether small pictures have been spoken of.
+    /// What was broken in all shards so far.
+    broken: Broken,
+    /// Whether it was reported that pictures are smaller than the crop.
     told: bool,
 }
 
-impl<E: FeatureEncoder> Writer<'_, '_, E> {
+impl Writer<'_, '_> {
     /// The shard that is there, if it is whole.
     fn kept(
         &mut self,
@@ -165,38 +161,24 @@ impl<E: FeatureEncoder> Writer<'_, '_, E> {
         let prepare = move |image, index| variants.strip(image, size, index);
         let (data, workers) = (self.inputs.data.clone(), self.inputs.workers);
         let loader = Loader::augmented(data, jobs, DecodeOptions::default(), prepare, workers);
+        let size = self.inputs.batch.div_ceil(plan.variants.count()).max(1);
+        let batches = Batches::new(loader, size, self.broken);
+        let mut batches = batches.with_recipe(plan.variants.recipe(plan.size));
         let mut contents = Contents::default();
-        let (mut squares, mut names) = (Vec::new(), Vec::new());
-        let mut broken = 0;
-        for loaded in loader {
-            self.tried += 1;
-            match loaded.image {
-                Ok(strip) => {
-                    if let Some(decoded) = loaded.decoded {
-                        self.tell_if_small(decoded);
-                    }
-                    squares.extend(Variants::squares(strip));
-                    names.push(loaded.name);
-                    contents.labels.push(self.labels[loaded.index] as i64);
-                    contents.pictures.push(loaded.index as i64);
-                }
-                Err(error) => {
-                    broken += 1;
-                    self.count_broken(error)?;
-                }
-            }
-            if squares.len() >= self.inputs.batch {
-                self.encode(&mut squares, &names, &mut contents.features)?;
-                let done = names.len() + std::mem::take(&mut broken);
-                names.clear();
-                if (self.watch)(CacheEvent::Done(done)).is_break() {
-                    return Ok(None);
-                }
+        let mut last = 0;
+        while let Some(batch) = batches.next() {
+            let batch = batch?;
+            self.report(&batch);
+            let tried = batch.tried();
+            let is_full = batch.images.len() == size;
+            self.encode(batch, &mut contents)?;
+            match is_full {
+                true if (self.watch)(CacheEvent::Done(tried)).is_break() => return Ok(None),
+                true => {}
+                false => last = tried,
             }
         }
-        if !squares.is_empty() {
-            self.encode(&mut squares, &names, &mut contents.features)?;
-        }
+        self.broken = batches.broken();
         let path = shard_path(self.inputs.out, number);
         contents
             .save(&path, plan, number)
@@ -209,23 +191,26 @@ impl<E: FeatureEncoder> Writer<'_, '_, E> {
             path: path.clone(),
         })?;
         let entry = entry(&path, &shard)?;
-        match (self.watch)(CacheEvent::Done(names.len() + broken)).is_break() {
+        match (self.watch)(CacheEvent::Done(last)).is_break() {
             true => Ok(None),
             false => Ok(Some(entry)),
         }
     }
 
-    fn encode(
-        &self,
-        squares: &mut Vec<RgbImage>,
-        names: &[String],
-        features: &mut Vec<u8>,
-    ) -> Result<(), CacheError> {
+    fn encode(&self, batch: PictureBatch, contents: &mut Contents) -> Result<(), CacheError> {
+        if batch.images.is_empty() {
+            return Ok(());
+        }
+        let labels = batch.indices.iter().map(|&index| self.labels[index] as i64);
+        contents.labels.extend(labels);
+        let pictures = batch.indices.iter().map(|&index| index as i64);
+        contents.pictures.extend(pictures);
         let plan = self.inputs.plan;
         let [rows, columns, channels] = plan.grid;
-        let squares = std::mem::take(squares);
-        let images = Images::<Signed>::from_rgb(&squares, self.device).into_tensor();
-        let encoded = self.inputs.encoder.features(images);
+        let strips = batch.images.into_iter();
+        let squares: Vec<RgbImage> = strips.flat_map(Variants::squares).collect();
+        let images = to_tensor(&squares, self.device);
+        let encoded = self.inputs.space.encode(images, Draw::Mode);
         assert_eq!(
             encoded.dims(),
             [squares.len(), rows * columns, channels],
@@ -234,7 +219,7 @@ impl<E: FeatureEncoder> Writer<'_, '_, E> {
         let data = encoded.into_data().convert::<f32>();
         let values = data.try_to_vec::<f32>().expect("converted to f32");
         let one = rows * columns * channels * plan.variants.count();
-        for (values, name) in values.chunks_exact(one).zip(names) {
+        for (values, name) in values.chunks_exact(one).zip(&batch.names) {
             let refuse = |value: f32| CacheError::Value {
                 name: name.clone(),
                 value,
@@ -244,29 +229,19 @@ impl<E: FeatureEncoder> Writer<'_, '_, E> {
                     _ => "the encoder's weights or the alignment statistics are broken".to_string(),
                 },
             };
+            let features = &mut contents.features;
             plan.dtype.pack(values, features).map_err(refuse)?;
         }
         Ok(())
     }
 
-    fn count_broken(&mut self, error: ImageError) -> Result<(), DataError> {
-        self.broken += 1;
-        self.remark(format!("left out: {error}"));
-        match self.broken > MANY && self.broken * 2 > self.tried {
-            true => Err(DataError::Broken {
-                broken: self.broken,
-                read: self.tried,
-                last: error,
-            }),
-            false => Ok(()),
+    fn report(&mut self, batch: &PictureBatch) {
+        for (_, error) in &batch.broken {
+            self.remark(format!("left out: {error}"));
         }
-    }
-
-    fn tell_if_small(&mut self, decoded: (u32, u32)) {
-        let recipe = self.inputs.plan.variants.recipe(self.inputs.plan.size);
-        if !self.told && recipe.is_smaller(decoded) {
+        if !self.told && batch.enlarged > 0 {
             self.told = true;
-            let size = recipe.size;
+            let size = self.inputs.plan.size;
             self.remark(format!(
                 "some pictures are smaller than the crop of {size} x {size} and are enlarged"
             ));
@@ -274,7 +249,7 @@ impl<E: FeatureEncoder> Writer<'_, '_, E> {
     }
 
     fn remark(&mut self, text: String) {
-        // A wish to break off comes again with the next pictures.
+        // A break is taken up with the next pictures.
         let _ = (self.watch)(CacheEvent::Remark(text));
     }
 }

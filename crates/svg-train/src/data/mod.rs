@@ -7,24 +7,29 @@
 //!
 //! - [`Recipe`], [`CropRule`], [`Smaller`]: from a picture to the square that is trained on
 //! - [`Draw`]: the random numbers of one picture in one epoch
-//! - [`Order`], [`Sample`]: a shuffle for each epoch, endless, from any place
-//! - [`Stream`], [`Batch`]: batches, decoded ahead
+//! - [`Stream`], [`Batch`]: endless batches for training, decoded ahead
+//! - [`Batches`], [`PictureBatch`], [`Broken`], [`Judge`]: batches of any pictures, and what is done about broken ones
 //! - [`Classes`]: the label of a picture
 //! - [`Fingerprint`]: whether the data of a checkpoint are the data at hand
 //! - [`DataError`]: what went wrong, and what to do
 
+mod batches;
 mod classes;
 mod draw;
 mod error;
 mod fingerprint;
 mod order;
+mod pictures;
 mod recipe;
 mod stream;
 
+pub(crate) use batches::to_tensor;
+pub use batches::{Batches, Broken, Judge, PictureBatch};
 pub use classes::Classes;
 pub use draw::Draw;
 pub use error::DataError;
 pub use fingerprint::Fingerprint;
-pub use order::{Order, Sample};
+pub(crate) use order::{Order, Sample};
+pub(crate) use pictures::Pictures;
 pub use recipe::{CropRule, Recipe, Smaller};
 pub use stream::{Batch, Stream};

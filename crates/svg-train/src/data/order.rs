@@ -4,7 +4,7 @@ use crate::random::{Purpose, generator};
 
 /// A place in an [`Order`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sample {
+pub(crate) struct Sample {
     /// How often all pictures have been seen before.
     pub epoch: u64,
     /// The picture's number in its set.
@@ -15,16 +15,8 @@ pub struct Sample {
 ///
 /// Epoch `e` is the permutation that Fisher and Yates's algorithm makes from ChaCha8 with the key
 /// `(seed, e)`, so the order can be entered anywhere at the cost of one epoch's shuffle.
-///
-/// ```
-/// use svg_train::data::Order;
-///
-/// let whole: Vec<_> = Order::new(1, 10).take(25).collect();
-/// let resumed: Vec<_> = Order::at(1, 10, 13).take(12).collect();
-/// assert_eq!(resumed, whole[13..]);
-/// ```
 #[derive(Debug, Clone)]
-pub struct Order {
+pub(crate) struct Order {
     seed: u64,
     epoch: u64,
     /// The present epoch.
@@ -34,15 +26,6 @@ pub struct Order {
 }
 
 impl Order {
-    /// The order from its beginning.
-    ///
-    /// # Panics
-    ///
-    /// If `len` is 0.
-    pub fn new(seed: u64, len: usize) -> Self {
-        Self::at(seed, len, 0)
-    }
-
     /// The order without its first `cursor` numbers.
     ///
     /// # Panics
@@ -100,7 +83,7 @@ mod tests {
 
     #[test]
     fn an_order_from_a_cursor_is_the_order_without_its_beginning() {
-        let whole: Vec<_> = Order::new(3, 7).take(40).collect();
+        let whole: Vec<_> = Order::at(3, 7, 0).take(40).collect();
         for cursor in 0..30 {
             let rest: Vec<_> = Order::at(3, 7, cursor as u64).take(10).collect();
             assert_eq!(rest, whole[cursor..cursor + 10]);
@@ -109,7 +92,7 @@ mod tests {
 
     #[test]
     fn each_epoch_has_every_number_once_and_an_order_of_its_own() {
-        let order: Vec<_> = Order::new(5, 50).take(150).collect();
+        let order: Vec<_> = Order::at(5, 50, 0).take(150).collect();
         let epochs: Vec<Vec<_>> = order
             .chunks(50)
             .map(|epoch| epoch.iter().map(|sample| sample.index).collect())
@@ -131,14 +114,14 @@ mod tests {
     #[test]
     fn another_seed_is_another_order() {
         assert_ne!(
-            indices(Order::new(1, 50), 50),
-            indices(Order::new(2, 50), 50)
+            indices(Order::at(1, 50, 0), 50),
+            indices(Order::at(2, 50, 0), 50)
         );
     }
 
     #[test]
     fn the_order_is_recorded_so_that_an_update_cannot_change_it() {
-        assert_eq!(indices(Order::new(0, 8), 16), RECORDED);
+        assert_eq!(indices(Order::at(0, 8, 0), 16), RECORDED);
     }
 
     /// Made by a program of its own in Python, from the definition of ChaCha8.
@@ -147,6 +130,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "no order of no pictures")]
     fn an_order_of_nothing_is_a_mistake_of_the_caller() {
-        Order::new(0, 0);
+        Order::at(0, 0, 0);
     }
 }

@@ -5,15 +5,12 @@ use std::sync::Arc;
 
 use burn::prelude::*;
 use svg_image::{DecodeOptions, ImageError, ImageSet, Loader, RgbImage};
-use svg_roles::{Images, Signed};
 
+use super::batches::{Batches, Broken, Judge, to_tensor};
 use super::draw::Draw;
 use super::error::DataError;
 use super::order::Order;
-use super::recipe::{Recipe, Smaller};
-
-/// So many pictures are judged together: if more than half of them are broken, training ends.
-const JUDGED: u64 = 100;
+use super::recipe::Recipe;
 
 /// Pictures for one step of training.
 #[derive(Debug)]
@@ -35,11 +32,11 @@ pub struct Batch {
 impl Batch {
     /// The pictures as networks take them, `[batch, 3, size, size]` in [-1, 1].
     pub fn to_tensor(&self, device: &Device) -> Tensor<4> {
-        Images::<Signed>::from_rgb(&self.images, device).into_tensor()
+        to_tensor(&self.images, device)
     }
 }
 
-/// Endless batches from a set of pictures, in an [`Order`], cut by a [`Recipe`].
+/// Endless batches from a set of pictures, shuffled anew for each epoch and cut by a [`Recipe`].
 ///
 /// Every batch is full: it may end one epoch and begin the next. A broken picture is passed over
 /// for the next in the order. Both are functions of the cursor, so a stream that starts at
@@ -63,14 +60,10 @@ impl Batch {
 /// ```
 #[derive(Debug)]
 pub struct Stream {
-    loader: Loader,
-    recipe: Recipe,
-    batch: usize,
+    batches: Batches,
     cursor: u64,
     /// Pictures that could not be read and have been reported.
     reported: HashSet<usize>,
-    /// Of the last pictures, up to [`JUDGED`]: how many were tried and how many were broken.
-    judged: (u64, u64),
 }
 
 impl Stream {
@@ -89,7 +82,6 @@ impl Stream {
         batch: usize,
         workers: usize,
     ) -> Self {
-        assert!(batch > 0, "a batch needs at least one picture");
         assert!(recipe.size > 0, "a crop needs a size of at least one pixel");
         let jobs = Order::at(seed, set.len(), cursor).map(move |sample| {
             let draw = Draw {
@@ -103,13 +95,12 @@ impl Stream {
             let recipe = recipe.clone();
             move |image, draw| recipe.prepare(image, draw)
         };
+        let loader = Loader::augmented(set, jobs, DecodeOptions::default(), prepare, workers);
+        let broken = Broken::Judge(Judge::by_hundreds());
         Self {
-            loader: Loader::augmented(set, jobs, DecodeOptions::default(), prepare, workers),
-            recipe,
-            batch,
+            batches: Batches::new(loader, batch, broken).with_recipe(recipe),
             cursor,
             reported: HashSet::new(),
-            judged: (0, 0),
         }
     }
 
@@ -120,71 +111,26 @@ impl Stream {
     /// If more than half of a hundred pictures in a row are broken, counted from the stream's
     /// start, or if a picture is smaller than the crop and the recipe refuses such.
     pub fn next_batch(&mut self) -> Result<Batch, DataError> {
-        let mut batch = Batch {
-            images: Vec::with_capacity(self.batch),
-            indices: Vec::with_capacity(self.batch),
+        let batch = self.batches.next().expect("the order has no end")?;
+        self.cursor += batch.tried() as u64;
+        let skipped = batch.broken.len() as u64;
+        let new = batch.broken.into_iter();
+        let new = new.filter(|(index, _)| self.reported.insert(*index));
+        Ok(Batch {
+            errors: new.map(|(_, error)| error).collect(),
+            images: batch.images,
+            indices: batch.indices,
             cursor_after: self.cursor,
-            skipped: 0,
-            errors: Vec::new(),
-            enlarged: 0,
-        };
-        while batch.images.len() < self.batch {
-            let loaded = self.loader.next().expect("the order has no end");
-            self.cursor += 1;
-            if let Some((width, height)) = loaded.decoded
-                && self.recipe.is_smaller((width, height))
-            {
-                if self.recipe.smaller == Smaller::Refuse {
-                    return Err(DataError::Smaller {
-                        name: loaded.name,
-                        width,
-                        height,
-                        size: self.recipe.size,
-                    });
-                }
-                batch.enlarged += 1;
-            }
-            let last = match loaded.image {
-                Ok(image) => {
-                    batch.images.push(image);
-                    batch.indices.push(loaded.index);
-                    None
-                }
-                Err(error) => Some(error),
-            };
-            self.judge(last.is_some());
-            let Some(error) = last else { continue };
-            let (read, broken) = self.judged;
-            if broken > JUDGED / 2 {
-                return Err(DataError::Broken {
-                    broken,
-                    read,
-                    last: error,
-                });
-            }
-            batch.skipped += 1;
-            if self.reported.insert(loaded.index) {
-                batch.errors.push(error);
-            }
-        }
-        batch.cursor_after = self.cursor;
-        Ok(batch)
-    }
-
-    /// Counts a picture, and begins anew after [`JUDGED`] of them.
-    fn judge(&mut self, is_broken: bool) {
-        if self.judged.0 == JUDGED {
-            self.judged = (0, 0);
-        }
-        self.judged.0 += 1;
-        self.judged.1 += u64::from(is_broken);
+            skipped,
+            enlarged: batch.enlarged,
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::CropRule;
+    use crate::data::{CropRule, Smaller};
 
     /// Pictures of 8 x 6 pixels whose level tells their number; those in `broken` are cut off.
     fn set(count: u8, broken: &[u8]) -> (tempfile::TempDir, Arc<ImageSet>) {
@@ -236,7 +182,7 @@ mod tests {
             .iter()
             .flat_map(|batch| batch.indices.clone())
             .collect();
-        let order: Vec<_> = Order::new(4, 5)
+        let order: Vec<_> = Order::at(4, 5, 0)
             .map(|sample| sample.index)
             .filter(|&index| index != 2)
             .take(24)

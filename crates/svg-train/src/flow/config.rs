@@ -2,24 +2,25 @@
 
 use serde::{Deserialize, Serialize};
 use svg_flow::TimeSampler;
-use svg_model::Grid;
 use svg_nn::Precision;
-use svg_sit::SitConfig;
-use svg_store::strict_json;
+use svg_roles::{Geometry, VelocitySpec};
 
 use crate::data::Recipe;
+use crate::kinds::FlowKind;
+use crate::run::document::{self, outside};
+use crate::run::{NetworkKind, Pace, pace};
 
 /// Everything that decides what a run computes, but the autoencoder and the data.
 ///
 /// Every field must be in the file, and a field that is not known is an error: a run is what its
-/// configuration says.
+/// configuration says. `C` says which network is trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FlowTraining {
+pub struct FlowTraining<C = FlowKind> {
     /// What this reproduces, with which command, in how long, and what to expect.
     pub about: String,
-    /// The velocity network.
-    pub sit: SitConfig,
+    /// The velocity network, such as `"sit": { .. }`.
+    #[serde(flatten)]
+    pub network: C,
     /// The first weights, times, noise and dropped labels follow from it.
     pub seed: u64,
     /// Optimiser steps.
@@ -152,121 +153,124 @@ pub struct FlowSamplesSettings {
     pub shift: f64,
 }
 
-impl FlowTraining {
+impl<C: NetworkKind> FlowTraining<C> {
     /// Reads a configuration.
     ///
     /// # Errors
     ///
     /// In words: no JSON, a missing or an unknown field, or a value that makes no sense.
     pub fn from_json(text: &str) -> Result<Self, String> {
-        let config: Self = strict_json(text)?;
-        match config.nonsense() {
-            Some(reason) => Err(reason),
-            None => Ok(config),
-        }
+        let sample = FlowTraining::tiny();
+        document::read::<_, C>(text, &sample, FlowKind::KINDS, Self::nonsense)
     }
 
     /// The configuration as a file.
     pub fn to_json(&self) -> String {
-        let json = serde_json::to_string_pretty(self).expect("plain fields always serialise");
-        json + "\n"
-    }
-
-    /// Images of one optimiser step.
-    pub fn images_per_step(&self) -> u64 {
-        (self.batch_size * self.accumulation) as u64
-    }
-
-    /// What does not fit between this configuration, the latents and their classes, in words; `None` if
-    /// all fits.
-    pub fn misfit(&self, grid: Grid, classes: &[String]) -> Option<String> {
-        let sit = &self.sit;
-        let Grid {
-            rows,
-            columns,
-            channels,
-        } = grid;
-        if (sit.in_channels, sit.rows, sit.columns) != (channels, rows, columns) {
-            return Some(format!(
-                "the configuration's network takes {} channels on {} x {} tokens, the bundle's latents \
-                 have {channels} on {rows} x {columns}; set sit.in_channels to {channels}, sit.rows to \
-                 {rows} and sit.columns to {columns}",
-                sit.in_channels, sit.rows, sit.columns
-            ));
-        }
-        let found = classes.len();
-        (sit.n_classes != found).then(|| {
-            let few: Vec<_> = classes.iter().take(4).map(String::as_str).collect();
-            format!(
-                "the configuration's network has {} classes, the data have {found} ({}{}); set \
-                 sit.n_classes to {found}, or give other data",
-                sit.n_classes,
-                few.join(", "),
-                if found > few.len() { ", ..." } else { "" }
-            )
-        })
+        document::write(self)
     }
 
     fn nonsense(&self) -> Option<String> {
         let positive = [
-            ("steps", self.steps),
-            ("batch_size", self.batch_size as u64),
-            ("accumulation", self.accumulation as u64),
-            ("checkpoint_every", self.checkpoint_every),
-            ("checkpoints_kept", self.checkpoints_kept as u64),
-            ("samples_every", self.samples_every),
             ("samples.count", self.samples.count as u64),
             ("samples.steps", self.samples.steps as u64),
-            ("patience", self.patience),
-            ("sit.n_classes", self.sit.n_classes as u64),
-            ("sit.n_heads", self.sit.n_heads as u64),
             ("data.size", u64::from(self.data.size)),
         ];
-        if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
-            return Some(format!("{name} is 0; it must be at least 1"));
+        if let Some(reason) = self.pace().nonsense().or(document::zero(&positive)) {
+            return Some(reason);
         }
-        let within = |name: &str, value: f64, low: f64, high: f64| {
-            let inside = value >= low && value <= high;
-            (!inside).then(|| format!("{name} is {value}; it must lie between {low} and {high}"))
-        };
         let optimizer = &self.optimizer;
+        let decay = f64::from(optimizer.weight_decay);
         let mut bounds = vec![
-            within("label_dropout", self.label_dropout, 0.0, 1.0),
-            within("average_decay", self.average_decay, 0.0, 1.0),
-            within("optimizer.learning_rate", optimizer.learning_rate, 0.0, 1.0),
-            within("optimizer.beta_1", optimizer.beta_1.into(), 0.0, 1.0),
-            within("optimizer.beta_2", optimizer.beta_2.into(), 0.0, 1.0),
-            within(
-                "optimizer.weight_decay",
-                optimizer.weight_decay.into(),
-                0.0,
-                1.0,
-            ),
-            within("samples.guidance", self.samples.guidance, 0.0, 1e3),
-            within("samples.shift", self.samples.shift, 1e-3, 1e3),
+            outside("label_dropout", self.label_dropout, 0.0, 1.0),
+            outside("average_decay", self.average_decay, 0.0, 1.0),
+            outside("optimizer.learning_rate", optimizer.learning_rate, 0.0, 1.0),
+            outside("optimizer.beta_1", optimizer.beta_1.into(), 0.0, 1.0),
+            outside("optimizer.beta_2", optimizer.beta_2.into(), 0.0, 1.0),
+            outside("optimizer.weight_decay", decay, 0.0, 1.0),
+            outside("samples.guidance", self.samples.guidance, 0.0, 1e3),
+            outside("samples.shift", self.samples.shift, 1e-3, 1e3),
         ];
         if let Some(norm) = optimizer.clip_norm {
-            bounds.push(within("optimizer.clip_norm", norm, 1e-6, 1e6));
+            bounds.push(outside("optimizer.clip_norm", norm, 1e-6, 1e6));
         }
         bounds.push(match self.time {
-            TimeSettings::Uniform { shift } => within("time.uniform.shift", shift, 1e-3, 1e3),
+            TimeSettings::Uniform { shift } => outside("time.uniform.shift", shift, 1e-3, 1e3),
             TimeSettings::LogitNormal { mean, std } => {
-                within("time.logit_normal.mean", mean, -20.0, 20.0)
-                    .or_else(|| within("time.logit_normal.std", std, 0.0, 20.0))
+                outside("time.logit_normal.mean", mean, -20.0, 20.0)
+                    .or_else(|| outside("time.logit_normal.std", std, 0.0, 20.0))
             }
         });
-        let (width, heads) = (self.sit.d_model, self.sit.n_heads);
-        bounds.push((!width.is_multiple_of(heads)).then(|| {
-            format!(
-                "sit.d_model is {width} and sit.n_heads {heads}; the heads must divide the width"
-            )
-        }));
-        bounds.push(
-            (!width.is_multiple_of(4))
-                .then(|| format!("sit.d_model is {width}; positions need a multiple of 4")),
-        );
+        bounds.push(self.network.nonsense());
         bounds.into_iter().flatten().next()
     }
+}
+
+impl<C> FlowTraining<C> {
+    /// The same training of another network.
+    pub fn with_network<D>(self, network: D) -> FlowTraining<D> {
+        FlowTraining {
+            about: self.about,
+            network,
+            seed: self.seed,
+            steps: self.steps,
+            batch_size: self.batch_size,
+            accumulation: self.accumulation,
+            data: self.data,
+            optimizer: self.optimizer,
+            label_dropout: self.label_dropout,
+            time: self.time,
+            average_decay: self.average_decay,
+            precision: self.precision,
+            gradient_checkpointing: self.gradient_checkpointing,
+            checkpoint_every: self.checkpoint_every,
+            checkpoints_kept: self.checkpoints_kept,
+            samples_every: self.samples_every,
+            samples: self.samples,
+            patience: self.patience,
+        }
+    }
+
+    /// Images of one optimiser step.
+    pub fn images_per_step(&self) -> u64 {
+        self.pace().images_per_step()
+    }
+
+    pub(crate) fn pace(&self) -> Pace {
+        pace!(self, self.accumulation)
+    }
+}
+
+/// What does not fit between a network, the latents and their classes, in words; `None` if all fits. `fields`
+/// are the names of channels, rows, columns and classes in the configuration.
+pub(crate) fn misfit(
+    network: VelocitySpec,
+    fields: [&str; 4],
+    geometry: Geometry,
+    classes: &[String],
+) -> Option<String> {
+    let ([rows, columns], channels) = (geometry.grid(), geometry.channels);
+    let [of_channels, of_rows, of_columns, of_classes] = fields;
+    if network.grid != geometry.grid() || network.channels != channels {
+        let [own_rows, own_columns] = network.grid;
+        return Some(format!(
+            "the configuration's network takes {} channels on {own_rows} x {own_columns} tokens, the bundle's \
+             latents have {channels} on {rows} x {columns}; set {of_channels} to {channels}, {of_rows} to \
+             {rows} and {of_columns} to {columns}",
+            network.channels
+        ));
+    }
+    let found = classes.len();
+    // A network without classes takes any.
+    (network.classes != found && network.classes > 0).then(|| {
+        let few: Vec<_> = classes.iter().take(4).map(String::as_str).collect();
+        format!(
+            "the configuration's network has {} classes, the data have {found} ({}{}); set {of_classes} to \
+             {found}, or give other data",
+            network.classes,
+            few.join(", "),
+            if found > few.len() { ", ..." } else { "" }
+        )
+    })
 }
 
 #[cfg(test)]
@@ -276,7 +280,10 @@ mod tests {
     #[test]
     fn typos_and_nonsense_are_named() {
         let config = FlowTraining::tiny();
-        assert_eq!(FlowTraining::from_json(&config.to_json()).unwrap(), config);
+        assert_eq!(
+            FlowTraining::from_json(&config.to_json()),
+            Ok(config.clone())
+        );
         for (from, to, expected) in [
             ("\"seed\"", "\"sede\"", "sede"),
             ("\"n_layers\"", "\"n_layres\": 1, \"n_layers\"", "n_layres"),
@@ -295,35 +302,49 @@ mod tests {
         ] {
             let json = config.to_json();
             assert!(json.contains(from), "{from} is not in {json}");
-            let error = FlowTraining::from_json(&json.replacen(from, to, 1)).unwrap_err();
+            let json = json.replacen(from, to, 1);
+            let error = FlowTraining::<FlowKind>::from_json(&json).unwrap_err();
             assert!(error.contains(expected), "{error}");
         }
     }
 
     #[test]
+    fn a_missing_network_is_named() {
+        let json = FlowTraining::tiny().to_json().replace("\"sit\"", "\"dit\"");
+        let error = FlowTraining::<FlowKind>::from_json(&json).unwrap_err();
+        assert!(error.contains("unknown field `dit`"), "{error}");
+        let sit = json.find("\"dit\"").unwrap();
+        let end = sit + json[sit..].find("},").unwrap() + 2;
+        let without = [&json[..sit], &json[end..]].concat();
+        let error = FlowTraining::<FlowKind>::from_json(&without).unwrap_err();
+        assert!(error.contains("missing field `sit`"), "{error}");
+    }
+
+    #[test]
     fn a_network_for_other_latents_or_classes_is_told_what_to_become() {
-        let config = FlowTraining::tiny();
-        let grid = Grid {
-            rows: 4,
-            columns: 4,
+        let network = VelocitySpec {
+            grid: [4, 4],
             channels: 20,
+            classes: 2,
         };
-        let classes = |count: usize| (0..count).map(|n| format!("c{n}")).collect::<Vec<_>>();
-        assert_eq!(config.misfit(grid, &classes(2)), None);
-        let reason = config
-            .misfit(
-                Grid {
-                    channels: 392,
-                    ..grid
-                },
-                &classes(2),
-            )
-            .unwrap();
+        let fields = [
+            "sit.in_channels",
+            "sit.rows",
+            "sit.columns",
+            "sit.n_classes",
+        ];
+        let misfit = |channels: usize, count: usize| {
+            let geometry = Geometry::of_patches([16, 16], 4, channels);
+            let classes: Vec<_> = (0..count).map(|n| format!("c{n}")).collect();
+            super::misfit(network, fields, geometry, &classes)
+        };
+        assert_eq!(misfit(20, 2), None);
+        let reason = misfit(392, 2).unwrap();
         assert!(
             reason.contains("takes 20 channels") && reason.contains("in_channels to 392"),
             "{reason}"
         );
-        let reason = config.misfit(grid, &classes(9)).unwrap();
+        let reason = misfit(20, 9).unwrap();
         assert!(
             reason.contains("has 2 classes, the data have 9 (c0, c1, c2, c3, ...)"),
             "{reason}"

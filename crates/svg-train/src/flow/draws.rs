@@ -1,4 +1,4 @@
-//! What is random in a step, as a function of which samples it sees.
+//! What is random in a step, as a function of which samples it uses.
 
 use burn::prelude::*;
 use burn::tensor::TensorData;
@@ -13,8 +13,8 @@ const TIMES: u64 = NOISE + 1;
 const VALIDATION_NOISE: u64 = NOISE + 2;
 const VALIDATION_TIMES: u64 = NOISE + 3;
 
-/// The random half of a batch. Sample `n` of a training, counted over all its steps, always gets the same
-/// noise, time and fate of its label, however samples are grouped into batches.
+/// The random numbers of a batch. Sample `n` of a training, counted over all its steps, always gets the same
+/// noise and time, and its label is dropped or not, however samples are grouped into batches.
 pub(super) struct Draws {
     /// `[batch, tokens, channels]`
     pub noise: Tensor<3>,
@@ -24,16 +24,17 @@ pub(super) struct Draws {
 }
 
 impl Draws {
-    /// For training: the samples from `first` on, of the classes `labels`.
-    pub fn training(
-        config: &FlowTraining,
+    /// For training: the samples from `first` on, of the classes `labels`; `null` takes the place of those
+    /// that are dropped.
+    pub fn training<C>(
+        config: &FlowTraining<C>,
+        null: usize,
         first: u64,
         labels: &[usize],
         shape: [usize; 2],
         device: &Device,
     ) -> Self {
         let sampler = config.time.sampler();
-        let null = config.sit.n_classes;
         let (mut times, mut kept) = (Vec::new(), Vec::new());
         for (sample, &label) in (first..).zip(labels) {
             let mut random = generator(Purpose::Flow, config.seed, sample, 0);
@@ -57,8 +58,8 @@ impl Draws {
     }
 
     /// For validation: times at the middles of equal shares, no label dropped.
-    pub fn validation(
-        config: &FlowTraining,
+    pub fn validation<C>(
+        config: &FlowTraining<C>,
         labels: &[usize],
         shape: [usize; 2],
         device: &Device,
@@ -80,7 +81,7 @@ impl Draws {
     }
 }
 
-/// Samples from `first` on, drawn on all cores: each is a function of its number.
+/// The noise of the samples from `first` on, drawn on all cores: each is a function of its number.
 fn noise(seed: u64, stream: u64, first: u64, shape: [usize; 3], device: &Device) -> Tensor<3> {
     let [count, tokens, channels] = shape;
     let numbers: Vec<u64> = (first..first + count as u64).collect();
@@ -107,13 +108,15 @@ fn noise(seed: u64, stream: u64, first: u64, shape: [usize; 3], device: &Device)
 mod tests {
     use super::*;
 
+    const NULL: usize = 2;
+
     fn draws(first: u64, count: usize) -> Draws {
         let config = FlowTraining {
             label_dropout: 0.5,
             ..FlowTraining::tiny()
         };
         let device = Device::default();
-        Draws::training(&config, first, &vec![1; count], [3, 5], &device)
+        Draws::training(&config, NULL, first, &vec![1; count], [3, 5], &device)
     }
 
     #[test]
@@ -129,8 +132,7 @@ mod tests {
     #[test]
     fn half_of_the_labels_are_dropped_and_times_follow_their_density() {
         let draws = draws(0, 2_000);
-        let null = FlowTraining::tiny().sit.n_classes;
-        let dropped = draws.labels.iter().filter(|label| **label == null).count();
+        let dropped = draws.labels.iter().filter(|label| **label == NULL).count();
         // Four standard deviations of 22.4.
         assert!(dropped.abs_diff(1_000) < 90, "{dropped}");
         let mut times: Vec<f32> = draws.times.into_data().try_to_vec().unwrap();

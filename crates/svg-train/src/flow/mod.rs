@@ -1,12 +1,15 @@
 //! The second stage: a velocity network that carries noise to latents.
 //!
 //! - [`FlowTraining`]: a training as a document, with presets
-//! - [`train`]: a run, from its first step to its last, through interruptions
-//! - [`FlowStage`]: one step; [`FlowBatch`]: what it learns from; [`flow_gradients`]: its loss
-//! - [`LatentSource`]: the role of the data, played by [`OnlineLatents`] and by a cache on disk
+//! - [`train`]: a run, from its first step to its last, through interruptions; [`train_network`]: the same
+//!   with a network of your own
+//! - [`FlowNetwork`], [`FlowStage`], [`FlowBatch`], [`flow_gradients`]: one step
+//! - [`LatentSource`], [`LatentBatch`], [`OnlineLatents`]: where latents come from
 
 mod config;
 mod draws;
+mod identity;
+mod network;
 mod online;
 mod presets;
 mod rate;
@@ -14,14 +17,15 @@ mod run;
 mod samples;
 mod source;
 mod stage;
-mod state;
 mod validation;
 
+pub use crate::kinds::sit::train;
+pub(crate) use config::misfit;
 pub use config::{
     AdamWSettings, ComputeType, FlowSamplesSettings, FlowTraining, RateSchedule, TimeSettings,
 };
+pub use network::{FlowNetwork, flow_gradients};
 pub use online::OnlineLatents;
-pub use run::{FlowInputs, train};
+pub use run::{FlowInputs, train_network};
 pub use source::{LatentBatch, LatentSource};
-pub use stage::{FlowBatch, FlowStage, flow_gradients};
-pub use state::FlowIdentity;
+pub use stage::{FlowBatch, FlowStage};

@@ -4,37 +4,25 @@ use std::sync::Arc;
 
 use burn::prelude::*;
 use svg_image::ImageSet;
-use svg_model::{FeatureEncoder, Grid, LatentSpace, SvgAutoencoder};
+use svg_roles::{Draw, LatentSpace};
 
 use crate::TrainError;
-use crate::data::{Classes, Fingerprint, Recipe, Stream};
+use crate::data::{Classes, Fingerprint, Pictures, Recipe};
 use crate::flow::{LatentBatch, LatentSource};
 
-/// A set of pictures, encoded by a frozen autoencoder whenever they are asked for.
-pub struct OnlineLatents<E: FeatureEncoder> {
-    set: Arc<ImageSet>,
-    recipe: Recipe,
-    space: SvgAutoencoder<E>,
-    workers: usize,
+/// A set of pictures, encoded whenever they are asked for.
+#[derive(Debug)]
+pub struct OnlineLatents {
+    pictures: Pictures,
+    space: Arc<dyn LatentSpace>,
     device: Device,
     fingerprint: Fingerprint,
     classes: Classes,
-    stream: Option<(Place, Stream)>,
-    /// Whether it was said that pictures are smaller than the crop.
-    smaller_said: bool,
 }
 
-/// Where a stream stands.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Place {
-    seed: u64,
-    cursor: u64,
-    size: usize,
-}
-
-impl<E: FeatureEncoder> OnlineLatents<E> {
-    /// The latents of `set`, cut by `recipe`. `space` has its latent statistics; `workers` threads decode,
-    /// 0 for as many as the machine runs at once.
+impl OnlineLatents {
+    /// The latents of `set`, cut by `recipe`, in a normalised space. `workers` threads decode, 0 for as many
+    /// as the machine runs at once.
     ///
     /// # Errors
     ///
@@ -43,71 +31,39 @@ impl<E: FeatureEncoder> OnlineLatents<E> {
     pub fn new(
         set: Arc<ImageSet>,
         recipe: Recipe,
-        space: SvgAutoencoder<E>,
+        space: Arc<dyn LatentSpace>,
         workers: usize,
         device: &Device,
     ) -> Result<Self, TrainError> {
-        let (side, Grid { rows, columns, .. }) = (recipe.size as usize, space.grid());
-        let patch = space.encoder.semantic.patch_size();
-        if (rows * patch, columns * patch) != (side, side) {
+        let (side, geometry) = (recipe.size as usize, space.geometry());
+        let ([height, width], [rows, columns]) = (geometry.image, geometry.grid());
+        if [height, width] != [side, side] {
             return Err(TrainError::Unfit {
                 reason: format!(
-                    "data.size is {side}, but the bundle was made for images of {} x {}, {rows} x \
-                     {columns} tokens; set data.size to {}",
-                    rows * patch,
-                    columns * patch,
-                    rows * patch
+                    "data.size is {side}, but the bundle was made for images of {height} x {width}, {rows} x \
+                     {columns} tokens; set data.size to {height}"
                 ),
             });
         }
         Ok(Self {
             fingerprint: Fingerprint::of(&set)?,
             classes: Classes::of(&set)?,
-            set,
-            recipe,
+            pictures: Pictures::new(set, recipe, workers),
             space,
-            workers,
             device: device.clone().without_autodiff(),
-            stream: None,
-            smaller_said: false,
         })
-    }
-
-    fn stream(&self, place: Place) -> Stream {
-        let Place { seed, cursor, size } = place;
-        let (set, recipe) = (self.set.clone(), self.recipe.clone());
-        Stream::new(set, recipe, seed, cursor, size, self.workers)
     }
 }
 
-impl<E: FeatureEncoder> LatentSource for OnlineLatents<E> {
+impl LatentSource for OnlineLatents {
     fn batch(&mut self, seed: u64, cursor: u64, size: usize) -> Result<LatentBatch, TrainError> {
-        let place = Place { seed, cursor, size };
-        let mut stream = match self.stream.take() {
-            Some((at, stream)) if at == place => stream,
-            _ => self.stream(place),
-        };
-        let batch = stream.next_batch()?;
-        let cursor_after = batch.cursor_after;
-        let after = Place {
-            cursor: cursor_after,
-            ..place
-        };
-        self.stream = Some((after, stream));
-        let skipped = batch.errors.iter().map(|error| format!("skipped: {error}"));
-        let mut remarks: Vec<_> = skipped.collect();
-        if batch.enlarged > 0 && !self.smaller_said {
-            self.smaller_said = true;
-            remarks.push(self.recipe.enlarging());
-        }
-        let labels = batch
-            .indices
-            .iter()
-            .map(|&index| self.classes.labels[index]);
+        let (batch, remarks) = self.pictures.batch(seed, cursor, size)?;
+        let labels = batch.indices.iter();
+        let labels = labels.map(|&index| self.classes.labels[index]);
         Ok(LatentBatch {
-            latents: self.space.encode(batch.to_tensor(&self.device)),
+            latents: self.space.encode(batch.to_tensor(&self.device), Draw::Mode),
             labels: labels.collect(),
-            cursor_after,
+            cursor_after: batch.cursor_after,
             remarks,
         })
     }

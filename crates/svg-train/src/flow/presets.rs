@@ -6,6 +6,7 @@ use crate::data::{Recipe, Smaller};
 use crate::flow::{
     AdamWSettings, ComputeType, FlowSamplesSettings, FlowTraining, RateSchedule, TimeSettings,
 };
+use crate::kinds::FlowKind;
 
 /// A preset: the name of its file and how to make it.
 type Preset = (&'static str, fn() -> FlowTraining);
@@ -42,7 +43,7 @@ impl FlowTraining {
                     0.313 at 100,000 and 0.283 at the end. The released model went on to 7,000,000. It \
                     has not been repeated with this program."
                 .to_string(),
-            sit: SitConfig::xl(),
+            network: SitConfig::xl().into(),
             seed: 1234,
             steps: 400_000,
             batch_size: 256,
@@ -83,7 +84,7 @@ impl FlowTraining {
                     report a mean loss of 0.672 at 1,000 steps, 0.355 at 100,000 and 0.327 at 400,000. It \
                     has not been repeated with this program."
                 .to_string(),
-            sit: SitConfig::b(),
+            network: SitConfig::b().into(),
             ..Self::svg_xl()
         }
     }
@@ -108,7 +109,7 @@ impl FlowTraining {
                     cifar10/train; svg train flow --config configs/flow_cifar10.json --data cifar10/train \
                     --bundle BUNDLE --out RUN."
                 .to_string(),
-            sit: shape,
+            network: shape.into(),
             steps: 3_600,
             batch_size: 64,
             data: Recipe {
@@ -138,15 +139,17 @@ impl FlowTraining {
     /// The same in the latents of `autoencoder_cifar10_dino`.
     pub fn cifar10_dino() -> Self {
         let random = Self::cifar10();
+        let FlowKind::Sit(sit) = random.network.clone();
         Self {
             about: "A small flow for CIFAR-10 in the latents of a bundle made by \
                     autoencoder_cifar10_dino.json. Commands as in flow_cifar10.json; docs/results.md has the \
                     commands."
                 .to_string(),
-            sit: SitConfig {
+            network: SitConfig {
                 in_channels: 192 + 8,
-                ..random.sit.clone()
-            },
+                ..sit
+            }
+            .into(),
             steps: 2_400,
             ..random
         }
@@ -155,11 +158,12 @@ impl FlowTraining {
     /// The second stage of `svg demo`: minutes on two cores, in the latents of `autoencoder_shapes`.
     pub fn demo() -> Self {
         let small = Self::cifar10();
+        let FlowKind::Sit(sit) = small.network.clone();
         Self {
             about: "The second stage of svg demo, in the latents of a bundle made by \
                     autoencoder_shapes.json. svg demo --out RUN."
                 .to_string(),
-            sit: SitConfig {
+            network: SitConfig {
                 in_channels: 128 + 8,
                 rows: 4,
                 columns: 4,
@@ -167,8 +171,9 @@ impl FlowTraining {
                 n_layers: 6,
                 n_heads: 3,
                 d_ff: 768,
-                ..small.sit.clone()
-            },
+                ..sit
+            }
+            .into(),
             steps: 2_700,
             optimizer: AdamWSettings {
                 learning_rate: 1.5e-3,
@@ -195,7 +200,7 @@ impl FlowTraining {
                     keeping. Its latents are those of a bundle made by autoencoder_tiny.json, of pictures \
                     in two folders."
                 .to_string(),
-            sit: SitConfig {
+            network: SitConfig {
                 in_channels: 20,
                 rows: 4,
                 columns: 4,
@@ -205,7 +210,8 @@ impl FlowTraining {
                 n_heads: 2,
                 d_ff: 32,
                 ..SitConfig::s()
-            },
+            }
+            .into(),
             seed: 23,
             steps: 20,
             batch_size: 2,

@@ -8,7 +8,7 @@ impl AdamWSettings {
     /// The learning rate of step `number` of `steps`, counted from 0.
     ///
     /// Of `w` steps of warm-up the i-th, counted from 1, has the share `i / w` of the rate.
-    pub fn rate(&self, number: u64, steps: u64) -> f64 {
+    pub(crate) fn rate(&self, number: u64, steps: u64) -> f64 {
         let warmup = self.warmup_steps;
         if number < warmup {
             return self.learning_rate * (number + 1) as f64 / warmup as f64;

@@ -1,21 +1,25 @@
 //! The training of a flow as a run.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use burn::prelude::*;
-use svg_model::{Bundle, FlowContents, LatentSpace, ModelError, Provenance};
-use svg_sit::checkpoint_tensors;
+use svg_model::{Bundle, FLOW, ModelError, NewFlow, Provenance};
+use svg_roles::LatentSpace;
 
 use crate::TrainError;
-use crate::data::Fingerprint;
+use crate::flow::identity::FlowIdentity;
 use crate::flow::samples::samples;
 use crate::flow::validation::Validation;
-use crate::flow::{FlowBatch, FlowIdentity, FlowStage, FlowTraining, LatentSource};
+use crate::flow::{FlowBatch, FlowNetwork, FlowStage, FlowTraining, LatentSource, misfit};
 use crate::log::Scalars;
-use crate::run::{Course, Ended, Headline, Observer, Pace, RunOptions, Shown, Taken, run};
+use crate::run::{
+    Begun, Course, Ended, Headline, Network, NetworkKind, Observer, Place, Replicas, RunOptions,
+    Shown, Standing, run,
+};
 
 /// What a run needs beside its configuration.
-pub struct FlowInputs<L> {
+pub struct FlowInputs {
     /// Where it is, and how it is to go on.
     pub options: RunOptions,
     /// What is learned.
@@ -26,58 +30,53 @@ pub struct FlowInputs<L> {
     pub data_name: String,
     /// The model without its flow, which is copied into the run at the end.
     pub bundle: Bundle,
-    /// The space of the latents, with its statistics, for samples.
-    pub space: L,
+    /// The space of the latents, normalised, for samples.
+    pub space: Arc<dyn LatentSpace>,
     /// More devices, which share every batch with the first.
     pub replicas: Vec<Device>,
 }
 
-/// Trains a flow, or goes on training one.
+/// As [`train`](super::train), of a network that `network` configures. `config` is what the run keeps as its document;
+/// its field of the network is for you to fill.
 ///
 /// # Errors
 ///
-/// [`TrainError`] of every kind; whatever it is, the newest checkpoint is whole.
-pub fn train<L: LatentSpace>(
-    config: FlowTraining,
-    inputs: FlowInputs<L>,
+/// As [`train`](super::train).
+pub fn train_network<N: FlowNetwork, C: NetworkKind>(
+    config: FlowTraining<C>,
+    network: N::Config,
+    inputs: FlowInputs,
     device: &Device,
     observer: &mut dyn Observer,
 ) -> Result<Ended, TrainError> {
     let device = device.clone().without_autodiff();
     let options = inputs.options.clone();
-    run(
-        options,
-        || FlowCourse::new(config, inputs, device),
-        observer,
-    )
+    let begin = || FlowCourse::<N, C>::begin(config, network, inputs, device);
+    run(options, begin, observer)
 }
 
-struct FlowCourse<L> {
-    config: FlowTraining,
-    inputs: FlowInputs<L>,
+struct FlowCourse<N: FlowNetwork, C> {
+    config: FlowTraining<C>,
+    network: N::Config,
+    inputs: FlowInputs,
     device: Device,
-    stage: FlowStage,
-    identity: FlowIdentity,
     validation: Validation,
 }
 
-impl<L: LatentSpace> FlowCourse<L> {
-    fn new(
-        config: FlowTraining,
-        mut inputs: FlowInputs<L>,
+impl<N: FlowNetwork, C: NetworkKind> FlowCourse<N, C> {
+    fn begin(
+        config: FlowTraining<C>,
+        network: N::Config,
+        mut inputs: FlowInputs,
         device: Device,
-    ) -> Result<Self, TrainError> {
+    ) -> Result<Begun<Self>, TrainError> {
         let unfit = |reason| TrainError::Unfit { reason };
-        if let Some(reason) = config.misfit(inputs.space.grid(), inputs.source.classes()) {
+        let (geometry, classes) = (inputs.space.geometry(), inputs.source.classes());
+        if let Some(reason) = misfit(N::spec_of(&network), N::FIELDS, geometry, classes) {
             return Err(unfit(reason));
         }
-        let devices = 1 + inputs.replicas.len();
-        if !config.batch_size.is_multiple_of(devices) {
-            return Err(unfit(format!(
-                "batch_size is {}, which does not divide among {devices} devices; set it to a multiple",
-                config.batch_size
-            )));
-        }
+        let devices = [vec![device.clone()], inputs.replicas.clone()].concat();
+        config.pace().check_devices(devices.len())?;
         let precision = config.precision.precision();
         if !device.supports_dtype(precision.dtype()) {
             return Err(unfit(format!(
@@ -109,19 +108,26 @@ impl<L: LatentSpace> FlowCourse<L> {
                 Validation::new(&config, &mut *inputs.source, seed, &device)?
             }
         };
-        Ok(Self {
-            stage: FlowStage::new(config.clone(), &device).with_replicas(inputs.replicas.clone()),
-            config,
-            inputs,
-            device,
-            identity,
-            validation,
+        let stage = FlowStage::new(config.clone(), network.clone(), &device);
+        Ok(Begun {
+            stage: stage.with_replicas(Replicas::new(devices)),
+            pace: config.pace(),
+            document: config.to_json(),
+            beginning: Standing::new(inputs.source.fingerprint().clone(), identity),
+            course: Self {
+                config,
+                network,
+                inputs,
+                device,
+                validation,
+            },
         })
     }
 }
 
-impl<L: LatentSpace> Course for FlowCourse<L> {
+impl<N: FlowNetwork, C: NetworkKind> Course for FlowCourse<N, C> {
     type Identity = FlowIdentity;
+    type Stage = FlowStage<N>;
 
     const HEADLINES: &'static [Headline] = &[Headline {
         scalar: "loss",
@@ -129,94 +135,45 @@ impl<L: LatentSpace> Course for FlowCourse<L> {
         digits: 4,
     }];
 
-    fn pace(&self) -> Pace {
-        let config = &self.config;
-        Pace {
-            steps: config.steps,
-            images_per_step: config.images_per_step(),
-            checkpoint_every: config.checkpoint_every,
-            checkpoints_kept: config.checkpoints_kept,
-            samples_every: config.samples_every,
-            patience: config.patience,
-        }
-    }
-
-    fn document(&self) -> String {
-        self.config.to_json()
-    }
-
-    fn identity(&self) -> &FlowIdentity {
-        &self.identity
-    }
-
-    fn data(&self) -> &Fingerprint {
-        self.inputs.source.fingerprint()
-    }
-
     fn learning_rate(&self, number: u64) -> f64 {
         self.config.optimizer.rate(number, self.config.steps)
     }
 
-    fn step(
-        mut self,
-        number: u64,
-        mut cursor: u64,
-        learning_rate: f64,
+    fn batch(
+        &mut self,
+        _place: Place,
+        cursor: u64,
         observer: &mut dyn Observer,
-    ) -> Result<Taken<Self>, TrainError> {
+    ) -> Result<(FlowBatch, u64), TrainError> {
         let (seed, size) = (self.config.seed, self.config.batch_size);
-        let mut batches = Vec::new();
-        for _ in 0..self.config.accumulation {
-            let batch = self.inputs.source.batch(seed, cursor, size)?;
-            batch
-                .remarks
-                .iter()
-                .for_each(|remark| observer.remark(remark));
-            cursor = batch.cursor_after;
-            batches.push(FlowBatch {
-                latents: batch.latents,
-                labels: batch.labels,
-            });
-        }
-        let (stage, report) = self.stage.step(number, learning_rate, &batches);
-        self.stage = stage;
-        Ok(Taken {
-            course: self,
-            cursor,
-            report,
-        })
+        let batch = self.inputs.source.batch(seed, cursor, size)?;
+        batch.remarks.iter().for_each(|text| observer.remark(text));
+        let data = FlowBatch {
+            latents: batch.latents,
+            labels: batch.labels,
+        };
+        Ok((data, batch.cursor_after))
     }
 
-    fn save(&self, folder: &Path) -> Result<(), TrainError> {
-        self.stage.save(folder)
-    }
-
-    fn restore(mut self, folder: &Path) -> Result<Self, TrainError> {
-        self.stage = self.stage.restore(folder)?;
-        Ok(self)
-    }
-
-    fn show(&mut self, _step: u64) -> Result<Shown, TrainError> {
-        let network = self.stage.network();
+    fn show(&mut self, stage: &FlowStage<N>) -> Result<Shown, TrainError> {
+        let network = stage.network();
         let loss = self.validation.loss(network);
+        let space = self.inputs.space.clone();
         Ok(Shown {
             scalars: Scalars::new().with("validation/loss", loss),
-            picture: Some(samples(
-                &self.config,
-                network,
-                &self.inputs.space,
-                &self.device,
-            )),
+            picture: Some(samples(&self.config, network, space, &self.device)?),
             summary: Some(format!("validation loss {loss:.4}")),
         })
     }
 
     /// The bundle that was given, with the averaged network as its flow.
-    fn finish(&self, out: &Path, step: u64) -> Result<PathBuf, TrainError> {
-        let tensors = checkpoint_tensors(self.stage.network());
-        let flow = FlowContents {
-            config: self.config.sit.clone(),
-            tensors: &tensors,
+    fn finish(&self, stage: &FlowStage<N>, out: &Path, step: u64) -> Result<PathBuf, TrainError> {
+        let network = stage.network();
+        let flow = NewFlow {
+            kind: N::KIND,
+            config: &self.network,
+            spec: network.spec(),
+            tensors: Network::tensors(network),
             classes: self.inputs.source.classes().to_vec(),
             provenance: Provenance {
                 made_by: format!("svg-train {}", env!("CARGO_PKG_VERSION")),
@@ -227,7 +184,8 @@ impl<L: LatentSpace> Course for FlowCourse<L> {
             },
         };
         let bundle = &self.inputs.bundle;
-        let made = bundle.copy_with_flow(&out.join("bundle"), flow)?;
+        let part = bundle.flow_part(flow)?;
+        let made = bundle.copy_with(&out.join("bundle"), FLOW, part)?;
         Ok(made.folder().to_path_buf())
     }
 }

@@ -1,55 +1,62 @@
-//! What a flow makes while it learns.
+//! Samples of a flow while it learns.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use burn::prelude::*;
-use svg_flow::{Euler, Guidance, Guided, TimeShift, integrate};
+use svg_flow::{Guidance, Progress};
 use svg_image::{RgbImage, grid};
-use svg_model::{LatentSpace, noise};
-use svg_roles::{Images, Signed};
-use svg_sit::Sit;
+use svg_model::{Generator, Sampling, SolverKind};
+use svg_roles::{Condition, Images, LatentSpace, Signed};
 
-use crate::flow::FlowTraining;
+use crate::TrainError;
+use crate::flow::{FlowNetwork, FlowTraining};
 use crate::run::Picture;
 
 /// Images in a row of the sheet.
 const COLUMNS: usize = 8;
 
 /// A sheet of samples of `network`, of classes spread over all, always from the same noise.
-pub(super) fn samples(
-    config: &FlowTraining,
-    network: &Sit,
-    space: &impl LatentSpace,
+pub(super) fn samples<C, N: FlowNetwork>(
+    config: &FlowTraining<C>,
+    network: &N,
+    space: Arc<dyn LatentSpace>,
     device: &Device,
-) -> Picture {
+) -> Result<Picture, TrainError> {
     let settings = &config.samples;
-    let classes: Vec<_> = (0..settings.count)
-        .map(|sample| class(sample, settings.count, config.sit.n_classes))
-        .collect();
-    let shape = [config.sit.rows * config.sit.columns, config.sit.in_channels];
-    let times = TimeShift::new(settings.shift).grid(settings.steps);
+    let of = network.spec().classes;
+    let classes = (0..settings.count).map(|sample| class(sample, settings.count, of.max(1)));
+    let classes: Vec<_> = classes.collect();
+    let sampling = Sampling {
+        solver: SolverKind::Euler,
+        steps: settings.steps,
+        shift: settings.shift,
+        guidance: Guidance::constant(settings.guidance),
+        seed: config.seed,
+    };
+    let generator = Generator::new(space, Arc::new(network.clone()), device)?;
     let mut images: Vec<RgbImage> = Vec::new();
     for (chunk, classes) in classes.chunks(config.batch_size).enumerate() {
         let first = (chunk * config.batch_size) as u64;
         let numbers: Vec<u64> = (first..first + classes.len() as u64).collect();
-        let start = noise(config.seed, &numbers, shape, device);
-        let field = Guided {
-            branches: network.conditioned(super::stage::labels(classes, device)),
-            guidance: Guidance::constant(settings.guidance),
+        let start = generator.noise(config.seed, &numbers);
+        let condition = match of {
+            0 => Condition::None,
+            _ => Condition::classes(classes, device),
         };
-        let solution = integrate(&field, &Euler, &times, start, &mut |_| {
-            ControlFlow::Continue(())
-        });
-        let decoded = space.decode(solution.x);
+        let go_on = &mut |_: &Progress| ControlFlow::Continue(());
+        let sampled = generator.latents(start, &condition, &numbers, &sampling, go_on)?;
+        let space = &generator.space;
+        let decoded = space.decode(sampled.latents, space.geometry().grid());
         images.extend(Images::<Signed>::from_tensor(decoded).to_rgb());
     }
-    Picture {
+    Ok(Picture {
         image: grid(&images, COLUMNS, 2),
         caption: format!(
             "{} Euler steps, guidance {}, shift {}, classes {classes:?}",
             settings.steps, settings.guidance, settings.shift
         ),
-    }
+    })
 }
 
 /// The class of a sample: all in turn if there are few, a spread of them if there are many.

@@ -1,4 +1,4 @@
-//! The role of what a flow learns from.
+//! Trait for what a flow learns from.
 
 use burn::prelude::*;
 
@@ -20,13 +20,13 @@ pub struct LatentBatch {
 
 /// A set of labelled latents in an endless order.
 ///
-/// Played by [`OnlineLatents`](crate::flow::OnlineLatents), which encodes pictures as they come, and by a
-/// cache on disk.
+/// [`OnlineLatents`](crate::flow::OnlineLatents) encodes pictures as they come;
+/// [`CachedLatents`](crate::cache::CachedLatents) reads a cache on disk.
 pub trait LatentSource {
     /// `size` latents from place `cursor` of the order of `seed`.
     ///
-    /// The answer is a function of the three numbers, whatever was asked before. What goes on from
-    /// [`LatentBatch::cursor_after`] is cheap, and other places may cost a new start of threads.
+    /// The result is a function of the three numbers, whatever was asked for before. Going on from
+    /// [`LatentBatch::cursor_after`] is cheap; other places may cost a new start of threads.
     ///
     /// # Errors
     ///

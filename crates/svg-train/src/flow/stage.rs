@@ -1,30 +1,37 @@
 //! One step of the second stage.
 
+use std::path::Path;
+
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::prelude::*;
 use svg_flow::{PathPoint, linear_path};
-use svg_nn::sum_of_squares;
-use svg_sit::Sit;
+use svg_roles::Condition;
 
-use crate::adamw::AdamW;
-use crate::average::Average;
-use crate::flow::FlowTraining;
+use crate::TrainError;
 use crate::flow::draws::Draws;
-use crate::gradients::{MeanGradients, register, scaled};
-use crate::identity::name_parameters;
+use crate::flow::{FlowNetwork, FlowTraining, flow_gradients};
 use crate::log::Scalars;
-use crate::parallel::Replicas;
-use crate::run::StepReport;
+use crate::run::{
+    AdamW, Average, Found, Group, NetworkKind, Place, Player, PlayerNames, Replicas, Stage, Team,
+};
 
-/// The velocity network, its optimiser and its moving average.
-pub struct FlowStage {
-    pub(super) config: FlowTraining,
+const NAMES: PlayerNames = PlayerNames {
+    root: "flow",
+    network: "flow.safetensors",
+    optimizer: "optimizer.bpk",
+};
+const AVERAGE: &str = "average.safetensors";
+
+/// A velocity network, its optimiser and its moving average.
+#[derive(Debug)]
+pub struct FlowStage<N: FlowNetwork> {
+    config: FlowTraining<()>,
     /// Where gradients are.
-    pub(super) device: Device,
-    pub(super) sit: Sit,
-    pub(super) optimizer: ModuleOptimizer,
-    pub(super) average: Average<Sit>,
-    /// The devices that share a batch.
+    device: Device,
+    player: Player<N>,
+    average: Average<N>,
+    /// The class that stands for none.
+    null: usize,
     replicas: Replicas,
 }
 
@@ -37,151 +44,127 @@ pub struct FlowBatch {
     pub labels: Vec<usize>,
 }
 
-impl FlowStage {
-    /// Draws the network from the seed of the configuration. The average begins with its weights.
-    pub fn new(config: FlowTraining, device: &Device) -> Self {
+impl<N: FlowNetwork> FlowStage<N> {
+    /// Draws a network of the configuration `network` from the seed of the training. The average begins with
+    /// its weights.
+    pub fn new<C: NetworkKind>(
+        config: FlowTraining<C>,
+        network: N::Config,
+        device: &Device,
+    ) -> Self {
         let device = device.clone().autodiff();
         device.seed(config.seed);
-        let sit = name_parameters(config.sit.init(&device), "flow");
+        let optimizer = config.optimizer;
+        let adamw = move || {
+            ModuleOptimizer::from(AdamW {
+                beta_1: optimizer.beta_1,
+                beta_2: optimizer.beta_2,
+                epsilon: optimizer.epsilon,
+                weight_decay: optimizer.weight_decay,
+            })
+        };
+        let player = Player::<N>::new(NAMES, network, adamw, &device);
+        let average = Average::new(player.network(), config.average_decay);
         Self {
+            null: null(average.network(), &device),
             replicas: Replicas::new(vec![device.clone()]),
-            average: Average::new(&sit, config.average_decay),
-            optimizer: adamw(&config),
-            sit,
+            average,
+            player,
             device,
-            config,
+            config: config.with_network(()),
         }
     }
 
-    /// The same with more devices, which take equal shares of every batch.
-    ///
-    /// # Panics
-    ///
-    /// In [`step`](Self::step), if the number of devices does not divide a batch.
-    pub fn with_replicas(mut self, more: Vec<Device>) -> Self {
-        let mut devices = vec![self.device.clone()];
-        devices.extend(more);
-        self.replicas = Replicas::new(devices);
+    /// The same on several devices, the first of which is the one that it was made on. They take equal shares
+    /// of every batch.
+    pub fn with_replicas(mut self, replicas: Replicas) -> Self {
+        self.replicas = replicas;
         self
     }
 
-    /// Learns from the batches of step `number`, counted from 0. Their gradients are averaged.
-    ///
-    /// A step whose loss or gradients are not all finite changes nothing.
-    pub fn step(
-        mut self,
-        number: u64,
-        learning_rate: f64,
-        batches: &[FlowBatch],
-    ) -> (Self, StepReport) {
-        let mut mean = MeanGradients::new();
-        let mut losses = Vec::new();
-        let mut sample = number * self.config.images_per_step();
-        for FlowBatch { latents, labels } in batches {
-            let [count, tokens, channels] = latents.dims();
-            let (shape, device) = ([tokens, channels], latents.device());
-            let draws = Draws::training(&self.config, sample, labels, shape, &device);
-            sample += count as u64;
-            let (loss, gradients) =
-                self.gradients(latents.clone(), draws.noise, draws.times, &draws.labels);
-            losses.push(loss);
-            mean.add(&self.sit, gradients);
-        }
-        let (gradients, norm) = mean.finish(&self.sit);
-        let loss = losses.iter().sum::<f64>() / losses.len() as f64;
-        let scalars = Scalars::new()
-            .with("loss", loss)
-            .with("gradient_norm", norm);
-        let dropped = !(loss.is_finite() && norm.is_finite());
-        if !dropped {
-            let gradients = self.clipped(gradients, norm);
-            self.sit = self.optimizer.step(learning_rate, self.sit, gradients);
-            self.average = self.average.update(&self.sit);
-        }
-        (self, StepReport { scalars, dropped })
-    }
-
-    /// The loss and its gradients for one batch, without a graph.
-    fn gradients(
-        &self,
-        latents: Tensor<3>,
-        noise: Tensor<3>,
-        times: Tensor<1>,
-        classes: &[usize],
-    ) -> (f64, GradientsParams) {
-        // Weights are cast for this pass; gradients come back in f32 whatever the type.
-        let precision = self.config.precision.precision();
-        let network = precision.apply(self.sit.valid());
-        let classes = labels(classes, &latents.device());
-        let point = linear_path(noise, latents, times.clone());
-        let mut shards = Vec::new();
-        let states = self.replicas.split(point.x);
-        let targets = self.replicas.split(point.velocity);
-        let times = self.replicas.split(times);
-        let classes = self.replicas.split(classes);
-        for (((x, velocity), times), classes) in
-            states.into_iter().zip(targets).zip(times).zip(classes)
-        {
-            shards.push((x, velocity, times, classes));
-        }
-        let checkpointing = self.config.gradient_checkpointing;
-        let work = |network: &Sit, (x, velocity, times, classes)| {
-            let point = PathPoint { x, velocity };
-            flow_gradients(network, point, times, classes, checkpointing)
-        };
-        let (losses, gradients) = self.replicas.gradients(&network, shards, work);
-        (losses.iter().sum::<f64>() / losses.len() as f64, gradients)
-    }
-
-    fn clipped(&self, gradients: GradientsParams, norm: f64) -> GradientsParams {
-        match self.config.optimizer.clip_norm {
-            Some(longest) if norm > longest => scaled(gradients, &self.sit, longest / norm),
-            _ => gradients,
-        }
-    }
-
     /// The network with averaged weights, for inference.
-    pub fn network(&self) -> &Sit {
+    pub fn network(&self) -> &N {
         self.average.network()
     }
 }
 
-/// The flow-matching loss at points of the path, and its gradients at the parameters, without a graph: what
-/// [`flow_matching_loss`](svg_flow::flow_matching_loss) and a graph would give.
-///
-/// # Shapes
-///
-/// - point: `[batch, tokens, channels]`, on the plain device as the network
-/// - times, labels: `[batch]`
-pub fn flow_gradients(
-    network: &Sit,
-    point: PathPoint,
-    times: Tensor<1>,
-    labels: Tensor<1, Int>,
-    checkpointing: bool,
-) -> (f64, GradientsParams) {
-    let recording = network.record(point.x, times, labels, checkpointing);
-    let error = recording.velocity.clone() - point.velocity;
-    let count = error.shape().num_elements() as f64;
-    let squares: f32 = sum_of_squares(error.clone()).into_scalar();
-    let found = recording.backward(error * (2.0 / count));
-    let mut gradients = GradientsParams::new();
-    register(found, &mut gradients);
-    (f64::from(squares) / count, gradients)
+/// The class that stands for none; 0 for a network without classes.
+fn null(network: &impl FlowNetwork, device: &Device) -> usize {
+    if network.spec().classes == 0 {
+        return 0;
+    }
+    let one = Condition::classes(&[0], &device.clone().without_autodiff());
+    let null: i64 = network.unconditional(&one).expect_classes().into_scalar();
+    null as usize
 }
 
-/// Classes as networks take them.
-pub(super) fn labels(classes: &[usize], device: &Device) -> Tensor<1, Int> {
-    let classes: Vec<i64> = classes.iter().map(|&class| class as i64).collect();
-    Tensor::from_data(classes.as_slice(), device)
-}
+impl<N: FlowNetwork> Stage for FlowStage<N> {
+    type Networks = N;
+    type Batch = FlowBatch;
+    type Observed = ();
 
-pub(super) fn adamw(config: &FlowTraining) -> ModuleOptimizer {
-    let settings = &config.optimizer;
-    ModuleOptimizer::from(AdamW {
-        beta_1: settings.beta_1,
-        beta_2: settings.beta_2,
-        epsilon: settings.epsilon,
-        weight_decay: settings.weight_decay,
-    })
+    fn replicas(&self) -> &Replicas {
+        &self.replicas
+    }
+
+    /// Weights are cast once per step.
+    fn networks(&self) -> N {
+        let precision = self.config.precision.precision();
+        let network = precision.apply(self.player.network().valid()).train();
+        network.with_gradient_checkpointing(self.config.gradient_checkpointing)
+    }
+
+    fn groups(&self, _step: u64) -> Vec<Group> {
+        vec![Group {
+            path: "",
+            scalar: "gradient_norm",
+            longest: self.config.optimizer.clip_norm,
+        }]
+    }
+
+    fn gradients(&self, team: &Team<'_, N>, place: Place, batch: FlowBatch) -> Found<()> {
+        let FlowBatch { latents, labels } = batch;
+        let ([count, tokens, channels], device) = (latents.dims(), latents.device());
+        let first = (place.step * self.config.accumulation as u64 + place.batch)
+            * self.config.batch_size as u64;
+        let shape = [tokens, channels];
+        let draws = Draws::training(&self.config, self.null, first, &labels, shape, &device);
+        let times = draws.times;
+        let condition = Condition::classes(&draws.labels, &device);
+        let point = linear_path(draws.noise, latents, times.clone());
+        let shards = team.shards(count, |shard| {
+            let point = PathPoint {
+                x: shard.of(&point.x),
+                velocity: shard.of(&point.velocity),
+            };
+            (point, shard.of(&times), shard.condition(&condition))
+        });
+        let (scalars, gradients) = team.gradients(shards, |network, (point, times, condition)| {
+            let (loss, gradients) = flow_gradients(network, point, times, &condition);
+            (Scalars::new().with("loss", loss), gradients)
+        });
+        Found {
+            scalars,
+            remarks: Scalars::new(),
+            gradients,
+            observed: (),
+            finite: true,
+        }
+    }
+
+    fn learn(&mut self, _step: u64, rate: f64, mut gradients: GradientsParams, _: Vec<()>) {
+        self.player.learn(rate, &mut gradients);
+        self.average.update(self.player.network());
+    }
+
+    fn save(&self, folder: &Path) -> Result<(), TrainError> {
+        self.player.save(folder)?;
+        self.average.save(folder, AVERAGE)
+    }
+
+    fn restore(&mut self, folder: &Path) -> Result<(), TrainError> {
+        self.player.restore(folder)?;
+        let config = self.player.config();
+        self.average.restore(config, folder, AVERAGE, &self.device)
+    }
 }

@@ -2,14 +2,13 @@
 
 use burn::prelude::*;
 use svg_flow::flow_matching_loss;
-use svg_sit::Sit;
+use svg_roles::{Condition, Velocity};
 
 use crate::TrainError;
 use crate::flow::draws::Draws;
-use crate::flow::stage::labels;
 use crate::flow::{FlowTraining, LatentSource};
 
-/// Fixed latents with fixed noise and fixed times, so that their loss shows the network and nothing else.
+/// Fixed latents with fixed noise and fixed times, so that their loss depends on the network alone.
 pub(super) struct Validation {
     latents: Tensor<3>,
     draws: Draws,
@@ -17,8 +16,8 @@ pub(super) struct Validation {
 
 impl Validation {
     /// The first batch of a source in the order of `seed`.
-    pub fn new(
-        config: &FlowTraining,
+    pub fn new<C>(
+        config: &FlowTraining<C>,
         source: &mut dyn LatentSource,
         seed: u64,
         device: &Device,
@@ -32,13 +31,14 @@ impl Validation {
     }
 
     /// The mean squared error of the velocity.
-    pub fn loss(&self, network: &Sit) -> f64 {
+    pub fn loss(&self, network: &dyn Velocity) -> f64 {
         let Draws {
             noise,
             times,
-            labels: classes,
+            labels,
         } = &self.draws;
-        let field = network.conditioned(labels(classes, &self.latents.device()));
+        let condition = Condition::classes(labels, &self.latents.device());
+        let field = |x: Tensor<3>, t: Tensor<1>| network.velocity(x, t, &condition);
         let (noise, latents, times) = (noise.clone(), self.latents.clone(), times.clone());
         let loss: f32 = flow_matching_loss(&field, noise, latents, times).into_scalar();
         loss.into()

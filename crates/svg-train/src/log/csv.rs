@@ -18,25 +18,8 @@ const STEP: &str = "step";
 /// Each row is on the disk's side of the program before [`write`](Self::write) returns. The first
 /// row names the columns. A number that first appears later gets a column of its own, empty above;
 /// one that is missing leaves its place empty.
-///
-/// ```
-/// # let folder = tempfile::tempdir().unwrap();
-/// # let path = folder.path().join("steps.csv");
-/// use svg_train::log::{CsvLog, Scalars};
-///
-/// let mut log = CsvLog::open(&path, 0)?;
-/// log.write(1, &Scalars::new().with("loss", 0.5))?;
-/// log.write(2, &Scalars::new().with("loss", 0.25))?;
-/// drop(log);
-///
-/// // The last checkpoint was that of step 1.
-/// let mut log = CsvLog::open(&path, 1)?;
-/// log.write(2, &Scalars::new().with("loss", 0.25))?;
-/// assert_eq!(std::fs::read_to_string(&path).unwrap(), "step,loss\n1,0.5\n2,0.25\n");
-/// # Ok::<(), svg_train::log::LogError>(())
-/// ```
 #[derive(Debug)]
-pub struct CsvLog {
+pub(crate) struct CsvLog {
     path: PathBuf,
     /// Names of the columns after `step`; none before the first row.
     columns: Vec<String>,

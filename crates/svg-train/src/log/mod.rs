@@ -5,8 +5,6 @@
 //! and each start of the program has its own, as TensorBoard expects.
 //!
 //! - [`Scalars`]: the numbers of one step, in order
-//! - [`CsvLog`]: the rows of `steps.csv`
-//! - [`TensorBoard`]: event files
 //! - [`comparison_sheet`]: originals over reconstructions
 //! - [`LogError`]: what went wrong, with which file
 
@@ -16,8 +14,8 @@ mod scalars;
 mod sheet;
 mod tensorboard;
 
-pub use csv::CsvLog;
+pub(crate) use csv::CsvLog;
 pub use error::LogError;
 pub use scalars::Scalars;
 pub use sheet::comparison_sheet;
-pub use tensorboard::TensorBoard;
+pub(crate) use tensorboard::TensorBoard;

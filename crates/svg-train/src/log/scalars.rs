@@ -49,6 +49,19 @@ impl Scalars {
         found.map(|(_, value)| value)
     }
 
+    /// The means of the numbers of each name over those of `all` that have it, in the order in which names
+    /// first come.
+    pub(crate) fn mean(all: &[Self]) -> Self {
+        let mut mean = Self::new();
+        for (name, _) in all.iter().flat_map(Self::iter) {
+            if mean.get(name).is_none() {
+                let values: Vec<f64> = all.iter().filter_map(|one| one.get(name)).collect();
+                mean.push(name, values.iter().sum::<f64>() / values.len() as f64);
+            }
+        }
+        mean
+    }
+
     /// Names and numbers, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
         self.entries
@@ -71,6 +84,13 @@ mod tests {
         let scalars = Scalars::new().with("b", 1.0).with("a", 2.0);
         assert_eq!(scalars.iter().collect::<Vec<_>>(), [("b", 1.0), ("a", 2.0)]);
         assert_eq!((scalars.get("a"), scalars.get("c")), (Some(2.0), None));
+    }
+
+    #[test]
+    fn a_mean_is_over_those_that_have_the_number() {
+        let one = Scalars::new().with("b", 1.0).with("a", 2.0);
+        let mean = Scalars::mean(&[one, Scalars::new().with("a", 4.0)]);
+        assert_eq!(mean.iter().collect::<Vec<_>>(), [("b", 1.0), ("a", 3.0)]);
     }
 
     #[test]

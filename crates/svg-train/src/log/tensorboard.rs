@@ -18,19 +18,8 @@ use super::error::LogError;
 use super::scalars::Scalars;
 
 /// A file of events that is appended to.
-///
-/// ```
-/// # let folder = tempfile::tempdir().unwrap();
-/// # let folder = folder.path();
-/// use std::time::SystemTime;
-/// use svg_train::log::{Scalars, TensorBoard};
-///
-/// let mut events = TensorBoard::create(folder, SystemTime::now())?;
-/// events.scalars(100, &Scalars::new().with("loss", 0.5))?;
-/// # Ok::<(), svg_train::log::LogError>(())
-/// ```
 #[derive(Debug)]
-pub struct TensorBoard {
+pub(crate) struct TensorBoard {
     path: PathBuf,
     file: File,
 }
@@ -75,25 +64,11 @@ impl TensorBoard {
         Ok(events)
     }
 
-    /// The file.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Adds a number. TensorBoard groups names by what stands before a slash.
+    /// Adds all numbers of a step, as one event. TensorBoard groups names by what stands before a slash.
     ///
     /// # Errors
     ///
     /// If the file cannot be written.
-    pub fn scalar(&mut self, step: u64, name: &str, value: f64) -> Result<(), LogError> {
-        self.summary(step, vec![scalar(name, value)])
-    }
-
-    /// Adds all numbers of a step, as one event.
-    ///
-    /// # Errors
-    ///
-    /// As [`scalar`](Self::scalar).
     pub fn scalars(&mut self, step: u64, scalars: &Scalars) -> Result<(), LogError> {
         let values = scalars.iter().map(|(name, value)| scalar(name, value));
         self.summary(step, values.collect())
@@ -103,7 +78,7 @@ impl TensorBoard {
     ///
     /// # Errors
     ///
-    /// As [`scalar`](Self::scalar).
+    /// As [`scalars`](Self::scalars).
     ///
     /// # Panics
     ///
@@ -264,13 +239,10 @@ mod tests {
     fn a_file_begins_with_its_version_and_its_time() {
         let folder = tempfile::tempdir().unwrap();
         let log = TensorBoard::create(folder.path().join("new"), started()).unwrap();
-        let name = log.path().file_name().unwrap();
+        let name = log.path.file_name().unwrap();
         assert_eq!(name, "events.out.tfevents.1700000000.svg");
-        assert_eq!(
-            std::fs::read(log.path()).unwrap()[..8],
-            24_u64.to_le_bytes()
-        );
-        let first = &events(log.path())[0];
+        assert_eq!(std::fs::read(&log.path).unwrap()[..8], 24_u64.to_le_bytes());
+        let first = &events(&log.path)[0];
         assert_eq!(first.file_version.as_deref(), Some("brain.Event:2"));
         assert_eq!(first.wall_time, 1_700_000_000.25);
     }
@@ -279,10 +251,11 @@ mod tests {
     fn numbers_are_read_back_and_zero_is_a_number() {
         let folder = tempfile::tempdir().unwrap();
         let mut log = TensorBoard::create(folder.path(), started()).unwrap();
-        log.scalar(7, "loss/total", 0.0).unwrap();
+        let zero = Scalars::new().with("loss/total", 0.0);
+        log.scalars(7, &zero).unwrap();
         log.scalars(8, &Scalars::new().with("a", 1.5).with("b", f64::NAN))
             .unwrap();
-        let events = events(log.path());
+        let events = events(&log.path);
         assert_eq!((events.len(), events[1].step, events[2].step), (3, 7, 8));
         let values = |event: &Event| event.summary.clone().unwrap().value;
         assert_eq!(values(&events[1]), [scalar("loss/total", 0.0)]);
@@ -302,7 +275,7 @@ mod tests {
         let picture = RgbImage::from_fn(5, 3, |x, y| Rgb([x as u8, y as u8, 9]));
         let mut log = TensorBoard::create(folder.path(), started()).unwrap();
         log.image(3, "samples", &picture).unwrap();
-        let events = events(log.path());
+        let events = events(&log.path);
         let value = events[1].summary.clone().unwrap().value.remove(0);
         let image = value.image.unwrap();
         assert_eq!((image.width, image.height, image.colorspace), (5, 3, 3));
@@ -315,7 +288,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let first = TensorBoard::create(folder.path(), started()).unwrap();
         let second = TensorBoard::create(folder.path(), started()).unwrap();
-        assert_ne!(first.path(), second.path());
-        assert_eq!(events(second.path()).len(), 1);
+        assert_ne!(first.path, second.path);
+        assert_eq!(events(&second.path).len(), 1);
     }
 }

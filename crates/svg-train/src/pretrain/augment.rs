@@ -57,7 +57,7 @@ impl ViewsSettings {
 
     /// What makes no sense in these settings for a network with patches of `patch` pixels, in words,
     /// with what to set; `None` if all does. Fields are named as those of a field `views`.
-    pub fn nonsense(&self, patch: usize) -> Option<String> {
+    pub(crate) fn nonsense(&self, patch: usize) -> Option<String> {
         let crops = [("global", &self.global), ("local", &self.local)];
         for (name, crop) in crops {
             let size = crop.size as usize;

@@ -1,23 +1,24 @@
 //! What a self-distillation is, as a document.
 
 use serde::{Deserialize, Serialize};
-use svg_dino::{DinoConfig, FeedForwardKind, PixelStatistics, RopePeriods};
-use svg_store::strict_json;
 
 use crate::data::Recipe;
+use crate::kinds::EncoderKind;
 use crate::pretrain::{MaskSettings, ViewsSettings};
+use crate::run::document::{self, outside};
+use crate::run::{NetworkKind, Pace, pace};
 
 /// Everything that decides what a run computes, but the data.
 ///
 /// Every field must be in the file, and a field that is not known is an error: a run is what its
-/// configuration says.
+/// configuration says. `C` says which network is trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Pretraining {
+pub struct Pretraining<C = EncoderKind> {
     /// What this makes, with which command, in how long, and what to expect.
     pub about: String,
-    /// The network.
-    pub dino: DinoConfig,
+    /// The network, such as `"dino": { .. }`.
+    #[serde(flatten)]
+    pub network: C,
     /// The first weights, crops and masks follow from it.
     pub seed: u64,
     /// Optimiser steps.
@@ -151,135 +152,110 @@ pub struct JudgeSettings {
     pub temperature: f64,
 }
 
-impl Pretraining {
+impl<C: NetworkKind> Pretraining<C> {
     /// Reads a configuration.
     ///
     /// # Errors
     ///
     /// In words: no JSON, a missing or an unknown field, or a value that makes no sense.
     pub fn from_json(text: &str) -> Result<Self, String> {
-        let config: Self = strict_json(text)?;
-        match config.nonsense() {
-            Some(reason) => Err(reason),
-            None => Ok(config),
-        }
+        let sample = Pretraining::smallest();
+        document::read::<_, C>(text, &sample, EncoderKind::KINDS, Self::nonsense)
     }
 
     /// The configuration as a file.
     pub fn to_json(&self) -> String {
-        let json = serde_json::to_string_pretty(self).expect("plain fields always serialise");
-        json + "\n"
+        document::write(self)
     }
 
     fn nonsense(&self) -> Option<String> {
-        let (dino, heads, judge) = (&self.dino, &self.heads, &self.judge);
+        let (heads, judge) = (&self.heads, &self.judge);
         let positive = [
-            ("steps", self.steps),
-            ("checkpoint_every", self.checkpoint_every),
-            ("checkpoints_kept", self.checkpoints_kept as u64),
-            ("samples_every", self.samples_every),
-            ("patience", self.patience),
             ("data.size", u64::from(self.data.size)),
-            ("dino.n_heads", dino.n_heads as u64),
-            ("dino.n_layers", dino.n_layers as u64),
-            ("dino.patch_size", dino.patch_size as u64),
             ("heads.hidden", heads.hidden as u64),
             ("heads.bottleneck", heads.bottleneck as u64),
             ("judge.known", judge.known as u64),
             ("judge.asked", judge.asked as u64),
             ("judge.neighbours", judge.neighbours as u64),
         ];
-        if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
-            return Some(format!("{name} is 0; it must be at least 1"));
-        }
         let at_least_two = [
             ("batch_size", self.batch_size),
             ("heads.class_prototypes", heads.class_prototypes),
             ("heads.patch_prototypes", heads.patch_prototypes),
         ];
-        if let Some((name, value)) = at_least_two.iter().find(|(_, value)| *value < 2) {
-            return Some(format!("{name} is {value}; it must be at least 2"));
-        }
-        if !dino.d_model.is_multiple_of(4 * dino.n_heads) {
-            return Some(format!(
-                "dino.d_model is {} and dino.n_heads {}; the heads must have a multiple of four channels",
-                dino.d_model, dino.n_heads
-            ));
-        }
-        if let Some(reason) = unwritable(dino) {
+        let few = at_least_two.iter().find(|(_, value)| *value < 2);
+        let few = few.map(|(name, value)| format!("{name} is {value}; it must be at least 2"));
+        let reason = document::zero(&positive).or(few);
+        if let Some(reason) = reason.or(self.pace().nonsense()) {
             return Some(reason);
         }
-        let within = |name: &str, value: f64, low: f64, high: f64| {
-            let inside = value >= low && value <= high;
-            (!inside).then(|| format!("{name} is {value}; it must lie between {low} and {high}"))
-        };
+        if let Some(reason) = self.network.nonsense() {
+            return Some(reason);
+        }
         let (teacher, optimizer, weights) = (&self.teacher, &self.optimizer, &self.weights);
+        let (rate, last) = (optimizer.learning_rate, optimizer.last_learning_rate);
         let mut bounds = vec![
-            within("student_temperature", self.student_temperature, 1e-3, 10.0),
-            within("optimizer.learning_rate", optimizer.learning_rate, 0.0, 1.0),
-            within(
-                "optimizer.last_learning_rate",
-                optimizer.last_learning_rate,
-                0.0,
-                1.0,
-            ),
-            within("optimizer.beta_1", optimizer.beta_1.into(), 0.0, 1.0),
-            within("optimizer.beta_2", optimizer.beta_2.into(), 0.0, 1.0),
-            within("optimizer.clip_norm", optimizer.clip_norm, 1e-6, 1e6),
-            within("judge.temperature", judge.temperature, 1e-3, 10.0),
-            within("weights.class", weights.class, 0.0, 1e3),
-            within("weights.patch", weights.patch, 0.0, 1e3),
-            within("weights.spread", weights.spread, 0.0, 1e3),
+            outside("student_temperature", self.student_temperature, 1e-3, 10.0),
+            outside("optimizer.learning_rate", rate, 0.0, 1.0),
+            outside("optimizer.last_learning_rate", last, 0.0, 1.0),
+            outside("optimizer.beta_1", optimizer.beta_1.into(), 0.0, 1.0),
+            outside("optimizer.beta_2", optimizer.beta_2.into(), 0.0, 1.0),
+            outside("optimizer.clip_norm", optimizer.clip_norm, 1e-6, 1e6),
+            outside("judge.temperature", judge.temperature, 1e-3, 10.0),
+            outside("weights.class", weights.class, 0.0, 1e3),
+            outside("weights.patch", weights.patch, 0.0, 1e3),
+            outside("weights.spread", weights.spread, 0.0, 1e3),
         ];
         for place in 0..2 {
             let (momentum, temperature) = (teacher.momentum[place], teacher.temperature[place]);
             let decay = optimizer.weight_decay[place];
-            bounds.push(within("teacher.momentum", momentum, 0.0, 1.0));
-            bounds.push(within("teacher.temperature", temperature, 1e-3, 10.0));
-            bounds.push(within("optimizer.weight_decay", decay, 0.0, 1e3));
+            bounds.push(outside("teacher.momentum", momentum, 0.0, 1.0));
+            bounds.push(outside("teacher.temperature", temperature, 1e-3, 10.0));
+            bounds.push(outside("optimizer.weight_decay", decay, 0.0, 1e3));
         }
         bounds.push(match teacher.balance {
             Balance::Centering { momentum } => {
-                within("teacher.balance.centering.momentum", momentum, 0.0, 1.0)
+                outside("teacher.balance.centering.momentum", momentum, 0.0, 1.0)
             }
-            Balance::SinkhornKnopp { rounds } => within(
-                "teacher.balance.sinkhorn_knopp.rounds",
-                rounds as f64,
-                1.0,
-                100.0,
-            ),
+            Balance::SinkhornKnopp { rounds } => {
+                let name = "teacher.balance.sinkhorn_knopp.rounds";
+                outside(name, rounds as f64, 1.0, 100.0)
+            }
         });
-        bounds.push(self.views.nonsense(dino.patch_size));
+        bounds.push(self.views.nonsense(self.network.patch_size()));
         bounds.push(self.masks.nonsense());
         bounds.into_iter().flatten().next()
     }
 }
 
-/// What a file in official names cannot say of a network, or the way back does not know, in words, with
-/// what to set. Such an encoder would be another one when it is opened again.
-fn unwritable(dino: &DinoConfig) -> Option<String> {
-    // What differs is all that matters, so the rest may be the network's own.
-    let official = dino
-        .clone()
-        .with_feed_forward(FeedForwardKind::Mlp)
-        .with_rope_periods(RopePeriods::Bf16Rounded)
-        .with_rope_base(100.0)
-        .with_norm_eps(1e-5)
-        .with_pixels(PixelStatistics::IMAGENET);
-    let [given, official] = [dino, &official]
-        .map(|config| serde_json::to_value(config).expect("plain fields always serialise"));
-    let fields = official.as_object()?;
-    let (name, value) = fields
-        .iter()
-        .find(|(name, value)| given[*name] != **value)?;
-    let why = match name.as_str() {
-        "feed_forward" => "only such networks are trained here",
-        _ => "the file of an encoder cannot say anything else",
-    };
-    let given = &given[name];
-    Some(format!(
-        "dino.{name} is {given}; {why}, so set it to {value}"
-    ))
+impl<C> Pretraining<C> {
+    /// The same training of another network.
+    pub fn with_network<D>(self, network: D) -> Pretraining<D> {
+        Pretraining {
+            about: self.about,
+            network,
+            seed: self.seed,
+            steps: self.steps,
+            batch_size: self.batch_size,
+            data: self.data,
+            views: self.views,
+            masks: self.masks,
+            heads: self.heads,
+            teacher: self.teacher,
+            student_temperature: self.student_temperature,
+            weights: self.weights,
+            optimizer: self.optimizer,
+            judge: self.judge,
+            checkpoint_every: self.checkpoint_every,
+            checkpoints_kept: self.checkpoints_kept,
+            samples_every: self.samples_every,
+            patience: self.patience,
+        }
+    }
+
+    pub(crate) fn pace(&self) -> Pace {
+        pace!(self, 1)
+    }
 }
 
 #[cfg(test)]
@@ -295,34 +271,12 @@ mod tests {
     }
 
     #[test]
-    fn what_the_file_of_an_encoder_cannot_say_is_refused() {
-        fn check(change: impl Fn(DinoConfig) -> DinoConfig, expected: &str) {
-            let mut config = Pretraining::smallest();
-            config.dino = change(config.dino);
-            let error = Pretraining::from_json(&config.to_json()).unwrap_err();
-            assert!(error.contains(expected), "{error}");
-        }
-        check(
-            |dino| dino.with_rope_periods(RopePeriods::Exact),
-            "dino.rope_periods is \"Exact\"; the file of an encoder cannot say anything else, so set it to \
-             \"Bf16Rounded\"",
-        );
-        check(|dino| dino.with_rope_base(50.0), "so set it to 100.0");
-        check(|dino| dino.with_norm_eps(1e-6), "so set it to 0.00001");
-        check(
-            |dino| dino.satellite(),
-            "so set it to {\"mean\":[0.485,0.456,0.406],\"std\":[0.229,0.224,0.225]}",
-        );
-        check(
-            |dino| dino.with_feed_forward(FeedForwardKind::SwiGlu),
-            "only such networks are trained here, so set it to \"Mlp\"",
-        );
-    }
-
-    #[test]
     fn typos_and_nonsense_are_named() {
         let config = Pretraining::smallest();
-        assert_eq!(Pretraining::from_json(&config.to_json()).unwrap(), config);
+        assert_eq!(
+            Pretraining::from_json(&config.to_json()),
+            Ok(config.clone())
+        );
         for (from, to, expected) in [
             ("\"seed\"", "\"sede\"", "sede"),
             (
@@ -342,7 +296,8 @@ mod tests {
         ] {
             let json = config.to_json();
             assert!(json.contains(from), "{from} is not in {json}");
-            let error = Pretraining::from_json(&json.replacen(from, to, 1)).unwrap_err();
+            let json = json.replacen(from, to, 1);
+            let error = Pretraining::<EncoderKind>::from_json(&json).unwrap_err();
             assert!(error.contains(expected), "{error}");
         }
     }

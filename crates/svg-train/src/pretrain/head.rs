@@ -12,7 +12,7 @@ const TINY: f64 = 1e-12;
 ///
 /// Prototypes have length 1, so that a score is the cosine of an angle and none can win by being long.
 #[derive(Module, Debug)]
-pub struct ProjectionHead {
+pub(crate) struct ProjectionHead {
     /// From tokens to hidden channels.
     pub fc1: Linear,
     /// Among them.
@@ -25,7 +25,7 @@ pub struct ProjectionHead {
 
 impl ProjectionHead {
     /// Draws a head for tokens of `d_model` channels.
-    pub fn new(
+    pub(crate) fn new(
         d_model: usize,
         hidden: usize,
         bottleneck: usize,
@@ -65,7 +65,7 @@ impl ProjectionHead {
     ///
     /// - tokens: `[count, d_model]`
     /// - output: `[count, prototypes]`, between -1 and 1
-    pub fn forward(&self, tokens: Tensor<2>) -> Tensor<2> {
+    pub(crate) fn forward(&self, tokens: Tensor<2>) -> Tensor<2> {
         let hidden = gelu(self.fc1.forward(tokens));
         let hidden = gelu(self.fc2.forward(hidden));
         let directions = unit(self.fc3.forward(hidden), 1);

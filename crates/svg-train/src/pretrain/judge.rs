@@ -1,16 +1,16 @@
-//! How good an encoder is while it learns.
+//! Nearest neighbours, to judge an encoder while it learns.
 
 use std::sync::Arc;
 
 use burn::prelude::*;
-use svg_dino::Dino;
 use svg_eval::{Confusion, NearestNeighbours};
-use svg_image::{DecodeOptions, ImageError, ImageSet, Loader, RgbImage, grid};
-use svg_roles::{Images, Signed};
+use svg_image::{DecodeOptions, ImageSet, Loader, RgbImage, grid};
+use svg_roles::Encoder;
 
 use crate::autoencoder::spread;
-use crate::data::{Classes, Recipe};
+use crate::data::{Batches, Broken, Classes, DataError, Recipe, to_tensor};
 use crate::pretrain::JudgeSettings;
+use crate::pretrain::backbone::class_tokens;
 use crate::pretrain::head::unit;
 
 /// Rows of the sheet of neighbours, and pictures in one.
@@ -19,7 +19,7 @@ const NEIGHBOURS: usize = 8;
 
 /// Pictures of known class, and others that are asked for.
 #[derive(Clone, Debug)]
-pub struct Judge {
+pub(super) struct Judge {
     settings: JudgeSettings,
     /// Number of classes.
     classes: usize,
@@ -29,16 +29,16 @@ pub struct Judge {
 
 /// What the judge found.
 #[derive(Clone, Debug)]
-pub struct Judgement {
-    /// The share of pictures whose class token lies among those of its class.
+pub(super) struct Judgement {
+    /// Accuracy by the nearest neighbours of the class tokens.
     pub class_token: f64,
-    /// The same for the mean of the patch tokens.
+    /// Accuracy by those of the means of the patch tokens.
     pub patch_tokens: f64,
     /// In each row a picture, then its nearest neighbours by their class tokens.
     pub sheet: RgbImage,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Labelled {
     images: Vec<RgbImage>,
     labels: Vec<usize>,
@@ -52,13 +52,13 @@ impl Judge {
     ///
     /// # Errors
     ///
-    /// [`ImageError`] if all pictures are broken.
+    /// [`DataError`] if all pictures are broken.
     pub fn new(
         settings: JudgeSettings,
         data: &Arc<ImageSet>,
         validation: Option<&Arc<ImageSet>>,
         recipe: &Recipe,
-    ) -> Result<Option<Self>, ImageError> {
+    ) -> Result<Option<Self>, DataError> {
         let Ok(classes) = Classes::of(data) else {
             return Ok(None);
         };
@@ -96,19 +96,16 @@ impl Judge {
         }))
     }
 
-    /// The share of pictures whose pixels lie among those of their class: what there is without an encoder.
+    /// The accuracy in pixels: what can be reached without an encoder.
     pub fn of_pixels(&self, device: &Device) -> f64 {
-        let flat = |labelled: &Labelled| {
-            let images = Images::<Signed>::from_rgb(&labelled.images, device).into_tensor();
-            images.flatten::<2>(1, 3)
-        };
+        let flat = |labelled: &Labelled| to_tensor(&labelled.images, device).flatten::<2>(1, 3);
         self.share(flat(&self.known), flat(&self.asked))
     }
 
     /// Judges an encoder, `batch` pictures at a time.
-    pub fn of(&self, dino: &Dino, batch: usize, device: &Device) -> Judgement {
-        let [known_class, known_patches] = self.known.tokens(dino, batch, device);
-        let [asked_class, asked_patches] = self.asked.tokens(dino, batch, device);
+    pub fn of(&self, encoder: &dyn Encoder, batch: usize, device: &Device) -> Judgement {
+        let [known_class, known_patches] = self.known.tokens(encoder, batch, device);
+        let [asked_class, asked_patches] = self.asked.tokens(encoder, batch, device);
         Judgement {
             sheet: self.sheet(known_class.clone(), asked_class.clone()),
             class_token: self.share(known_class, asked_class),
@@ -154,33 +151,25 @@ impl Labelled {
         classes: &Classes,
         places: Vec<usize>,
         recipe: &Recipe,
-    ) -> Result<Self, ImageError> {
+    ) -> Result<Self, DataError> {
         let recipe = recipe.clone();
         let prepare = move |image: RgbImage| recipe.evaluate(&image);
         let loader = Loader::in_order(set.clone(), places, DecodeOptions::default(), prepare, 0);
-        let (mut labelled, mut broken) = (Self::default(), None);
-        for loaded in loader {
-            match loaded.image {
-                Ok(image) => {
-                    labelled.images.push(image);
-                    labelled.labels.push(classes.labels[loaded.index]);
-                }
-                Err(error) => broken = Some(error),
-            }
-        }
-        match broken {
-            Some(error) if labelled.images.is_empty() => Err(error),
-            _ => Ok(labelled),
-        }
+        let all = Batches::new(loader, 1, Broken::Skip).all()?;
+        let labels = all.indices.iter().map(|&index| classes.labels[index]);
+        Ok(Self {
+            labels: labels.collect(),
+            images: all.images,
+        })
     }
 
     /// Class tokens and means of patch tokens, `[count, d_model]` each.
-    fn tokens(&self, dino: &Dino, batch: usize, device: &Device) -> [Tensor<2>; 2] {
+    fn tokens(&self, encoder: &dyn Encoder, batch: usize, device: &Device) -> [Tensor<2>; 2] {
         let (mut class, mut patches) = (Vec::new(), Vec::new());
         for images in self.images.chunks(batch) {
-            let output = dino.forward(Images::<Signed>::from_rgb(images, device).into_tensor());
-            class.push(output.cls);
-            patches.push(output.patches.mean_dim(1).squeeze_dim::<2>(1));
+            let tokens = encoder.tokens(to_tensor(images, device));
+            class.push(class_tokens(&tokens));
+            patches.push(tokens.patches.mean_dim(1).squeeze_dim::<2>(1));
         }
         [Tensor::cat(class, 0), Tensor::cat(patches, 0)]
     }

@@ -1,39 +1,51 @@
-//! What is trained: a network and its two heads.
+//! What is trained: an encoder and its two heads.
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::prelude::*;
-use svg_dino::Dino;
 
-use crate::pretrain::{Pretraining, ProjectionHead};
+use crate::pretrain::{Backbone, HeadSettings, ProjectionHead};
+use crate::run::Network;
 
-/// A network with a head for its class token and one for its patch tokens. Student and teacher are one each.
+/// An encoder with a head for its class token and one for its patch tokens. Student and teacher are one each.
 #[derive(Module, Debug)]
-pub struct Learner {
+pub(crate) struct Learner<B: Backbone> {
     /// What is kept in the end.
-    pub backbone: Dino,
+    pub backbone: B,
     /// For class tokens.
     pub class_head: ProjectionHead,
     /// For patch tokens.
     pub patch_head: ProjectionHead,
 }
 
-impl Learner {
-    /// Draws all weights.
-    pub fn new(config: &Pretraining, device: &Device) -> Self {
-        let (heads, width) = (config.heads, config.dino.d_model);
+/// What a [`Learner`] is made from.
+#[derive(Clone, Debug)]
+pub(crate) struct LearnerConfig<C> {
+    /// The encoder.
+    pub backbone: C,
+    /// Both heads.
+    pub heads: HeadSettings,
+}
+
+impl<B: Backbone> Network for Learner<B> {
+    type Config = LearnerConfig<B::Config>;
+
+    fn init(config: &Self::Config, device: &Device) -> Self {
+        let (heads, width) = (config.heads, B::spec_of(&config.backbone).channels);
         let head = |prototypes| {
             ProjectionHead::new(width, heads.hidden, heads.bottleneck, prototypes, device)
         };
         Self {
-            backbone: config.dino.init(device),
+            backbone: B::init(&config.backbone, device),
             class_head: head(heads.class_prototypes),
             patch_head: head(heads.patch_prototypes),
         }
     }
+}
 
-    /// With every weight shortened by this share of itself: matrices, kernels and tokens, but no biases, norms
-    /// and factors. Done before a step of Adam, this is decoupled weight decay.
-    pub fn decayed(self, share: f64) -> Self {
+impl<B: Backbone> Learner<B> {
+    /// With every weight reduced by this share of itself: matrices, kernels and tokens, but no biases, norms
+    /// and factors. Before a step of Adam, this is decoupled weight decay.
+    pub(crate) fn decayed(self, share: f64) -> Self {
         self.map(&mut Decay { keep: 1.0 - share })
     }
 }
@@ -61,12 +73,19 @@ impl ModuleMapper for Decay {
 
 #[cfg(test)]
 mod tests {
+    use svg_dino::Dino;
+
     use super::*;
+    use crate::kinds::EncoderKind;
+    use crate::pretrain::Pretraining;
 
     #[test]
     fn decay_shortens_matrices_and_spares_the_rest() {
         let device = Device::default().autodiff();
-        let learner = Learner::new(&Pretraining::smallest(), &device);
+        let training = Pretraining::smallest();
+        let EncoderKind::Dino(backbone) = training.network;
+        let heads = training.heads;
+        let learner = Learner::<Dino>::init(&LearnerConfig { backbone, heads }, &device);
         let before = learner.clone();
         let after = learner.decayed(0.25);
         let ratio =

@@ -17,7 +17,7 @@ const TINY: f64 = 1e-8;
 /// - locals: of the local crops
 /// - targets: the teacher's, of the two global crops
 /// - output: `[1]`
-pub fn class_loss(
+pub(crate) fn class_loss(
     globals: [Tensor<2>; 2],
     locals: Vec<Tensor<2>>,
     targets: [Tensor<2>; 2],
@@ -44,7 +44,7 @@ pub fn class_loss(
 /// - scores, targets: `[hidden, prototypes]`
 /// - weights: one over the number of hidden patches of the patch's crop, `[hidden]`
 /// - output: `[1]`
-pub fn patch_loss(
+pub(crate) fn patch_loss(
     scores: Tensor<2>,
     targets: Tensor<2>,
     weights: Tensor<1>,
@@ -68,7 +68,7 @@ fn cross_entropy(scores: Tensor<2>, targets: Tensor<2>, temperature: f64) -> Ten
 ///
 /// - tokens: `[batch, d_model]`, at least two
 /// - output: `[1]`
-pub fn spread_loss(tokens: Tensor<2>) -> Tensor<1> {
+pub(crate) fn spread_loss(tokens: Tensor<2>) -> Tensor<1> {
     let directions = unit(tokens, 1);
     let nearest = nearest(directions.clone().detach());
     let neighbours = directions.clone().select(0, nearest);
@@ -91,7 +91,7 @@ fn nearest(directions: Tensor<2>) -> Tensor<1, Int> {
 /// # Shapes
 ///
 /// - targets: `[count, prototypes]`
-pub fn entropies(targets: Tensor<2>) -> [f64; 2] {
+pub(crate) fn entropies(targets: Tensor<2>) -> [f64; 2] {
     let entropy = |shares: Tensor<2>| {
         let logarithms = shares.clone().clamp_min(f32::MIN_POSITIVE).log();
         let mean: f32 = (-(shares * logarithms).sum_dim(1)).mean().into_scalar();

@@ -27,7 +27,7 @@ pub struct MaskSettings {
 
 /// The hidden patches of a batch of crops.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Masks {
+pub(crate) struct Masks {
     /// Whether a patch is hidden: `crops * patches` values, crop by crop and row by row.
     pub hidden: Vec<bool>,
     /// Hidden patches of each crop.
@@ -47,7 +47,7 @@ impl MaskSettings {
     /// # Panics
     ///
     /// If the settings are [`nonsense`](Self::nonsense).
-    pub fn draw(&self, crops: usize, grid: [usize; 2], seed: u64, step: u64) -> Masks {
+    pub(crate) fn draw(&self, crops: usize, grid: [usize; 2], seed: u64, step: u64) -> Masks {
         assert_eq!(
             self.nonsense(),
             None,
@@ -76,7 +76,7 @@ impl MaskSettings {
 
     /// What makes no sense in these settings, in words, with what to set; `None` if all does. Fields are
     /// named as those of a field `masks`.
-    pub fn nonsense(&self) -> Option<String> {
+    pub(crate) fn nonsense(&self) -> Option<String> {
         let Self {
             probability,
             low,
@@ -101,13 +101,26 @@ impl Masks {
     /// # Shapes
     ///
     /// - result: `[crops, patches]`
-    pub fn to_tensor(&self, device: &Device) -> Tensor<2, Bool> {
+    pub(crate) fn to_tensor(&self, device: &Device) -> Tensor<2, Bool> {
         let shape = [self.counts.len(), self.patches];
         Tensor::from_data(TensorData::new(self.hidden.clone(), shape), device)
     }
 
+    /// The masks of some of the crops, in that order.
+    pub(super) fn of(&self, crops: impl Iterator<Item = usize> + Clone) -> Self {
+        let rows = crops.clone().flat_map(|crop| {
+            let first = crop * self.patches;
+            &self.hidden[first..first + self.patches]
+        });
+        Self {
+            hidden: rows.copied().collect(),
+            counts: crops.map(|crop| self.counts[crop]).collect(),
+            patches: self.patches,
+        }
+    }
+
     /// The hidden patches in order, each as `crop * patches + patch`.
-    pub fn places(&self) -> Vec<usize> {
+    pub(crate) fn places(&self) -> Vec<usize> {
         let hidden = self.hidden.iter().enumerate();
         hidden
             .filter_map(|(place, &hidden)| hidden.then_some(place))
@@ -116,7 +129,7 @@ impl Masks {
 
     /// For each of the [`places`](Self::places), one over the number of its crop's: crops count alike,
     /// however much they hide.
-    pub fn weights(&self) -> Vec<f32> {
+    pub(crate) fn weights(&self) -> Vec<f32> {
         let weights = self.counts.iter().map(|&count| (count, 1.0 / count as f32));
         weights
             .flat_map(|(count, weight)| std::iter::repeat_n(weight, count))

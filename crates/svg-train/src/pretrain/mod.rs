@@ -1,4 +1,4 @@
-//! Making an encoder: self-distillation of a DINOv3 network, at any size.
+//! Training an encoder by self-distillation.
 //!
 //! A student learns to say of a crop what its own moving average, the teacher, says of another crop of the
 //! same picture, and of hidden patches what the teacher says that sees them (DINO, Caron et al., 2021, arXiv
@@ -6,40 +6,42 @@
 //! arXiv 2508.10104). No label is used.
 //!
 //! - [`Pretraining`]: a training as a document, with presets
-//! - [`train`]: a run, from its first step to its last, through interruptions
-//! - [`PretrainStage`]: one step; [`Learner`], [`ProjectionHead`]: what is trained
-//! - [`ViewsSettings`], [`Views`]: crops; [`MaskSettings`], [`Masks`]: hidden patches
-//! - [`Targets`], [`sinkhorn_knopp`]: what the teacher says
-//! - [`class_loss`], [`patch_loss`], [`spread_loss`]: what the student pays
-//! - [`Judge`]: nearest neighbours, while it learns
+//! - [`train`]: a run, from its first step to its last, through interruptions; [`train_network`]: the same
+//!   with an encoder of your own
+//! - [`Backbone`]: what can be trained
+//! - [`ViewsSettings`]: crops; [`MaskSettings`]: hidden patches
 
 mod augment;
+mod backbone;
 mod config;
 mod head;
+mod hidden;
 mod judge;
 mod learner;
 mod loss;
+mod losses;
 mod mask;
 mod presets;
 mod run;
 mod schedule;
 mod stage;
-mod state;
+#[cfg(test)]
+mod stage_tests;
 mod targets;
 mod views;
 
+pub use crate::kinds::dinov3::train;
 pub use augment::ViewsSettings;
+pub use backbone::Backbone;
 pub use config::{
     Balance, HeadSettings, JudgeSettings, LossWeights, PretrainOptimizer, Pretraining,
     TeacherSettings,
 };
-pub use head::ProjectionHead;
-pub use judge::{Judge, Judgement};
-pub use learner::Learner;
-pub use loss::{class_loss, entropies, patch_loss, spread_loss};
-pub use mask::{MaskSettings, Masks};
-pub use run::{ORIGIN, PretrainInputs, train};
-pub use stage::PretrainStage;
-pub use state::PretrainIdentity;
-pub use targets::{Targets, sinkhorn_knopp};
-pub use views::Views;
+pub(crate) use head::ProjectionHead;
+pub(crate) use learner::Learner;
+pub use mask::MaskSettings;
+pub(crate) use mask::Masks;
+pub use run::{ORIGIN, PretrainInputs, train_network};
+pub(crate) use stage::{PretrainBatch, PretrainStage};
+pub(crate) use targets::Targets;
+pub(crate) use views::Views;

@@ -41,11 +41,12 @@ impl Pretraining {
                     20000 --test-count 2000 --seed 0 --out shapes; svg pretrain --config nano --data \
                     shapes/train --validation shapes/test --out RUN. assets/nano.md has its figures."
                 .to_string(),
-            dino: DinoConfig::new(128, 6, 4, 512)
+            network: DinoConfig::new(128, 6, 4, 512)
                 .with_patch_size(8)
                 .with_n_registers(1)
                 .with_rope_periods(RopePeriods::Bf16Rounded)
-                .with_layer_scale(0.3),
+                .with_layer_scale(0.3)
+                .into(),
             seed: 0,
             steps: 3_000,
             batch_size: 128,
@@ -133,10 +134,11 @@ impl Pretraining {
                 "An encoder for small photographs: svg pretrain --config tiny --data cifar10/train \
                     --validation cifar10/test --out RUN. docs/results.md has the commands."
                     .to_string(),
-            dino: DinoConfig::new(192, 12, 3, 768)
+            network: DinoConfig::new(192, 12, 3, 768)
                 .with_patch_size(4)
                 .with_rope_periods(RopePeriods::Bf16Rounded)
-                .with_layer_scale(0.1),
+                .with_layer_scale(0.1)
+                .into(),
             steps: 1_400,
             batch_size: 64,
             views: ViewsSettings {
@@ -180,10 +182,11 @@ impl Pretraining {
         Self {
             about: "The smallest training with every part in it, for tests; it learns nothing worth keeping."
                 .to_string(),
-            dino: DinoConfig::new(16, 2, 2, 32)
+            network: DinoConfig::new(16, 2, 2, 32)
                 .with_patch_size(4)
                 .with_rope_periods(RopePeriods::Bf16Rounded)
-                .with_layer_scale(0.3),
+                .with_layer_scale(0.3)
+                .into(),
             seed: 5,
             steps: 20,
             batch_size: 4,

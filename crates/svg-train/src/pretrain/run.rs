@@ -1,19 +1,21 @@
 //! Self-distillation as a run.
 
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::prelude::*;
-use svg_dino::{Dino, DinoFile, Layout};
+use serde::{Deserialize, Serialize};
 use svg_image::ImageSet;
-use svg_model::ModelError;
 
 use crate::TrainError;
-use crate::data::Fingerprint;
+use crate::data::{Fingerprint, Pictures};
 use crate::log::Scalars;
-use crate::pretrain::{Judge, PretrainIdentity, PretrainStage, Pretraining};
+use crate::pretrain::judge::Judge;
+use crate::pretrain::{Backbone, PretrainBatch, PretrainStage, Pretraining};
 use crate::run::{
-    Course, Ended, Headline, Observer, Pace, Picture, Pictures, RunOptions, Shown, Taken, run,
+    Begun, Course, Ended, Headline, Identity, NetworkKind, Observer, Picture, Place, Replicas,
+    RunOptions, Shown, Standing, run,
 };
 
 /// How the metadata of an encoder begin that was made here.
@@ -31,71 +33,99 @@ pub struct PretrainInputs {
     pub validation: Option<Arc<ImageSet>>,
     /// Threads that decode; 0 for as many as the machine runs at once.
     pub workers: usize,
+    /// More devices, which share every batch with the first.
+    pub replicas: Vec<Device>,
 }
 
-/// Trains an encoder by self-distillation, or goes on training one.
+/// As [`train`](super::train), of an encoder that `network` configures. `config` is what the run keeps as its document; its
+/// field of the network is for you to fill.
 ///
 /// # Errors
 ///
-/// [`TrainError`] of every kind; whatever it is, the newest checkpoint is whole.
-pub fn train(
-    config: Pretraining,
+/// As [`train`](super::train).
+pub fn train_network<B: Backbone, C: NetworkKind>(
+    config: Pretraining<C>,
+    network: B::Config,
     inputs: PretrainInputs,
     device: &Device,
     observer: &mut dyn Observer,
 ) -> Result<Ended, TrainError> {
     let device = device.clone().without_autodiff();
     let options = inputs.options.clone();
-    run(
-        options,
-        || PretrainCourse::new(config, inputs, device),
-        observer,
-    )
+    let begin = || PretrainCourse::<B, C>::begin(config, network, inputs, device);
+    run(options, begin, observer)
 }
 
-struct PretrainCourse {
-    config: Pretraining,
-    inputs: PretrainInputs,
+/// What a run must go on with, beside pictures: nothing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct PretrainIdentity {}
+
+impl Identity for PretrainIdentity {
+    fn differs(&self, _now: &Self) -> Option<String> {
+        None
+    }
+}
+
+struct PretrainCourse<B, C> {
+    config: Pretraining<C>,
+    patch_size: usize,
+    data_name: String,
     device: Device,
-    stage: PretrainStage,
     judge: Option<Judge>,
     /// What the judge finds in pixels.
     of_pixels: f64,
-    data: Fingerprint,
-    identity: PretrainIdentity,
     pictures: Pictures,
+    stage: PhantomData<B>,
 }
 
-impl PretrainCourse {
-    fn new(
-        config: Pretraining,
+impl<B: Backbone, C: NetworkKind> PretrainCourse<B, C> {
+    fn begin(
+        config: Pretraining<C>,
+        network: B::Config,
         inputs: PretrainInputs,
         device: Device,
-    ) -> Result<Self, TrainError> {
+    ) -> Result<Begun<Self>, TrainError> {
+        let devices = [vec![device.clone()], inputs.replicas].concat();
+        config.pace().check_devices(devices.len())?;
+        let share = config.batch_size / devices.len();
+        if share < 2 && config.weights.spread > 0.0 {
+            return Err(TrainError::Unfit {
+                reason: format!(
+                    "batch_size is {}, one picture for each of {} devices; the spread of class tokens needs \
+                     two on each, so set batch_size to {} at least, or weights.spread to 0",
+                    config.batch_size,
+                    devices.len(),
+                    2 * devices.len()
+                ),
+            });
+        }
         let validation = inputs.validation.as_ref();
         let judge = Judge::new(config.judge, &inputs.data, validation, &config.data)?;
-        Ok(Self {
-            of_pixels: judge.as_ref().map_or(0.0, |judge| judge.of_pixels(&device)),
-            data: Fingerprint::of(&inputs.data)?,
-            identity: PretrainIdentity {},
-            stage: PretrainStage::new(config.clone(), &device),
-            judge,
-            pictures: Pictures::new(
-                inputs.data.clone(),
-                config.data.clone(),
-                config.seed,
-                config.batch_size,
-                inputs.workers,
-            ),
-            config,
-            inputs,
-            device,
+        let patch_size = B::spec_of(&network).patch_size;
+        let stage = PretrainStage::new(config.clone(), network, &device);
+        let data = Fingerprint::of(&inputs.data)?;
+        Ok(Begun {
+            stage: stage.with_replicas(Replicas::new(devices)),
+            pace: config.pace(),
+            document: config.to_json(),
+            beginning: Standing::new(data, PretrainIdentity {}),
+            course: Self {
+                of_pixels: judge.as_ref().map_or(0.0, |judge| judge.of_pixels(&device)),
+                judge,
+                pictures: Pictures::new(inputs.data, config.data.clone(), inputs.workers),
+                patch_size,
+                data_name: inputs.data_name,
+                config,
+                device,
+                stage: PhantomData,
+            },
         })
     }
 }
 
-impl Course for PretrainCourse {
+impl<B: Backbone, C: NetworkKind> Course for PretrainCourse<B, C> {
     type Identity = PretrainIdentity;
+    type Stage = PretrainStage<B>;
 
     const HEADLINES: &'static [Headline] = &[
         Headline {
@@ -115,78 +145,33 @@ impl Course for PretrainCourse {
         },
     ];
 
-    fn pace(&self) -> Pace {
-        let config = &self.config;
-        Pace {
-            steps: config.steps,
-            images_per_step: config.batch_size as u64,
-            checkpoint_every: config.checkpoint_every,
-            checkpoints_kept: config.checkpoints_kept,
-            samples_every: config.samples_every,
-            patience: config.patience,
-        }
-    }
-
-    fn document(&self) -> String {
-        self.config.to_json()
-    }
-
-    fn identity(&self) -> &PretrainIdentity {
-        &self.identity
-    }
-
-    fn data(&self) -> &Fingerprint {
-        &self.data
-    }
-
     fn learning_rate(&self, number: u64) -> f64 {
         self.config.rate(number)
     }
 
-    fn step(
-        mut self,
-        number: u64,
+    fn batch(
+        &mut self,
+        place: Place,
         cursor: u64,
-        learning_rate: f64,
         observer: &mut dyn Observer,
-    ) -> Result<Taken<Self>, TrainError> {
-        let batch = self.pictures.batch(cursor, observer)?;
-        let cursor = batch.cursor_after;
+    ) -> Result<(PretrainBatch, u64), TrainError> {
         let config = &self.config;
-        let first = number * config.batch_size as u64;
-        let views = config
-            .views
-            .draw(&batch.images, config.seed, first, &self.device);
-        let side = config.views.global.size as usize / config.dino.patch_size;
+        let (seed, size) = (config.seed, config.batch_size);
+        let (batch, remarks) = self.pictures.batch(seed, cursor, size)?;
+        remarks.iter().for_each(|text| observer.remark(text));
+        let first = place.step * size as u64;
+        let views = config.views.draw(&batch.images, seed, first, &self.device);
+        let side = config.views.global.size as usize / self.patch_size;
         let crops = 2 * batch.images.len();
-        let masks = config.masks.draw(crops, [side, side], config.seed, number);
-        let (stage, report) = self.stage.step(number, learning_rate, views, &masks);
-        self.stage = stage;
-        Ok(Taken {
-            course: self,
-            cursor,
-            report,
-        })
+        let masks = config.masks.draw(crops, [side, side], seed, place.step);
+        Ok((PretrainBatch { views, masks }, batch.cursor_after))
     }
 
-    fn save(&self, folder: &Path) -> Result<(), TrainError> {
-        self.stage.save(folder)
-    }
-
-    fn restore(mut self, folder: &Path) -> Result<Self, TrainError> {
-        self.stage = self.stage.restore(folder)?;
-        Ok(self)
-    }
-
-    fn show(&mut self, _step: u64) -> Result<Shown, TrainError> {
+    fn show(&mut self, stage: &PretrainStage<B>) -> Result<Shown, TrainError> {
         let Some(judge) = &self.judge else {
-            return Ok(Shown {
-                scalars: Scalars::new(),
-                picture: None,
-                summary: None,
-            });
+            return Ok(Shown::default());
         };
-        let found = judge.of(self.stage.network(), self.config.batch_size, &self.device);
+        let found = judge.of(stage.network(), self.config.batch_size, &self.device);
         let percent = |share: f64| 100.0 * share;
         let summary = format!(
             "k-NN accuracy {:.1} % by class tokens, {:.1} % by patch tokens ({:.1} % by pixels)",
@@ -207,79 +192,20 @@ impl Course for PretrainCourse {
         })
     }
 
-    /// The network of the teacher, as an encoder in official names.
-    fn finish(&self, out: &Path, step: u64) -> Result<PathBuf, TrainError> {
+    /// The encoder of the teacher.
+    fn finish(
+        &self,
+        stage: &PretrainStage<B>,
+        out: &Path,
+        step: u64,
+    ) -> Result<PathBuf, TrainError> {
         let path = out.join("encoder.safetensors");
         let note = format!(
             "{ORIGIN} {}, {step} steps, seed {}, {}",
             env!("CARGO_PKG_VERSION"),
             self.config.seed,
-            self.inputs.data_name
+            self.data_name
         );
-        Ok(write_encoder(self.stage.network(), note, &path)?)
-    }
-}
-
-fn write_encoder(network: &Dino, note: String, path: &Path) -> Result<PathBuf, ModelError> {
-    let file = DinoFile::of(network).with_origin(note);
-    Ok(file.save(Layout::Official, path)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use burn::tensor::{Distribution, TensorData};
-    use svg_image::{Rgb, RgbImage};
-
-    use super::*;
-
-    /// A stage after two steps: whatever learns has moved.
-    fn trained(config: &Pretraining) -> PretrainStage {
-        let picture = |number: u32| {
-            RgbImage::from_fn(16, 16, |x, y| {
-                let level = |k: u32| ((x * (3 + number) + y * (5 + k) + 40 * k) % 251) as u8;
-                Rgb([level(1), level(2), level(3)])
-            })
-        };
-        let images: Vec<_> = (0..4).map(picture).collect();
-        let device = Device::default();
-        (0..2).fold(
-            PretrainStage::new(config.clone(), &device),
-            |stage, number| {
-                let views = config.views.draw(&images, config.seed, 4 * number, &device);
-                let masks = config.masks.draw(8, [4, 4], config.seed, number);
-                let (stage, report) = stage.step(number, 1e-2, views, &masks);
-                assert!(!report.dropped);
-                stage
-            },
-        )
-    }
-
-    #[test]
-    fn the_encoder_that_is_written_says_exactly_what_the_trained_one_says() {
-        let smallest = Pretraining::smallest();
-        let device = Device::default();
-        for dino in [
-            smallest.dino.clone(),
-            smallest.dino.clone().with_n_registers(0),
-            smallest.dino.clone().with_qkv_bias(false),
-        ] {
-            let config = Pretraining {
-                dino,
-                ..smallest.clone()
-            };
-            let mut stage = trained(&config);
-            // A teacher as it is after many steps, without waiting for them.
-            stage.teacher = stage.teacher.with_decay(0.0).update(&stage.student);
-            let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join("encoder.safetensors");
-            write_encoder(stage.network(), "a test".to_string(), &path).unwrap();
-            let loaded = Dino::load(&path, &device).unwrap();
-            let images = Tensor::random([2, 3, 16, 12], Distribution::Uniform(-1.0, 1.0), &device);
-            let [trained, read] =
-                [stage.network(), &loaded].map(|dino| dino.forward(images.clone()));
-            let same = |one: TensorData, other: TensorData| one.assert_eq(&other, true);
-            same(trained.cls.into_data(), read.cls.into_data());
-            same(trained.patches.into_data(), read.patches.into_data());
-        }
+        stage.network().write(note, &path)
     }
 }

@@ -4,9 +4,9 @@ use std::f64::consts::PI;
 
 use crate::pretrain::Pretraining;
 
-impl Pretraining {
+impl<C> Pretraining<C> {
     /// The learning rate of step `number`, counted from 0: a straight line up, then half a cosine down.
-    pub fn rate(&self, number: u64) -> f64 {
+    pub(crate) fn rate(&self, number: u64) -> f64 {
         let optimizer = &self.optimizer;
         let warmup = optimizer.warmup_steps;
         if number < warmup {
@@ -17,17 +17,17 @@ impl Pretraining {
     }
 
     /// The share of the weights, times the learning rate, that step `number` takes away.
-    pub fn weight_decay(&self, number: u64) -> f64 {
+    pub(crate) fn weight_decay(&self, number: u64) -> f64 {
         cosine(self.optimizer.weight_decay, number, self.steps)
     }
 
     /// The share of the teacher that stays after step `number`.
-    pub fn momentum(&self, number: u64) -> f64 {
+    pub(crate) fn momentum(&self, number: u64) -> f64 {
         cosine(self.teacher.momentum, number, self.steps)
     }
 
     /// The temperature of the teacher in step `number`.
-    pub fn temperature(&self, number: u64) -> f64 {
+    pub(crate) fn temperature(&self, number: u64) -> f64 {
         let teacher = &self.teacher;
         let [first, last] = teacher.temperature;
         let warmup = teacher.temperature_warmup.max(1);

@@ -1,468 +1,310 @@
 //! One step of self-distillation.
 
+use std::collections::HashMap;
+use std::path::Path;
+
+use burn::module::Param;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::prelude::*;
-use burn::tensor::IndexingUpdateOp;
+use burn::store::bridge;
+use svg_nn::{load_exact, save_tensors};
 
-use crate::adamw::AdamW;
-use crate::average::Average;
-use crate::gradients::{clipped_into, register};
-use crate::identity::name_parameters;
+use crate::TrainError;
 use crate::log::Scalars;
-use crate::pretrain::loss::{class_loss, entropies, patch_loss, spread_loss};
-use crate::pretrain::{Learner, Masks, Pretraining, Targets, Views};
-use crate::run::StepReport;
+use crate::pretrain::backbone::class_tokens;
+use crate::pretrain::hidden::Hidden;
+use crate::pretrain::learner::LearnerConfig;
+use crate::pretrain::loss::entropies;
+use crate::pretrain::losses::{Asked, Crops, losses};
+use crate::pretrain::{Backbone, Learner, Masks, Pretraining, Targets, Views};
+use crate::run::{
+    AdamW, Average, Found, Group, NetworkKind, Place, Player, PlayerNames, Replicas, Stage, Team,
+    stored,
+};
+
+const NAMES: PlayerNames = PlayerNames {
+    root: "student",
+    network: "student.safetensors",
+    optimizer: "optimizer.bpk",
+};
+const TEACHER: &str = "teacher.safetensors";
+const CENTRES: &str = "centres.safetensors";
 
 /// The student, its optimiser, and the teacher that follows it.
-pub struct PretrainStage {
-    pub(super) config: Pretraining,
+///
+/// On several devices the teacher's scores of the whole batch are gathered and balanced together, so that
+/// targets do not depend on the number of devices. Class tokens are spread apart within each shard.
+#[derive(Debug)]
+pub(crate) struct PretrainStage<B: Backbone> {
+    config: Pretraining<()>,
     /// Where gradients are.
-    pub(super) device: Device,
-    pub(super) student: Learner,
-    pub(super) optimizer: ModuleOptimizer,
-    pub(super) teacher: Average<Learner>,
-    pub(super) class_targets: Targets,
-    pub(super) patch_targets: Targets,
-}
-
-/// The losses of a step, and what explains them.
-struct Losses {
-    total: f64,
-    class: f64,
-    patch: f64,
-    spread: f64,
-    /// Of the class targets: the mean entropy, and the entropy of the mean.
-    entropies: [f64; 2],
-    gradients: GradientsParams,
+    device: Device,
+    pub(super) student: Player<Learner<B>>,
+    pub(super) teacher: Average<Learner<B>>,
     class_targets: Targets,
     patch_targets: Targets,
+    replicas: Replicas,
 }
 
-impl PretrainStage {
+/// The crops of a batch, and which patches of the global ones are hidden.
+#[derive(Clone, Debug)]
+pub(crate) struct PretrainBatch {
+    /// The crops.
+    pub views: Views,
+    /// Of the first global crops of all pictures, then of the second ones.
+    pub masks: Masks,
+}
+
+/// The moving means of the teacher's scores, as a module that is saved.
+#[derive(Module, Debug)]
+struct Centres {
+    class: Param<Tensor<2>>,
+    patch: Param<Tensor<2>>,
+}
+
+impl<B: Backbone> PretrainStage<B> {
     /// Draws the student from the seed of the configuration. The teacher begins with its weights.
-    pub fn new(config: Pretraining, device: &Device) -> Self {
+    pub fn new<C: NetworkKind>(
+        config: Pretraining<C>,
+        network: B::Config,
+        device: &Device,
+    ) -> Self {
         let device = device.clone().autodiff();
         let plain = device.clone().without_autodiff();
         device.seed(config.seed);
-        let student = name_parameters(Learner::new(&config, &device), "student");
+        let optimizer = config.optimizer;
+        let adamw = move || {
+            ModuleOptimizer::from(AdamW {
+                beta_1: optimizer.beta_1,
+                beta_2: optimizer.beta_2,
+                epsilon: optimizer.epsilon,
+                // Decayed by `Learner::decayed`, on a schedule and not everywhere.
+                weight_decay: 0.0,
+            })
+        };
         let (heads, balance) = (config.heads, config.teacher.balance);
+        let learner = LearnerConfig {
+            backbone: network,
+            heads,
+        };
+        let student = Player::<Learner<B>>::new(NAMES, learner, adamw, &device);
         Self {
-            teacher: Average::new(&student, config.teacher.momentum[0]),
-            optimizer: adamw(&config),
+            teacher: Average::new(student.network(), config.teacher.momentum[0]),
             class_targets: Targets::new(balance, heads.class_prototypes, &plain),
             patch_targets: Targets::new(balance, heads.patch_prototypes, &plain),
             student,
+            replicas: Replicas::new(vec![device.clone()]),
             device,
-            config,
+            config: config.with_network(()),
         }
     }
 
-    /// Learns from the crops of step `number`, counted from 0.
-    ///
-    /// A step whose loss or gradients are not all finite changes nothing.
-    pub fn step(
-        mut self,
-        number: u64,
-        learning_rate: f64,
-        views: Views,
-        masks: &Masks,
-    ) -> (Self, StepReport) {
-        let losses = self.losses(number, views, masks);
-        let (gradients, norm) = self.clipped(losses.gradients, number);
-        let scalars = Scalars::new()
-            .with("loss", losses.total)
-            .with("class", losses.class)
-            .with("patch", losses.patch)
-            .with("spread", losses.spread)
-            .with("gradient_norm", norm)
-            .with("teacher/entropy", losses.entropies[0])
-            .with("teacher/entropy_of_mean", losses.entropies[1]);
-        let dropped = !(losses.total.is_finite() && norm.is_finite());
-        if !dropped {
-            let decay = learning_rate * self.config.weight_decay(number);
-            let student = self.student.decayed(decay);
-            self.student = self.optimizer.step(learning_rate, student, gradients);
-            let momentum = self.config.momentum(number);
-            self.teacher = self.teacher.with_decay(momentum).update(&self.student);
-            self.class_targets = losses.class_targets;
-            self.patch_targets = losses.patch_targets;
-        }
-        (self, StepReport { scalars, dropped })
+    /// The same on several devices, the first of which is the one that it was made on. They take equal shares
+    /// of every batch.
+    pub fn with_replicas(mut self, replicas: Replicas) -> Self {
+        self.replicas = replicas;
+        self
     }
 
-    /// The losses and their gradients. Heads are learned through a graph, the network by its own way back: the
-    /// graph begins at its tokens.
-    fn losses(&self, number: u64, views: Views, masks: &Masks) -> Losses {
-        let config = &self.config;
-        let teacher = self.teacher.network();
-        let temperature = config.temperature(number);
-        let [first, second] = views.globals;
-        let [batch, ..] = first.dims();
-        let globals = teacher
-            .backbone
-            .normalize(Tensor::cat(vec![first, second], 0));
-        let plain = globals.device();
-
-        let seen = teacher.backbone.forward_normalized(globals.clone());
-        let scores = teacher.class_head.forward(seen.cls);
-        let (class_targets, targets) = self.class_targets.clone().of(scores, temperature);
-        let entropies = entropies(targets.clone());
-        let targets = halves(targets).map(Tensor::from_inner);
-
-        let network = self.student.backbone.valid();
-        let hidden = Hidden::of(masks, &plain);
-        let of_globals = network.record(globals, hidden.as_ref().map(|hidden| hidden.mask.clone()));
-        let of_locals = (!views.locals.is_empty())
-            .then(|| network.record(network.normalize(Tensor::cat(views.locals, 0)), None));
-        let globals = leaf(of_globals.output.cls.clone());
-        let locals = of_locals
-            .as_ref()
-            .map(|of_locals| leaf(of_locals.output.cls.clone()));
-
-        let student = &self.student;
-        let tokens = [Some(globals.clone()), locals.clone()]
-            .into_iter()
-            .flatten();
-        let scores = student.class_head.forward(Tensor::cat(tokens.collect(), 0));
-        let mut by_crop = scores.split(batch, 0);
-        let scores = by_crop.split_off(2);
-        let of_global_crops = halves(Tensor::cat(by_crop, 0));
-        let class = class_loss(of_global_crops, scores, targets, config.student_temperature);
-
-        let mut patch_targets = self.patch_targets.clone();
-        let mut patches = None;
-        let mut patch = Tensor::zeros([1], &self.device);
-        if let Some(hidden) = &hidden {
-            let scores = teacher.patch_head.forward(hidden.rows(seen.patches));
-            let (next, targets) = patch_targets.of(scores, temperature);
-            patch_targets = next;
-            let tokens = leaf(hidden.rows(of_globals.output.patches.clone()));
-            let scores = student.patch_head.forward(tokens.clone());
-            let weights = Tensor::from_inner(hidden.weights.clone());
-            let (targets, temperature) = (Tensor::from_inner(targets), config.student_temperature);
-            patch = patch_loss(scores, targets, weights, 2 * batch, temperature);
-            patches = Some(tokens);
-        }
-        let [first, second] = halves(globals.clone());
-        let spread = spread_loss(first) + spread_loss(second);
-
-        let weights = config.weights;
-        let total = class.clone() * weights.class
-            + patch.clone() * weights.patch
-            + spread.clone() * weights.spread;
-        let [sum, class, patch, spread] = [total.clone(), class, patch, spread].map(scalar);
-        let found = total.backward();
-        let at = |leaf: &Tensor<2>| leaf.grad(&found).expect("the loss depends on every token");
-        let at_patches = match (&hidden, &patches) {
-            (Some(hidden), Some(patches)) => {
-                hidden.put_back(at(patches), of_globals.output.patches.dims())
-            }
-            _ => of_globals.output.patches.zeros_like(),
-        };
-        let mut of_network = of_globals.backward(at(&globals), at_patches);
-        if let (Some(of_locals), Some(locals)) = (of_locals, locals) {
-            let at_patches = of_locals.output.patches.zeros_like();
-            of_network.add(of_locals.backward(at(&locals), at_patches));
-        }
-        let mut gradients = GradientsParams::from_grads(found, student);
-        register(of_network, &mut gradients);
-        Losses {
-            total: sum,
-            class,
-            patch,
-            spread,
-            entropies,
-            gradients,
-            class_targets,
-            patch_targets,
-        }
-    }
-
-    /// The gradients of the network and of each head, each shortened by itself, and their norm before that.
-    /// Prototypes have none while they are frozen.
-    fn clipped(&self, mut gradients: GradientsParams, number: u64) -> (GradientsParams, f64) {
-        let Learner {
-            backbone,
-            class_head,
-            patch_head,
-        } = &self.student;
-        if number < self.config.optimizer.frozen_prototypes {
-            gradients.remove::<2>(class_head.last_layer.weight.id);
-            gradients.remove::<2>(patch_head.last_layer.weight.id);
-        }
-        let longest = self.config.optimizer.clip_norm;
-        let clipped = GradientsParams::new();
-        let (rest, clipped, network) = clipped_into(clipped, gradients, backbone, longest);
-        let (rest, clipped, class) = clipped_into(clipped, rest, class_head, longest);
-        let (_, clipped, patch) = clipped_into(clipped, rest, patch_head, longest);
-        (
-            clipped,
-            (network * network + class * class + patch * patch).sqrt(),
-        )
-    }
-
-    /// The network of the teacher, for inference.
-    pub fn network(&self) -> &svg_dino::Dino {
+    /// The encoder of the teacher, for inference.
+    pub fn network(&self) -> &B {
         &self.teacher.network().backbone
     }
-}
 
-/// The patches that the student does not see.
-struct Hidden {
-    /// `[crops, patches]`
-    mask: Tensor<2, Bool>,
-    /// Their places, counted over all crops, `[hidden]`.
-    places: Tensor<1, Int>,
-    /// How much each counts, `[hidden]`.
-    weights: Tensor<1>,
-}
-
-impl Hidden {
-    /// `None` if no patch is hidden.
-    fn of(masks: &Masks, device: &Device) -> Option<Self> {
-        let places: Vec<i64> = masks.places().iter().map(|&place| place as i64).collect();
-        (!places.is_empty()).then(|| Self {
-            mask: masks.to_tensor(device),
-            places: Tensor::from_data(places.as_slice(), device),
-            weights: Tensor::from_data(masks.weights().as_slice(), device),
+    /// The crops of each device.
+    fn crops(&self, team: &Team<'_, Learner<B>>, batch: PretrainBatch) -> Vec<Crops> {
+        let PretrainBatch { views, masks } = batch;
+        let [first, second] = views.globals;
+        let pictures = first.dims()[0];
+        let hides = masks.counts.iter().any(|count| *count > 0);
+        team.shards(pictures, |shard| {
+            let own = shard.first..shard.first + shard.count;
+            let of_second = own.start + pictures..own.end + pictures;
+            let masks = masks.of(own.chain(of_second));
+            Crops {
+                globals: Tensor::cat(vec![shard.of(&first), shard.of(&second)], 0),
+                locals: views.locals.iter().map(|local| shard.of(local)).collect(),
+                hidden: hides.then(|| Hidden::of(&masks, &shard.device)),
+            }
         })
     }
 
-    /// The hidden ones of all tokens, `[hidden, channels]`.
-    fn rows(&self, tokens: Tensor<3>) -> Tensor<2> {
-        tokens.flatten::<2>(0, 1).select(0, self.places.clone())
-    }
-
-    /// The way back of [`rows`](Self::rows): zeros where patches are seen.
-    fn put_back(&self, rows: Tensor<2>, shape: [usize; 3]) -> Tensor<3> {
-        let [crops, patches, channels] = shape;
-        let zeros = Tensor::<2>::zeros([crops * patches, channels], &rows.device());
-        let places = self.places.clone();
-        zeros
-            .select_assign(0, places, rows, IndexingUpdateOp::Add)
-            .reshape(shape)
-    }
-}
-
-/// Where a graph begins.
-fn leaf(tokens: Tensor<2>) -> Tensor<2> {
-    Tensor::from_inner(tokens).require_grad()
-}
-
-fn halves(tensor: Tensor<2>) -> [Tensor<2>; 2] {
-    let half = tensor.dims()[0] / 2;
-    [
-        tensor.clone().narrow(0, 0, half),
-        tensor.narrow(0, half, half),
-    ]
-}
-
-fn scalar(loss: Tensor<1>) -> f64 {
-    let value: f32 = loss.into_scalar();
-    value.into()
-}
-
-pub(super) fn adamw(config: &Pretraining) -> ModuleOptimizer {
-    let settings = &config.optimizer;
-    ModuleOptimizer::from(AdamW {
-        beta_1: settings.beta_1,
-        beta_2: settings.beta_2,
-        epsilon: settings.epsilon,
-        // Decayed by `Learner::decayed`, on a schedule and not everywhere.
-        weight_decay: 0.0,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use burn::module::{ModuleVisitor, Param};
-    use svg_image::{Rgb, RgbImage};
-
-    fn images(count: u32) -> Vec<RgbImage> {
-        let image = |number: u32| {
-            RgbImage::from_fn(16, 16, |x, y| {
-                let level = |k: u32| ((x * (3 + number) + y * (5 + k) + 40 * k) % 251) as u8;
-                Rgb([level(1), level(2), level(3)])
-            })
+    /// What the teacher says about all crops, on their devices; its targets after that; and the mean
+    /// entropy of the class targets, and the entropy of their mean.
+    fn asked(&self, crops: &[Crops], step: u64) -> (Vec<Asked>, [Targets; 2], [f64; 2]) {
+        let teachers = self.replicas.team(self.teacher.network().clone());
+        let said = teachers.each(crops.iter().collect(), |teacher, crops: &Crops| {
+            let seen = teacher.backbone.tokens(crops.globals.clone());
+            let classes = teacher.class_head.forward(class_tokens(&seen));
+            let hidden = crops.hidden.as_ref().filter(|hidden| hidden.any);
+            let rows = hidden.map(|hidden| hidden.rows(seen.patches));
+            (classes, rows.map(|rows| teacher.patch_head.forward(rows)))
+        });
+        let temperature = self.config.temperature(step);
+        let (classes, patches): (Vec<_>, Vec<_>) = said.into_iter().unzip();
+        let targets = self.class_targets.clone();
+        let (class_targets, classes) = self.balanced(targets, classes, temperature);
+        let entropies = entropies(gathered(&classes, &self.replicas.devices()[0]));
+        let there: Vec<_> = patches.iter().flatten().cloned().collect();
+        let targets = self.patch_targets.clone();
+        let (patch_targets, there) = match there.is_empty() {
+            true => (targets, vec![]),
+            false => self.balanced(targets, there, temperature),
         };
-        (0..count).map(image).collect()
+        let mut there = there.into_iter();
+        let all = crops.iter().zip(classes).zip(patches);
+        let asked = all.map(|((crops, classes), said)| Asked {
+            patches: match said {
+                Some(_) => there.next(),
+                None => crops
+                    .hidden
+                    .as_ref()
+                    .map(|_| self.no_target(&classes.device())),
+            },
+            classes,
+        });
+        (asked.collect(), [class_targets, patch_targets], entropies)
     }
 
-    fn data(config: &Pretraining) -> (Views, Masks) {
-        let views = config
-            .views
-            .draw(&images(4), config.seed, 0, &Device::default());
-        (views, config.masks.draw(8, [4, 4], config.seed, 0))
+    /// The target of a patch of no weight.
+    fn no_target(&self, device: &Device) -> Tensor<2> {
+        Tensor::zeros([1, self.config.heads.patch_prototypes], device)
     }
 
-    /// The same losses with the whole network on a graph.
-    fn on_a_graph(stage: &PretrainStage, views: Views, masks: &Masks) -> (f64, GradientsParams) {
-        let (config, student) = (&stage.config, &stage.student);
-        let teacher = stage.teacher.network();
-        let [first, second] = views.globals;
-        let globals = teacher
-            .backbone
-            .normalize(Tensor::cat(vec![first, second], 0));
-        let hidden = Hidden::of(masks, &globals.device()).unwrap();
-        let seen = teacher.backbone.forward_normalized(globals.clone());
-        let temperature = config.temperature(0);
-        let scores = teacher.class_head.forward(seen.cls);
-        let (_, targets) = stage.class_targets.clone().of(scores, temperature);
-        let targets = halves(targets).map(Tensor::from_inner);
-        let scores = teacher.patch_head.forward(hidden.rows(seen.patches));
-        let (_, of_patches) = stage.patch_targets.clone().of(scores, temperature);
+    /// Targets of the scores of all devices, balanced together, on their devices.
+    fn balanced(
+        &self,
+        targets: Targets,
+        scores: Vec<Tensor<2>>,
+        temperature: f64,
+    ) -> (Targets, Vec<Tensor<2>>) {
+        let all = gathered(&scores, &self.replicas.devices()[0]);
+        let (targets, all) = targets.of(all, temperature);
+        let mut first = 0;
+        let own = scores.into_iter().map(|scores| {
+            let [count, _] = scores.dims();
+            let own = all.clone().narrow(0, first, count);
+            first += count;
+            own.to_device(&scores.device())
+        });
+        (targets, own.collect())
+    }
+}
 
-        let mask = masks.to_tensor(&stage.device);
-        let said = student
-            .backbone
-            .forward_masked(Tensor::from_inner(globals), mask);
-        let mut locals = Vec::new();
-        for local in views.locals {
-            let local = Tensor::from_inner(teacher.backbone.normalize(local));
-            let said = student.backbone.forward_normalized(local);
-            locals.push(student.class_head.forward(said.cls));
-        }
-        let scores = halves(student.class_head.forward(said.cls.clone()));
-        let class = class_loss(scores, locals, targets, 0.1);
-        let places = Tensor::from_inner(hidden.places.clone());
-        let rows = said.patches.flatten::<2>(0, 1).select(0, places);
-        let weights = Tensor::from_inner(hidden.weights.clone());
-        let scores = student.patch_head.forward(rows);
-        let patch = patch_loss(scores, Tensor::from_inner(of_patches), weights, 8, 0.1);
-        let [first, second] = halves(said.cls);
-        let spread = spread_loss(first) + spread_loss(second);
-        let total = class + patch + spread * 0.1;
-        let sum = scalar(total.clone());
-        (sum, GradientsParams::from_grads(total.backward(), student))
+/// Rows of all devices on one.
+fn gathered(parts: &[Tensor<2>], device: &Device) -> Tensor<2> {
+    let parts = parts.iter().map(|part| part.clone().to_device(device));
+    Tensor::cat(parts.collect(), 0)
+}
+
+impl<B: Backbone> Stage for PretrainStage<B> {
+    type Networks = Learner<B>;
+    type Batch = PretrainBatch;
+    /// The targets of class and patch tokens after the batch.
+    type Observed = [Targets; 2];
+
+    fn replicas(&self) -> &Replicas {
+        &self.replicas
     }
 
-    /// The largest difference of any gradient, as a share of the largest of that parameter.
-    struct Compare {
-        ours: GradientsParams,
-        theirs: GradientsParams,
-        keys: Vec<burn::module::ParamId>,
-        worst: f32,
-        compared: usize,
+    fn networks(&self) -> Learner<B> {
+        self.student.network().clone()
     }
 
-    impl ModuleVisitor for Compare {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let ours = self.ours.remove::<D>(param.id);
-            let theirs = self.theirs.remove::<D>(param.id);
-            assert_eq!(ours.is_some(), theirs.is_some(), "{:?}", param.shape());
-            let (Some(ours), Some(mut theirs)) = (ours, theirs) else {
-                return;
-            };
-            if self.keys.contains(&param.id) {
-                // The bias of the keys is not learned.
-                let width = theirs.dims()[0] / 3;
-                theirs = theirs.slice_fill(s![width..2 * width], 0.0);
+    /// The network and each head.
+    fn groups(&self, _step: u64) -> Vec<Group> {
+        let groups = ["backbone", "class_head", "patch_head"].map(|path| Group {
+            path,
+            scalar: "gradient_norm",
+            longest: Some(self.config.optimizer.clip_norm),
+        });
+        groups.to_vec()
+    }
+
+    fn gradients(
+        &self,
+        team: &Team<'_, Learner<B>>,
+        place: Place,
+        batch: PretrainBatch,
+    ) -> Found<[Targets; 2]> {
+        let crops = self.crops(team, batch);
+        let (asked, targets, entropies) = self.asked(&crops, place.step);
+        let (weights, temperature) = (self.config.weights, self.config.student_temperature);
+        let shards = crops.iter().zip(asked).collect();
+        let (scalars, mut gradients) = team.gradients(shards, |student, (crops, asked)| {
+            losses(student, crops, asked, weights, temperature)
+        });
+        if place.step < self.config.optimizer.frozen_prototypes {
+            let Learner {
+                class_head,
+                patch_head,
+                ..
+            } = team.first();
+            for gradients in &mut gradients {
+                gradients.remove::<2>(class_head.last_layer.weight.id);
+                gradients.remove::<2>(patch_head.last_layer.weight.id);
             }
-            let scale: f32 = theirs.clone().abs().max().into_scalar();
-            let difference: f32 = (ours - theirs).abs().max().into_scalar();
-            self.worst = self.worst.max(difference / scale.max(1e-6));
-            self.compared += 1;
+        }
+        Found {
+            scalars,
+            remarks: Scalars::new()
+                .with("teacher/entropy", entropies[0])
+                .with("teacher/entropy_of_mean", entropies[1]),
+            gradients,
+            observed: targets,
+            finite: true,
         }
     }
 
-    #[test]
-    fn gradients_are_those_of_a_graph() {
-        let mut config = Pretraining::smallest();
-        config.weights = crate::pretrain::LossWeights {
-            class: 1.0,
-            patch: 1.0,
-            spread: 0.1,
-        };
-        let stage = PretrainStage::new(config.clone(), &Device::default());
-        let (views, masks) = data(&config);
-        let (sum, theirs) = on_a_graph(&stage, views.clone(), &masks);
-        let losses = stage.losses(0, views, &masks);
-        assert!(
-            (losses.total - sum).abs() < 1e-5 * sum.abs(),
-            "{} {sum}",
-            losses.total
-        );
-        let blocks = &stage.student.backbone.blocks;
-        let biases = blocks
-            .iter()
-            .filter_map(|block| block.attn.qkv.bias.as_ref());
-        let mut compare = Compare {
-            ours: losses.gradients,
-            theirs,
-            keys: biases.map(|bias| bias.id).collect(),
-            worst: 0.0,
-            compared: 0,
-        };
-        stage.student.visit(&mut compare);
-        assert!(compare.compared > 40, "{}", compare.compared);
-        assert!(compare.worst < 1e-4, "{}", compare.worst);
-    }
-
-    #[test]
-    fn frozen_prototypes_stay_and_everything_else_learns() {
-        let config = Pretraining::smallest();
-        let stage = PretrainStage::new(config.clone(), &Device::default());
-        let before = stage.student.clone();
-        let (views, masks) = data(&config);
-        let (stage, report) = stage.step(0, 1e-2, views, &masks);
-        assert!(!report.dropped);
-        let change =
-            |one: Tensor<2>, other: Tensor<2>| -> f32 { (one - other).abs().max().into_scalar() };
-        let (now, then) = (&stage.student.class_head, &before.class_head);
-        // Decay alone: at most the share of the step.
-        assert!(change(now.last_layer.weight.val(), then.last_layer.weight.val()) < 1e-4);
-        assert!(change(now.fc1.weight.val(), then.fc1.weight.val()) > 1e-3);
-    }
-
-    #[test]
-    fn a_step_without_a_finite_loss_changes_nothing() {
-        let config = Pretraining::smallest();
-        let stage = PretrainStage::new(config.clone(), &Device::default());
-        let before = stage.student.class_head.fc1.weight.val().into_data();
-        let (mut views, masks) = data(&config);
-        views.globals[0] = views.globals[0].clone() * f32::NAN;
-        let (stage, report) = stage.step(0, 1e-2, views, &masks);
-        assert!(report.dropped);
-        let after = stage.student.class_head.fc1.weight.val().into_data();
-        after.assert_eq(&before, true);
-    }
-
-    #[test]
-    fn one_picture_again_and_again_is_learned() {
-        let mut config = Pretraining::smallest();
-        config.optimizer.frozen_prototypes = 0;
-        let mut stage = PretrainStage::new(config.clone(), &Device::default());
-        let mut losses = Vec::new();
-        for number in 0..12 {
-            let (views, masks) = data(&config);
-            let (next, report) = stage.step(number, 3e-3, views, &masks);
-            stage = next;
-            losses.push(report.scalars.get("loss").unwrap());
+    fn learn(
+        &mut self,
+        step: u64,
+        rate: f64,
+        mut gradients: GradientsParams,
+        observed: Vec<[Targets; 2]>,
+    ) {
+        let decay = rate * self.config.weight_decay(step);
+        self.student.change(|student| student.decayed(decay));
+        self.student.learn(rate, &mut gradients);
+        self.teacher.set_decay(self.config.momentum(step));
+        self.teacher.update(self.student.network());
+        if let Some([class, patch]) = observed.into_iter().last() {
+            self.class_targets = class;
+            self.patch_targets = patch;
         }
-        assert!(losses[11] < losses[0], "{losses:?}");
     }
 
-    #[test]
-    fn a_restored_stage_goes_on_exactly() {
-        let config = Pretraining::smallest();
-        let (views, masks) = data(&config);
-        let stage = PretrainStage::new(config.clone(), &Device::default());
-        let (stage, _) = stage.step(0, 1e-2, views.clone(), &masks);
-        let folder = tempfile::tempdir().unwrap();
-        stage.save(folder.path()).unwrap();
-        let restored = PretrainStage::new(config, &Device::default());
-        let restored = restored.restore(folder.path()).unwrap();
-        let (one, report) = stage.step(1, 1e-2, views.clone(), &masks);
-        let (other, again) = restored.step(1, 1e-2, views, &masks);
-        let bits = |report: &StepReport| {
-            let numbers = report.scalars.iter();
-            numbers
-                .map(|(name, value)| (name.to_string(), value.to_bits()))
-                .collect::<Vec<_>>()
+    fn save(&self, folder: &Path) -> Result<(), TrainError> {
+        self.student.save(folder)?;
+        self.teacher.save(folder, TEACHER)?;
+        let centres = [
+            ("class", &self.class_targets),
+            ("patch", &self.patch_targets),
+        ];
+        let centres = centres.map(|(name, targets)| {
+            bridge::from_data(targets.centre().to_data(), name.to_string(), None)
+        });
+        Ok(save_tensors(
+            &folder.join(CENTRES),
+            &centres,
+            HashMap::new(),
+        )?)
+    }
+
+    fn restore(&mut self, folder: &Path) -> Result<(), TrainError> {
+        self.student.restore(folder)?;
+        let config = self.student.config();
+        self.teacher
+            .restore(config, folder, TEACHER, &self.device)?;
+        let empty = |targets: &Targets| Param::from_tensor(targets.centre().clone());
+        let centres = Centres {
+            class: empty(&self.class_targets),
+            patch: empty(&self.patch_targets),
         };
-        assert_eq!(bits(&report), bits(&again));
-        let weight = |stage: &PretrainStage| stage.network().norm.gamma.val().into_data();
-        weight(&one).assert_eq(&weight(&other), true);
+        let (tensors, source) = stored(folder, CENTRES)?;
+        let Centres { class, patch } = load_exact(centres, tensors, &source)?;
+        self.class_targets = self.class_targets.clone().with_centre(class.val());
+        self.patch_targets = self.patch_targets.clone().with_centre(patch.val());
+        Ok(())
     }
 }

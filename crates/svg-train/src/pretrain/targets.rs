@@ -7,7 +7,7 @@ use crate::pretrain::Balance;
 
 /// Turns the scores of a teacher into targets, and remembers their mean.
 #[derive(Clone, Debug)]
-pub struct Targets {
+pub(crate) struct Targets {
     balance: Balance,
     /// The moving mean of the scores, `[1, prototypes]`; zeros at first, and always with Sinkhorn-Knopp.
     centre: Tensor<2>,
@@ -59,7 +59,7 @@ impl Targets {
 /// # Shapes
 ///
 /// - scores and output: `[count, prototypes]`
-pub fn sinkhorn_knopp(scores: Tensor<2>, rounds: usize) -> Tensor<2> {
+pub(crate) fn sinkhorn_knopp(scores: Tensor<2>, rounds: usize) -> Tensor<2> {
     let [count, prototypes] = scores.dims();
     let largest = scores.clone().max().reshape([1, 1]);
     let mut shares = (scores - largest).exp();

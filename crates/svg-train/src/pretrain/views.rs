@@ -11,7 +11,7 @@ use crate::random::{Purpose, generator};
 
 /// The views of a batch of pictures, as images in [-1, 1] outside every graph.
 #[derive(Clone, Debug)]
-pub struct Views {
+pub(crate) struct Views {
     /// The first and the second global crop of each picture, `[batch, 3, size, size]`.
     pub globals: [Tensor<4>; 2],
     /// The local crops, `[batch, 3, size, size]` each.
@@ -26,7 +26,13 @@ impl ViewsSettings {
     /// # Panics
     ///
     /// If there are no pictures, one has no pixels, or a size is 0.
-    pub fn draw(&self, images: &[RgbImage], seed: u64, first: u64, device: &Device) -> Views {
+    pub(crate) fn draw(
+        &self,
+        images: &[RgbImage],
+        seed: u64,
+        first: u64,
+        device: &Device,
+    ) -> Views {
         assert!(
             !images.is_empty(),
             "a batch of views needs at least one picture"

@@ -1,21 +1,22 @@
-//! The role of what is trained.
+//! Trait for a training as the run sees it.
 
 use std::path::{Path, PathBuf};
 
 use svg_image::RgbImage;
 
+use super::{Headline, Identity, Observer, Place, Stage, Standing};
 use crate::TrainError;
-use crate::data::Fingerprint;
 use crate::log::Scalars;
-use crate::run::{Headline, Identity, Observer};
 
 /// How long a run is, and when it does what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pace {
+pub(crate) struct Pace {
     /// Optimiser steps.
     pub steps: u64,
-    /// Images of one of them.
-    pub images_per_step: u64,
+    /// Images of a micro-batch.
+    pub batch_size: usize,
+    /// Micro-batches of a step.
+    pub accumulation: usize,
     /// Steps between checkpoints.
     pub checkpoint_every: u64,
     /// Checkpoints that are kept.
@@ -26,7 +27,61 @@ pub struct Pace {
     pub patience: u64,
 }
 
-/// What a step said.
+/// The [`Pace`] of a configuration, which names its fields alike in all trainings.
+macro_rules! pace {
+    ($config:expr, $accumulation:expr) => {
+        $crate::run::Pace {
+            steps: $config.steps,
+            batch_size: $config.batch_size,
+            accumulation: $accumulation,
+            checkpoint_every: $config.checkpoint_every,
+            checkpoints_kept: $config.checkpoints_kept,
+            samples_every: $config.samples_every,
+            patience: $config.patience,
+        }
+    };
+}
+pub(crate) use pace;
+
+impl Pace {
+    /// Images of a step.
+    pub fn images_per_step(&self) -> u64 {
+        (self.batch_size * self.accumulation) as u64
+    }
+
+    /// What is 0 and must not be, in words.
+    pub fn nonsense(&self) -> Option<String> {
+        let positive = [
+            ("steps", self.steps),
+            ("batch_size", self.batch_size as u64),
+            ("accumulation", self.accumulation as u64),
+            ("checkpoint_every", self.checkpoint_every),
+            ("checkpoints_kept", self.checkpoints_kept as u64),
+            ("samples_every", self.samples_every),
+            ("patience", self.patience),
+        ];
+        super::document::zero(&positive)
+    }
+
+    /// Whether batches divide among so many devices.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Unfit`] with what to set, if not.
+    pub fn check_devices(&self, devices: usize) -> Result<(), TrainError> {
+        match self.batch_size.is_multiple_of(devices) {
+            true => Ok(()),
+            false => Err(TrainError::Unfit {
+                reason: format!(
+                    "batch_size is {}, which does not divide among {devices} devices; set it to a multiple",
+                    self.batch_size
+                ),
+            }),
+        }
+    }
+}
+
+/// What a step reported.
 #[derive(Clone, Debug)]
 pub struct StepReport {
     /// Losses and what explains them, in the order of the log.
@@ -35,18 +90,9 @@ pub struct StepReport {
     pub dropped: bool,
 }
 
-/// A step that was taken.
-pub struct Taken<C> {
-    /// What is trained, one step further.
-    pub course: C,
-    /// Where the order of the data stands now.
-    pub cursor: u64,
-    /// What the step said.
-    pub report: StepReport,
-}
-
 /// What has been learned so far, to look at.
-pub struct Shown {
+#[derive(Default)]
+pub(crate) struct Shown {
     /// Numbers for the logs.
     pub scalars: Scalars,
     /// The picture, if there is one.
@@ -56,77 +102,63 @@ pub struct Shown {
 }
 
 /// A picture for the folder of samples.
-pub struct Picture {
+pub(crate) struct Picture {
     /// The picture.
     pub image: RgbImage,
     /// What is on it.
     pub caption: String,
 }
 
-/// A training as the run sees it: the networks, the optimisers and the source of their data.
-///
-/// A step must be a function of its number, the cursor and the weights, so that there is nothing to store
-/// beside [`save`](Self::save) and the [`Standing`](crate::run::Standing).
-pub trait Course: Sized {
+/// A training that begins or goes on.
+pub(crate) struct Begun<C: Course> {
+    /// The source of its data, and how to show what it has learned.
+    pub course: C,
+    /// What learns.
+    pub stage: C::Stage,
+    /// How long, and when.
+    pub pace: Pace,
+    /// The configuration as the file `config.json`.
+    pub document: String,
+    /// Where a new run of this training begins: its data and its identity.
+    pub beginning: Standing<C::Identity>,
+}
+
+/// A training as the run sees it, beside its stage.
+pub(crate) trait Course {
     /// What a resumed run must share with the one that was begun.
     type Identity: Identity;
+    /// What learns.
+    type Stage: Stage;
 
     /// What to watch.
     const HEADLINES: &'static [Headline];
 
-    /// How long, and when.
-    fn pace(&self) -> Pace;
-
-    /// The configuration as the file `config.json`.
-    fn document(&self) -> String;
-
-    /// What this training is, beside its configuration and its data.
-    fn identity(&self) -> &Self::Identity;
-
-    /// Which pictures it learns from.
-    fn data(&self) -> &Fingerprint;
-
     /// The learning rate of step `number`, counted from 0, before any halving.
     fn learning_rate(&self, number: u64) -> f64;
 
-    /// Takes step `number`, counted from 0, with the data from `cursor` on.
+    /// The micro-batch at `place`, with the data from `cursor` on, and the cursor after it.
     ///
     /// # Errors
     ///
     /// [`TrainError`] if there are no data.
-    fn step(
-        self,
-        number: u64,
+    fn batch(
+        &mut self,
+        place: Place,
         cursor: u64,
-        learning_rate: f64,
         observer: &mut dyn Observer,
-    ) -> Result<Taken<Self>, TrainError>;
+    ) -> Result<(<Self::Stage as Stage>::Batch, u64), TrainError>;
 
-    /// Writes everything that learning goes on from into a folder.
-    ///
-    /// # Errors
-    ///
-    /// [`TrainError`] if a file cannot be written.
-    fn save(&self, folder: &Path) -> Result<(), TrainError>;
-
-    /// Takes up what [`save`](Self::save) has written.
-    ///
-    /// # Errors
-    ///
-    /// [`TrainError`] if a file cannot be read or does not fit.
-    fn restore(self, folder: &Path) -> Result<Self, TrainError>;
-
-    /// What it has learned after `step` steps.
+    /// What has been learned.
     ///
     /// # Errors
     ///
     /// [`TrainError`] if there is nothing to show it with.
-    fn show(&mut self, step: u64) -> Result<Shown, TrainError>;
+    fn show(&mut self, stage: &Self::Stage) -> Result<Shown, TrainError>;
 
-    /// Puts the model into the folder of the run and says where it is.
+    /// Puts the model into the folder of the run and returns its path.
     ///
     /// # Errors
     ///
     /// [`TrainError`] if it cannot be written.
-    fn finish(&self, out: &Path, step: u64) -> Result<PathBuf, TrainError>;
+    fn finish(&self, stage: &Self::Stage, out: &Path, step: u64) -> Result<PathBuf, TrainError>;
 }

@@ -7,9 +7,11 @@ use svg_image::save_png;
 use svg_store::{FolderLock, write_bytes};
 
 use crate::TrainError;
-use crate::checkpoints::Checkpoints;
 use crate::log::{CsvLog, TensorBoard};
-use crate::run::{Course, Ended, Identity, Observer, Pace, Shown, Standing, StepReport, Taken};
+use crate::run::{
+    Begun, Checkpoints, Course, Ended, Identity, Observer, Pace, Place, Shown, Stage, Standing,
+    StepReport,
+};
 
 /// After so many returns to one checkpoint, training gives up.
 const MOST_ROLLBACKS: u64 = 8;
@@ -27,16 +29,28 @@ pub struct RunOptions {
     pub max_steps: Option<u64>,
 }
 
+impl RunOptions {
+    /// A new run in this folder, to its last step.
+    pub fn new(out: impl Into<PathBuf>) -> Self {
+        Self {
+            out: out.into(),
+            resume: false,
+            force_data: false,
+            max_steps: None,
+        }
+    }
+}
+
 /// Trains a course, or goes on training it.
 ///
-/// `begin` makes the course; it is called when the folder is this process's own.
+/// `begin` makes the course; it is called when this process has locked the folder.
 ///
 /// # Errors
 ///
 /// [`TrainError`] of every kind; whatever it is, the newest checkpoint is whole.
-pub fn run<C: Course>(
+pub(crate) fn run<C: Course>(
     options: RunOptions,
-    begin: impl FnOnce() -> Result<C, TrainError>,
+    begin: impl FnOnce() -> Result<Begun<C>, TrainError>,
     observer: &mut dyn Observer,
 ) -> Result<Ended, TrainError> {
     std::fs::create_dir_all(&options.out).map_err(TrainError::system(&options.out))?;
@@ -50,6 +64,7 @@ struct Run<C: Course> {
     pace: Pace,
     checkpoints: Checkpoints,
     course: C,
+    stage: C::Stage,
     state: Standing<C::Identity>,
     csv: CsvLog,
     events: TensorBoard,
@@ -59,28 +74,34 @@ struct Run<C: Course> {
 impl<C: Course> Run<C> {
     fn begin(
         options: RunOptions,
-        course: C,
+        begun: Begun<C>,
         observer: &mut dyn Observer,
     ) -> Result<Self, TrainError> {
-        let pace = course.pace();
+        let Begun {
+            course,
+            mut stage,
+            pace,
+            document,
+            beginning: now,
+        } = begun;
         let checkpoints =
             Checkpoints::open(&options.out.join("checkpoints"), pace.checkpoints_kept)?;
-        let now = Standing::new(course.data().clone(), course.identity().clone());
         let found = checkpoints.newest::<Standing<C::Identity>>()?;
-        let (course, state) = match (found, options.resume) {
+        let state = match (found, options.resume) {
             (Some(found), true) => {
                 for reason in &found.passed_over {
                     observer.remark(&format!("passed over a damaged checkpoint, {reason}"));
                 }
                 checkpoints.set_aside_after(found.state.step)?;
                 let state = agreed(found.state, now, options.force_data, observer)?;
-                (course.restore(&found.folder)?, state)
+                stage.restore(&found.folder)?;
+                state
             }
             (None, true) => return Err(TrainError::NothingToResume { path: options.out }),
             (None, false) if checkpoints.is_empty()? => {
-                save_document(&course.document(), &options.out)?;
-                checkpoints.write(0, &now, |folder| course.save(folder))?;
-                (course, now)
+                save_document(&document, &options.out)?;
+                checkpoints.write(0, &now, |folder| stage.save(folder))?;
+                now
             }
             (_, false) => return Err(TrainError::Occupied { path: options.out }),
         };
@@ -89,6 +110,7 @@ impl<C: Course> Run<C> {
             events: TensorBoard::create(options.out.join("tensorboard"), SystemTime::now())?,
             checkpoints,
             course,
+            stage,
             state,
             pace,
             options,
@@ -102,23 +124,14 @@ impl<C: Course> Run<C> {
             .max_steps
             .unwrap_or(u64::MAX)
             .min(self.pace.steps);
-        observer.begins(self.state.step, steps, self.pace.images_per_step);
+        observer.begins(self.state.step, steps, self.pace.images_per_step());
         while self.state.step < steps {
             if observer.wants_to_stop() {
                 self.checkpoint()?;
                 return Ok(Ended::Interrupted(self.state.step));
             }
-            let (step, cursor) = (self.state.step, self.state.cursor);
             let learning_rate = self.learning_rate();
-            let taken = self.course.step(step, cursor, learning_rate, observer)?;
-            let Taken {
-                course,
-                cursor,
-                report,
-            } = taken;
-            self.course = course;
-            self.state.cursor = cursor;
-            self.state.step += 1;
+            let report = self.step(learning_rate, observer)?;
             self.note(report, learning_rate, observer)?;
             if self.state.dropped_in_a_row >= self.pace.patience {
                 self = self.roll_back(observer)?;
@@ -132,8 +145,29 @@ impl<C: Course> Run<C> {
             }
         }
         self.checkpoint()?;
-        let folder = self.course.finish(&self.options.out, self.state.step)?;
+        let folder = self
+            .course
+            .finish(&self.stage, &self.options.out, self.state.step)?;
         Ok(Ended::Finished(folder))
+    }
+
+    fn step(
+        &mut self,
+        learning_rate: f64,
+        observer: &mut dyn Observer,
+    ) -> Result<StepReport, TrainError> {
+        let (step, mut cursor) = (self.state.step, self.state.cursor);
+        let mut batches = Vec::new();
+        for batch in 0..self.pace.accumulation as u64 {
+            let place = Place { step, batch };
+            let (data, after) = self.course.batch(place, cursor, observer)?;
+            batches.push(data);
+            cursor = after;
+        }
+        let report = self.stage.step(step, learning_rate, batches);
+        self.state.cursor = cursor;
+        self.state.step += 1;
+        Ok(report)
     }
 
     fn learning_rate(&self) -> f64 {
@@ -181,7 +215,7 @@ impl<C: Course> Run<C> {
     }
 
     fn show(&mut self, step: u64) -> Result<Shown, TrainError> {
-        let shown = self.course.show(step)?;
+        let shown = self.course.show(&self.stage)?;
         if let Some(picture) = &shown.picture {
             let folder = self.options.out.join("samples");
             std::fs::create_dir_all(&folder).map_err(TrainError::system(&folder))?;
@@ -194,7 +228,7 @@ impl<C: Course> Run<C> {
     }
 
     fn checkpoint(&self) -> Result<(), TrainError> {
-        let fill = |folder: &Path| self.course.save(folder);
+        let fill = |folder: &Path| self.stage.save(folder);
         self.checkpoints.write(self.state.step, &self.state, fill)?;
         Ok(())
     }
@@ -210,7 +244,7 @@ impl<C: Course> Run<C> {
                 rollbacks: self.rollbacks - 1,
             });
         };
-        self.course = self.course.restore(&found.folder)?;
+        self.stage.restore(&found.folder)?;
         self.state = Standing {
             halvings: self.state.halvings + 1,
             cursor: self.state.cursor,

@@ -1,19 +1,50 @@
-//! What every training has in common: a folder, a loop, and nothing lost.
+//! What all trainings share.
 //!
-//! - [`Course`]: the role of what is trained, played by each stage
-//! - [`run`]: from the first step to the last, through interruptions
-//! - [`RunOptions`]: where, and whether to go on
-//! - [`Observer`], [`Headline`]: who watches, and what is worth watching
-//! - [`Standing`], [`Identity`]: where a run stands, and whether it is the same run
+//! A training provides a [`Stage`]: its networks, the gradients of a micro-batch, and a step along them.
+//! Everything else is here: the folder of a run, the loop, checkpoints and logs, accumulation over
+//! micro-batches, several devices and processes, norms and clipping of gradients, steps that are left out,
+//! optimisers and moving averages.
+//!
+//! - [`RunOptions`]: where a run is, and whether to go on with it
+//! - [`Observer`], [`Headline`], [`Ended`]: watching a run
+//! - [`Stage`], [`Place`], [`Found`], [`Group`], [`StepReport`]: one step of any training
+//! - [`Network`]: what a checkpoint can hold; [`NetworkKind`]: which network a configuration asks for
+//! - [`Replicas`], [`Team`], [`Shard`], [`Reduction`]: a step on several devices
+//! - [`AdamW`], [`Average`]: optimiser and moving average
+//! - [`Checkpoints`], [`Standing`], [`Identity`]: what a run goes on from
 
+mod adamw;
+mod average;
+mod checkpoints;
 mod course;
+pub(crate) mod document;
 mod driver;
+pub(crate) mod gradients;
+mod identity;
+mod network;
 mod observer;
-mod pictures;
+mod optimizer;
+mod player;
+mod reduce;
+mod replicas;
+mod stage;
 mod standing;
+mod team;
 
-pub use course::{Course, Pace, Picture, Shown, StepReport, Taken};
-pub use driver::{RunOptions, run};
+pub use adamw::AdamW;
+pub use average::Average;
+pub use checkpoints::{CheckpointFound, Checkpoints};
+pub use course::StepReport;
+pub(crate) use course::{Begun, Course, Pace, Picture, Shown, pace};
+pub use document::NetworkKind;
+pub use driver::RunOptions;
+pub(crate) use driver::run;
+pub use gradients::Group;
+pub(crate) use identity::name_parameters;
+pub use network::Network;
 pub use observer::{Ended, Headline, Observer};
-pub(crate) use pictures::Pictures;
+pub(crate) use player::{Player, PlayerNames, stored};
+pub use replicas::{Reduction, Replicas};
+pub use stage::{Found, Place, Stage};
 pub use standing::{Identity, Standing};
+pub use team::{Shard, Team};

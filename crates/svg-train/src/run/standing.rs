@@ -1,4 +1,4 @@
-//! Where a run stands.
+//! How far a run is.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -7,12 +7,12 @@ use crate::data::Fingerprint;
 
 /// What a run was begun with and must go on with.
 pub trait Identity: Clone + Serialize + DeserializeOwned {
-    /// How the run at hand, `now`, differs from the stored one, `self`, and what to do; `None` if it is
-    /// the same. The data are compared elsewhere.
+    /// How the present run, `now`, differs from the stored one, `self`, and what to do; `None` if it is the
+    /// same. The data are compared elsewhere.
     fn differs(&self, now: &Self) -> Option<String>;
 }
 
-/// Where a run stands, beside its weights. Random numbers follow from the seed and the step.
+/// How far a run is, beside its weights. Random numbers follow from the seed and the step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Standing<I> {
     /// Steps taken, dropped ones included.
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn a_standing_is_one_flat_page_and_survives_it() {
+    fn a_standing_is_one_flat_object_and_is_read_back() {
         let data = Fingerprint {
             count: 3,
             sha256: "ab".to_string(),

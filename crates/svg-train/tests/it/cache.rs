@@ -7,12 +7,13 @@ use std::sync::{Arc, MutexGuard};
 
 use burn::prelude::*;
 use svg_decoder::DecoderConfig;
-use svg_dino::{Dino, DinoConfig};
+use svg_dino::DinoConfig;
 use svg_image::{ImageSet, Rgb, RgbImage, save_png};
 use svg_model::{
-    Alignment, AutoencoderConfig, Grid, LatentStatistics, StoredLatentStatistics, SvgAutoencoder,
+    Alignment, AutoencoderConfig, LatentStatistics, StoredLatentStatistics, SvgAutoencoder,
 };
 use svg_residual::ResidualConfig;
+use svg_roles::Geometry;
 use svg_train::cache::{
     CacheEvent, CacheIndex, CacheInputs, CachePlan, CacheType, CachedLatents, Item, LatentCache,
     Variants, write_cache,
@@ -28,7 +29,7 @@ const CHANNELS: usize = 16 + 8;
 struct Place {
     folder: tempfile::TempDir,
     data: Arc<ImageSet>,
-    model: SvgAutoencoder<Dino>,
+    model: SvgAutoencoder,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -72,7 +73,7 @@ impl Place {
             .with_alignment(Alignment::None);
         Self {
             data: Arc::new(ImageSet::open(&[folder.path().join("data")]).unwrap()),
-            model: config.init(encoder, &device),
+            model: config.init(Arc::new(encoder), &device),
             folder,
             _turn: turn,
         }
@@ -83,15 +84,11 @@ impl Place {
     }
 
     fn plan(&self, variants: Variants, dtype: CacheType) -> CachePlan {
-        let grid = Grid {
-            rows: 4,
-            columns: 4,
-            channels: CHANNELS,
-        };
+        let geometry = Geometry::of_patches([16, 16], 4, CHANNELS);
         CachePlan::new(
             &self.data,
             "these features".into(),
-            grid,
+            geometry,
             16,
             variants,
             dtype,
@@ -121,7 +118,7 @@ impl Place {
             out: &self.path(name),
             plan,
             data: self.data.clone(),
-            encoder: &self.model.encoder,
+            space: &self.model,
             batch: 2,
             workers: 2,
         };
@@ -340,10 +337,10 @@ fn features_of_another_bundle_are_refused_with_both_names() {
 fn another_grid_is_refused_with_both() {
     let place = Place::new();
     let cache = place.whole("cache", &place.plan(Variants::Mirrored, CacheType::F16));
-    let mut grid = cache.grid();
-    cache.check_grid(grid).unwrap();
-    grid.rows = 8;
-    let error = cache.check_grid(grid).unwrap_err().to_string();
+    let mut geometry = Geometry::of_patches([16, 16], 4, CHANNELS);
+    cache.check_geometry(geometry).unwrap();
+    geometry.rows = 8;
+    let error = cache.check_geometry(geometry).unwrap_err().to_string();
     assert!(error.contains("holds 4 x 4 tokens of 24"), "{error}");
     assert!(error.contains("is for 8 x 4 tokens of 24"), "{error}");
 }

@@ -2,13 +2,17 @@
 
 use burn::prelude::*;
 use burn::tensor::{Distribution, TensorData};
-use svg_sit::checkpoint_tensors;
-use svg_train::flow::{ComputeType, FlowBatch, FlowStage, FlowTraining};
+use svg_roles::{Condition, Velocity, VelocitySpec};
+use svg_sit::{Sit, checkpoint_tensors};
+use svg_train::flow::{ComputeType, FlowBatch, FlowNetwork, FlowStage, FlowTraining};
+use svg_train::kinds::FlowKind;
+use svg_train::run::{Network, Replicas, Stage};
 
 use crate::my_turn;
 
-fn stage(config: &FlowTraining) -> FlowStage {
-    FlowStage::new(config.clone(), &Device::default())
+fn stage(config: &FlowTraining) -> FlowStage<Sit> {
+    let FlowKind::Sit(sit) = config.network.clone();
+    FlowStage::new(config.clone(), sit, &Device::default())
 }
 
 /// Latents whose class shows in them.
@@ -29,7 +33,7 @@ fn batch(count: usize, seed: u64) -> FlowBatch {
 }
 
 /// Everything that a checkpoint holds of the weights, as bytes.
-fn weights(stage: &FlowStage) -> Vec<Vec<u8>> {
+fn weights(stage: &FlowStage<Sit>) -> Vec<Vec<u8>> {
     let folder = tempfile::tempdir().unwrap();
     stage.save(folder.path()).unwrap();
     let names = ["flow", "average"];
@@ -37,13 +41,16 @@ fn weights(stage: &FlowStage) -> Vec<Vec<u8>> {
     names.map(read).into()
 }
 
-fn steps(mut stage: FlowStage, batches: &[Vec<FlowBatch>], first: u64) -> (FlowStage, Vec<f64>) {
+fn steps(
+    mut stage: FlowStage<Sit>,
+    batches: &[Vec<FlowBatch>],
+    first: u64,
+) -> (FlowStage<Sit>, Vec<f64>) {
     let mut losses = Vec::new();
     for (number, batches) in (first..).zip(batches) {
-        let (next, report) = stage.step(number, 3e-3, batches);
+        let report = stage.step(number, 3e-3, batches.clone());
         assert!(!report.dropped);
         losses.push(report.scalars.get("loss").unwrap());
-        stage = next;
     }
     (stage, losses)
 }
@@ -71,7 +78,8 @@ fn a_restored_stage_goes_on_to_the_bit() {
         seed: config.seed,
         ..config.clone()
     };
-    let resumed = stage(&other).restore(folder.path()).unwrap();
+    let mut resumed = stage(&other);
+    resumed.restore(folder.path()).unwrap();
     let (resumed, _) = steps(resumed, &batches[3..], 3);
     assert!(weights(&whole) == weights(&resumed));
 }
@@ -79,11 +87,11 @@ fn a_restored_stage_goes_on_to_the_bit() {
 #[test]
 fn a_step_that_is_not_finite_changes_nothing() {
     let _turn = my_turn();
-    let (stage, _) = steps(stage(&FlowTraining::tiny()), &[vec![batch(2, 0)]], 0);
+    let (mut stage, _) = steps(stage(&FlowTraining::tiny()), &[vec![batch(2, 0)]], 0);
     let before = weights(&stage);
     let mut spoilt = batch(2, 1);
     spoilt.latents = spoilt.latents.slice_fill([0..1, 0..1, 0..1], f32::NAN);
-    let (stage, report) = stage.step(1, 1e-3, &[batch(2, 2), spoilt]);
+    let report = stage.step(1, 1e-3, vec![batch(2, 2), spoilt]);
     assert!(report.dropped);
     assert!(weights(&stage) == before);
 }
@@ -104,8 +112,9 @@ fn two_batches_of_two_teach_what_one_batch_of_four_does() {
     let halves = [part(0), part(2)];
     // The first step teaches the last layer alone, so the second is looked at.
     let run = |config: &FlowTraining, batches: &[FlowBatch]| {
-        let (stage, _) = stage(config).step(0, 1e-2, batches);
-        let (_, report) = stage.step(1, 1e-2, batches);
+        let mut stage = stage(config);
+        stage.step(0, 1e-2, batches.to_vec());
+        let report = stage.step(1, 1e-2, batches.to_vec());
         ["loss", "gradient_norm"].map(|name| report.scalars.get(name).unwrap())
     };
     let one = run(&config(4, 1), std::slice::from_ref(&whole));
@@ -164,7 +173,8 @@ fn a_long_gradient_is_shortened_and_a_short_one_is_not() {
         config
     };
     let after = |clip_norm| {
-        let (stage, report) = stage(&config(clip_norm)).step(0, 1.0, &[batch(8, 3)]);
+        let mut stage = stage(&config(clip_norm));
+        let report = stage.step(0, 1.0, vec![batch(8, 3)]);
         let bias = stage.network().ln1.weight.val().into_data();
         let last = stage.network().final_layer.linear.weight.val();
         let size: f32 = last.powi_scalar(2).sum().sqrt().into_scalar();
@@ -190,7 +200,8 @@ fn two_replicas_learn_what_one_device_learns() {
     let config = FlowTraining::tiny();
     let batches: Vec<_> = (0..3).map(|seed| vec![batch(4, seed)]).collect();
     let (one, losses) = steps(stage(&config), &batches, 0);
-    let shared = stage(&config).with_replicas(vec![Device::default()]);
+    let replicas = Replicas::new(vec![Device::default(); 2]);
+    let shared = stage(&config).with_replicas(replicas);
     let (two, shared_losses) = steps(shared, &batches, 0);
     for (one, two) in losses.iter().zip(&shared_losses) {
         assert!((one / two - 1.0).abs() < 1e-5, "{one} and {two}");
@@ -203,5 +214,76 @@ fn two_replicas_learn_what_one_device_learns() {
         let pairs = one.iter::<f32>().zip(two.iter::<f32>());
         let worst = pairs.map(|(a, b)| (a - b).abs()).fold(0.0f32, f32::max);
         assert!(worst < 1e-4, "{name}: {worst}");
+    }
+}
+
+/// A network of one's own: a linear layer that knows neither time nor class.
+#[derive(Module, Debug)]
+struct Own {
+    layer: burn::nn::Linear,
+}
+
+impl Network for Own {
+    type Config = usize;
+
+    fn init(config: &usize, device: &Device) -> Self {
+        let layer = burn::nn::LinearConfig::new(*config, *config).init(device);
+        Self { layer }
+    }
+}
+
+impl Velocity for Own {
+    fn velocity(&self, x: Tensor<3>, _t: Tensor<1>, _condition: &Condition) -> Tensor<3> {
+        self.layer.forward(x)
+    }
+
+    fn unconditional(&self, condition: &Condition) -> Condition {
+        condition.clone()
+    }
+
+    fn spec(&self) -> VelocitySpec {
+        let [channels, _] = self.layer.weight.dims();
+        Self::spec_of(&channels)
+    }
+}
+
+impl FlowNetwork for Own {
+    const KIND: &'static str = "own";
+
+    fn spec_of(config: &usize) -> VelocitySpec {
+        VelocitySpec {
+            grid: [4, 4],
+            channels: *config,
+            classes: 2,
+        }
+    }
+}
+
+#[test]
+fn a_network_of_ones_own_learns_on_a_graph_in_every_type_and_on_two_devices() {
+    let _turn = my_turn();
+    for precision in [ComputeType::F32, ComputeType::Bf16] {
+        let config = FlowTraining {
+            precision,
+            ..FlowTraining::tiny()
+        };
+        let stage = || FlowStage::<Own>::new(config.clone(), 20, &Device::default());
+        let (mut one, mut two) = (
+            stage(),
+            stage().with_replicas(Replicas::new(vec![Device::default(); 2])),
+        );
+        let mut losses = Vec::new();
+        for number in 0..30 {
+            let [loss, shared] = [&mut one, &mut two].map(|stage| {
+                let report = stage.step(number, 1e-2, vec![batch(16, number)]);
+                assert!(!report.dropped);
+                report.scalars.get("loss").unwrap()
+            });
+            assert!((loss / shared - 1.0).abs() < 1e-2, "{loss} and {shared}");
+            losses.push(loss);
+        }
+        let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
+        let (first, last) = (mean(&losses[..5]), mean(&losses[25..]));
+        assert!(last < 0.9 * first, "{precision:?}: {losses:?}");
     }
 }

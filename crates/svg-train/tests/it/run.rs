@@ -5,13 +5,13 @@ use std::sync::Arc;
 use burn::prelude::*;
 use svg_dino::DinoConfig;
 use svg_image::{ImageSet, Rgb, RgbImage, save_png};
-use svg_train::Checkpoints;
+use svg_model::{NewEncoder, kinds};
 use svg_train::TrainError;
 use svg_train::autoencoder::{
-    AutoencoderTraining, FeatureDistance, Observer, RunInputs, RunState, train,
+    AutoencoderIdentity, AutoencoderTraining, FeatureDistance, RunInputs, train,
 };
 use svg_train::log::Scalars;
-use svg_train::run::RunOptions;
+use svg_train::run::{Checkpoints, Observer, RunOptions, Standing};
 
 use crate::my_turn;
 
@@ -45,26 +45,36 @@ fn a_loss_without_a_value_leads_back_to_the_checkpoint_with_half_the_rate_and_th
     let encoder = DinoConfig::new(16, 1, 2, 32)
         .with_patch_size(4)
         .init(&device);
-    let eye = Box::new(FeatureDistance::new(&encoder));
+    let distance = Box::new(FeatureDistance::new(&encoder, &device));
+    let part = NewEncoder {
+        kind: kinds::DINOV3.to_string(),
+        name: String::new(),
+        config: Default::default(),
+        fingerprint: encoder.fingerprint().unwrap(),
+        path: Some(folder.path().join("encoder")),
+        copy: None,
+    };
     let inputs = RunInputs {
-        options: RunOptions {
-            out: folder.path().join("run"),
-            resume: false,
-            force_data: false,
-            max_steps: None,
-        },
+        options: RunOptions::new(folder.path().join("run")),
         data: Arc::new(ImageSet::open(&[pictures]).unwrap()),
         data_name: String::new(),
         validation: None,
         workers: 1,
-        encoder,
-        encoder_path: folder.path().join("encoder"),
-        copy_encoder: true,
         perceptual_name: "a test".to_string(),
+        replicas: vec![],
     };
     let mut remarks = Remarks::default();
     let out = inputs.options.out.clone();
-    let error = train(config, inputs, eye, &device, &mut remarks).unwrap_err();
+    let error = train(
+        config,
+        Arc::new(encoder),
+        part,
+        inputs,
+        distance,
+        &device,
+        &mut remarks,
+    )
+    .unwrap_err();
     assert!(
         matches!(error, TrainError::Diverged { patience: 3, .. }),
         "{error}"
@@ -82,6 +92,9 @@ fn a_loss_without_a_value_leads_back_to_the_checkpoint_with_half_the_rate_and_th
         remarks.0
     );
     let checkpoints = Checkpoints::open(&out.join("checkpoints"), 2).unwrap();
-    let found = checkpoints.newest::<RunState>().unwrap().unwrap();
+    let found = checkpoints
+        .newest::<Standing<AutoencoderIdentity>>()
+        .unwrap()
+        .unwrap();
     assert_eq!((found.state.step, found.passed_over.len()), (0, 0));
 }

@@ -1,13 +1,18 @@
 //! Laws of a training step, and what the published training got wrong by accident.
 
+use std::sync::Arc;
+
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::prelude::*;
 use burn::tensor::Distribution;
 use svg_dino::{Dino, DinoConfig};
 use svg_eval::{Lpips, Vgg16};
-use svg_model::{Alignment, AutoencoderConfig, FeatureEncoder};
+use svg_model::{Alignment, AutoencoderConfig};
 use svg_nn::{Frozen, draw_parameters, module_tensors};
-use svg_train::autoencoder::{AutoencoderTraining, FeatureDistance, Stage, StepReport};
+use svg_roles::Encoder;
+use svg_train::autoencoder::{AutoencoderStage, AutoencoderTraining, FeatureDistance};
+use svg_train::kinds::{AutoencoderKind, Svg};
+use svg_train::run::{Replicas, Stage, StepReport};
 
 use crate::my_turn;
 
@@ -23,10 +28,10 @@ fn encoder() -> Dino {
     dino
 }
 
-fn stage(config: AutoencoderTraining) -> Stage<Dino> {
+fn stage(config: AutoencoderTraining) -> AutoencoderStage<Svg> {
     let encoder = encoder();
-    let eye = Box::new(FeatureDistance::new(&encoder));
-    Stage::new(config, encoder, eye, &device()).unwrap()
+    let distance = Box::new(FeatureDistance::new(&encoder, &device()));
+    Svg::stage(config, Arc::new(encoder), distance, &device()).unwrap()
 }
 
 fn images(batch: usize, seed: u64) -> Tensor<4> {
@@ -39,7 +44,7 @@ fn images(batch: usize, seed: u64) -> Tensor<4> {
 }
 
 /// Everything that a checkpoint holds of the weights, as bytes.
-fn weights(stage: &Stage<Dino>) -> Vec<Vec<u8>> {
+fn weights(stage: &AutoencoderStage<Svg>) -> Vec<Vec<u8>> {
     let folder = tempfile::tempdir().unwrap();
     stage.save(folder.path()).unwrap();
     let names = ["generator", "critic", "average"];
@@ -47,12 +52,13 @@ fn weights(stage: &Stage<Dino>) -> Vec<Vec<u8>> {
     names.map(read).into()
 }
 
-fn steps(mut stage: Stage<Dino>, batches: &[Vec<Tensor<4>>]) -> (Stage<Dino>, Vec<StepReport>) {
+fn steps(
+    mut stage: AutoencoderStage<Svg>,
+    batches: &[Vec<Tensor<4>>],
+) -> (AutoencoderStage<Svg>, Vec<StepReport>) {
     let mut reports = Vec::new();
     for (number, batch) in batches.iter().enumerate() {
-        let (next, report) = stage.step(number as u64, 1e-3, batch);
-        stage = next;
-        reports.push(report);
+        reports.push(stage.step(number as u64, 1e-3, batch.clone()));
     }
     (stage, reports)
 }
@@ -83,19 +89,20 @@ fn a_step_that_is_not_finite_changes_nothing() {
     let before = weights(&stage);
     for bad in [f32::NAN, f32::INFINITY] {
         let spoilt = images(2, 1).slice_fill([0..1, 0..1, 0..1, 0..1], bad);
-        let (stage, report) = self::clone(&stage).step(7, 1e-3, &[spoilt]);
+        let mut stage = self::clone(&stage);
+        let report = stage.step(7, 1e-3, vec![spoilt]);
         assert!(report.dropped);
         assert!(weights(&stage) == before);
     }
 }
 
 /// Stages hold optimisers and are not cloned; a checkpoint is.
-fn clone(stage: &Stage<Dino>) -> Stage<Dino> {
+fn clone(stage: &AutoencoderStage<Svg>) -> AutoencoderStage<Svg> {
     let folder = tempfile::tempdir().unwrap();
     stage.save(folder.path()).unwrap();
-    self::stage(AutoencoderTraining::tiny())
-        .restore(folder.path())
-        .unwrap()
+    let mut restored = self::stage(AutoencoderTraining::tiny());
+    restored.restore(folder.path()).unwrap();
+    restored
 }
 
 #[test]
@@ -106,24 +113,74 @@ fn a_restored_stage_goes_on_to_the_bit() {
     let (half, _) = steps(stage(AutoencoderTraining::tiny()), &batches[..3]);
     let mut resumed = clone(&half);
     for number in 3..6 {
-        resumed = resumed.step(number, 1e-3, &batches[number as usize]).0;
+        resumed.step(number, 1e-3, batches[number as usize].clone());
     }
     assert!(weights(&whole) == weights(&resumed));
+}
+
+/// A training without what is a property of a batch: the critic's norms and the alignment's statistics.
+fn without_batch_statistics() -> AutoencoderTraining {
+    let mut config = AutoencoderTraining::tiny();
+    let AutoencoderKind::Svg(networks) = config.network;
+    let decoder = svg_decoder::DecoderConfig {
+        in_channels: 16,
+        ..networks.decoder
+    };
+    config.network = AutoencoderConfig::new(decoder)
+        .with_alignment(Alignment::None)
+        .into();
+    config.critic = None;
+    config
+}
+
+#[test]
+fn two_devices_learn_what_one_device_learns() {
+    let _turn = my_turn();
+    let shared = || Replicas::new(vec![device(); 2]);
+    let config = without_batch_statistics();
+    let batches: Vec<_> = (0..3).map(|seed| vec![images(4, seed)]).collect();
+    let (_, one) = steps(stage(config.clone()), &batches);
+    let (_, two) = steps(stage(config).with_replicas(shared()), &batches);
+    for (one, two) in one.iter().zip(&two) {
+        for name in ["loss", "l1", "perceptual", "gradient_norm"] {
+            let [one, two] = [one, two].map(|report| report.scalars.get(name).unwrap());
+            assert!((one / two - 1.0).abs() < 1e-4, "{name}: {one} and {two}");
+        }
+    }
+}
+
+#[test]
+fn with_batch_statistics_two_devices_are_the_same_again_and_go_on_exactly() {
+    let _turn = my_turn();
+    let shared =
+        || stage(AutoencoderTraining::tiny()).with_replicas(Replicas::new(vec![device(); 2]));
+    let batches: Vec<_> = (0..4).map(|seed| vec![images(4, seed)]).collect();
+    let (first, reports) = steps(shared(), &batches);
+    assert!(reports.iter().all(|report| !report.dropped));
+    assert!(reports[3].scalars.get("critic/loss").is_some());
+    let (again, _) = steps(shared(), &batches);
+    assert!(weights(&first) == weights(&again));
+    let (half, _) = steps(shared(), &batches[..2]);
+    let folder = tempfile::tempdir().unwrap();
+    half.save(folder.path()).unwrap();
+    let mut resumed = shared();
+    resumed.restore(folder.path()).unwrap();
+    for number in 2..4 {
+        resumed.step(number, 1e-3, batches[number as usize].clone());
+    }
+    assert!(weights(&first) == weights(&resumed));
+    // It is about what one device learns from the whole batch, though its statistics are of halves.
+    let (_, one) = steps(stage(AutoencoderTraining::tiny()), &batches);
+    for (one, two) in one.iter().zip(&reports) {
+        let [one, two] = [one, two].map(|report| report.scalars.get("loss").unwrap());
+        assert!((one / two - 1.0).abs() < 0.2, "{one} and {two}");
+    }
 }
 
 #[test]
 fn two_batches_of_one_teach_what_one_batch_of_two_does() {
     let _turn = my_turn();
-    // Without what is a property of a batch: the critic's norms and batch statistics.
-    let mut config = AutoencoderTraining::tiny();
-    let decoder = config.autoencoder.decoder.clone();
-    let in_channels = 16;
-    config.autoencoder = AutoencoderConfig::new(svg_decoder::DecoderConfig {
-        in_channels,
-        ..decoder
-    })
-    .with_alignment(Alignment::None);
-    config.critic = None;
+    let config = without_batch_statistics();
     let pair = images(2, 5);
     let halves = vec![pair.clone().narrow(0, 0, 1), pair.clone().narrow(0, 1, 1)];
     let (_, one) = steps(stage(config.clone()), &[vec![pair]]);
@@ -149,11 +206,11 @@ fn the_frozen_encoder_has_no_training_mode() {
     let _turn = my_turn();
     // The published run put it into one, which rescales its positions at random in every block.
     let encoder = encoder();
-    let expected = encoder.features(images(2, 9)).into_data();
+    let expected = encoder.tokens(images(2, 9)).patches.into_data();
     let frozen = Frozen::new(encoder);
     let trained = Module::train(frozen.clone());
     for _ in 0..3 {
-        let features = trained.features(images(2, 9)).into_data();
+        let features = trained.tokens(images(2, 9)).patches.into_data();
         features.assert_eq(&expected, true);
     }
     let mut gradient = AnyGradient(false);
@@ -165,21 +222,14 @@ fn the_frozen_encoder_has_no_training_mode() {
 fn training_leaves_the_encoder_and_its_features_alone() {
     let _turn = my_turn();
     let stage = stage(AutoencoderTraining::tiny());
-    let before = stage
-        .model()
-        .encoder
-        .semantic
-        .features(images(2, 9))
-        .into_data();
+    let features = |stage: &AutoencoderStage<Svg>| {
+        let tokens = stage.autoencoder().encoder().tokens(images(2, 9));
+        tokens.patches.into_data()
+    };
+    let before = features(&stage);
     let batches: Vec<_> = (0..3).map(|seed| vec![images(2, seed)]).collect();
     let (stage, _) = steps(stage, &batches);
-    let after = stage
-        .model()
-        .encoder
-        .semantic
-        .features(images(2, 9))
-        .into_data();
-    after.assert_eq(&before, true);
+    features(&stage).assert_eq(&before, true);
 }
 
 #[test]

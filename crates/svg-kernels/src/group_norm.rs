@@ -1,0 +1,138 @@
+//! Group norm, with or without the swish that follows it in networks for images.
+
+use burn::backend::flex::FlexTensor;
+use burn::prelude::*;
+use burn::tensor::activation::sigmoid;
+
+use crate::array::{array, contiguous, dims, numbers, rewritten};
+use crate::kernel::norm::GroupNorm as Kernel;
+use crate::operation::{Operation, on_host, run};
+
+/// `y = gamma (x - mean) / sqrt(variance + epsilon) + beta`, where mean and (biased) variance are those of a
+/// group of channels of one image, over all pixels (Wu and He, arXiv 1803.08494); with or without
+/// `y sigmoid(y)` after it.
+///
+/// On Burn's CPU backend in f32 it takes two passes over memory, with statistics in f64, outside a graph in
+/// place of `x` if nobody else holds it, and a graph keeps `x`; elsewhere it is composed of Burn's operations.
+#[derive(Clone, Copy, Debug)]
+pub struct GroupNorm {
+    /// Groups of channels.
+    pub groups: usize,
+    /// Added to the variance.
+    pub epsilon: f64,
+    /// Whether `y sigmoid(y)` follows.
+    pub swish: bool,
+}
+
+impl GroupNorm {
+    /// Applies the norm.
+    ///
+    /// # Shapes
+    ///
+    /// - x and output: `[batch, channels, height, width]`
+    /// - gamma and beta: `[channels]`
+    ///
+    /// # Panics
+    ///
+    /// If the shapes do not fit each other, or the channels do not divide into the groups.
+    pub fn forward(self, x: Tensor<4>, gamma: Tensor<1>, beta: Tensor<1>) -> Tensor<4> {
+        self.assert_fits(&x, &gamma, &beta);
+        if on_host(&x) && on_host(&gamma) && on_host(&beta) {
+            let inputs = [
+                x.into_dispatch(),
+                gamma.into_dispatch(),
+                beta.into_dispatch(),
+            ];
+            return Tensor::from_dispatch(run(self, inputs));
+        }
+        self.composed(x, gamma, beta)
+    }
+
+    pub(crate) fn assert_fits(&self, x: &Tensor<4>, gamma: &Tensor<1>, beta: &Tensor<1>) {
+        let ([_, channels, ..], groups) = (x.dims(), self.groups);
+        assert_shape!(gamma, [channels]);
+        assert_shape!(beta, [channels]);
+        assert!(
+            groups > 0 && channels.is_multiple_of(groups),
+            "{channels} channels do not divide into {groups} groups"
+        );
+    }
+
+    pub(crate) fn composed(self, x: Tensor<4>, gamma: Tensor<1>, beta: Tensor<1>) -> Tensor<4> {
+        let shape @ [batch, channels, height, width] = x.dims();
+        let in_group = channels / self.groups * height * width;
+        let x = x.reshape([batch, self.groups, in_group]);
+        let centred = x.clone() - x.mean_dim(2);
+        let variance = centred.clone().square().mean_dim(2);
+        let normed = centred * (variance + self.epsilon).sqrt().recip();
+        let by_channel = |vector: Tensor<1>| vector.reshape([1, channels, 1, 1]);
+        let y = normed.reshape(shape) * by_channel(gamma) + by_channel(beta);
+        match self.swish {
+            true => y.clone() * sigmoid(y),
+            false => y,
+        }
+    }
+
+    fn kernel<'a>(&self, gamma: &'a [f32], beta: &'a [f32], pixels: usize) -> Kernel<'a> {
+        Kernel {
+            gamma,
+            beta,
+            groups: self.groups,
+            pixels,
+            epsilon: self.epsilon,
+            swish: self.swish,
+        }
+    }
+
+    /// The value in ordinary memory.
+    pub(crate) fn of(&self, x: FlexTensor, gamma: &FlexTensor, beta: &FlexTensor) -> FlexTensor {
+        let [_, channels, height, width] = dims(&x);
+        let kernel = self.kernel(numbers(gamma), numbers(beta), height * width);
+        let group = channels / self.groups * height * width;
+        rewritten(x, group, |index, numbers| kernel.group(index, numbers)).0
+    }
+
+    /// The gradients at `x`, the factors and the terms, given the one at the value.
+    pub(crate) fn gradients(
+        &self,
+        x: FlexTensor,
+        gamma: &FlexTensor,
+        beta: &FlexTensor,
+        dy: FlexTensor,
+    ) -> [FlexTensor; 3] {
+        let [_, channels, height, width] = dims(&x);
+        let kernel = self.kernel(numbers(gamma), numbers(beta), height * width);
+        let group = channels / self.groups * height * width;
+        let x = contiguous(x);
+        let x = numbers(&x);
+        let (dx, sums) = rewritten(dy, group, |index, dy| {
+            kernel.group_backward(index, &x[index * group..][..group], dy)
+        });
+        let [of_gamma, of_beta] = kernel.gathered(sums);
+        [dx, array(of_gamma, [channels]), array(of_beta, [channels])]
+    }
+}
+
+impl Operation<3> for GroupNorm {
+    fn keeps(&self, _wanted: [bool; 3]) -> [bool; 3] {
+        [true; 3]
+    }
+
+    fn forward(&self, [x, gamma, beta]: [FlexTensor; 3]) -> FlexTensor {
+        self.of(x, &contiguous(gamma), &contiguous(beta))
+    }
+
+    fn backward(
+        &self,
+        kept: [Option<FlexTensor>; 3],
+        dy: FlexTensor,
+        wanted: [bool; 3],
+    ) -> [Option<FlexTensor>; 3] {
+        let [Some(x), Some(gamma), Some(beta)] = kept else {
+            unreachable!("all three are kept");
+        };
+        let (gamma, beta) = (contiguous(gamma), contiguous(beta));
+        let mut found = self.gradients(x, &gamma, &beta, dy).into_iter();
+        std::array::from_fn(|i| found.next().filter(|_| wanted[i]))
+    }
+}

@@ -1,0 +1,136 @@
+//! Norms of the queries and keys of each head, in the packed projection.
+
+use burn::backend::flex::FlexTensor;
+use burn::prelude::*;
+use burn::tensor::{DType, module};
+
+use crate::array::{array, contiguous, dims, numbers, rewritten};
+use crate::kernel::exp::add;
+use crate::kernel::row_norm::RowNorm;
+use crate::operation::{Operation, on_host, run};
+
+/// Tokens for one thread at a time.
+const TOKENS: usize = 32;
+
+/// The parameters of a layer norm over the channels of a head, `[head_dim]` each.
+#[derive(Clone, Debug)]
+pub struct HeadNorm {
+    /// The factors.
+    pub gamma: Tensor<1>,
+    /// The terms.
+    pub beta: Tensor<1>,
+}
+
+/// Layer norm of the queries and of the keys of each head, in f32 whatever their type; values as they are.
+///
+/// On Burn's CPU backend in f32 it takes one pass over memory, outside a graph in place of `qkv` if nobody
+/// else holds it; elsewhere it is composed of Burn's operations.
+///
+/// # Shapes
+///
+/// - qkv and output: `[batch, tokens, 3, heads, head_dim]`
+///
+/// # Panics
+///
+/// If the shapes do not fit each other.
+pub fn normalise_heads(
+    qkv: Tensor<5>,
+    queries: HeadNorm,
+    keys: HeadNorm,
+    epsilon: f64,
+) -> Tensor<5> {
+    let [.., head_dim] = qkv.dims();
+    assert_shape!(qkv, [_, _, 3, _, _]);
+    let vectors = [queries.gamma, queries.beta, keys.gamma, keys.beta];
+    for vector in &vectors {
+        assert_shape!(vector, [head_dim]);
+    }
+    if on_host(&qkv) && vectors.iter().all(on_host) {
+        let [a, b, c, d] = vectors.map(Tensor::into_dispatch);
+        let inputs = [qkv.into_dispatch(), a, b, c, d];
+        return Tensor::from_dispatch(run(HeadNorms { epsilon }, inputs));
+    }
+    let dtype = qkv.dtype();
+    let part = |i| qkv.clone().narrow(2, i, 1);
+    let normed = |i, gamma, beta| {
+        module::layer_norm(part(i).cast(DType::F32), gamma, Some(beta), epsilon).cast(dtype)
+    };
+    let [a, b, c, d] = vectors;
+    Tensor::cat(vec![normed(0, a, b), normed(1, c, d), part(2)], 2)
+}
+
+/// The inputs are `qkv`, factors and terms of the queries, factors and terms of the keys.
+#[derive(Clone, Copy, Debug)]
+struct HeadNorms {
+    epsilon: f64,
+}
+
+impl Operation<5> for HeadNorms {
+    fn keeps(&self, _wanted: [bool; 5]) -> [bool; 5] {
+        [true, true, false, true, false]
+    }
+
+    fn forward(&self, [qkv, a, b, c, d]: [FlexTensor; 5]) -> FlexTensor {
+        let [_, _, _, heads, head_dim] = dims(&qkv);
+        let width = heads * head_dim;
+        let vectors = [a, b, c, d].map(contiguous);
+        let [a, b, c, d] = vectors.each_ref().map(numbers);
+        let norms = [self.norm(a, b), self.norm(c, d)];
+        let normed = rewritten(qkv, TOKENS * 3 * width, |_, tokens| {
+            for token in tokens.chunks_exact_mut(3 * width) {
+                let parts = token.chunks_exact_mut(width);
+                parts.zip(&norms).for_each(|(heads, norm)| norm.rows(heads));
+            }
+        });
+        normed.0
+    }
+
+    fn backward(
+        &self,
+        [qkv, queries, _, keys, _]: [Option<FlexTensor>; 5],
+        dy: FlexTensor,
+        wanted: [bool; 5],
+    ) -> [Option<FlexTensor>; 5] {
+        let (Some(qkv), Some(queries), Some(keys)) = (qkv, queries, keys) else {
+            unreachable!("all three are kept");
+        };
+        let [_, _, _, heads, head_dim] = dims(&qkv);
+        let width = heads * head_dim;
+        let [qkv, queries, keys] = [qkv, queries, keys].map(contiguous);
+        let norms = [&queries, &keys].map(|gamma| self.norm(numbers(gamma), &[]));
+        let (qkv, chunk) = (numbers(&qkv), TOKENS * 3 * width);
+        let (dx, sums) = rewritten(dy, chunk, |index, dy| {
+            // For each norm the sums at its factors and at its terms, one after the other.
+            let mut sums = [(); 2].map(|()| vec![0.0f32; 2 * head_dim]);
+            let tokens = qkv[index * chunk..][..dy.len()].chunks_exact(3 * width);
+            for (token, dy) in tokens.zip(dy.chunks_exact_mut(3 * width)) {
+                let parts = token.chunks_exact(width).zip(dy.chunks_exact_mut(width));
+                for ((norm, sums), (heads, dy)) in norms.iter().zip(&mut sums).zip(parts) {
+                    let (factor, term) = sums.split_at_mut(head_dim);
+                    norm.through(heads, dy, factor, term);
+                }
+            }
+            sums
+        });
+        let mut total = [(); 2].map(|()| vec![0.0f32; 2 * head_dim]);
+        for chunk in sums {
+            for (total, chunk) in total.iter_mut().zip(chunk) {
+                add(total, &chunk);
+            }
+        }
+        let vectors = total.iter().flat_map(|sums| sums.chunks_exact(head_dim));
+        let vectors = vectors.map(|sums| array(sums.to_vec(), [head_dim]));
+        let mut found = std::iter::once(dx).chain(vectors);
+        std::array::from_fn(|i| found.next().filter(|_| wanted[i]))
+    }
+}
+
+impl HeadNorms {
+    fn norm<'a>(&self, factor: &'a [f32], term: &'a [f32]) -> RowNorm<'a> {
+        RowNorm {
+            factor,
+            term,
+            epsilon: self.epsilon,
+        }
+    }
+}

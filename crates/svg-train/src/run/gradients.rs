@@ -1,0 +1,336 @@
+//! Gradients of a step: added up, measured and clipped.
+
+use std::collections::HashMap;
+
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::optim::{GradientsAccumulator, GradientsParams};
+use burn::prelude::*;
+use svg_nn::sum_of_squares;
+
+use super::Team;
+use crate::log::Scalars;
+
+/// Parameters whose gradients are measured and clipped together.
+#[derive(Clone, Copy, Debug)]
+pub struct Group {
+    /// The path of the part of the networks that has them; empty for all.
+    pub path: &'static str,
+    /// The name of the scalar that their norm is logged as. Norms of the same name are logged as one.
+    pub scalar: &'static str,
+    /// The largest norm; longer gradients are shortened to it.
+    pub longest: Option<f64>,
+}
+
+/// The sum of the gradients of several batches, separately on each device.
+pub(crate) struct Sums<M> {
+    devices: Vec<GradientsAccumulator<M>>,
+    batches: usize,
+}
+
+impl<M: Module + Sync> Sums<M> {
+    /// No gradients yet.
+    pub fn new() -> Self {
+        Self {
+            devices: Vec::new(),
+            batches: 0,
+        }
+    }
+
+    /// Adds the gradients of a batch.
+    pub fn add(&mut self, module: &M, gradients: Vec<GradientsParams>) {
+        self.devices
+            .resize_with(gradients.len(), GradientsAccumulator::new);
+        for (sum, gradients) in self.devices.iter_mut().zip(gradients) {
+            sum.accumulate(module, gradients);
+        }
+        self.batches += 1;
+    }
+
+    /// The sum on the first device, and what it must be divided by to be the mean.
+    pub fn finish(mut self, team: &Team<'_, M>) -> (GradientsParams, f64) {
+        let sums: Vec<_> = self.devices.iter_mut().map(|sum| sum.grads()).collect();
+        match sums.is_empty() {
+            true => (GradientsParams::new(), 1.0),
+            false => {
+                let (sum, devices) = team.sum(sums);
+                (sum, devices * self.batches as f64)
+            }
+        }
+    }
+}
+
+/// The Euclidean norms of the groups' gradients, each divided by `count`. Not finite if any number is not.
+pub(crate) fn norms<M: Module>(
+    gradients: &GradientsParams,
+    module: &M,
+    groups: &[Group],
+    count: f64,
+) -> Vec<f64> {
+    let mut measure = Measure {
+        gradients,
+        groups: members(module, groups),
+        squares: vec![Vec::new(); groups.len()],
+    };
+    module.visit(&mut measure);
+    let norm = |squares: Vec<Tensor<1>>| match squares.is_empty() {
+        true => 0.0,
+        false => {
+            let squares: f32 = Tensor::cat(squares, 0).sum().into_scalar();
+            f64::from(squares).sqrt() / count
+        }
+    };
+    measure.squares.into_iter().map(norm).collect()
+}
+
+/// The norms by the names of their scalars.
+pub(crate) fn logged(norms: &[f64], groups: &[Group]) -> Scalars {
+    let mut scalars = Scalars::new();
+    for group in groups {
+        if scalars.get(group.scalar).is_none() {
+            let same = groups.iter().zip(norms);
+            let same = same.filter(|(other, _)| other.scalar == group.scalar);
+            let same: Vec<f64> = same.map(|(_, norm)| *norm).collect();
+            let norm = match same.as_slice() {
+                [norm] => *norm,
+                several => several.iter().map(|norm| norm * norm).sum::<f64>().sqrt(),
+            };
+            scalars.push(group.scalar, norm);
+        }
+    }
+    scalars
+}
+
+/// Gradients divided by `count`, and those of a group whose norm is too long shortened, in one
+/// multiplication.
+pub(crate) fn clipped<M: Module>(
+    gradients: GradientsParams,
+    module: &M,
+    groups: &[Group],
+    norms: &[f64],
+    count: f64,
+) -> GradientsParams {
+    let members = members(module, groups);
+    let factor = |id| match members
+        .get(&id)
+        .map(|&group| (groups[group].longest, norms[group]))
+    {
+        Some((Some(longest), norm)) if norm > longest => longest / norm / count,
+        _ => 1.0 / count,
+    };
+    scale(gradients, module, factor)
+}
+
+/// The gradients of a module times a number.
+pub(crate) fn scaled<M: Module>(
+    gradients: GradientsParams,
+    module: &M,
+    factor: f64,
+) -> GradientsParams {
+    scale(gradients, module, |_| factor)
+}
+
+fn scale<M: Module>(
+    gradients: GradientsParams,
+    module: &M,
+    factor: impl Fn(ParamId) -> f64,
+) -> GradientsParams {
+    let mut scale = Scale {
+        gradients,
+        factor,
+        scaled: GradientsParams::new(),
+    };
+    module.visit(&mut scale);
+    scale.scaled
+}
+
+/// Moves the gradients of a module from one collection to another.
+pub(crate) fn moved<M: Module>(
+    from: &mut GradientsParams,
+    module: &M,
+    to: GradientsParams,
+) -> GradientsParams {
+    let mut moved = Move { from, to };
+    module.visit(&mut moved);
+    moved.to
+}
+
+struct Move<'a> {
+    from: &'a mut GradientsParams,
+    to: GradientsParams,
+}
+
+impl ModuleVisitor for Move<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = self.from.remove::<D>(param.id) {
+            self.to.register(param.id, gradient);
+        }
+    }
+}
+
+/// The first group that has each parameter.
+fn members<M: Module>(module: &M, groups: &[Group]) -> HashMap<ParamId, usize> {
+    let mut members = Members {
+        groups,
+        path: Vec::new(),
+        found: HashMap::new(),
+    };
+    module.visit(&mut members);
+    members.found
+}
+
+struct Members<'a> {
+    groups: &'a [Group],
+    path: Vec<String>,
+    found: HashMap<ParamId, usize>,
+}
+
+impl ModuleVisitor for Members<'_> {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let path = self.path.join(".");
+        let has = |group: &Group| {
+            let rest = path.strip_prefix(group.path);
+            let below = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+            group.path.is_empty() || below
+        };
+        if let Some(group) = self.groups.iter().position(has) {
+            self.found.insert(param.id, group);
+        }
+    }
+}
+
+struct Measure<'a> {
+    gradients: &'a GradientsParams,
+    groups: HashMap<ParamId, usize>,
+    squares: Vec<Vec<Tensor<1>>>,
+}
+
+impl ModuleVisitor for Measure<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(group) = self.groups.get(&param.id)
+            && let Some(gradient) = self.gradients.get::<D>(param.id)
+        {
+            self.squares[*group].push(sum_of_squares(gradient));
+        }
+    }
+}
+
+struct Scale<F> {
+    gradients: GradientsParams,
+    factor: F,
+    scaled: GradientsParams,
+}
+
+impl<F: Fn(ParamId) -> f64> ModuleVisitor for Scale<F> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = self.gradients.remove::<D>(param.id) {
+            let gradient = match (self.factor)(param.id) {
+                1.0 => gradient,
+                factor => gradient * factor,
+            };
+            self.scaled.register(param.id, gradient);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::Replicas;
+    use burn::nn::{Linear, LinearConfig};
+
+    const ALL: Group = Group {
+        path: "",
+        scalar: "gradient_norm",
+        longest: None,
+    };
+
+    #[derive(Module, Debug)]
+    struct Pair {
+        one: Linear,
+        other: Linear,
+    }
+
+    fn linear() -> Linear {
+        LinearConfig::new(2, 3).init(&Device::default().autodiff())
+    }
+
+    fn gradients(linear: &Linear, rows: &[[f32; 2]]) -> GradientsParams {
+        let device = linear.weight.val().device();
+        let mut batch = Vec::new();
+        for row in rows {
+            batch.push(Tensor::<1>::from_floats(*row, &device).unsqueeze::<2>());
+        }
+        let loss = linear.forward(Tensor::cat(batch, 0)).powi_scalar(2).mean();
+        GradientsParams::from_grads(loss.backward(), linear)
+    }
+
+    /// The mean of the batches' gradients and its norm.
+    fn mean(linear: &Linear, batches: &[&[[f32; 2]]]) -> (GradientsParams, f64) {
+        let replicas = Replicas::new(vec![Device::default()]);
+        let team = replicas.team(linear.clone());
+        let mut sums = Sums::new();
+        for batch in batches {
+            sums.add(linear, vec![gradients(linear, batch)]);
+        }
+        let (sum, count) = sums.finish(&team);
+        let norms = norms(&sum, linear, &[ALL], count);
+        let mean = clipped(sum, linear, &[ALL], &norms, count);
+        (mean, norms[0])
+    }
+
+    #[test]
+    fn two_batches_of_one_are_one_batch_of_two() {
+        let linear = linear();
+        let (a, b) = ([1.0, 2.0], [-3.0, 0.5]);
+        let (one, norm_one) = mean(&linear, &[&[a, b]]);
+        let (two, norm_two) = mean(&linear, &[&[a], &[b]]);
+        assert!((norm_one / norm_two - 1.0).abs() < 1e-6);
+        let weight = |gradients: GradientsParams| gradients.get::<2>(linear.weight.id).unwrap();
+        let difference: f32 = (weight(one) - weight(two)).abs().max().into_scalar();
+        assert!(difference < 1e-6, "{difference}");
+    }
+
+    #[test]
+    fn groups_are_clipped_each_by_itself() {
+        let pair = Pair {
+            one: linear(),
+            other: linear(),
+        };
+        let mut all = gradients(&pair.one, &[[3.0, 4.0]]);
+        let mut more = gradients(&pair.other, &[[0.01, 0.02]]);
+        let weight = more.remove::<2>(pair.other.weight.id).unwrap();
+        all.register(pair.other.weight.id, weight.clone());
+        let groups = ["one", "other"].map(|path| Group {
+            path,
+            longest: Some(0.5),
+            ..ALL
+        });
+        let norms = norms(&all, &pair, &groups, 1.0);
+        assert!(norms[0] > 0.5 && norms[1] < 0.5);
+        let joined = logged(&norms, &groups).get("gradient_norm").unwrap();
+        assert!((joined - (norms[0].powi(2) + norms[1].powi(2)).sqrt()).abs() < 1e-12);
+        let clipped = clipped(all, &pair, &groups, &norms, 1.0);
+        let length = |id| clipped.get::<2>(id).unwrap().square().sum();
+        let bias = clipped
+            .get::<1>(pair.one.bias.as_ref().unwrap().id)
+            .unwrap();
+        let squares: f32 = (length(pair.one.weight.id) + bias.square().sum()).into_scalar();
+        assert!((squares - 0.25).abs() < 1e-6);
+        let same = clipped.get::<2>(pair.other.weight.id).unwrap().into_data();
+        same.assert_eq(&weight.into_data(), true);
+    }
+
+    #[test]
+    fn one_number_that_is_not_finite_makes_the_norm_not_finite() {
+        let (_, norm) = mean(&linear(), &[&[[f32::NAN, 1.0]]]);
+        assert!(!norm.is_finite());
+    }
+}

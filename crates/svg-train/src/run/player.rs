@@ -1,0 +1,121 @@
+//! A network that learns, with its optimiser.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::Path;
+
+use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::prelude::*;
+use svg_nn::{StoredTensor, TensorFile, save_tensors};
+
+use super::gradients::moved;
+use super::optimizer::{load_optimizer, save_optimizer};
+use super::{Network, name_parameters};
+use crate::TrainError;
+
+/// Names of a player: the root of its parameters' names, and its two files in a checkpoint.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PlayerNames {
+    pub root: &'static str,
+    pub network: &'static str,
+    pub optimizer: &'static str,
+}
+
+/// A network that learns, with its optimiser. A training has one of these, or two that play against each
+/// other.
+pub(crate) struct Player<N: Network> {
+    names: PlayerNames,
+    config: N::Config,
+    /// Where gradients are.
+    device: Device,
+    /// `None` only while it is being replaced.
+    network: Option<N>,
+    optimizer: ModuleOptimizer,
+    fresh: Box<dyn Fn() -> ModuleOptimizer + Send + Sync>,
+}
+
+impl<N: Network> Player<N> {
+    /// Draws the network on an autodiff device.
+    pub fn new(
+        names: PlayerNames,
+        config: N::Config,
+        optimizer: impl Fn() -> ModuleOptimizer + Send + Sync + 'static,
+        device: &Device,
+    ) -> Self {
+        Self {
+            network: Some(name_parameters(N::init(&config, device), names.root)),
+            optimizer: optimizer(),
+            fresh: Box::new(optimizer),
+            device: device.clone(),
+            names,
+            config,
+        }
+    }
+
+    pub fn config(&self) -> &N::Config {
+        &self.config
+    }
+
+    /// The network, with gradients.
+    pub fn network(&self) -> &N {
+        self.network.as_ref().expect("replaced in one go")
+    }
+
+    /// Replaces the network by what `change` makes of it.
+    pub fn change(&mut self, change: impl FnOnce(N) -> N) {
+        self.network = self.network.take().map(change);
+    }
+
+    /// A step of the optimiser along this player's part of `gradients`.
+    pub fn learn(&mut self, rate: f64, gradients: &mut GradientsParams) {
+        let own = moved(gradients, self.network(), GradientsParams::new());
+        let network = self.network.take().expect("replaced in one go");
+        self.network = Some(self.optimizer.step(rate, network, own));
+    }
+
+    /// Takes the weights of tensors that were stored.
+    pub fn load(&mut self, tensors: Vec<StoredTensor>, source: &str) -> Result<(), TrainError> {
+        let network = N::load(&self.config, tensors, source, &self.device)?;
+        self.network = Some(name_parameters(network, self.names.root));
+        Ok(())
+    }
+
+    pub fn save(&self, folder: &Path) -> Result<(), TrainError> {
+        save_network(self.network(), folder, self.names.network)?;
+        save_optimizer(&self.optimizer, &folder.join(self.names.optimizer))
+    }
+
+    pub fn restore(&mut self, folder: &Path) -> Result<(), TrainError> {
+        let (tensors, source) = stored(folder, self.names.network)?;
+        self.load(tensors, &source)?;
+        self.optimizer = load_optimizer((self.fresh)(), &folder.join(self.names.optimizer))?;
+        Ok(())
+    }
+}
+
+impl<N: Network> fmt::Debug for Player<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.names.root;
+        f.debug_struct("Player").field("name", &name).finish()
+    }
+}
+
+/// Writes the weights of a network.
+pub(crate) fn save_network(
+    network: &impl Network,
+    folder: &Path,
+    name: &str,
+) -> Result<(), TrainError> {
+    Ok(save_tensors(
+        &folder.join(name),
+        &network.tensors(),
+        HashMap::new(),
+    )?)
+}
+
+/// The tensors of a file in a checkpoint, and where they are from.
+pub(crate) fn stored(folder: &Path, name: &str) -> Result<(Vec<StoredTensor>, String), TrainError> {
+    let file = TensorFile::open(folder.join(name))?;
+    let source = file.path().display().to_string();
+    Ok((file.into_tensors(), source))
+}
