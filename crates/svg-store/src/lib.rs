@@ -11,18 +11,20 @@
 //! ```
 //! use svg_store::{Random, read_if_there, sha256, sha256_file, strict_json, write_bytes};
 //!
-//! let place = std::env::temp_dir().join("svg-store-example.json");
+//! let place = std::env::temp_dir().join(format!("steps-{}.json", std::process::id()));
 //! write_bytes(&place, "[100, 200]").unwrap();
 //! assert_eq!(sha256_file(&place).unwrap(), sha256("[100, 200]"));
 //! let text = read_if_there(&place).unwrap().unwrap();
 //! assert_eq!(strict_json::<Vec<u32>>(&text).unwrap(), [100, 200]);
+//! std::fs::remove_file(place).unwrap();
 //!
 //! // The same key gives the same numbers on every machine.
 //! let (mut one, mut other) = (Random::keyed([1, 2, 3, 4]), Random::keyed([1, 2, 3, 4]));
 //! assert_eq!(one.below(1000), other.below(1000));
 //! ```
 //!
-//! - [`write_file`], [`write_bytes`], [`write_json`], [`rename`]: atomic writes of files
+//! - [`write_file`], [`write_bytes`], [`write_json`], [`rename`]: atomic writes of files;
+//!   [`nameless_file`]: for what is too large for memory
 //! - [`NewFolder`], [`remove_folder`], [`remove_unfinished`]: atomic creation and removal of folders
 //! - [`FolderLock`]: exclusive access to a folder
 //! - [`Sha256`], [`sha256`], [`sha256_file`]: hashes in hexadecimal
