@@ -1,4 +1,4 @@
-//! Why a training cannot begin, go on or be kept.
+//! Errors of training.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What a training of an autoencoder is, as a document.
+//! The configuration of a training of an autoencoder.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::kinds::AutoencoderKind;
 use crate::run::document::{self, outside};
 use crate::run::{NetworkKind, Pace, pace};
 
-/// Everything that decides what a run computes, but the encoder and the data.
+/// Everything that decides what a run computes, except the encoder and the data.
 ///
 /// Every field must be in the file, and a field that is not known is an error: a run is what its
 /// configuration says. `C` says which networks are trained.
@@ -116,10 +116,10 @@ impl<C: NetworkKind> AutoencoderTraining<C> {
     ///
     /// # Errors
     ///
-    /// In words: no JSON, a missing or an unknown field, or a value that makes no sense.
+    /// In words: no JSON, a missing or an unknown field, or an invalid value.
     pub fn from_json(text: &str) -> Result<Self, String> {
         let sample = AutoencoderTraining::tiny();
-        document::read::<_, C>(text, &sample, AutoencoderKind::KINDS, Self::nonsense)
+        document::read::<_, C>(text, &sample, AutoencoderKind::KINDS, Self::invalid)
     }
 
     /// The configuration as a file.
@@ -127,9 +127,9 @@ impl<C: NetworkKind> AutoencoderTraining<C> {
         document::write(self)
     }
 
-    fn nonsense(&self) -> Option<String> {
+    fn invalid(&self) -> Option<String> {
         let samples = document::zero(&[("samples", self.samples as u64)]);
-        if let Some(reason) = self.pace().nonsense().or(samples) {
+        if let Some(reason) = self.pace().invalid().or(samples) {
             return Some(reason);
         }
         let optimizer = &self.optimizer;
@@ -140,7 +140,7 @@ impl<C: NetworkKind> AutoencoderTraining<C> {
             outside("optimizer.learning_rate", optimizer.learning_rate, 0.0, 1.0),
             outside("optimizer.beta_1", optimizer.beta_1.into(), 0.0, 1.0),
             outside("optimizer.beta_2", optimizer.beta_2.into(), 0.0, 1.0),
-            self.network.nonsense(),
+            self.network.invalid(),
         ];
         if let Some(reason) = fractions.into_iter().flatten().next() {
             return Some(reason);
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn typos_and_nonsense_are_named() {
+    fn typos_and_invalid_values_are_named() {
         let config = AutoencoderTraining::tiny();
         assert_eq!(
             AutoencoderTraining::from_json(&config.to_json()),

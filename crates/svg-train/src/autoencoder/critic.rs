@@ -119,7 +119,7 @@ impl CriticConfig {
 }
 
 impl Critic {
-    /// Judges every patch.
+    /// The logit of every patch.
     ///
     /// # Shapes
     ///
@@ -133,10 +133,10 @@ impl Critic {
 
     /// The same network as a constant: gradients flow through it and not into it.
     ///
-    /// Its norms still use the statistics of the batch, and the running ones are shared, so that what
-    /// the constant sees is counted. `freeze` would switch both off.
+    /// Its norms still use the statistics of the batch, and the running ones are shared, so that its
+    /// batches are counted. `freeze` would switch both off.
     pub fn constant(&self) -> Critic {
-        // Silencing a copy of parameters that are not drawn yet silences the original with it.
+        // Without gradients on a copy of parameters that are not drawn yet, the original has none either.
         draw_parameters(self);
         self.clone().no_grad()
     }
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn a_constant_critic_judges_alike_and_learns_nothing() {
+    fn a_constant_critic_gives_the_same_logits_and_has_no_gradients() {
         let device = Device::default().autodiff();
         let critic = small().init(&device);
         let constant = critic.constant();

@@ -1,4 +1,4 @@
-//! What the first stage minimises.
+//! The losses of the first stage.
 
 use burn::nn::conv::Conv2d;
 use burn::prelude::*;
@@ -26,8 +26,8 @@ const LARGEST_WEIGHT: f64 = 1e4;
 ///
 /// for photographs x and reconstructions y, with W the weight of the decoder's last convolution. The
 /// reference sums the error over pixels and averages over the batch, and adds the perceptual distance to
-/// *every* pixel; `nll` is that. Terms with D count from a certain step on, which is the caller's
-/// affair: `active`.
+/// *every* pixel; `nll` is that. Terms with D count from a certain step on, which the
+/// caller decides: `active`.
 #[derive(Config, Debug, PartialEq)]
 pub struct Objective {
     /// Weight of the perceptual distance beside the mean absolute error. Default: 1
@@ -36,13 +36,13 @@ pub struct Objective {
     /// Factor of the adaptive weight. Default: 0.5
     #[config(default = 0.5)]
     pub disc_weight: f64,
-    /// Whether the autoencoder's step asks the critic also before it counts. The reference does, to log
-    /// what it says; it costs a pass through the critic and two gradients. Default: false
+    /// Whether the autoencoder's step evaluates the critic also before it counts. The reference does, for
+    /// its log; it costs a pass through the critic and two gradients. Default: false
     #[config(default = false)]
     pub monitor_inactive: bool,
 }
 
-/// What the decoder has made of a batch. Graphs behind the tensors are left alone.
+/// The decoder's output for a batch. Graphs behind the tensors are not used.
 pub struct Reconstruction<'a> {
     /// The images, `[batch, 3, height, width]`.
     pub images: Tensor<4>,
@@ -73,7 +73,7 @@ pub struct GeneratorTerms {
     pub l1: f64,
     /// Mean perceptual distance.
     pub perceptual: f64,
-    /// What the critic says; `None` if it was not asked.
+    /// The critic's part; `None` if it was not evaluated.
     pub adversarial: Option<AdversarialTerms>,
 }
 
@@ -109,7 +109,7 @@ impl Objective {
     /// The autoencoder's loss and its gradient at the reconstructions.
     ///
     /// The graph is cut at the image: each loss is differentiated there, once, the two gradients also
-    /// give the norms at the last weight, and their weighed sum is what goes back through the decoder.
+    /// give the norms at the last weight, and their weighted sum goes back through the decoder.
     /// This equals the gradient of the whole, and nothing is differentiated twice.
     ///
     /// # Shapes
@@ -189,9 +189,9 @@ impl Objective {
 
     /// The critic's loss and its gradients.
     ///
-    /// Photographs are judged first and on their own, since each batch has its own statistics. Before
+    /// Photographs are evaluated first and separately, since each batch has its own statistics. Before
     /// the critic counts its loss is multiplied by zero, as in the reference: an optimiser that is given
-    /// these gradients moves nothing, but counts its steps.
+    /// these gradients changes no weight, but counts its steps.
     ///
     /// # Shapes
     ///
@@ -239,7 +239,7 @@ fn weight_norm(trunk: &Tensor<4>, conv: &Conv2d, at_image: Tensor<4>) -> Tensor<
         [height, width] == [rows, columns] && conv.stride == [1, 1],
         "the last convolution changes the size from {height} by {width} to {rows} by {columns}"
     );
-    // Same size and no stride: this is its padding, whatever its configuration calls it.
+    // Same size and no stride: this is its padding, however it is configured.
     let padding = [0, 1].map(|axis| conv.dilation[axis] * (conv.kernel_size[axis] - 1) / 2);
     let options = ConvOptions::new(conv.stride, padding, conv.dilation, conv.groups);
     let weight = conv.weight.val().without_autodiff();
@@ -302,7 +302,7 @@ mod tests {
         }
     }
 
-    /// A step with what the graph below the image makes of it.
+    /// A step with the gradients of the graph below the image.
     struct Learnt {
         gradients: Gradients,
         image: Tensor<4>,
@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_learns_from_the_step_of_the_other() {
+    fn each_player_has_gradients_from_its_own_step_alone() {
         let scene = Scene::new();
         let step = scene.generator(&Objective::new(), true);
         assert!(scene.critic.conv_in.weight.grad(&step.gradients).is_none());
@@ -433,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn an_inactive_critic_moves_nobody() {
+    fn an_inactive_critic_changes_no_gradient() {
         let scene = Scene::new();
         let silent = scene.generator(&Objective::new(), false);
         assert_eq!(silent.terms.adversarial, None);

@@ -1,4 +1,4 @@
-//! What can go wrong with features on disk.
+//! Errors of features on disk.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The file that makes a folder of shards a cache.
+//! The index of a cache.
 
 use std::path::{Path, PathBuf};
 

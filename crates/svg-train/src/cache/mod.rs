@@ -1,14 +1,14 @@
 //! Features of a data set on disk, so that training encodes no picture twice.
 //!
-//! The encoder is frozen, so a picture's features are the same in every epoch, and what differs is how it is
-//! cut. The published crop has two outcomes, the centre and its mirror image; a cache holds both, and a run
-//! on it is then the run on pictures: the same order, the same choices, the same classes. What is stored are
-//! *features*, before normalisation, so that new latent statistics need no new cache.
+//! The encoder is frozen, so a picture's features are the same in every epoch and only its crop differs. The
+//! published crop has two outcomes, the centre and its mirror image; a cache holds both, and a run on it is
+//! the run on pictures: the same order, the same choices, the same classes. *Features* are stored, before
+//! normalisation, so that new latent statistics need no new cache.
 //!
 //! The one design decision: **a shard is a function of the plan and its number.** The plan says which
-//! features, pictures, cuts and numbers; each shard carries it. So writing can stop at any moment and goes on
-//! with what is whole, a damaged shard is made again alone, and a cache of another encoder is an error that
-//! names both.
+//! features, pictures, cuts and numbers; each shard carries it. So writing can be interrupted and
+//! resumed, a damaged shard is written again alone, and a cache of another encoder is an error that names
+//! both.
 //!
 //! A cache is a folder: `cache.json`, written last, and `shard-00000.safetensors` and so on, each with
 //! `features` `[pictures, variants, tokens, channels]`, `labels` and `pictures` (i64), the classes and the
@@ -18,8 +18,8 @@
 //! - [`CachePlan`], [`CacheType`], [`Variants`]: what a cache holds
 //! - [`write_cache`], [`CacheInputs`], [`CacheEvent`]: making one
 //! - [`LatentCache`], [`CacheIndex`]: opening one
-//! - [`CachedLatents`]: one as what a flow learns from
-//! - [`CacheError`]: what went wrong, and what to do
+//! - [`CachedLatents`]: a cache as the latents of a flow
+//! - [`CacheError`]: errors, with advice
 
 mod error;
 mod index;

@@ -15,7 +15,7 @@ pub enum CacheType {
     /// below; numbers beyond 65,504 are refused. The size is half.
     #[default]
     F16,
-    /// Single precision: what the encoder said, to the bit.
+    /// Single precision: the encoder's numbers, bit for bit.
     F32,
 }
 
@@ -42,7 +42,7 @@ impl CacheType {
         }
     }
 
-    /// Appends numbers, least byte first. The first that does not fit comes back instead.
+    /// Appends numbers, least byte first. The first that does not fit is returned instead.
     pub(super) fn pack(self, values: &[f32], bytes: &mut Vec<u8>) -> Result<(), f32> {
         let fits = |value: f32| match self {
             Self::F16 => f16::from_f32(value).is_finite(),
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn half_precision_errs_by_less_than_a_thousandth() {
+    fn half_precision_has_an_error_of_less_than_a_thousandth() {
         let values: Vec<f32> = (1..100_000)
             .map(|i| (i as f32 * 0.37).sin() * 8.0)
             .collect();
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_comes_back() {
+    fn a_number_that_does_not_fit_is_returned() {
         let mut bytes = Vec::new();
         assert_eq!(CacheType::F16.pack(&[1.0, 7e4], &mut bytes), Err(7e4));
         assert!(

@@ -8,11 +8,11 @@ use super::number::CacheType;
 use super::variants::Variants;
 use crate::data::{Classes, DataError, Fingerprint};
 
-/// Everything that the numbers of a cache follow from. Each shard carries it.
+/// Everything that determines the numbers of a cache. Each shard stores it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CachePlan {
-    /// The features, as [`Bundle::features_fingerprint`](svg_model::Bundle::features_fingerprint) tells them.
+    /// The features, as of [`Bundle::features_fingerprint`](svg_model::Bundle::features_fingerprint).
     pub features: String,
     /// Rows, columns and channels of the tokens of a square.
     pub grid: [usize; 3],
@@ -134,7 +134,7 @@ pub(super) fn sizes(geometry: Geometry) -> [usize; 3] {
     [geometry.rows, geometry.columns, geometry.channels]
 }
 
-/// A grid for people.
+/// A grid in words.
 pub(super) fn in_words([rows, columns, channels]: [usize; 3]) -> String {
     format!("{rows} x {columns} tokens of {channels} channels")
 }
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_survives_its_file_and_an_unknown_field_does_not() {
+    fn a_plan_is_read_back_and_an_unknown_field_is_refused() {
         let text = serde_json::to_string(&plan()).unwrap();
         assert_eq!(serde_json::from_str::<CachePlan>(&text).unwrap(), plan());
         let typo = text.replace("\"size\"", "\"sise\":1,\"size\"");

@@ -23,10 +23,10 @@ pub struct Item {
     pub variant: usize,
 }
 
-/// Features on disk, mapped into memory; what is not asked for is not read.
+/// Features on disk, mapped into memory and read on demand.
 ///
-/// Nobody may change the files while this is alive. [`write_cache`](super::write_cache) never does: it puts
-/// new files in the place of damaged ones.
+/// The files must not be changed while this is alive. [`write_cache`](super::write_cache) never does: it
+/// replaces damaged files by new ones.
 #[derive(Debug)]
 pub struct LatentCache {
     folder: PathBuf,
@@ -149,7 +149,7 @@ impl LatentCache {
         self.places[picture].map(|place| place.label as usize)
     }
 
-    /// Features as the encoder made them, but for the rounding of the cache's type.
+    /// Features as the encoder made them, up to the rounding of the cache's type.
     ///
     /// # Shapes
     ///

@@ -17,7 +17,7 @@ use super::plan::CachePlan;
 /// The key of a shard's only metadata.
 const KEY: &str = "cache";
 
-/// What a shard says of itself.
+/// The metadata of a shard.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Header {
@@ -25,7 +25,7 @@ struct Header {
     shard: usize,
 }
 
-/// The contents of a shard in the making.
+/// The contents of a shard that is being made.
 #[derive(Default)]
 pub(super) struct Contents {
     /// Packed numbers, `[pictures, variants, tokens, channels]`.
@@ -78,7 +78,7 @@ pub(super) enum Unfit {
     Other(String),
 }
 
-/// A shard, mapped into memory. Nobody may change its file meanwhile.
+/// A shard, mapped into memory. Its file must not be changed meanwhile.
 #[derive(Debug)]
 pub(super) struct Shard {
     file: Safetensors,

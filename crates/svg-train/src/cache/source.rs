@@ -1,4 +1,4 @@
-//! A cache as what a flow learns from.
+//! A cache as the latents of a flow.
 
 use burn::prelude::*;
 use svg_model::LatentStatistics;
@@ -10,9 +10,9 @@ use crate::flow::{LatentBatch, LatentSource};
 
 /// A [`LatentCache`] in an endless order, normalised.
 ///
-/// The order, the choice of variants and what is done about broken pictures are those of
+/// The order, the choice of variants and the treatment of broken pictures are those of
 /// [`Stream`](crate::data::Stream), so that with [`Variants::Mirrored`](super::Variants::Mirrored) a batch is
-/// what the pictures would have given.
+/// that of training on pictures.
 #[derive(Debug)]
 pub struct CachedLatents {
     cache: LatentCache,

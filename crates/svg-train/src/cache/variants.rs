@@ -1,4 +1,4 @@
-//! The cuts of one picture that a cache holds.
+//! The crops of one picture that a cache holds.
 
 use std::fmt;
 
@@ -11,8 +11,8 @@ use crate::data::{CropRule, Draw, Recipe};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Variants {
-    /// The centre crop and its mirror image: all that [`CropRule::Corrected`] can give, so that nothing is
-    /// lost against training on pictures.
+    /// The centre crop and its mirror image: all that [`CropRule::Corrected`] can give, so that
+    /// training on the cache equals training on pictures.
     #[default]
     Mirrored,
     /// So many crops of [`CropRule::Reference`], at places that follow from the seed; training on pictures
@@ -34,7 +34,7 @@ impl Variants {
         }
     }
 
-    /// The way of cutting, at a size.
+    /// The recipe of the crops, at a size.
     pub(super) fn recipe(self, size: u32) -> Recipe {
         let rule = match self {
             Self::Mirrored => CropRule::Corrected,
@@ -47,7 +47,7 @@ impl Variants {
         }
     }
 
-    /// All squares of a picture, one below the other, because a loader's picture becomes one picture.
+    /// All squares of a picture, stacked vertically, because a loader makes one picture of a picture.
     pub(super) fn strip(self, image: RgbImage, size: u32, index: u64) -> RgbImage {
         let recipe = self.recipe(size);
         let squares = match self {

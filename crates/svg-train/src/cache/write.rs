@@ -21,7 +21,7 @@ use crate::data::{Batches, Broken, Classes, Judge, PictureBatch, to_tensor};
 
 /// What a cache is made of.
 pub struct CacheInputs<'a> {
-    /// The folder; what is whole in it is kept.
+    /// The folder; complete shards in it are kept.
     pub out: &'a Path,
     /// What it is to hold.
     pub plan: &'a CachePlan,
@@ -43,14 +43,14 @@ pub enum CacheEvent {
     Kept(usize),
     /// So many pictures are encoded or found to be broken.
     Done(usize),
-    /// Something that people should read.
+    /// A message for the user.
     Remark(String),
 }
 
-/// Encodes every picture and writes the cache. `None` if `watch` broke off; what is whole then stays, and the
-/// next call goes on with it.
+/// Encodes every picture and writes the cache. `None` if `watch` broke off; complete shards are kept then, and
+/// the next call goes on with them.
 ///
-/// A finished cache is checked: shards whose hash is another are made anew.
+/// A finished cache is checked: shards whose hash differs are written again.
 ///
 /// # Errors
 ///

@@ -40,7 +40,7 @@ mod tests {
     };
 
     #[test]
-    fn equal_draws_are_equal_and_any_difference_makes_other_numbers() {
+    fn draws_are_a_function_of_all_three_numbers() {
         let first = |draw: Draw| draw.generator().word();
         assert_eq!(first(DRAW), first(DRAW));
         let others = [

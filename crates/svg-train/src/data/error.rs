@@ -1,8 +1,8 @@
-//! Why there are no pictures to train on.
+//! Errors of training data.
 
 use svg_image::ImageError;
 
-/// Why pictures cannot be had for training.
+/// Why pictures cannot be used for training.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
@@ -56,7 +56,7 @@ pub enum DataError {
          with, or go on with these by --force-data, with other pictures than an unbroken run"
     )]
     Changed {
-        /// What can be said of the difference.
+        /// The difference, in words.
         difference: String,
     },
 }

@@ -25,7 +25,7 @@ impl Fingerprint {
     ///
     /// # Errors
     ///
-    /// If the size of a file cannot be had, because it has gone since the set was opened.
+    /// If the size of a file cannot be read, because it was removed since the set was opened.
     pub fn of(set: &ImageSet) -> Result<Self, DataError> {
         let mut hasher = Sha256::new();
         for index in 0..set.len() {
@@ -39,7 +39,7 @@ impl Fingerprint {
         })
     }
 
-    /// Compares the fingerprint of a checkpoint, `self`, with that of the data at hand.
+    /// Compares the fingerprint of a checkpoint, `self`, with that of the present data.
     ///
     /// # Errors
     ///

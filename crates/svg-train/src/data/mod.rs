@@ -1,17 +1,18 @@
-//! Pictures for training: which comes next, how it is cut, and whether they are still the same.
+//! Pictures for training: their order, crops, batches, classes and fingerprint.
 //!
-//! A run that stops and goes on must see the pictures that it would have seen. So nothing here
-//! remembers a generator's state: the order is a function of a seed and a cursor, the cut of a
-//! picture is a function of the seed, the epoch and the picture's number, and a checkpoint holds the
-//! cursor alone. Threads decode ahead, and the cursor counts what was taken.
+//! A resumed run must see the pictures that an unbroken one would have seen. So nothing here has a
+//! generator's state: the order is a function of a seed and a cursor, the crop of a picture is a function
+//! of the seed, the epoch and the picture's number, and a checkpoint holds the cursor alone. Threads
+//! decode ahead; the cursor counts what was taken.
 //!
 //! - [`Recipe`], [`CropRule`], [`Smaller`]: from a picture to the square that is trained on
 //! - [`Draw`]: the random numbers of one picture in one epoch
 //! - [`Stream`], [`Batch`]: endless batches for training, decoded ahead
-//! - [`Batches`], [`PictureBatch`], [`Broken`], [`Judge`]: batches of any pictures, and what is done about broken ones
+//! - [`Batches`], [`PictureBatch`], [`Broken`], [`Judge`]: batches of any pictures, and policies for broken
+//!   ones
 //! - [`Classes`]: the label of a picture
-//! - [`Fingerprint`]: whether the data of a checkpoint are the data at hand
-//! - [`DataError`]: what went wrong, and what to do
+//! - [`Fingerprint`]: whether the data are those of a checkpoint
+//! - [`DataError`]: errors, with advice
 
 mod batches;
 mod classes;

@@ -1,4 +1,4 @@
-//! Which picture comes when.
+//! The order of pictures.
 
 use crate::random::{Purpose, generator};
 
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "no order of no pictures")]
-    fn an_order_of_nothing_is_a_mistake_of_the_caller() {
+    fn an_order_of_nothing_panics() {
         Order::at(0, 0, 0);
     }
 }

@@ -90,7 +90,7 @@ impl Recipe {
         }
     }
 
-    /// The square to evaluate on: the same scale, the centre, nothing mirrored.
+    /// The square to evaluate on: the same scale, centred, not mirrored.
     ///
     /// # Panics
     ///
@@ -104,7 +104,7 @@ impl Recipe {
         }
     }
 
-    /// What people should know of pictures that are smaller than the crop.
+    /// The remark for pictures that are smaller than the crop.
     pub(crate) fn enlarging(&self) -> String {
         let size = self.size;
         format!(

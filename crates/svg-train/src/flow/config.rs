@@ -1,4 +1,4 @@
-//! What a training of a flow is, as a document.
+//! The configuration of a training of a flow.
 
 use serde::{Deserialize, Serialize};
 use svg_flow::TimeSampler;
@@ -10,7 +10,7 @@ use crate::kinds::FlowKind;
 use crate::run::document::{self, outside};
 use crate::run::{NetworkKind, Pace, pace};
 
-/// Everything that decides what a run computes, but the autoencoder and the data.
+/// Everything that decides what a run computes, except the autoencoder and the data.
 ///
 /// Every field must be in the file, and a field that is not known is an error: a run is what its
 /// configuration says. `C` says which network is trained.
@@ -158,10 +158,10 @@ impl<C: NetworkKind> FlowTraining<C> {
     ///
     /// # Errors
     ///
-    /// In words: no JSON, a missing or an unknown field, or a value that makes no sense.
+    /// In words: no JSON, a missing or an unknown field, or an invalid value.
     pub fn from_json(text: &str) -> Result<Self, String> {
         let sample = FlowTraining::tiny();
-        document::read::<_, C>(text, &sample, FlowKind::KINDS, Self::nonsense)
+        document::read::<_, C>(text, &sample, FlowKind::KINDS, Self::invalid)
     }
 
     /// The configuration as a file.
@@ -169,13 +169,13 @@ impl<C: NetworkKind> FlowTraining<C> {
         document::write(self)
     }
 
-    fn nonsense(&self) -> Option<String> {
+    fn invalid(&self) -> Option<String> {
         let positive = [
             ("samples.count", self.samples.count as u64),
             ("samples.steps", self.samples.steps as u64),
             ("data.size", u64::from(self.data.size)),
         ];
-        if let Some(reason) = self.pace().nonsense().or(document::zero(&positive)) {
+        if let Some(reason) = self.pace().invalid().or(document::zero(&positive)) {
             return Some(reason);
         }
         let optimizer = &self.optimizer;
@@ -200,7 +200,7 @@ impl<C: NetworkKind> FlowTraining<C> {
                     .or_else(|| outside("time.logit_normal.std", std, 0.0, 20.0))
             }
         });
-        bounds.push(self.network.nonsense());
+        bounds.push(self.network.invalid());
         bounds.into_iter().flatten().next()
     }
 }
@@ -278,7 +278,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn typos_and_nonsense_are_named() {
+    fn typos_and_invalid_values_are_named() {
         let config = FlowTraining::tiny();
         assert_eq!(
             FlowTraining::from_json(&config.to_json()),

@@ -36,8 +36,9 @@ pub struct FlowInputs {
     pub replicas: Vec<Device>,
 }
 
-/// As [`train`](super::train), of a network that `network` configures. `config` is what the run keeps as its document;
-/// its field of the network is for you to fill.
+/// As [`train`](super::train), of a network that `network` configures.
+///
+/// `config` is what the run keeps as its document; its field of the network is for you to fill.
 ///
 /// # Errors
 ///

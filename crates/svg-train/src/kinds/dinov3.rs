@@ -44,7 +44,7 @@ impl From<DinoConfig> for EncoderKind {
 impl NetworkKind for EncoderKind {
     const KINDS: &'static [&'static str] = &["dino"];
 
-    fn nonsense(&self) -> Option<String> {
+    fn invalid(&self) -> Option<String> {
         let Self::Dino(dino) = self;
         let positive = [
             ("dino.n_heads", dino.n_heads as u64),

@@ -42,7 +42,7 @@ impl From<SitConfig> for FlowKind {
 impl NetworkKind for FlowKind {
     const KINDS: &'static [&'static str] = &["sit"];
 
-    fn nonsense(&self) -> Option<String> {
+    fn invalid(&self) -> Option<String> {
         let Self::Sit(sit) = self;
         let positive = [
             ("sit.n_classes", sit.n_classes as u64),

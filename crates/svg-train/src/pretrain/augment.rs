@@ -55,9 +55,9 @@ impl ViewsSettings {
         views
     }
 
-    /// What makes no sense in these settings for a network with patches of `patch` pixels, in words,
+    /// The first setting that is invalid for a network with patches of `patch` pixels, in words,
     /// with what to set; `None` if all does. Fields are named as those of a field `views`.
-    pub(crate) fn nonsense(&self, patch: usize) -> Option<String> {
+    pub(crate) fn invalid(&self, patch: usize) -> Option<String> {
         let crops = [("global", &self.global), ("local", &self.local)];
         for (name, crop) in crops {
             let size = crop.size as usize;
@@ -171,14 +171,14 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_named_with_what_to_set() {
+    fn invalid_settings_are_named_with_what_to_set() {
         fn check(change: impl Fn(&mut ViewsSettings), expected: &str) {
             let mut settings = plain();
             change(&mut settings);
-            let reason = settings.nonsense(4).expect(expected);
+            let reason = settings.invalid(4).expect(expected);
             assert!(reason.contains(expected), "{reason}");
         }
-        assert_eq!(plain().nonsense(4), None);
+        assert_eq!(plain().invalid(4), None);
         check(|views| views.global.size = 18, "views.global.size is 18");
         check(|views| views.global.size = 18, "set it to 20");
         check(|views| views.local.size = 0, "set it to 4");

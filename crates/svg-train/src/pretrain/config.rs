@@ -1,4 +1,4 @@
-//! What a self-distillation is, as a document.
+//! The configuration of a self-distillation.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::pretrain::{MaskSettings, ViewsSettings};
 use crate::run::document::{self, outside};
 use crate::run::{NetworkKind, Pace, pace};
 
-/// Everything that decides what a run computes, but the data.
+/// Everything that decides what a run computes, except the data.
 ///
 /// Every field must be in the file, and a field that is not known is an error: a run is what its
 /// configuration says. `C` says which network is trained.
@@ -157,10 +157,10 @@ impl<C: NetworkKind> Pretraining<C> {
     ///
     /// # Errors
     ///
-    /// In words: no JSON, a missing or an unknown field, or a value that makes no sense.
+    /// In words: no JSON, a missing or an unknown field, or an invalid value.
     pub fn from_json(text: &str) -> Result<Self, String> {
         let sample = Pretraining::smallest();
-        document::read::<_, C>(text, &sample, EncoderKind::KINDS, Self::nonsense)
+        document::read::<_, C>(text, &sample, EncoderKind::KINDS, Self::invalid)
     }
 
     /// The configuration as a file.
@@ -168,7 +168,7 @@ impl<C: NetworkKind> Pretraining<C> {
         document::write(self)
     }
 
-    fn nonsense(&self) -> Option<String> {
+    fn invalid(&self) -> Option<String> {
         let (heads, judge) = (&self.heads, &self.judge);
         let positive = [
             ("data.size", u64::from(self.data.size)),
@@ -186,10 +186,10 @@ impl<C: NetworkKind> Pretraining<C> {
         let few = at_least_two.iter().find(|(_, value)| *value < 2);
         let few = few.map(|(name, value)| format!("{name} is {value}; it must be at least 2"));
         let reason = document::zero(&positive).or(few);
-        if let Some(reason) = reason.or(self.pace().nonsense()) {
+        if let Some(reason) = reason.or(self.pace().invalid()) {
             return Some(reason);
         }
-        if let Some(reason) = self.network.nonsense() {
+        if let Some(reason) = self.network.invalid() {
             return Some(reason);
         }
         let (teacher, optimizer, weights) = (&self.teacher, &self.optimizer, &self.weights);
@@ -222,8 +222,8 @@ impl<C: NetworkKind> Pretraining<C> {
                 outside(name, rounds as f64, 1.0, 100.0)
             }
         });
-        bounds.push(self.views.nonsense(self.network.patch_size()));
-        bounds.push(self.masks.nonsense());
+        bounds.push(self.views.invalid(self.network.patch_size()));
+        bounds.push(self.masks.invalid());
         bounds.into_iter().flatten().next()
     }
 }
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn typos_and_nonsense_are_named() {
+    fn typos_and_invalid_values_are_named() {
         let config = Pretraining::smallest();
         assert_eq!(
             Pretraining::from_json(&config.to_json()),

@@ -48,7 +48,8 @@ impl Judge {
     /// Spreads its pictures over the sets. Without `validation` the pictures that are asked for are others
     /// of the training, whose classes it does not learn from either.
     ///
-    /// `None` if there are fewer than two classes (and so fewer than two pictures), or the validation has other ones.
+    /// `None` if there are fewer than two classes (and so fewer than two pictures), or the validation has other
+    /// ones.
     ///
     /// # Errors
     ///
@@ -175,7 +176,7 @@ impl Labelled {
     }
 }
 
-/// A spread twice, so that no place is in both; fewer of each, in proportion, if there are not so many.
+/// Two disjoint sets of evenly spread indices; fewer of each, in proportion, if there are not so many.
 ///
 /// # Panics
 ///
@@ -183,7 +184,7 @@ impl Labelled {
 fn two_spreads(len: usize, one: usize, other: usize) -> (Vec<usize>, Vec<usize>) {
     let both = spread(len, one + other);
     let known = (both.len() * one / (one + other)).clamp(1, both.len() - 1);
-    // Every so many of them is a known one.
+    // Known ones are spread evenly among them.
     let is_known = |rank: usize| (rank + 1) * known / both.len() > rank * known / both.len();
     let (mut chosen, mut rest) = (Vec::new(), Vec::new());
     for (rank, place) in both.iter().enumerate() {

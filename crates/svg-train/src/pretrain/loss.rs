@@ -9,7 +9,7 @@ use crate::pretrain::head::unit;
 const TINY: f64 = 1e-8;
 
 /// The class loss of DINO: the mean cross-entropy over all pairs of a student's crop and a teacher's global
-/// crop of one picture, but for the pairs of a crop with itself.
+/// crop of one picture, except the pairs of a crop with itself.
 ///
 /// # Shapes
 ///
@@ -26,7 +26,7 @@ pub(crate) fn class_loss(
     let pairs = 2 + 2 * locals.len();
     let [first, second] = globals;
     let [of_first, of_second] = targets;
-    // The cross-entropy is linear in its target, so a local crop meets the sum of both.
+    // The cross-entropy is linear in its target, so a local crop is compared with the sum of both.
     let both = of_first.clone() + of_second.clone();
     let crossed =
         cross_entropy(first, of_second, temperature) + cross_entropy(second, of_first, temperature);
@@ -36,8 +36,8 @@ pub(crate) fn class_loss(
     sum.mean() / pairs as f64
 }
 
-/// The patch loss of iBOT (Zhou et al., 2022, arXiv 2111.07832): the cross-entropy at each hidden patch, so
-/// weighted that pictures count alike, over the number of global crops.
+/// The patch loss of iBOT (Zhou et al., 2022, arXiv 2111.07832): the cross-entropy at each hidden patch,
+/// weighted so that pictures have equal weight, over the number of global crops.
 ///
 /// # Shapes
 ///
@@ -76,7 +76,7 @@ pub(crate) fn spread_loss(tokens: Tensor<2>) -> Tensor<1> {
     -(distances + TINY).log().mean()
 }
 
-/// Of each direction, the place of the nearest other one.
+/// For each direction, the index of the nearest other one.
 fn nearest(directions: Tensor<2>) -> Tensor<1, Int> {
     let [count, _] = directions.dims();
     let device = directions.device();
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_scores_cost_the_logarithm_of_the_number_of_prototypes() {
+    fn the_loss_of_equal_scores_is_the_logarithm_of_the_number_of_prototypes() {
         let device = Device::default();
         let zeros = || Tensor::<2>::zeros([3, 7], &device);
         let targets = || certain(&[1, 2, 3], 7);
@@ -133,15 +133,15 @@ mod tests {
     }
 
     #[test]
-    fn a_crop_does_not_meet_its_own_target() {
+    fn a_crop_is_not_compared_with_its_own_target() {
         let sure = |class| certain(&[class; 2], 4) * 50.0;
         let target = |class| certain(&[class; 2], 4);
-        // Each global crop says what the teacher says of the other one.
+        // Each global crop predicts the target of the other one.
         let crossed = class_loss([sure(1), sure(0)], vec![], [target(0), target(1)], 1.0);
         assert!(scalar(crossed) < 1e-6);
         let straight = class_loss([sure(0), sure(1)], vec![], [target(0), target(1)], 1.0);
         assert!((scalar(straight) - 50.0).abs() < 1e-3);
-        // A local crop meets both: half of its pairs are right. Of four pairs, one is wrong.
+        // A local crop is compared with both: half of its pairs are right. Of four pairs, one is wrong.
         let local = class_loss(
             [sure(1), sure(0)],
             vec![sure(0)],
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn entropies_tell_the_two_kinds_of_collapse_apart() {
+    fn entropies_distinguish_the_two_kinds_of_collapse() {
         let device = Device::default();
         let [each, mean] = entropies(certain(&[2; 6], 4));
         assert!(each.abs() < 1e-6 && mean.abs() < 1e-6);

@@ -19,7 +19,7 @@ pub(super) struct Crops {
     pub hidden: Option<Hidden>,
 }
 
-/// What the teacher says about them.
+/// The targets that the teacher gives for them.
 pub(super) struct Asked {
     /// Class targets of the global crops, `[2 * batch, prototypes]`.
     pub classes: Tensor<2>,

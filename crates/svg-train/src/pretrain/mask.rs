@@ -1,4 +1,4 @@
-//! Which patches of the global crops the student does not see.
+//! Masks: which patches of the global crops are hidden from the student.
 
 use burn::prelude::*;
 use burn::tensor::TensorData;
@@ -19,9 +19,9 @@ const TRIES: usize = 10;
 pub struct MaskSettings {
     /// Share of a batch's global crops that are masked.
     pub probability: f64,
-    /// Share of the patches below which no masked crop lies.
+    /// The least share of patches that a masked crop loses.
     pub low: f64,
-    /// Share of the patches that the most hidden crop loses.
+    /// The largest share of patches that a masked crop loses.
     pub high: f64,
 }
 
@@ -40,19 +40,15 @@ impl MaskSettings {
     /// The masks of one step for `crops` crops of `grid` patches, rows and columns.
     ///
     /// `n = floor(probability crops)` of the crops are masked. The `k`-th of them, from 1, loses
-    /// `floor(patches (low + (high - low) k / n))` patches: every step hides little and much. They lie
-    /// in rectangles, and what rectangles cannot reach is completed one patch at a time. Which crop is
-    /// the `k`-th is drawn (Oquab et al., 2023, arXiv 2304.07193).
+    /// `floor(patches (low + (high - low) k / n))` patches: every step has crops with few and with many
+    /// hidden patches. Hidden patches form rectangles; what rectangles cannot reach is completed one patch
+    /// at a time. The order of the crops is random (Oquab et al., 2023, arXiv 2304.07193).
     ///
     /// # Panics
     ///
-    /// If the settings are [`nonsense`](Self::nonsense).
+    /// If the settings are [`invalid`](Self::invalid).
     pub(crate) fn draw(&self, crops: usize, grid: [usize; 2], seed: u64, step: u64) -> Masks {
-        assert_eq!(
-            self.nonsense(),
-            None,
-            "settings of masks that make no sense"
-        );
+        assert_eq!(self.invalid(), None, "invalid settings of masks");
         let mut random = generator(Purpose::Masks, seed, step, 0);
         let patches = grid[0] * grid[1];
         let masked = floor(self.probability * crops as f64);
@@ -74,9 +70,9 @@ impl MaskSettings {
         masks
     }
 
-    /// What makes no sense in these settings, in words, with what to set; `None` if all does. Fields are
-    /// named as those of a field `masks`.
-    pub(crate) fn nonsense(&self) -> Option<String> {
+    /// The first invalid setting, in words and with a valid one; `None` if all are valid. Fields are named
+    /// as those of a field `masks`.
+    pub(crate) fn invalid(&self) -> Option<String> {
         let Self {
             probability,
             low,
@@ -127,8 +123,8 @@ impl Masks {
             .collect()
     }
 
-    /// For each of the [`places`](Self::places), one over the number of its crop's: crops count alike,
-    /// however much they hide.
+    /// For each of the [`places`](Self::places), one over the number of hidden patches of its crop, so that
+    /// crops have equal weight.
     pub(crate) fn weights(&self) -> Vec<f32> {
         let weights = self.counts.iter().map(|&count| (count, 1.0 / count as f32));
         weights
@@ -137,7 +133,7 @@ impl Masks {
     }
 }
 
-/// Rounds down, but not what its decimal makes whole and its binary falls just short of.
+/// Rounds down, with a tolerance for numbers that are integers but for their binary representation.
 fn floor(value: f64) -> usize {
     (value + 1e-9) as usize
 }
@@ -158,8 +154,8 @@ fn hide(hidden: &mut [bool], grid: [usize; 2], count: usize, random: &mut Random
     }
 }
 
-/// Hides the first rectangle that brings something new and not more than `most`, and returns how much;
-/// 0 if none of the tries does.
+/// Hides the first rectangle that adds at least one and at most `most` patches, and returns how many it
+/// added; 0 if no try succeeds.
 fn hide_rectangle(
     hidden: &mut [bool],
     [rows, columns]: [usize; 2],
@@ -264,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn every_crop_gets_every_count_in_turn() {
+    fn every_crop_gets_every_count_over_time() {
         let mut sums = [0; 8];
         for step in 0..2000 {
             for (sum, count) in sums.iter_mut().zip(HALF.draw(8, GRID, 7, step).counts) {
@@ -286,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn places_and_weights_tell_of_the_same_patches_and_crops_weigh_alike() {
+    fn places_and_weights_are_of_the_same_patches_and_crops_have_equal_weight() {
         let masks = HALF.draw(6, GRID, 1, 2);
         let (places, weights) = (masks.places(), masks.weights());
         assert_eq!(places.len(), weights.len());
@@ -306,9 +302,9 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_named() {
-        assert_eq!(HALF.nonsense(), None);
-        let reason = |settings: MaskSettings| settings.nonsense().unwrap();
+    fn invalid_settings_are_named() {
+        assert_eq!(HALF.invalid(), None);
+        let reason = |settings: MaskSettings| settings.invalid().unwrap();
         let settings = MaskSettings { low: 0.6, ..HALF };
         assert!(reason(settings).contains("masks.low is 0.6 and masks.high 0.5"));
         let settings = MaskSettings {

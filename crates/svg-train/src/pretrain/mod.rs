@@ -1,9 +1,9 @@
 //! Training an encoder by self-distillation.
 //!
-//! A student learns to say of a crop what its own moving average, the teacher, says of another crop of the
-//! same picture, and of hidden patches what the teacher says that sees them (DINO, Caron et al., 2021, arXiv
-//! 2104.14294; iBOT, Zhou et al., 2022, arXiv 2111.07832; put together in DINOv2, arXiv 2304.07193, and DINOv3,
-//! arXiv 2508.10104). No label is used.
+//! A student learns to predict from a crop what its own moving average, the teacher, predicts from another
+//! crop of the same picture, and at hidden patches what the teacher predicts, which sees them (DINO, Caron et
+//! al., 2021, arXiv 2104.14294; iBOT, Zhou et al., 2022, arXiv 2111.07832; put together in DINOv2, arXiv
+//! 2304.07193, and DINOv3, arXiv 2508.10104). No label is used.
 //!
 //! - [`Pretraining`]: a training as a document, with presets
 //! - [`train`]: a run, from its first step to its last, through interruptions; [`train_network`]: the same

@@ -37,8 +37,9 @@ pub struct PretrainInputs {
     pub replicas: Vec<Device>,
 }
 
-/// As [`train`](super::train), of an encoder that `network` configures. `config` is what the run keeps as its document; its
-/// field of the network is for you to fill.
+/// As [`train`](super::train), of an encoder that `network` configures.
+///
+/// `config` is what the run keeps as its document; its field of the network is for you to fill.
 ///
 /// # Errors
 ///

@@ -1,11 +1,11 @@
-//! What changes from step to step.
+//! Schedules over the steps of a training.
 
 use std::f64::consts::PI;
 
 use crate::pretrain::Pretraining;
 
 impl<C> Pretraining<C> {
-    /// The learning rate of step `number`, counted from 0: a straight line up, then half a cosine down.
+    /// The learning rate of step `number`, counted from 0: linear warm-up, then half a cosine down.
     pub(crate) fn rate(&self, number: u64) -> f64 {
         let optimizer = &self.optimizer;
         let warmup = optimizer.warmup_steps;
@@ -16,12 +16,12 @@ impl<C> Pretraining<C> {
         cosine(ends, number - warmup, self.steps.saturating_sub(warmup))
     }
 
-    /// The share of the weights, times the learning rate, that step `number` takes away.
+    /// The weight decay of step `number`, to be multiplied by the learning rate.
     pub(crate) fn weight_decay(&self, number: u64) -> f64 {
         cosine(self.optimizer.weight_decay, number, self.steps)
     }
 
-    /// The share of the teacher that stays after step `number`.
+    /// The momentum of the teacher at step `number`.
     pub(crate) fn momentum(&self, number: u64) -> f64 {
         cosine(self.teacher.momentum, number, self.steps)
     }
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn schedules_begin_and_end_where_they_say() {
+    fn schedules_begin_and_end_at_their_configured_values() {
         let mut config = Pretraining::smallest();
         config.steps = 104;
         config.optimizer.warmup_steps = 4;

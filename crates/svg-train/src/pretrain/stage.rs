@@ -129,8 +129,8 @@ impl<B: Backbone> PretrainStage<B> {
         })
     }
 
-    /// What the teacher says about all crops, on their devices; its targets after that; and the mean
-    /// entropy of the class targets, and the entropy of their mean.
+    /// The teacher's targets for all crops, on their devices; the moving means after them; and the mean
+    /// entropy of the class targets and the entropy of their mean.
     fn asked(&self, crops: &[Crops], step: u64) -> (Vec<Asked>, [Targets; 2], [f64; 2]) {
         let teachers = self.replicas.team(self.teacher.network().clone());
         let said = teachers.each(crops.iter().collect(), |teacher, crops: &Crops| {

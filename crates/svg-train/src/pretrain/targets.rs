@@ -1,11 +1,11 @@
-//! What the student is to say: the teacher's scores, sharpened and balanced.
+//! Targets of the student: the teacher's scores, sharpened and balanced.
 
 use burn::prelude::*;
 use burn::tensor::activation::softmax;
 
 use crate::pretrain::Balance;
 
-/// Turns the scores of a teacher into targets, and remembers their mean.
+/// Turns the scores of a teacher into targets, and keeps their moving mean.
 #[derive(Clone, Debug)]
 pub(crate) struct Targets {
     balance: Balance,
@@ -32,7 +32,7 @@ impl Targets {
         Self { centre, ..self }
     }
 
-    /// Targets for scores, of which each row sums to 1. The mean follows after it was used.
+    /// Targets for scores; each row sums to 1. The moving mean is updated after it was used.
     ///
     /// # Shapes
     ///
@@ -54,7 +54,7 @@ impl Targets {
 }
 
 /// Probabilities whose rows sum to 1 while, after enough rounds, every prototype has the same share of the
-/// batch. The largest score is taken away first, which changes nothing but keeps exponents small.
+/// batch. The largest score is subtracted first, which does not change the result but keeps exponents small.
 ///
 /// # Shapes
 ///
@@ -65,7 +65,7 @@ pub(crate) fn sinkhorn_knopp(scores: Tensor<2>, rounds: usize) -> Tensor<2> {
     let mut shares = (scores - largest).exp();
     shares = shares.clone() / shares.sum().reshape([1, 1]);
     for _ in 0..rounds {
-        // A prototype that nobody asks for must not become a division by zero.
+        // A prototype that no row uses must not lead to a division by zero.
         let used = shares.clone().sum_dim(0).clamp_min(f32::MIN_POSITIVE);
         shares = shares / used / prototypes as f64;
         let asked = shares.clone().sum_dim(1).clamp_min(f32::MIN_POSITIVE);
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn the_centre_is_used_before_it_follows() {
+    fn the_centre_is_used_before_it_is_updated() {
         let device = Device::default();
         let targets = Targets::new(Balance::Centering { momentum: 0.9 }, 2, &device);
         let scores = Tensor::<2>::from_floats([[1.0, 0.0], [3.0, 0.0]], &device);

@@ -1,4 +1,4 @@
-//! Views of pictures, many at once.
+//! Random views of pictures.
 
 use std::slice::ChunksMut;
 
@@ -9,7 +9,7 @@ use svg_image::{Augmentation, RgbImage};
 use super::augment::ViewsSettings;
 use crate::random::{Purpose, generator};
 
-/// The views of a batch of pictures, as images in [-1, 1] outside every graph.
+/// The views of a batch of pictures, as images in [-1, 1] outside autodiff.
 #[derive(Clone, Debug)]
 pub(crate) struct Views {
     /// The first and the second global crop of each picture, `[batch, 3, size, size]`.
@@ -108,7 +108,7 @@ mod tests {
         })
     }
 
-    /// Everything that can happen, often.
+    /// Settings under which every augmentation is likely.
     fn lively() -> ViewsSettings {
         ViewsSettings {
             flip: 0.5,
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn every_view_is_another_and_so_is_every_sample_and_seed() {
+    fn views_differ_between_views_samples_and_seeds() {
         let one = [picture(0)];
         let views = draw(&lively(), &one, 0);
         for (place, view) in views.iter().enumerate() {
@@ -178,13 +178,13 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "at least one picture")]
-    fn views_of_nothing_are_a_mistake_of_the_caller() {
+    fn a_batch_without_pictures_panics() {
         lively().draw(&[], 0, 0, &Device::default());
     }
 
     #[test]
     #[should_panic(expected = "a picture without pixels")]
-    fn views_of_an_empty_picture_are_a_mistake_of_the_caller() {
+    fn an_empty_picture_panics() {
         lively().draw(&[RgbImage::new(0, 3)], 0, 0, &Device::default());
     }
 }

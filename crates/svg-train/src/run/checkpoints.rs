@@ -1,4 +1,4 @@
-//! Checkpoints that are whole or absent.
+//! Checkpoints, written atomically.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,9 +16,9 @@ const PAGE: &str = "checkpoint.json";
 
 /// The checkpoints of a run: one folder for each, `step-00000500`, the newest few of them.
 ///
-/// A checkpoint is written under another name, every file of it brought to the disk, and then renamed, so
-/// that no moment exists at which the newest one is not whole. Its page lists every file with its
-/// SHA-256, and a checkpoint that does not agree with its page is passed over for the one before it.
+/// A checkpoint is written under another name, its files are synchronised, and then it is renamed, so that
+/// the newest one is complete at any moment. Its page lists every file with its SHA-256, and a checkpoint
+/// that does not match its page is skipped for the one before it.
 #[derive(Debug)]
 pub struct Checkpoints {
     folder: PathBuf,

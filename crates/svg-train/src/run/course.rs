@@ -49,8 +49,8 @@ impl Pace {
         (self.batch_size * self.accumulation) as u64
     }
 
-    /// What is 0 and must not be, in words.
-    pub fn nonsense(&self) -> Option<String> {
+    /// The first field that is 0 and must not be, in words.
+    pub fn invalid(&self) -> Option<String> {
         let positive = [
             ("steps", self.steps),
             ("batch_size", self.batch_size as u64),

@@ -15,8 +15,8 @@ pub trait NetworkKind: Serialize + DeserializeOwned + Clone + PartialEq + Debug 
     /// The names of the field, one for each kind.
     const KINDS: &'static [&'static str];
 
-    /// A value that makes no sense, in words and with what to set.
-    fn nonsense(&self) -> Option<String> {
+    /// The first invalid value, in words and with what to set.
+    fn invalid(&self) -> Option<String> {
         None
     }
 
@@ -32,7 +32,7 @@ pub(crate) fn read<T, K>(
     text: &str,
     sample: &impl Serialize,
     kinds: &[&str],
-    nonsense: impl Fn(&T) -> Option<String>,
+    invalid: impl Fn(&T) -> Option<String>,
 ) -> Result<T, String>
 where
     T: Serialize + DeserializeOwned,
@@ -40,7 +40,7 @@ where
 {
     let config: T = strict_json(text)
         .map_err(|error| wrong_field::<K>(text, sample, kinds).unwrap_or(error))?;
-    match nonsense(&config) {
+    match invalid(&config) {
         Some(reason) => Err(reason),
         None => Ok(config),
     }

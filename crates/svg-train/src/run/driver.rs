@@ -1,4 +1,4 @@
-//! A training from its first step to its last, through interruptions.
+//! The loop of a run, from its first step to its last, with resume.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -233,8 +233,8 @@ impl<C: Course> Run<C> {
         Ok(())
     }
 
-    /// Back to the newest checkpoint with half the learning rate. The pictures go on, so that the same
-    /// ones do not spoil it again.
+    /// Goes back to the newest checkpoint with half the learning rate. The order of pictures goes on, so that
+    /// other pictures follow.
     fn roll_back(mut self, observer: &mut dyn Observer) -> Result<Self, TrainError> {
         self.rollbacks += 1;
         let found = self.checkpoints.newest::<Standing<C::Identity>>()?;
@@ -277,7 +277,7 @@ fn agreed<I: Identity>(
         Ok(()) => Ok(stored),
         Err(error) if force_data => {
             observer.remark(&format!("going on with other data, as forced: {error}"));
-            // The place in the old order means nothing in the new one, but keeps epochs apart.
+            // The cursor of the old order has no meaning in the new one, but keeps epochs distinct.
             Ok(Standing {
                 data: now.data,
                 ..stored

@@ -1,29 +1,29 @@
-//! Who watches a run, and what they see.
+//! Watching a run.
 
 use std::path::PathBuf;
 
 use crate::log::Scalars;
 
-/// A scalar that people watch while it falls.
+/// A scalar for the line of progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Headline {
     /// Its name among the scalars of a step; a step may lack it.
     pub scalar: &'static str,
-    /// What it is called in a line of progress.
+    /// Its label there.
     pub label: &'static str,
     /// Digits after the point.
     pub digits: usize,
 }
 
-/// Who watches a run.
+/// Receives what happens in a run.
 pub trait Observer {
-    /// What is worth watching, said once before the run begins.
+    /// The scalars of the line of progress, once before the run begins.
     fn watches(&mut self, _headlines: &'static [Headline]) {}
     /// Training begins with this many steps behind it.
     fn begins(&mut self, step: u64, steps: u64, images_per_step: u64);
     /// A step was taken.
     fn stepped(&mut self, step: u64, scalars: &Scalars);
-    /// Something that people should read.
+    /// A message for the user.
     fn remark(&mut self, text: &str);
     /// Whether to stop after this step.
     fn wants_to_stop(&self) -> bool;
