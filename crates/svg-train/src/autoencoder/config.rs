@@ -155,29 +155,6 @@ impl<C: NetworkKind> AutoencoderTraining<C> {
 }
 
 impl<C> AutoencoderTraining<C> {
-    /// The same training of other networks.
-    pub fn with_network<D>(self, network: D) -> AutoencoderTraining<D> {
-        AutoencoderTraining {
-            about: self.about,
-            network,
-            seed: self.seed,
-            steps: self.steps,
-            batch_size: self.batch_size,
-            accumulation: self.accumulation,
-            data: self.data,
-            optimizer: self.optimizer,
-            objective: self.objective,
-            critic: self.critic,
-            average_decay: self.average_decay,
-            statistics_momentum: self.statistics_momentum,
-            checkpoint_every: self.checkpoint_every,
-            checkpoints_kept: self.checkpoints_kept,
-            samples_every: self.samples_every,
-            samples: self.samples,
-            patience: self.patience,
-        }
-    }
-
     /// Images of one optimiser step.
     pub fn images_per_step(&self) -> u64 {
         self.pace().images_per_step()

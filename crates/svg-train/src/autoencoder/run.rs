@@ -121,7 +121,7 @@ struct AutoencoderCourse<T, C> {
 
 impl<T: TrainableAutoencoder, C: NetworkKind> Course for AutoencoderCourse<T, C> {
     type Identity = AutoencoderIdentity;
-    type Stage = AutoencoderStage<T>;
+    type Stage = AutoencoderStage<T, C>;
 
     const HEADLINES: &'static [Headline] = &[
         Headline {
@@ -157,7 +157,7 @@ impl<T: TrainableAutoencoder, C: NetworkKind> Course for AutoencoderCourse<T, C>
         Ok((batch.to_tensor(&self.device), batch.cursor_after))
     }
 
-    fn show(&mut self, stage: &AutoencoderStage<T>) -> Result<Shown, TrainError> {
+    fn show(&mut self, stage: &AutoencoderStage<T, C>) -> Result<Shown, TrainError> {
         let model = stage.model();
         let batch = self.config.batch_size;
         let (sheet, psnr) = self.samples.reconstruct(&*model, batch, &self.device);
@@ -174,7 +174,7 @@ impl<T: TrainableAutoencoder, C: NetworkKind> Course for AutoencoderCourse<T, C>
     /// The model as a bundle in the folder of the run.
     fn finish(
         &self,
-        stage: &AutoencoderStage<T>,
+        stage: &AutoencoderStage<T, C>,
         out: &Path,
         step: u64,
     ) -> Result<PathBuf, TrainError> {

@@ -13,6 +13,7 @@ use crate::autoencoder::{
     Adversary, AutoencoderTraining, Critic, CriticTerms, GeneratorTerms, Pass, Perceptual,
     Reconstruction, TrainableAutoencoder,
 };
+use crate::kinds::AutoencoderKind;
 use crate::log::Scalars;
 use crate::run::gradients::moved;
 use crate::run::{
@@ -37,8 +38,8 @@ const AVERAGE: &str = "average.safetensors";
 /// the alignment, the norms of the critic and the adaptive weight. Running alignment statistics are averaged
 /// over the shards; the critic's running statistics, which no training step reads, are those of the first
 /// device.
-pub struct AutoencoderStage<T: TrainableAutoencoder> {
-    config: AutoencoderTraining<()>,
+pub struct AutoencoderStage<T: TrainableAutoencoder, C = AutoencoderKind> {
+    config: AutoencoderTraining<C>,
     /// Where gradients are.
     device: Device,
     /// The autoencoder's frozen parts on each device; the first gathers what is observed.
@@ -60,9 +61,9 @@ pub struct Players<N: Network> {
     pub critic: Option<Critic>,
 }
 
-impl<T: TrainableAutoencoder> AutoencoderStage<T> {
+impl<T: TrainableAutoencoder, C: NetworkKind> AutoencoderStage<T, C> {
     /// Draws both players from the seed of the configuration.
-    pub fn new<C: NetworkKind>(
+    pub fn new(
         config: AutoencoderTraining<C>,
         autoencoder: T,
         network: <T::Network as Network>::Config,
@@ -94,7 +95,7 @@ impl<T: TrainableAutoencoder> AutoencoderStage<T> {
             average,
             replicas: Replicas::new(vec![device.clone()]),
             device,
-            config: config.with_network(()),
+            config,
         }
     }
 
@@ -153,7 +154,7 @@ impl<T: TrainableAutoencoder> AutoencoderStage<T> {
     }
 }
 
-impl<T: TrainableAutoencoder> Stage for AutoencoderStage<T> {
+impl<T: TrainableAutoencoder, C: NetworkKind> Stage for AutoencoderStage<T, C> {
     type Networks = Players<T::Network>;
     /// `[batch, 3, size, size]` in [-1, 1], on the plain device.
     type Batch = Tensor<4>;

@@ -206,30 +206,6 @@ impl<C: NetworkKind> FlowTraining<C> {
 }
 
 impl<C> FlowTraining<C> {
-    /// The same training of another network.
-    pub fn with_network<D>(self, network: D) -> FlowTraining<D> {
-        FlowTraining {
-            about: self.about,
-            network,
-            seed: self.seed,
-            steps: self.steps,
-            batch_size: self.batch_size,
-            accumulation: self.accumulation,
-            data: self.data,
-            optimizer: self.optimizer,
-            label_dropout: self.label_dropout,
-            time: self.time,
-            average_decay: self.average_decay,
-            precision: self.precision,
-            gradient_checkpointing: self.gradient_checkpointing,
-            checkpoint_every: self.checkpoint_every,
-            checkpoints_kept: self.checkpoints_kept,
-            samples_every: self.samples_every,
-            samples: self.samples,
-            patience: self.patience,
-        }
-    }
-
     /// Images of one optimiser step.
     pub fn images_per_step(&self) -> u64 {
         self.pace().images_per_step()

@@ -128,7 +128,7 @@ impl<N: FlowNetwork, C: NetworkKind> FlowCourse<N, C> {
 
 impl<N: FlowNetwork, C: NetworkKind> Course for FlowCourse<N, C> {
     type Identity = FlowIdentity;
-    type Stage = FlowStage<N>;
+    type Stage = FlowStage<N, C>;
 
     const HEADLINES: &'static [Headline] = &[Headline {
         scalar: "loss",
@@ -156,7 +156,7 @@ impl<N: FlowNetwork, C: NetworkKind> Course for FlowCourse<N, C> {
         Ok((data, batch.cursor_after))
     }
 
-    fn show(&mut self, stage: &FlowStage<N>) -> Result<Shown, TrainError> {
+    fn show(&mut self, stage: &FlowStage<N, C>) -> Result<Shown, TrainError> {
         let network = stage.network();
         let loss = self.validation.loss(network);
         let space = self.inputs.space.clone();
@@ -168,7 +168,12 @@ impl<N: FlowNetwork, C: NetworkKind> Course for FlowCourse<N, C> {
     }
 
     /// The bundle that was given, with the averaged network as its flow.
-    fn finish(&self, stage: &FlowStage<N>, out: &Path, step: u64) -> Result<PathBuf, TrainError> {
+    fn finish(
+        &self,
+        stage: &FlowStage<N, C>,
+        out: &Path,
+        step: u64,
+    ) -> Result<PathBuf, TrainError> {
         let network = stage.network();
         let flow = NewFlow {
             kind: N::KIND,

@@ -10,6 +10,7 @@ use svg_roles::Condition;
 use crate::TrainError;
 use crate::flow::draws::Draws;
 use crate::flow::{FlowNetwork, FlowTraining, flow_gradients};
+use crate::kinds::FlowKind;
 use crate::log::Scalars;
 use crate::run::{
     AdamW, Average, Found, Group, NetworkKind, Place, Player, PlayerNames, Replicas, Stage, Team,
@@ -24,8 +25,8 @@ const AVERAGE: &str = "average.safetensors";
 
 /// A velocity network, its optimiser and its moving average.
 #[derive(Debug)]
-pub struct FlowStage<N: FlowNetwork> {
-    config: FlowTraining<()>,
+pub struct FlowStage<N: FlowNetwork, C = FlowKind> {
+    config: FlowTraining<C>,
     /// Where gradients are.
     device: Device,
     player: Player<N>,
@@ -44,14 +45,10 @@ pub struct FlowBatch {
     pub labels: Vec<usize>,
 }
 
-impl<N: FlowNetwork> FlowStage<N> {
+impl<N: FlowNetwork, C: NetworkKind> FlowStage<N, C> {
     /// Draws a network of the configuration `network` from the seed of the training. The average begins with
     /// its weights.
-    pub fn new<C: NetworkKind>(
-        config: FlowTraining<C>,
-        network: N::Config,
-        device: &Device,
-    ) -> Self {
+    pub fn new(config: FlowTraining<C>, network: N::Config, device: &Device) -> Self {
         let device = device.clone().autodiff();
         device.seed(config.seed);
         let optimizer = config.optimizer;
@@ -71,7 +68,7 @@ impl<N: FlowNetwork> FlowStage<N> {
             average,
             player,
             device,
-            config: config.with_network(()),
+            config,
         }
     }
 
@@ -98,7 +95,7 @@ fn null(network: &impl FlowNetwork, device: &Device) -> usize {
     null as usize
 }
 
-impl<N: FlowNetwork> Stage for FlowStage<N> {
+impl<N: FlowNetwork, C: NetworkKind> Stage for FlowStage<N, C> {
     type Networks = N;
     type Batch = FlowBatch;
     type Observed = ();

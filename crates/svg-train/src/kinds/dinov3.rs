@@ -118,7 +118,8 @@ impl Backbone for Dino {
     }
 }
 
-/// What a file in official names cannot store of a network, in words and with what to set. Such an encoder would be another one when it is opened again.
+/// What a file in official names cannot store of a network, in words and with what to set. Such an encoder
+/// would be another one when it is opened again.
 fn unwritable(dino: &DinoConfig) -> Option<String> {
     // What differs is all that matters, so the rest may be the network's own.
     let official = dino

@@ -229,30 +229,6 @@ impl<C: NetworkKind> Pretraining<C> {
 }
 
 impl<C> Pretraining<C> {
-    /// The same training of another network.
-    pub fn with_network<D>(self, network: D) -> Pretraining<D> {
-        Pretraining {
-            about: self.about,
-            network,
-            seed: self.seed,
-            steps: self.steps,
-            batch_size: self.batch_size,
-            data: self.data,
-            views: self.views,
-            masks: self.masks,
-            heads: self.heads,
-            teacher: self.teacher,
-            student_temperature: self.student_temperature,
-            weights: self.weights,
-            optimizer: self.optimizer,
-            judge: self.judge,
-            checkpoint_every: self.checkpoint_every,
-            checkpoints_kept: self.checkpoints_kept,
-            samples_every: self.samples_every,
-            patience: self.patience,
-        }
-    }
-
     pub(crate) fn pace(&self) -> Pace {
         pace!(self, 1)
     }

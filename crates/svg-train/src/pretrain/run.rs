@@ -126,7 +126,7 @@ impl<B: Backbone, C: NetworkKind> PretrainCourse<B, C> {
 
 impl<B: Backbone, C: NetworkKind> Course for PretrainCourse<B, C> {
     type Identity = PretrainIdentity;
-    type Stage = PretrainStage<B>;
+    type Stage = PretrainStage<B, C>;
 
     const HEADLINES: &'static [Headline] = &[
         Headline {
@@ -168,7 +168,7 @@ impl<B: Backbone, C: NetworkKind> Course for PretrainCourse<B, C> {
         Ok((PretrainBatch { views, masks }, batch.cursor_after))
     }
 
-    fn show(&mut self, stage: &PretrainStage<B>) -> Result<Shown, TrainError> {
+    fn show(&mut self, stage: &PretrainStage<B, C>) -> Result<Shown, TrainError> {
         let Some(judge) = &self.judge else {
             return Ok(Shown::default());
         };
@@ -196,7 +196,7 @@ impl<B: Backbone, C: NetworkKind> Course for PretrainCourse<B, C> {
     /// The encoder of the teacher.
     fn finish(
         &self,
-        stage: &PretrainStage<B>,
+        stage: &PretrainStage<B, C>,
         out: &Path,
         step: u64,
     ) -> Result<PathBuf, TrainError> {

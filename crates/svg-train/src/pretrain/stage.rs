@@ -10,6 +10,7 @@ use burn::store::bridge;
 use svg_nn::{load_exact, save_tensors};
 
 use crate::TrainError;
+use crate::kinds::EncoderKind;
 use crate::log::Scalars;
 use crate::pretrain::backbone::class_tokens;
 use crate::pretrain::hidden::Hidden;
@@ -35,8 +36,8 @@ const CENTRES: &str = "centres.safetensors";
 /// On several devices the teacher's scores of the whole batch are gathered and balanced together, so that
 /// targets do not depend on the number of devices. Class tokens are spread apart within each shard.
 #[derive(Debug)]
-pub(crate) struct PretrainStage<B: Backbone> {
-    config: Pretraining<()>,
+pub(crate) struct PretrainStage<B: Backbone, C = EncoderKind> {
+    config: Pretraining<C>,
     /// Where gradients are.
     device: Device,
     pub(super) student: Player<Learner<B>>,
@@ -62,13 +63,9 @@ struct Centres {
     patch: Param<Tensor<2>>,
 }
 
-impl<B: Backbone> PretrainStage<B> {
+impl<B: Backbone, C: NetworkKind> PretrainStage<B, C> {
     /// Draws the student from the seed of the configuration. The teacher begins with its weights.
-    pub fn new<C: NetworkKind>(
-        config: Pretraining<C>,
-        network: B::Config,
-        device: &Device,
-    ) -> Self {
+    pub fn new(config: Pretraining<C>, network: B::Config, device: &Device) -> Self {
         let device = device.clone().autodiff();
         let plain = device.clone().without_autodiff();
         device.seed(config.seed);
@@ -95,7 +92,7 @@ impl<B: Backbone> PretrainStage<B> {
             student,
             replicas: Replicas::new(vec![device.clone()]),
             device,
-            config: config.with_network(()),
+            config,
         }
     }
 
@@ -197,7 +194,7 @@ fn gathered(parts: &[Tensor<2>], device: &Device) -> Tensor<2> {
     Tensor::cat(parts.collect(), 0)
 }
 
-impl<B: Backbone> Stage for PretrainStage<B> {
+impl<B: Backbone, C: NetworkKind> Stage for PretrainStage<B, C> {
     type Networks = Learner<B>;
     type Batch = PretrainBatch;
     /// The targets of class and patch tokens after the batch.

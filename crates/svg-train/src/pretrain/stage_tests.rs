@@ -230,7 +230,10 @@ fn the_encoder_that_is_written_gives_exactly_the_tokens_of_the_trained_one() {
         smallest.clone().with_n_registers(0),
         smallest.clone().with_qkv_bias(false),
     ] {
-        let config = Pretraining::smallest().with_network(EncoderKind::Dino(network));
+        let config = Pretraining {
+            network: EncoderKind::Dino(network),
+            ..Pretraining::smallest()
+        };
         let mut stage = stage(&config);
         for number in 0..2 {
             assert!(!stage.step(number, 1e-2, vec![data(&config)]).dropped);

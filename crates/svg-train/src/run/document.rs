@@ -11,7 +11,9 @@ use svg_store::strict_json;
 ///
 /// In the document it is one field whose name is the kind, such as `"sit": { .. }`, beside the fields that
 /// all kinds share. An enum with a newtype variant for each kind serialises so.
-pub trait NetworkKind: Serialize + DeserializeOwned + Clone + PartialEq + Debug {
+pub trait NetworkKind:
+    Serialize + DeserializeOwned + Clone + PartialEq + Debug + Send + Sync
+{
     /// The names of the field, one for each kind.
     const KINDS: &'static [&'static str];
 
