@@ -4,6 +4,10 @@ use burn::prelude::*;
 
 /// Condition of a batch.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "tensors are handles; one condition is kept per batch"
+)]
 pub enum Condition {
     /// One class per sample, `[batch]`.
     Classes(Tensor<1, Int>),

@@ -12,6 +12,10 @@ use crate::Geometry;
 /// Used by encoders that return a distribution, such as those of variational autoencoders; deterministic ones
 /// ignore it.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "tensors are handles; one draw is made per batch"
+)]
 pub enum Draw {
     /// Use the mode of the distribution, which gives the same latents every time.
     Mode,
