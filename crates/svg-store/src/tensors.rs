@@ -335,7 +335,7 @@ mod tests {
         let one = header("a", Dtype::U8, &[2]);
         let error = attempt(&[one.clone(), one.clone()], Ok(vec![]));
         assert!(error.contains("a is there twice"), "{error}");
-        let error = attempt(&[one.clone()], Ok(vec![0; 3]));
+        let error = attempt(std::slice::from_ref(&one), Ok(vec![0; 3]));
         assert!(
             error.contains("a has 3 bytes, but its shape and type need 2"),
             "{error}"

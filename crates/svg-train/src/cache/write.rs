@@ -166,7 +166,7 @@ impl Writer<'_, '_> {
         let mut batches = batches.with_recipe(plan.variants.recipe(plan.size));
         let mut contents = Contents::default();
         let mut last = 0;
-        while let Some(batch) = batches.next() {
+        for batch in batches.by_ref() {
             let batch = batch?;
             self.report(&batch);
             let tried = batch.tried();
