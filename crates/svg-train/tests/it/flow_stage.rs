@@ -234,7 +234,7 @@ impl Network for Own {
 
 impl Velocity for Own {
     fn velocity(&self, x: Tensor<3>, _t: Tensor<1>, _condition: &Condition) -> Tensor<3> {
-        self.layer.forward(x)
+        svg_nn::linear(&self.layer, x).cast(burn::tensor::DType::F32)
     }
 
     fn unconditional(&self, condition: &Condition) -> Condition {
