@@ -101,6 +101,11 @@ fn main() -> Result<()> {
         .context("the preset is SVG's autoencoder")?;
     let channels = Cosines.spec().channels + networks.residual_channels();
     networks.decoder.in_channels = channels;
+    networks.decoder.width_multipliers = vec![1; 4]; // Three doublings: 8 pixels per patch.
+    networks.decoder.resolution = 32;
+    let residual = networks.residual.as_mut().context("the preset has one")?;
+    (residual.image_size, residual.patch_size) = (32, PATCH);
+    config.data.size = 32;
     let part = NewEncoder {
         kind: KIND.to_string(),
         name: Cosines.spec().name,
@@ -152,6 +157,7 @@ fn main() -> Result<()> {
     let geometry = latents.geometry();
     let mut config = FlowTraining::tiny();
     config.steps = 100;
+    config.data.size = 32;
     config.network = svg_sit::SitConfig::new(
         geometry.channels,
         geometry.rows,

@@ -184,6 +184,14 @@ fn describe_part(name: &str, part: &Part, bundle: &Bundle, out: &mut String) -> 
         };
         writeln!(out, "    weights     {}{there}", at.display())?;
     }
+    let scalars = part.config.as_object().into_iter().flatten();
+    let scalars = scalars.filter(|(_, value)| !(value.is_object() || value.is_array()));
+    let scalars: Vec<_> = scalars
+        .map(|(field, value)| format!("{field} {value}"))
+        .collect();
+    if !scalars.is_empty() {
+        writeln!(out, "    config      {}", scalars.join(", "))?;
+    }
     if let Some(geometry) = part.geometry {
         let [height, width] = geometry.image;
         writeln!(

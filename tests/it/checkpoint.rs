@@ -110,7 +110,7 @@ fn a_published_checkpoint_comes_back_to_the_bit() {
             assert!(*tensor == found[name], "{name} has changed");
         }
         let described = done(svg(&["info"], &[&bundle]));
-        assert!(described.contains("alignment     Batch"), "{described}");
+        assert!(described.contains("alignment   Batch"), "{described}");
     }
 }
 

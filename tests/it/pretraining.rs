@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use burn::prelude::Device;
-use svg_dino::Dino;
+use svg_dino::{Dino, DinoConfig, RopePeriods};
 use svg_image::{DecodeOptions, Rgb, RgbImage, read_image, save_png};
 use svg_nn::TensorFile;
 use svg_train::pretrain::Pretraining;
@@ -177,4 +177,35 @@ fn pictures_without_classes_are_learned_from_and_nobody_speaks_of_neighbours() {
     assert!(!table.contains("judge"), "{table}");
     assert!(!place.path("run/samples").exists());
     assert!(place.path("run/encoder.safetensors").is_file());
+}
+
+/// Two blocks of the released S+/16: patches of 16 pixels, 384 channels, SwiGLU.
+#[test]
+fn a_network_with_swiglu_trains_resumes_exactly_and_opens() {
+    let place = Place::new();
+    place.configure("swiglu.json", |config| {
+        *config.network.dino_mut().unwrap() = DinoConfig::vits16plus()
+            .with_rope_periods(RopePeriods::Bf16Rounded)
+            .with_layer_scale(0.1);
+        config.network.dino_mut().unwrap().n_layers = 2;
+        config.data.size = 64;
+        config.views.global.size = 64;
+        config.views.local.size = 32;
+        config.batch_size = 2;
+        config.checkpoint_every = 2;
+    });
+    let config = "--config swiglu.json";
+    place.finish("whole", &format!("{config} --max-steps 5"));
+    place.finish("parts", &format!("{config} --max-steps 3"));
+    place.finish("parts", "--resume --max-steps 5");
+    let (whole, parts) = (place.run("whole"), place.run("parts"));
+    parts.assert_same(&whole, 5);
+    let losses = place.table("whole");
+    assert_eq!(losses.lines().count(), 6, "{losses}");
+    let encoder = Dino::load(whole.0.join("encoder.safetensors"), &Device::default());
+    let encoder = encoder.unwrap();
+    assert_eq!(
+        encoder.config().feed_forward,
+        svg_dino::FeedForwardKind::SwiGlu
+    );
 }

@@ -11,7 +11,7 @@ const NETWORKS: [&str; 7] = [
     "SvgAutoencoder",
     "SvgEncoder",
     "ResidualEncoder",
-    "Decoder",
+    "svg_decoder::Decoder",
     "Sit",
 ];
 
@@ -45,7 +45,9 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
         let path = entry.unwrap().path();
         if path.is_dir() && path.file_name() != Some("tests".as_ref()) {
             sources(&path, found);
-        } else if path.extension().is_some_and(|ending| ending == "rs") {
+        } else if path.to_string_lossy().ends_with(".rs")
+            && !path.to_string_lossy().ends_with("_tests.rs")
+        {
             found.push(path);
         }
     }
@@ -65,7 +67,9 @@ fn names(code: &str, name: &str) -> bool {
     let alone = |at: usize| {
         let before = code[..at].chars().next_back();
         let after = code[at + name.len()..].chars().next();
-        !before.is_some_and(word) && !after.is_some_and(word)
+        // A variant such as `FlowKind::Sit` is the key of a configuration.
+        let is_key = code[..at].ends_with("Kind::");
+        !is_key && !before.is_some_and(word) && !after.is_some_and(word)
     };
     code.match_indices(name).any(|(at, _)| alone(at))
 }

@@ -1,0 +1,5 @@
+//! Bundles: what is written is read back, and what does not fit is an error that names both sides.
+
+mod bundles;
+mod flows;
+mod place;
