@@ -16,6 +16,7 @@
 //! use std::sync::Arc;
 //!
 //! use burn::prelude::*;
+//! use svg_flow::Progress;
 //! use svg_model::{Bundle, Generator, NewFlow, NewPart, OpenOptions, Registry, Sampling};
 //! use svg_model::{LatentStatistics, StoredLatentStatistics, FLOW, SPACE};
 //! use svg_roles::{Condition, Draw, Geometry, LatentSpace, Velocity};
@@ -71,7 +72,7 @@
 //! let generator = registry.generator(&bundle, &OpenOptions::default(), &device).unwrap();
 //! let numbers = [0, 1];
 //! let classes = Condition::classes(&[0, 1], &device);
-//! let watch = &mut |_: &_| ControlFlow::Continue(());
+//! let watch = &mut |_: &Progress| ControlFlow::Continue(());
 //! let noise = generator.noise(7, &numbers);
 //! let sampled = generator.latents(noise, &classes, &numbers, &Sampling::svg(), watch).unwrap();
 //! assert_eq!(generator.images(sampled.latents).dims(), [2, 3, 4, 4]);
