@@ -435,3 +435,34 @@ fn outside_a_graph_a_checkpointed_block_is_the_block() {
     let got = checkpointed(&net, x, condition, Net::forward);
     got.into_data().assert_eq(&want, true);
 }
+
+/// Burn keeps graphs behind locks, which a gradient that runs a graph of its own must not wait for.
+#[test]
+fn checkpointed_chains_on_several_threads_have_the_gradients_of_one() {
+    let device = Device::flex().autodiff();
+    let net = Net::new(&device);
+    let x = random(24).reshape::<3, _>([2, 3, 4]);
+    let condition = random(8).reshape::<2, _>([2, 4]);
+    let gradient = |net: &Net| {
+        let mut tokens = x.clone().autodiff().require_grad();
+        for _ in 0..4 {
+            tokens = checkpointed(net, tokens, condition.clone(), Net::forward);
+        }
+        let found = tokens.square().sum().backward();
+        flat(net.first.grad(&found).unwrap()).into_data()
+    };
+    let want = gradient(&net);
+    let copies = [(); 3].map(|()| net.clone().fork(&device));
+    std::thread::scope(|scope| {
+        let all = copies.each_ref().map(|net| {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    gradient(net).assert_eq(&want, true);
+                }
+            })
+        });
+        for thread in all {
+            thread.join().unwrap();
+        }
+    });
+}
