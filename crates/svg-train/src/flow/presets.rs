@@ -6,10 +6,12 @@ use crate::data::{Recipe, Smaller};
 use crate::flow::{
     AdamWSettings, ComputeType, FlowSamplesSettings, FlowTraining, RateSchedule, TimeSettings,
 };
-use crate::kinds::FlowKind;
 
 /// A preset: the name of its file and how to make it.
 type Preset = (&'static str, fn() -> FlowTraining);
+
+/// What all presets train.
+const SIT: &str = "presets are of SiT";
 
 const PRESETS: [Preset; 6] = [
     ("flow_svg_xl_256", FlowTraining::svg_xl),
@@ -139,7 +141,7 @@ impl FlowTraining {
     /// The same in the latents of `autoencoder_cifar10_dino`.
     pub fn cifar10_dino() -> Self {
         let random = Self::cifar10();
-        let FlowKind::Sit(sit) = random.network.clone();
+        let sit = random.network.sit().expect(SIT).clone();
         Self {
             about: "A small flow for CIFAR-10 in the latents of a bundle made by \
                     autoencoder_cifar10_dino.json. Commands as in flow_cifar10.json; docs/results.md has the \
@@ -158,7 +160,7 @@ impl FlowTraining {
     /// The second stage of `svg demo`: minutes on two cores, in the latents of `autoencoder_shapes`.
     pub fn demo() -> Self {
         let small = Self::cifar10();
-        let FlowKind::Sit(sit) = small.network.clone();
+        let sit = small.network.sit().expect(SIT).clone();
         Self {
             about: "The second stage of svg demo, in the latents of a bundle made by \
                     autoencoder_shapes.json. svg demo --out RUN."

@@ -25,8 +25,6 @@ mod presets;
 mod run;
 mod schedule;
 mod stage;
-#[cfg(test)]
-mod stage_tests;
 mod targets;
 mod views;
 
@@ -45,3 +43,6 @@ pub use run::{ORIGIN, PretrainInputs, train_network};
 pub(crate) use stage::{PretrainBatch, PretrainStage};
 pub(crate) use targets::Targets;
 pub(crate) use views::Views;
+
+#[cfg(test)]
+mod tests;
