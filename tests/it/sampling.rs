@@ -267,7 +267,10 @@ fn a_bundle_that_lacks_a_part_says_which_and_how_to_get_it() {
         said.contains("statistics  20 channels over 96 tokens"),
         "{said}"
     );
-    assert!(said.contains("d_model 32, n_layers 2"), "{said}");
+    assert!(
+        said.contains("d_model 32") && said.contains("n_layers 2, qk_norm"),
+        "{said}"
+    );
     // Another alignment makes other features, and of others the statistics and the flow.
     place.done("align-stats --bundle bundle --images data");
     place.refused(words, "the latent statistics of bundle belong to features");
