@@ -79,7 +79,6 @@ impl LinearProbe {
             truth: Tensor::eye(classes, &device).select(0, labels),
             decay,
         };
-        // The optimiser only steps parameters on an autodiff device, although the gradients are computed here.
         let learning = device.autodiff();
         let plane = Plane {
             weight: Param::from_tensor(Tensor::zeros([channels, classes], &learning)),
@@ -111,7 +110,7 @@ impl LinearProbe {
         let [_, channels] = self.mean.dims();
         assert_shape!(features, [_, channels]);
         let features = (features - self.mean.clone()) * self.scale.clone();
-        let logits = self.plane.logits(features);
+        let logits = self.plane.valid().logits(features);
         let [_, classes] = logits.dims();
         let logits = logits.into_data().iter::<f32>().collect::<Vec<_>>();
         let largest = |row: &[f32]| {
@@ -126,7 +125,7 @@ impl LinearProbe {
 
 impl Plane {
     fn logits(&self, features: Tensor<2>) -> Tensor<2> {
-        features.matmul(self.weight.val().inner()) + self.bias.val().inner()
+        features.matmul(self.weight.val()) + self.bias.val()
     }
 }
 
@@ -140,20 +139,16 @@ struct Problem {
 }
 
 impl Problem {
-    /// The loss, and its gradients `x^T (p - y) / n + decay W` and the mean of `p - y`.
+    /// The loss of a plane on a device with gradients, and its gradients.
     fn loss(&self, plane: &Plane) -> (f64, GradientsParams) {
-        let [count, _] = self.features.dims();
-        let weight = plane.weight.val().inner();
-        let log_p = log_softmax(plane.logits(self.features.clone()), 1);
-        let entropy = (log_p.clone() * self.truth.clone()).sum_dim(1).mean().neg();
-        let penalty = weight.clone().square().sum() * (self.decay / 2.0);
-        let loss: f64 = (entropy + penalty).into_scalar();
-        let error = (log_p.exp() - self.truth.clone()) / count as f64;
-        let mut gradients = GradientsParams::new();
-        let of_weight = self.features.clone().transpose().matmul(error.clone());
-        gradients.register(plane.weight.id, of_weight + weight * self.decay);
-        gradients.register(plane.bias.id, error.sum_dim(0));
-        (loss, gradients)
+        let [features, truth] =
+            [&self.features, &self.truth].map(|x| Tensor::from_inner(x.clone()));
+        let log_p = log_softmax(plane.logits(features), 1);
+        let entropy = (log_p * truth).sum_dim(1).mean().neg();
+        let penalty = plane.weight.val().square().sum() * (self.decay / 2.0);
+        let loss = entropy + penalty;
+        let value = loss.clone().inner().into_scalar();
+        (value, GradientsParams::from_grads(loss.backward(), plane))
     }
 }
 
