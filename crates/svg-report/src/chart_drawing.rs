@@ -9,6 +9,8 @@ use crate::palette::{COLOURS, ON_LIGHT};
 const SIZE: [f64; 2] = [720.0, 400.0];
 /// Margin around a chart, in pixels.
 const MARGIN: f64 = 16.0;
+/// Space for the part of the last number of the horizontal axis that extends beyond the axis.
+const LAST: f64 = 12.0;
 /// Height of a line of text, in pixels.
 const LINE: f64 = 20.0;
 
@@ -43,7 +45,8 @@ impl Chart {
         drawing.text([start, y], &self.y_text(), quiet);
         let (above, below) = (y + LINE / 2.0 + 4.0, top + height - MARGIN - 2.0 * LINE);
         let inner = start + Frame::margin(&plot.y);
-        let frame = Frame::new([inner, above, end - inner, below - above], plot.x, plot.y);
+        let place = [inner, above, end - LAST - inner, below - above];
+        let frame = Frame::new(place, plot.x, plot.y);
         frame.draw(drawing);
         for (number, curve) in plot.curves.iter().enumerate() {
             let points: Vec<[f64; 2]> = curve.iter().map(|point| frame.at(*point)).collect();
