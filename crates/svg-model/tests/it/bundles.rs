@@ -1,25 +1,16 @@
 //! Parts, files and manifests of a bundle.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
-use burn::module::{ModuleMapper, Param};
-use burn::prelude::*;
-use svg_decoder::DecoderConfig;
-use svg_dino::{Dino, DinoConfig, DinoFile, Layout, RopePeriods};
-use svg_model::{
-    Alignment, AutoencoderConfig, Bundle, ENCODER, FLOW, Generator, LatentStatistics, ModelError,
-    NewEncoder, NewFlow, NewPart, NewSpace, OpenOptions, Provenance, Registry, SPACE,
-    StoredLatentStatistics, StoredStatistics, SvgAutoencoder, autoencoder_tensors, kinds, svg,
-};
-use svg_residual::{Moments, ResidualConfig, ResidualEncoder, Statistics};
-use svg_roles::{Encoder, LatentSpace, VelocitySpec};
-use svg_sit::{SitConfig, checkpoint_tensors};
-
-const AUTOENCODER_FILE: &str = "autoencoder.safetensors";
+use burn::module::Module;
+use svg_dino::{DinoConfig, DinoFile, Layout};
+use svg_model::{Alignment, Bundle, FLOW, NewPart, OpenOptions, Registry, SPACE, svg};
+use svg_residual::ResidualEncoder;
 
 use crate::place::*;
+
+const AUTOENCODER_FILE: &str = "autoencoder.safetensors";
 
 #[test]
 fn a_bundle_gives_the_model_back_to_the_bit() {

@@ -1,23 +1,10 @@
 //! Flows and latent statistics in a bundle, and which features they belong to.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use burn::module::{ModuleMapper, Param};
-use burn::prelude::*;
-use svg_decoder::DecoderConfig;
-use svg_dino::{Dino, DinoConfig, DinoFile, Layout, RopePeriods};
-use svg_model::{
-    Alignment, AutoencoderConfig, Bundle, ENCODER, FLOW, Generator, LatentStatistics, ModelError,
-    NewEncoder, NewFlow, NewPart, NewSpace, OpenOptions, Provenance, Registry, SPACE,
-    StoredLatentStatistics, StoredStatistics, SvgAutoencoder, autoencoder_tensors, kinds, svg,
-};
-use svg_residual::{Moments, ResidualConfig, ResidualEncoder, Statistics};
-use svg_roles::{Encoder, LatentSpace, VelocitySpec};
-use svg_sit::{SitConfig, checkpoint_tensors};
-
-const AUTOENCODER_FILE: &str = "autoencoder.safetensors";
+use svg_model::{Bundle, LatentStatistics, OpenOptions, Registry, svg};
+use svg_roles::LatentSpace;
+use svg_sit::SitConfig;
 
 use crate::place::*;
 

@@ -1,6 +1,5 @@
 //! A folder with an encoder and a bundle, and parts to exchange in it.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,15 +8,13 @@ use burn::prelude::*;
 use svg_decoder::DecoderConfig;
 use svg_dino::{Dino, DinoConfig, DinoFile, Layout, RopePeriods};
 use svg_model::{
-    Alignment, AutoencoderConfig, Bundle, ENCODER, FLOW, Generator, LatentStatistics, ModelError,
-    NewEncoder, NewFlow, NewPart, NewSpace, OpenOptions, Provenance, Registry, SPACE,
-    StoredLatentStatistics, StoredStatistics, SvgAutoencoder, autoencoder_tensors, kinds, svg,
+    AutoencoderConfig, Bundle, ENCODER, FLOW, Generator, LatentStatistics, ModelError, NewEncoder,
+    NewFlow, NewPart, NewSpace, OpenOptions, Provenance, Registry, SPACE, StoredLatentStatistics,
+    StoredStatistics, SvgAutoencoder, autoencoder_tensors, kinds, svg,
 };
 use svg_residual::{Moments, ResidualConfig, ResidualEncoder, Statistics};
-use svg_roles::{Encoder, LatentSpace, VelocitySpec};
+use svg_roles::{Encoder, VelocitySpec};
 use svg_sit::{SitConfig, checkpoint_tensors};
-
-const AUTOENCODER_FILE: &str = "autoencoder.safetensors";
 
 pub struct Place {
     pub folder: tempfile::TempDir,
