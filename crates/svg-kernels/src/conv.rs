@@ -13,6 +13,7 @@ use crate::kernel::sums::column_sums;
 use crate::kernel::winograd::{self, Sizes};
 use crate::kernel::{double, norm};
 use crate::operation::{Operation, on_host, run};
+use crate::product::{hosted, keeps, product};
 
 /// A convolution with filters of three by three, stride one and a border of zeros, which keeps the size:
 ///
@@ -36,7 +37,7 @@ use crate::operation::{Operation, on_host, run};
 pub fn conv3x3(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>) -> Tensor<4> {
     assert_fits(&x, &weight, bias.as_ref());
     match hosted(&x, &weight, bias.as_ref()) {
-        true => Conv3x3(Source::Given).product(x, weight, bias),
+        true => product(Conv3x3(Source::Given), x, weight, bias),
         false => conv2d(x, weight, bias, by_three()),
     }
 }
@@ -54,7 +55,7 @@ pub fn conv3x3(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>) -> Tens
 pub fn doubled_conv3x3(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>) -> Tensor<4> {
     assert_fits(&x, &weight, bias.as_ref());
     if hosted(&x, &weight, bias.as_ref()) {
-        return Conv3x3(Source::Doubled).product(x, weight, bias);
+        return product(Conv3x3(Source::Doubled), x, weight, bias);
     }
     let nearest = InterpolateOptions::new(InterpolateMode::Nearest)
         .with_align_corners(false)
@@ -118,12 +119,7 @@ pub fn patch_conv(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>) -> T
     if !hosted(&x, &weight, bias.as_ref()) {
         return conv2d(x, weight, bias, by_patch(size));
     }
-    let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
-    let convolution = PatchConv { size };
-    Tensor::from_dispatch(match bias {
-        Some(bias) => run(convolution, [x, weight, bias.into_dispatch()]),
-        None => run(convolution, [x, weight]),
-    })
+    product(PatchConv { size }, x, weight, bias)
 }
 
 fn assert_fits(x: &Tensor<4>, weight: &Tensor<4>, bias: Option<&Tensor<1>>) {
@@ -132,10 +128,6 @@ fn assert_fits(x: &Tensor<4>, weight: &Tensor<4>, bias: Option<&Tensor<1>>) {
     if let Some(bias) = bias {
         assert_shape!(bias, [outputs]);
     }
-}
-
-fn hosted(x: &Tensor<4>, weight: &Tensor<4>, bias: Option<&Tensor<1>>) -> bool {
-    on_host(x) && on_host(weight) && bias.is_none_or(on_host)
 }
 
 fn by_three() -> ConvOptions<2> {
@@ -189,26 +181,10 @@ impl Source {
     }
 }
 
-impl Conv3x3 {
-    fn product(self, x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>) -> Tensor<4> {
-        let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
-        Tensor::from_dispatch(match bias {
-            Some(bias) => run(self, [x, weight, bias.into_dispatch()]),
-            None => run(self, [x, weight]),
-        })
-    }
-}
-
 impl<const N: usize> Operation<N> for Conv3x3 {
     fn keeps(&self, wanted: [bool; N]) -> [bool; N] {
-        let source = self.0.inputs();
-        let (of_source, of_weight) = (wanted[..source].contains(&true), wanted[source]);
-        let needs_itself = matches!(self.0, Source::Normed(_));
-        std::array::from_fn(|i| match i.cmp(&source) {
-            std::cmp::Ordering::Less => of_weight || needs_itself && of_source,
-            std::cmp::Ordering::Equal => of_source,
-            std::cmp::Ordering::Greater => false,
-        })
+        let again = matches!(self.0, Source::Normed(_));
+        keeps(self.0.inputs(), again, wanted)
     }
 
     fn forward(&self, inputs: [FlexTensor; N]) -> FlexTensor {
@@ -327,7 +303,7 @@ impl PatchConv {
 
 impl<const N: usize> Operation<N> for PatchConv {
     fn keeps(&self, wanted: [bool; N]) -> [bool; N] {
-        std::array::from_fn(|i| i < 2 && wanted[1 - i])
+        keeps(1, false, wanted)
     }
 
     fn forward(&self, inputs: [FlexTensor; N]) -> FlexTensor {

@@ -44,6 +44,7 @@ mod kernel;
 mod layer_norm;
 mod linear;
 mod operation;
+mod product;
 #[cfg(test)]
 mod tests;
 mod update;

@@ -12,6 +12,7 @@ use crate::array::{array, contiguous, numbers, rewritten};
 use crate::kernel::exp::add;
 use crate::kernel::sums::column_sums;
 use crate::operation::{Operation, on_host, run};
+use crate::product::{hosted, keeps, product};
 
 /// Rows of a product, at least. A product with a single row is another routine than one with several, which
 /// sums more than 512 channels in another order, and then a sample alone would not be what it is in a batch.
@@ -42,8 +43,8 @@ pub fn linear<const D: usize>(
     bias: Option<Tensor<1>>,
 ) -> Tensor<D> {
     assert_fits(&x, &weight, bias.as_ref());
-    match on_host(&x) && hosted(&weight, bias.as_ref()) {
-        true => Linear(Source::Given).product(x, weight, bias),
+    match hosted(&x, &weight, bias.as_ref()) {
+        true => product(Linear(Source::Given), x, weight, bias),
         false => module::linear(x, weight, bias),
     }
 }
@@ -65,8 +66,8 @@ pub fn activated_linear<const D: usize>(
     bias: Option<Tensor<1>>,
 ) -> Tensor<D> {
     assert_fits(&x, &weight, bias.as_ref());
-    match on_host(&x) && hosted(&weight, bias.as_ref()) {
-        true => Linear(Source::Activated(activation)).product(x, weight, bias),
+    match hosted(&x, &weight, bias.as_ref()) {
+        true => product(Linear(Source::Activated(activation)), x, weight, bias),
         false => module::linear(activation.forward(x), weight, bias),
     }
 }
@@ -89,7 +90,7 @@ pub fn gated_linear<const D: usize>(
 ) -> Tensor<D> {
     assert_fits(&gate, &weight, bias.as_ref());
     assert_eq!(gate.dims(), up.dims(), "gate and up differ in shape");
-    match on_host(&gate) && on_host(&up) && hosted(&weight, bias.as_ref()) {
+    match hosted(&gate, &weight, bias.as_ref()) && on_host(&up) {
         true => {
             let [gate, up] = [gate, up].map(Tensor::into_dispatch);
             let weight = weight.into_dispatch();
@@ -111,10 +112,6 @@ fn assert_fits<const D: usize>(x: &Tensor<D>, weight: &Tensor<2>, bias: Option<&
     }
 }
 
-fn hosted(weight: &Tensor<2>, bias: Option<&Tensor<1>>) -> bool {
-    on_host(weight) && bias.is_none_or(on_host)
-}
-
 /// The inputs are those of the source, the weight, and the bias if there is one.
 #[derive(Clone, Copy, Debug)]
 struct Linear(Source);
@@ -125,21 +122,6 @@ enum Source {
     Given,
     Activated(Activation),
     Gated,
-}
-
-impl Linear {
-    fn product<const D: usize>(
-        self,
-        x: Tensor<D>,
-        weight: Tensor<2>,
-        bias: Option<Tensor<1>>,
-    ) -> Tensor<D> {
-        let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
-        Tensor::from_dispatch(match bias {
-            Some(bias) => run(self, [x, weight, bias.into_dispatch()]),
-            None => run(self, [x, weight]),
-        })
-    }
 }
 
 impl Source {
@@ -174,14 +156,8 @@ impl Source {
 
 impl<const N: usize> Operation<N> for Linear {
     fn keeps(&self, wanted: [bool; N]) -> [bool; N] {
-        let source = self.0.inputs();
-        let (of_source, of_weight) = (wanted[..source].contains(&true), wanted[source]);
-        let needs_itself = !matches!(self.0, Source::Given);
-        std::array::from_fn(|i| match i.cmp(&source) {
-            std::cmp::Ordering::Less => of_weight || needs_itself && of_source,
-            std::cmp::Ordering::Equal => of_source,
-            std::cmp::Ordering::Greater => false,
-        })
+        let again = !matches!(self.0, Source::Given);
+        keeps(self.0.inputs(), again, wanted)
     }
 
     fn forward(&self, inputs: [FlexTensor; N]) -> FlexTensor {
