@@ -65,24 +65,29 @@ fn path(folder: &TempDir, name: &str) -> String {
     folder.path().join(name).to_str().unwrap().to_string()
 }
 
+/// The arguments of `svg features`.
+fn features<'a>(weights: &'a str, images: &'a str, out: &'a str, rest: &[&'a str]) -> Vec<&'a str> {
+    let base = [
+        "features",
+        "--weights",
+        weights,
+        "--images",
+        images,
+        "--out",
+        out,
+    ];
+    [&base[..], rest].concat()
+}
+
 #[test]
 fn features_of_a_folder_are_one_file_and_a_picture_each() {
     let (images, out) = (pictures(), tempfile::tempdir().unwrap());
     let (tokens, pca) = (path(&out, "t.safetensors"), path(&out, "pca"));
     let images = images.path().to_str().unwrap();
-    let base = [
-        "features",
-        "--weights",
-        TINY,
-        "--images",
-        images,
-        "--out",
-        &tokens,
-    ];
     let rest = [
         "--size", "16", "--batch", "1", "--pca", &pca, "--blocks", "2,0",
     ];
-    let output = succeeds(&[&base[..], &rest].concat());
+    let output = succeeds(&features(TINY, images, &tokens, &rest));
     let said = text(&output.stderr);
     assert!(
         said.contains("b.jpg") && said.contains("skipped 1 of 3"),
@@ -123,16 +128,12 @@ fn the_batch_size_does_not_change_features() {
     let images = images.path().to_str().unwrap();
     let encode = |batch: &str| {
         let file = path(&out, batch);
-        let base = [
-            "features",
-            "--weights",
+        succeeds(&features(
             TINY,
-            "--images",
             images,
-            "--out",
             &file,
-        ];
-        succeeds(&[&base[..], &["--size", "32", "--batch", batch]].concat());
+            &["--size", "32", "--batch", batch],
+        ));
         let file = TensorFile::open(&file).unwrap();
         let bytes = file.tensors()[1].to_bytes().unwrap().to_vec();
         let numbers = bytes
@@ -153,17 +154,8 @@ fn strict_stops_at_a_broken_picture_and_writes_nothing() {
     let (images, out) = (pictures(), tempfile::tempdir().unwrap());
     let tokens = path(&out, "t.safetensors");
     let images = images.path().to_str().unwrap();
-    let base = [
-        "features",
-        "--weights",
-        TINY,
-        "--images",
-        images,
-        "--out",
-        &tokens,
-    ];
     fails(
-        &[&base[..], &["--size", "16", "--strict"]].concat(),
+        &features(TINY, images, &tokens, &["--size", "16", "--strict"]),
         "b.jpg",
     );
     assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 0);
@@ -192,16 +184,7 @@ fn bad_input_ends_in_a_sentence_and_leaves_nothing() {
     let unwritable = path(&other, "no/such/folder/t.safetensors");
 
     let run = |weights: &str, images: &str, out: &str, rest: &[&str], reason: &str| {
-        let base = [
-            "features",
-            "--weights",
-            weights,
-            "--images",
-            images,
-            "--out",
-            out,
-        ];
-        fails(&[&base[..], rest].concat(), reason);
+        fails(&features(weights, images, out, rest), reason);
     };
     let size = ["--size", "16"];
     run("no.safetensors", good, &tokens, &size, "no.safetensors");
@@ -276,17 +259,8 @@ fn a_missing_tensor_is_called_by_the_name_of_its_file() {
     save_tensors(&damaged, &tensors, Default::default()).unwrap();
     let (damaged, out) = (damaged.to_str().unwrap(), path(&folder, "t.safetensors"));
     let images = images.path().to_str().unwrap();
-    let base = [
-        "features",
-        "--weights",
-        damaged,
-        "--images",
-        images,
-        "--out",
-        &out,
-    ];
     fails(
-        &[&base[..], &["--size", "16"]].concat(),
+        &features(damaged, images, &out, &["--size", "16"]),
         "blocks.1.mlp.w2.weight",
     );
     fails(&["info", damaged], "blocks.1.mlp.w2.weight");
