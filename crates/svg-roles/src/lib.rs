@@ -53,7 +53,7 @@
 //! - [`Velocity`], [`VelocitySpec`], [`Condition`]: the network of a flow
 //! - [`Embedding`], [`MeanToken`], [`SummaryToken`]: one vector per image
 //! - [`Images`], [`Signed`], [`Unit`]: batches of images with the pixel range in their type
-//! - [`Reduce`], [`Rank`]: averaging of gradients over processes or devices
+//! - [`Reduce`], [`Rank`]: averaging of gradients over processes
 
 mod condition;
 mod embedding;

@@ -1,4 +1,4 @@
-//! Trait for averaging gradients over processes or devices.
+//! Trait for averaging gradients over processes.
 
 use std::fmt::Debug;
 
@@ -7,24 +7,19 @@ use burn::optim::GradientsParams;
 /// Rank of a process among those that train together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rank {
-    /// Index from 0; the process with index 0 writes files.
+    /// Index from 0.
     pub index: usize,
     /// Number of processes.
     pub count: usize,
 }
 
-impl Rank {
-    /// A process that trains alone.
-    pub const ALONE: Self = Self { index: 0, count: 1 };
-}
-
-/// Trait for averaging gradients over the participants of a training step.
+/// Trait for averaging gradients over the processes of a training step.
 ///
-/// All participants call [`mean`](Self::mean) with gradients of the same parameters in the same order.
+/// All processes call [`mean`](Self::mean) with gradients of the same parameters in the same order.
 pub trait Reduce: Debug + Send + Sync {
     /// Rank of this process.
     fn rank(&self) -> Rank;
 
-    /// Mean of the gradients of all participants, the same on each.
+    /// Mean of the gradients of all processes, the same on each.
     fn mean(&self, gradients: GradientsParams) -> GradientsParams;
 }

@@ -88,7 +88,8 @@ impl Replicas {
     /// The same devices in a process that shares every step with others.
     ///
     /// Gradients and logged scalars are averaged over the processes once per step, after the average over
-    /// the devices.
+    /// the devices. Every process reads the data and fills the folder that it is given: nothing here cuts
+    /// the data among processes or chooses the one that writes.
     pub fn with_processes(mut self, processes: Arc<dyn Reduce>) -> Self {
         self.processes = Some(processes);
         self
