@@ -167,16 +167,18 @@ impl DinoConfig {
 
     /// The released model that has this network, whatever its period rounding; `None` for other sizes.
     pub fn name(&self) -> Option<&'static str> {
-        let comparable = |config: &Self| {
-            config
-                .clone()
-                .with_rope_periods(RopePeriods::Exact)
-                .with_layer_scale(1e-5)
+        let same = |(_, preset): &&Preset| preset().same_sizes(self);
+        PRESETS.iter().find(same).map(|(name, _)| *name)
+    }
+
+    /// Whether networks of both configurations have the same tensors and computations: all but how periods
+    /// are rounded and how layer scales begin.
+    pub fn same_sizes(&self, other: &Self) -> bool {
+        let sizes = |config: &Self| {
+            let config = config.clone().with_layer_scale(1.0);
+            config.with_rope_periods(RopePeriods::Exact)
         };
-        PRESETS
-            .iter()
-            .find(|(_, preset)| comparable(&preset()) == comparable(self))
-            .map(|(name, _)| *name)
+        sizes(self) == sizes(other)
     }
 
     /// Number of tokens before the patches: the class token and the registers.

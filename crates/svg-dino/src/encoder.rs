@@ -83,16 +83,6 @@ impl DinoConfig {
         };
         self.name().map_or_else(unreleased, str::to_string)
     }
-
-    /// Whether networks of both configurations have the same tensors and computations: all but how periods
-    /// are rounded and how layer scales begin.
-    pub fn same_sizes(&self, other: &Self) -> bool {
-        let sizes = |config: &Self| {
-            let config = config.clone().with_layer_scale(1.0);
-            config.with_rope_periods(crate::RopePeriods::Exact)
-        };
-        sizes(self) == sizes(other)
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use burn::prelude::*;
 use burn::store::bridge;
 use burn::tensor::{DType, f16};
 use svg_nn::{
-    Container, LoadError, StoredTensor, TensorFile, load_exact, module_tensors, save_tensors,
+    Container, LoadError, Mismatch, StoredTensor, TensorFile, load_exact, module_tensors,
+    save_tensors,
 };
 use svg_store::write_bytes;
 
@@ -325,10 +326,7 @@ impl DinoFile {
     /// [`DinoError::Load`] with everything that is missing, left over or of a wrong shape.
     pub fn check(&self) -> Result<(), DinoError> {
         let expected = crate::shapes::parameter_shapes(&self.config);
-        let mut mismatch = svg_nn::Mismatch {
-            source: self.path.display().to_string(),
-            ..Default::default()
-        };
+        let mut mismatch = Mismatch::none(self.path.display());
         for (path, shape) in &expected {
             match self.tensors.get(path) {
                 None => mismatch.missing.push(path.clone()),
@@ -345,10 +343,8 @@ impl DinoFile {
             .keys()
             .filter(|path| !expected.contains_key(*path));
         mismatch.unexpected.extend(unknown.cloned());
-        match mismatch.is_empty() {
-            true => Ok(()),
-            false => Err(self.in_their_names(mismatch.into()).into()),
-        }
+        let checked = mismatch.unless(()).map_err(LoadError::from);
+        Ok(checked.map_err(|error| self.in_their_names(error))?)
     }
 
     /// Users look for the names that their file has.

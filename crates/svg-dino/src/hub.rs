@@ -9,85 +9,41 @@ use crate::{DinoConfig, DinoError, FeedForwardKind, PixelStatistics};
 
 /// `config.json` of a `dinov3_vit` model. Defaults are those of transformers' `DINOv3ViTConfig`.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(default = "HubConfig::unsaid")]
 pub(crate) struct HubConfig {
-    #[serde(default)]
     model_type: Option<String>,
-    #[serde(default)]
     architectures: Vec<String>,
-    #[serde(default = "defaults::patch_size")]
     patch_size: usize,
-    #[serde(default = "defaults::hidden_size")]
     hidden_size: usize,
-    #[serde(default = "defaults::intermediate_size")]
     intermediate_size: usize,
-    #[serde(default = "defaults::num_hidden_layers")]
     num_hidden_layers: usize,
-    #[serde(default = "defaults::num_attention_heads")]
     num_attention_heads: usize,
-    #[serde(default = "defaults::hidden_act")]
     hidden_act: String,
-    #[serde(default = "defaults::layer_norm_eps")]
     layer_norm_eps: f64,
-    #[serde(default = "defaults::rope_theta")]
     rope_theta: f64,
-    #[serde(default = "defaults::yes")]
     query_bias: bool,
-    #[serde(default)]
     key_bias: bool,
-    #[serde(default = "defaults::yes")]
     value_bias: bool,
-    #[serde(default)]
     use_gated_mlp: bool,
-    #[serde(default)]
     num_register_tokens: usize,
 }
 
-mod defaults {
-    pub fn patch_size() -> usize {
-        16
-    }
-    pub fn hidden_size() -> usize {
-        384
-    }
-    pub fn intermediate_size() -> usize {
-        1536
-    }
-    pub fn num_hidden_layers() -> usize {
-        12
-    }
-    pub fn num_attention_heads() -> usize {
-        6
-    }
-    pub fn hidden_act() -> String {
-        "gelu".to_string()
-    }
-    pub fn layer_norm_eps() -> f64 {
-        1e-5
-    }
-    pub fn rope_theta() -> f64 {
-        100.0
-    }
-    pub fn yes() -> bool {
-        true
-    }
-}
+/// Keys of which a `config.json` about a model has one at least.
+const OF_A_MODEL: [&str; 6] = [
+    "model_type",
+    "architectures",
+    "hidden_size",
+    "hidden_act",
+    "use_gated_mlp",
+    "query_bias",
+];
 
 impl HubConfig {
     /// Reads the file; `None` if it does not exist, or is somebody else's file of that name.
     pub(crate) fn read(path: &Path) -> Result<Option<DinoConfig>, DinoError> {
         let value = read_json::<serde_json::Value>(path)?;
-        let about_a_model = |value: &serde_json::Value| {
-            [
-                "model_type",
-                "architectures",
-                "hidden_size",
-                "hidden_act",
-                "use_gated_mlp",
-                "query_bias",
-            ]
-            .iter()
-            .any(|name| value.get(name).is_some())
-        };
+        let about_a_model =
+            |value: &serde_json::Value| OF_A_MODEL.iter().any(|name| value.get(name).is_some());
         if !value.as_ref().is_some_and(about_a_model) {
             return Ok(None);
         }
@@ -137,8 +93,21 @@ impl HubConfig {
 
     /// The `config.json` that transformers needs to load exported weights.
     pub(crate) fn to_json(config: &DinoConfig) -> String {
+        serde_json::to_string_pretty(&Self::of(config)).expect("plain fields always serialise")
+    }
+
+    /// What a file means that says nothing.
+    fn unsaid() -> Self {
+        Self {
+            model_type: None,
+            architectures: Vec::new(),
+            ..Self::of(&DinoConfig::vits16().with_n_registers(0))
+        }
+    }
+
+    fn of(config: &DinoConfig) -> Self {
         let gated = config.feed_forward == FeedForwardKind::SwiGlu;
-        let hub = Self {
+        Self {
             model_type: Some("dinov3_vit".to_string()),
             architectures: vec!["DINOv3ViTModel".to_string()],
             patch_size: config.patch_size,
@@ -154,8 +123,7 @@ impl HubConfig {
             value_bias: config.qkv_bias,
             use_gated_mlp: gated,
             num_register_tokens: config.n_registers,
-        };
-        serde_json::to_string_pretty(&hub).expect("plain fields always serialise")
+        }
     }
 }
 

@@ -52,10 +52,7 @@ pub(crate) fn import(
             .any(|mark| name.contains(mark))
     });
 
-    let mut mismatch = Mismatch {
-        source: source.to_string(),
-        ..Mismatch::default()
-    };
+    let mut mismatch = Mismatch::none(source);
     let mut out = Imported {
         layout,
         tensors: BTreeMap::new(),
@@ -120,10 +117,7 @@ pub(crate) fn import(
         let mask_token = rows::zeros_like(cls, "mask_token".to_string());
         out.tensors.insert("mask_token".to_string(), mask_token);
     }
-    Some(match mismatch.is_empty() {
-        true => Ok(out),
-        false => Err(mismatch),
-    })
+    Some(mismatch.unless(out))
 }
 
 /// The prefix of all names of the encoder, and its layout.

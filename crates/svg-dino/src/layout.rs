@@ -96,151 +96,31 @@ impl Layout {
 
     /// Translates a name to a path, or a path to a name if `back`.
     fn rename(self, name: &str, gated: bool, back: bool) -> Option<String> {
-        let tables = self.tables(gated);
-        let translate = |table: &[(&'static str, &'static str)], name: &str| {
-            table.iter().find_map(|&(theirs, ours)| {
-                let (from, to) = if back { (ours, theirs) } else { (theirs, ours) };
-                (from == name).then_some(to)
-            })
-        };
-        let (theirs, ours) = tables.blocks;
+        let (theirs, ours) = (self as usize + 1, 0);
         let (from, to) = if back { (ours, theirs) } else { (theirs, ours) };
-        match name
-            .strip_prefix(from)
-            .and_then(|rest| rest.split_once('.'))
-        {
-            Some((index, rest)) if index.parse::<usize>().is_ok() => {
-                Some(format!("{to}{index}.{}", translate(&tables.inside, rest)?))
-            }
-            _ => translate(&tables.outside, name).map(str::to_string),
-        }
-    }
-
-    fn tables(self, gated: bool) -> Tables {
-        let (blocks, outside): (_, Vec<_>) = match self {
-            Self::Official => (
-                ("blocks.", "blocks."),
-                vec![
-                    ("cls_token", "cls_token"),
-                    ("storage_tokens", "register_tokens"),
-                    ("mask_token", "mask_token"),
-                    ("patch_embed.proj.weight", "patch_embed.proj.weight"),
-                    ("patch_embed.proj.bias", "patch_embed.proj.bias"),
-                    ("norm.weight", "norm.weight"),
-                    ("norm.bias", "norm.bias"),
-                ],
-            ),
-            Self::HuggingFace => (
-                ("layer.", "blocks."),
-                vec![
-                    ("embeddings.cls_token", "cls_token"),
-                    ("embeddings.register_tokens", "register_tokens"),
-                    ("embeddings.mask_token", "mask_token"),
-                    (
-                        "embeddings.patch_embeddings.weight",
-                        "patch_embed.proj.weight",
-                    ),
-                    ("embeddings.patch_embeddings.bias", "patch_embed.proj.bias"),
-                    ("norm.weight", "norm.weight"),
-                    ("norm.bias", "norm.bias"),
-                ],
-            ),
-            Self::Timm => (
-                ("blocks.", "blocks."),
-                vec![
-                    ("cls_token", "cls_token"),
-                    ("reg_token", "register_tokens"),
-                    ("patch_embed.proj.weight", "patch_embed.proj.weight"),
-                    ("patch_embed.proj.bias", "patch_embed.proj.bias"),
-                    ("norm.weight", "norm.weight"),
-                    ("norm.bias", "norm.bias"),
-                ],
-            ),
-        };
-        let mut inside = vec![
-            ("norm1.weight", "norm1.weight"),
-            ("norm1.bias", "norm1.bias"),
-            ("norm2.weight", "norm2.weight"),
-            ("norm2.bias", "norm2.bias"),
-        ];
-        inside.extend(match self {
-            Self::Official | Self::Timm => vec![
-                ("attn.qkv.weight", "attn.qkv.weight"),
-                ("attn.proj.weight", "attn.proj.weight"),
-                ("attn.proj.bias", "attn.proj.bias"),
-            ],
-            Self::HuggingFace => vec![
-                ("attention.o_proj.weight", "attn.proj.weight"),
-                ("attention.o_proj.bias", "attn.proj.bias"),
-            ],
-        });
-        inside.extend(match self {
-            Self::Official => vec![
-                ("attn.qkv.bias", "attn.qkv.bias"),
-                ("ls1.gamma", "ls1.gamma"),
-                ("ls2.gamma", "ls2.gamma"),
-            ],
-            Self::HuggingFace => vec![
-                ("layer_scale1.lambda1", "ls1.gamma"),
-                ("layer_scale2.lambda1", "ls2.gamma"),
-            ],
-            Self::Timm => vec![("gamma_1", "ls1.gamma"), ("gamma_2", "ls2.gamma")],
-        });
-        // Beware: one name means fc1 in plain models and the "up" projection in gated ones.
-        inside.extend(match (self, gated) {
-            (Self::Official | Self::Timm, false) => vec![
-                ("mlp.fc1.weight", "mlp.fc1.weight"),
-                ("mlp.fc1.bias", "mlp.fc1.bias"),
-                ("mlp.fc2.weight", "mlp.fc2.weight"),
-                ("mlp.fc2.bias", "mlp.fc2.bias"),
-            ],
-            (Self::HuggingFace, false) => vec![
-                ("mlp.up_proj.weight", "mlp.fc1.weight"),
-                ("mlp.up_proj.bias", "mlp.fc1.bias"),
-                ("mlp.down_proj.weight", "mlp.fc2.weight"),
-                ("mlp.down_proj.bias", "mlp.fc2.bias"),
-            ],
-            (Self::Official, true) => vec![
-                ("mlp.w1.weight", "mlp.gate.weight"),
-                ("mlp.w1.bias", "mlp.gate.bias"),
-                ("mlp.w2.weight", "mlp.up.weight"),
-                ("mlp.w2.bias", "mlp.up.bias"),
-                ("mlp.w3.weight", "mlp.down.weight"),
-                ("mlp.w3.bias", "mlp.down.bias"),
-            ],
-            (Self::HuggingFace, true) => vec![
-                ("mlp.gate_proj.weight", "mlp.gate.weight"),
-                ("mlp.gate_proj.bias", "mlp.gate.bias"),
-                ("mlp.up_proj.weight", "mlp.up.weight"),
-                ("mlp.up_proj.bias", "mlp.up.bias"),
-                ("mlp.down_proj.weight", "mlp.down.weight"),
-                ("mlp.down_proj.bias", "mlp.down.bias"),
-            ],
-            (Self::Timm, true) => vec![
-                ("mlp.fc1_g.weight", "mlp.gate.weight"),
-                ("mlp.fc1_g.bias", "mlp.gate.bias"),
-                ("mlp.fc1_x.weight", "mlp.up.weight"),
-                ("mlp.fc1_x.bias", "mlp.up.bias"),
-                ("mlp.fc2.weight", "mlp.down.weight"),
-                ("mlp.fc2.bias", "mlp.down.bias"),
-            ],
-        });
-        Tables {
-            blocks,
-            outside,
-            inside,
+        let number = name.split('.').nth(1);
+        let number = number.filter(|number| number.parse::<usize>().is_ok());
+        let starred = number.map_or_else(|| name.into(), |number| name.replacen(number, "*", 1));
+        let row = names(gated).find(|row| row[from] == starred && !row.contains(&"-"))?;
+        match (number, row[to].contains('*')) {
+            (Some(number), true) => Some(row[to].replacen('*', number, 1)),
+            (None, false) => Some(row[to].to_string()),
+            _ => None,
         }
     }
 }
 
-/// Pairs of (their name, our path).
-struct Tables {
-    /// The prefix of a block.
-    blocks: (&'static str, &'static str),
-    /// Names outside blocks.
-    outside: Vec<(&'static str, &'static str)>,
-    /// Names inside a block.
-    inside: Vec<(&'static str, &'static str)>,
+/// The rows of the table: the path in the network, and the names of [`Layout::ALL`] in their order.
+fn names(gated: bool) -> impl Iterator<Item = [&'static str; 4]> {
+    let other = if gated { "plain" } else { "gated" };
+    let lines = include_str!("layouts.txt").lines();
+    lines.filter_map(move |line| {
+        let columns: Vec<_> = line.split_whitespace().collect();
+        match columns[..] {
+            [kind, ours, official, hf, timm] if kind != other => Some([ours, official, hf, timm]),
+            _ => None,
+        }
+    })
 }
 
 fn unneeded(name: &str) -> Option<&'static str> {

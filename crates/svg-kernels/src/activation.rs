@@ -4,7 +4,7 @@ use burn::backend::flex::FlexTensor;
 use burn::prelude::*;
 use burn::tensor::activation::{gelu, gelu_approximate};
 
-use crate::array::{contiguous, numbers, rewritten};
+use crate::array::{contiguous, numbers, rewritten, rewritten_beside};
 use crate::kernel::{erf, exp};
 use crate::operation::{Operation, on_host, run};
 
@@ -33,7 +33,7 @@ impl Activation {
     /// - input and output: any
     pub fn forward<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
         if on_host(&x) {
-            return Tensor::from_dispatch(run(self, [x.into_dispatch()]));
+            return run(self, [x.into_dispatch()]);
         }
         match self {
             // For the sake of its derivative.
@@ -60,12 +60,7 @@ impl Activation {
             Self::Gelu => erf::gelu_backward,
             Self::GeluTanh => exp::gelu_tanh_backward,
         };
-        let x = contiguous(x);
-        let x = numbers(&x);
-        let dx = rewritten(dy, CHUNK, |chunk, dy| {
-            step(&x[chunk * CHUNK..][..dy.len()], dy);
-        });
-        dx.0
+        rewritten_beside(dy, x, CHUNK, |_, dy, x| step(x, dy)).0
     }
 }
 
@@ -80,22 +75,18 @@ impl Operation<1> for Activation {
 
     fn backward(
         &self,
-        [x]: [Option<FlexTensor>; 1],
+        [x]: [FlexTensor; 1],
         dy: FlexTensor,
         _wanted: [bool; 1],
     ) -> [Option<FlexTensor>; 1] {
-        [x.map(|x| Activation::backward(*self, x, dy))]
+        [Some(Activation::backward(*self, x, dy))]
     }
 }
 
 /// `silu(gate) * up` in f32 on the CPU.
 pub(crate) fn silu_product(gate: FlexTensor, up: FlexTensor) -> FlexTensor {
-    let up = contiguous(up);
-    let up = numbers(&up);
-    let product = rewritten(gate, CHUNK, |chunk, gate| {
-        exp::silu_product(gate, &up[chunk * CHUNK..][..gate.len()]);
-    });
-    product.0
+    let product = |_, gate: &mut [f32], up: &[f32]| exp::silu_product(gate, up);
+    rewritten_beside(gate, up, CHUNK, product).0
 }
 
 /// The gradients of [`silu_product`] at the gate and at what it multiplies, given the one at the product.
@@ -105,13 +96,11 @@ pub(crate) fn silu_product_backward(
     dy: FlexTensor,
 ) -> [FlexTensor; 2] {
     let [gate, up] = [gate, up].map(contiguous);
-    let (gates, ups) = (numbers(&gate), numbers(&up));
-    let d_up = rewritten(dy.clone(), CHUNK, |chunk, dy| {
-        exp::silu_scaled(&gates[chunk * CHUNK..][..dy.len()], dy);
-    });
-    let d_gate = rewritten(dy, CHUNK, |chunk, dy| {
-        let range = chunk * CHUNK..chunk * CHUNK + dy.len();
-        exp::silu_product_backward(&gates[range.clone()], &ups[range], dy);
+    let scaled = |_, dy: &mut [f32], gate: &[f32]| exp::silu_scaled(gate, dy);
+    let d_up = rewritten_beside(dy.clone(), gate.clone(), CHUNK, scaled);
+    let up = numbers(&up);
+    let d_gate = rewritten_beside(dy, gate, CHUNK, |chunk, dy, gate| {
+        exp::silu_product_backward(gate, &up[chunk * CHUNK..][..dy.len()], dy);
     });
     [d_gate.0, d_up.0]
 }

@@ -4,9 +4,10 @@ use burn::backend::flex::FlexTensor;
 use burn::prelude::*;
 use burn::tensor::module::layer_norm;
 
-use crate::array::{array, contiguous, dims, numbers, rewritten};
-use crate::kernel::row_norm::RowNorm;
+use crate::array::{array, contiguous, dims, numbers, rewritten, rewritten_beside};
+use crate::kernel::row_norm::{RowNorm, normalise};
 use crate::operation::{Operation, on_host, run};
+use crate::rows::SampleRows;
 
 /// `y = (x - mean) / sqrt(variance + epsilon) (1 + scale) + shift` over the channels of a token: layer norm
 /// without parameters of its own (Perez et al., arXiv 1709.07871; Peebles and Xie, arXiv 2212.09748).
@@ -33,7 +34,7 @@ pub fn adaptive_layer_norm(
     assert_shape!(scale, [batch, 1, channels]);
     if on_host(&x) && on_host(&shift) && on_host(&scale) {
         let inputs = [x, shift, scale].map(Tensor::into_dispatch);
-        return Tensor::from_dispatch(run(AdaptiveNorm { epsilon }, inputs));
+        return run(AdaptiveNorm { epsilon }, inputs);
     }
     let ones = Tensor::ones([channels], &x.device());
     layer_norm(x, ones, None, epsilon) * (scale + 1.0) + shift
@@ -50,59 +51,44 @@ impl Operation<3> for AdaptiveNorm {
     }
 
     fn forward(&self, [x, shift, scale]: [FlexTensor; 3]) -> FlexTensor {
-        let [_, tokens, channels] = dims(&x);
         let (factors, shift) = (factors(scale), contiguous(shift));
-        let shift = numbers(&shift);
-        let rows = rows_at_once(tokens);
-        let y = rewritten(x, rows * channels, |chunk, rows_of_x| {
-            let sample = chunk * rows / tokens * channels;
+        let (rows, terms) = (SampleRows::of(&x), numbers(&shift));
+        let y = rewritten(x, rows.chunk, |chunk, x| {
             let norm = RowNorm {
-                factor: &factors[sample..][..channels],
-                term: &shift[sample..][..channels],
+                factor: rows.vector(&factors, chunk),
+                term: rows.vector(terms, chunk),
                 epsilon: self.epsilon,
             };
-            norm.rows(rows_of_x);
+            normalise(norm, x);
         });
         y.0
     }
 
     fn backward(
         &self,
-        [x, _, scale]: [Option<FlexTensor>; 3],
+        [x, _, scale]: [FlexTensor; 3],
         dy: FlexTensor,
-        [of_x, of_shift, of_scale]: [bool; 3],
+        _wanted: [bool; 3],
     ) -> [Option<FlexTensor>; 3] {
-        let (Some(x), Some(scale)) = (x, scale) else {
-            unreachable!("both are kept");
-        };
         let [batch, tokens, channels] = dims(&x);
-        let (x, factors) = (contiguous(x), factors(scale));
-        let x = numbers(&x);
-        let (dx, sums) = rewritten(dy, tokens * channels, |sample, dy| {
+        let factors = factors(scale);
+        let (dx, sums) = rewritten_beside(dy, x, tokens * channels, |sample, dy, x| {
             let norm = RowNorm {
                 factor: &factors[sample * channels..][..channels],
                 term: &[],
                 epsilon: self.epsilon,
             };
-            norm.backward(&x[sample * tokens * channels..][..dy.len()], dy)
+            norm.backward(x, dy)
         });
-        let (scale, shift): (Vec<_>, Vec<_>) = sums.into_iter().map(|[f, t]| (f, t)).unzip();
-        let of_samples = |sums: Vec<Vec<f32>>| array(sums.concat(), [batch, 1, channels]);
-        [
-            of_x.then_some(dx),
-            of_shift.then(|| of_samples(shift)),
-            of_scale.then(|| of_samples(scale)),
-        ]
+        let from = |first: usize| {
+            let of_samples = sums.iter().flat_map(|sums| &sums[first..][..channels]);
+            array(of_samples.copied().collect(), [batch, 1, channels])
+        };
+        [dx, from(channels), from(0)].map(Some)
     }
 }
 
 fn factors(scale: FlexTensor) -> Vec<f32> {
     let scale = contiguous(scale);
     numbers(&scale).iter().map(|scale| scale + 1.0).collect()
-}
-
-/// A number of rows that divides those of a sample, so that a chunk is of one sample.
-fn rows_at_once(tokens: usize) -> usize {
-    let divides = |rows: &usize| tokens.is_multiple_of(*rows);
-    (1..=32).rev().find(divides).unwrap_or(1)
 }

@@ -33,6 +33,16 @@ pub fn array<const D: usize>(numbers: Vec<f32>, shape: [usize; D]) -> FlexTensor
     FlexTensor::from_data(TensorData::new(numbers, shape))
 }
 
+/// A tensor without numbers.
+pub fn empty() -> FlexTensor {
+    array(Vec::new(), [0])
+}
+
+/// The tensor, or nothing for an [`empty`] one.
+pub fn present(tensor: FlexTensor) -> Option<FlexTensor> {
+    (tensor.layout().shape().num_elements() > 0).then_some(tensor)
+}
+
 /// Calls `step` with the index of each chunk of `chunk` numbers and the numbers themselves, which it
 /// changes, on all threads: in place if nobody else holds the tensor, otherwise in a copy that is made
 /// chunk by chunk. Returns the tensor and the results in the order of the chunks.
@@ -61,6 +71,21 @@ pub fn rewritten<T: Send>(
     let copy = unsafe { initialised(copy) };
     let shape = tensor.layout().shape().clone();
     (FlexTensor::from_data(TensorData::new(copy, shape)), results)
+}
+
+/// [`rewritten`] beside a tensor of as many numbers, of which `step` is given the same chunk to read.
+pub fn rewritten_beside<T: Send>(
+    tensor: FlexTensor,
+    beside: FlexTensor,
+    chunk: usize,
+    step: impl Fn(usize, &mut [f32], &[f32]) -> T + Sync,
+) -> (FlexTensor, Vec<T>) {
+    let beside = contiguous(beside);
+    let beside = numbers(&beside);
+    rewritten(tensor, chunk, |index, numbers| {
+        let beside = &beside[index * chunk..][..numbers.len()];
+        step(index, numbers, beside)
+    })
 }
 
 fn uninitialised(len: usize) -> Vec<MaybeUninit<f32>> {

@@ -24,7 +24,7 @@ use crate::operation::{Operation, on_host, run};
 pub fn packed_attention(qkv: Tensor<5>) -> Tensor<3> {
     assert_shape!(qkv, [_, _, 3, _, _]);
     if on_host(&qkv) {
-        return Tensor::from_dispatch(run(Attention, [qkv.into_dispatch()]));
+        return run(Attention, [qkv.into_dispatch()]);
     }
     let [batch, tokens, _, heads, head_dim] = qkv.dims();
     let part = |i| {
@@ -56,8 +56,7 @@ pub fn turn_packed(qkv: Tensor<5>, cos: Tensor<5>, sin: Tensor<5>) -> Tensor<5> 
     assert_shape!(cos, [1, tokens, 1, 1, head_dim]);
     assert_shape!(sin, [1, tokens, 1, 1, head_dim]);
     if on_host(&qkv) && on_host(&cos) && on_host(&sin) {
-        let inputs = [qkv, cos, sin].map(Tensor::into_dispatch);
-        return Tensor::from_dispatch(run(Turn, inputs));
+        return run(Turn, [qkv, cos, sin].map(Tensor::into_dispatch));
     }
     let turned = turn(qkv.clone().narrow(2, 0, 2), cos, sin);
     Tensor::cat(vec![turned, qkv.narrow(2, 2, 1)], 2)
@@ -87,25 +86,20 @@ impl Operation<1> for Attention {
     }
 
     fn forward(&self, [qkv]: [FlexTensor; 1]) -> FlexTensor {
-        let sizes = sizes(&qkv);
-        let qkv = contiguous(qkv);
+        let (sizes, qkv) = (sizes(&qkv), contiguous(qkv));
         let out = attention::forward(sizes, numbers(&qkv));
         array(out, [sizes.batch, sizes.tokens, sizes.width()])
     }
 
     fn backward(
         &self,
-        [qkv]: [Option<FlexTensor>; 1],
+        [qkv]: [FlexTensor; 1],
         dy: FlexTensor,
         _wanted: [bool; 1],
     ) -> [Option<FlexTensor>; 1] {
-        [qkv.map(|qkv| {
-            let shape: [usize; 5] = dims(&qkv);
-            let sizes = sizes(&qkv);
-            let [qkv, dy] = [qkv, dy].map(contiguous);
-            let gradient = attention_backward::backward(sizes, numbers(&qkv), numbers(&dy));
-            array(gradient, shape)
-        })]
+        let [qkv, dy] = [qkv, dy].map(contiguous);
+        let gradient = attention_backward::backward(sizes(&qkv), numbers(&qkv), numbers(&dy));
+        [Some(array(gradient, dims::<5>(&qkv)))]
     }
 }
 
@@ -129,30 +123,28 @@ impl Operation<3> for Turn {
     }
 
     fn forward(&self, [qkv, cos, sin]: [FlexTensor; 3]) -> FlexTensor {
-        turned(qkv, &contiguous(cos), numbers(&contiguous(sin)))
+        turned(qkv, cos, numbers(&contiguous(sin)))
     }
 
     fn backward(
         &self,
-        [_, cos, sin]: [Option<FlexTensor>; 3],
+        [_, cos, sin]: [FlexTensor; 3],
         dy: FlexTensor,
         [qkv, of_cos, of_sin]: [bool; 3],
     ) -> [Option<FlexTensor>; 3] {
         assert!(!(of_cos || of_sin), "the angles of a turn are constants");
-        let (Some(cos), Some(sin)) = (cos, sin) else {
-            unreachable!("both are kept");
-        };
         let back: Vec<f32> = numbers(&contiguous(sin)).iter().map(|sin| -sin).collect();
-        [qkv.then(|| turned(dy, &contiguous(cos), &back)), None, None]
+        [qkv.then(|| turned(dy, cos, &back)), None, None]
     }
 }
 
 /// Tokens for one thread at a time.
 const TOKENS: usize = 16;
 
-fn turned(qkv: FlexTensor, cos: &FlexTensor, sin: &[f32]) -> FlexTensor {
+fn turned(qkv: FlexTensor, cos: FlexTensor, sin: &[f32]) -> FlexTensor {
     let [_, tokens, _, heads, head_dim] = dims(&qkv);
-    let (width, cos) = (heads * head_dim, numbers(cos));
+    let (width, cos) = (heads * head_dim, contiguous(cos));
+    let cos = numbers(&cos);
     let turned = rewritten(qkv, TOKENS * 3 * width, |chunk, qkv| {
         for (row, qkv) in qkv.chunks_exact_mut(3 * width).enumerate() {
             let token = (chunk * TOKENS + row) % tokens * head_dim;

@@ -1,6 +1,7 @@
 //! Blocks whose gradient computes them again.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 #[cfg(feature = "cube")]
 use burn::backend::Cube;
@@ -11,11 +12,13 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{
-    Autodiff, Backend, BackendTensor, DispatchAutodiffContext, DispatchKindConversion,
-    DispatchTensor, DispatchTensorKind, Flex, GradientCheckpointingStrategy,
+    DispatchAutodiffContext, DispatchTensor, DispatchTensorKind, Flex,
+    GradientCheckpointingStrategy,
 };
 use burn::module::{ModuleVisitor, Param};
 use burn::prelude::*;
+
+use crate::graph::Dispatched;
 
 /// `forward(module, x, condition)`, of which a graph keeps `x` and `condition` alone: the gradient runs
 /// `forward` again, on a small graph of its own (Chen et al., "Training Deep Nets with Sublinear Memory Cost",
@@ -39,13 +42,10 @@ where
     M: Module + 'static,
 {
     let inputs = [x.clone().into_dispatch(), condition.clone().into_dispatch()];
-    let backend = match x.is_tracked() || condition.is_tracked() {
-        true => backend(&inputs),
-        false => Target::None,
-    };
-    if let Target::None = backend {
+    let tracked = x.is_tracked() || condition.is_tracked();
+    let Some(record) = recorder::<M>(&inputs).filter(|_| tracked) else {
         return forward(module, x, condition);
-    }
+    };
     let plain = module.valid();
     let value = forward(&plain, x.inner(), condition.inner()).into_dispatch();
     let again = move |[x, condition, dy]: [DispatchTensor; 3], wanted: Wanted| {
@@ -58,35 +58,22 @@ where
         let condition = leaf(Tensor::<C>::from_dispatch(condition), of_condition);
         let y = forward(&module, x.clone(), condition.clone());
         let mut found = (y * Tensor::from_dispatch(dy)).sum().backward();
-        let inputs = [
+        let gradients = vec![
             x.grad_remove(&mut found).map(Tensor::into_dispatch),
             condition.grad_remove(&mut found).map(Tensor::into_dispatch),
         ];
-        let mut parameters = Collect {
-            found,
-            gradients: Vec::new(),
-        };
-        module.visit(&mut parameters);
-        [inputs.to_vec(), parameters.gradients]
+        let mut all = Collect { found, gradients };
+        module.visit(&mut all);
+        all.gradients
     };
-    let again = Again(Box::new(again));
-    Tensor::from_dispatch(match backend {
-        Target::Flex => record::<Flex>(module, inputs, value, again),
-        #[cfg(feature = "cube")]
-        Target::Cube => record::<Cube>(module, inputs, value, again),
-        Target::None => unreachable!("see above"),
-    })
+    Tensor::from_dispatch(record(module, inputs, value, Again(Box::new(again))))
 }
 
-/// The backends that checkpointing knows.
-enum Target {
-    Flex,
-    #[cfg(feature = "cube")]
-    Cube,
-    None,
-}
+/// Puts a block on the graph, given its inputs, its value and how to compute it again.
+type Record<M> = fn(&M, [DispatchTensor; 2], DispatchTensor, Again) -> DispatchTensor;
 
-fn backend(inputs: &[DispatchTensor; 2]) -> Target {
+/// For the backends that checkpointing knows.
+fn recorder<M: Module>(inputs: &[DispatchTensor; 2]) -> Option<Record<M>> {
     // Burn's own checkpointing needs to see every operation.
     let ours = DispatchAutodiffContext::Enabled(GradientCheckpointingStrategy::Disabled);
     let context = inputs[0].autodiff.merge(inputs[1].autodiff);
@@ -95,12 +82,12 @@ fn backend(inputs: &[DispatchTensor; 2]) -> Target {
         kind => kind,
     };
     match kind {
-        _ if context != ours => Target::None,
-        DispatchTensorKind::Flex(_) => Target::Flex,
+        _ if context != ours => None,
+        DispatchTensorKind::Flex(_) => Some(record::<Flex, M>),
         #[cfg(feature = "cube")]
-        DispatchTensorKind::Cube(_) => Target::Cube,
+        DispatchTensorKind::Cube(_) => Some(record::<Cube, M>),
         #[allow(unreachable_patterns)]
-        _ => Target::None,
+        _ => None,
     }
 }
 
@@ -117,11 +104,9 @@ struct Wanted {
     parameters: bool,
 }
 
-/// Gradients of the inputs, and of the parameters in the order of a visit.
-type Pulled = [Vec<Option<DispatchTensor>>; 2];
-
-/// The block once more, from its inputs and the gradient at its value.
-struct Again(Box<dyn FnOnce([DispatchTensor; 3], Wanted) -> Pulled + Send>);
+/// The block once more, from its inputs and the gradient at its value: the gradients of the inputs, and of the
+/// parameters in the order of a visit.
+struct Again(Box<dyn FnOnce([DispatchTensor; 3], Wanted) -> Vec<Option<DispatchTensor>> + Send>);
 
 impl fmt::Debug for Again {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -129,84 +114,46 @@ impl fmt::Debug for Again {
     }
 }
 
-fn record<B: Backend>(
-    module: &impl Module,
+fn record<B: Dispatched, M: Module>(
+    module: &M,
     inputs: [DispatchTensor; 2],
     value: DispatchTensor,
     again: Again,
-) -> DispatchTensor
-where
-    DispatchTensor: DispatchKindConversion<B> + DispatchKindConversion<Autodiff<B>>,
-{
-    let mut leaves = Leaves::<B>(Vec::new(), std::marker::PhantomData);
+) -> DispatchTensor {
+    let mut leaves = Leaves::<B>(Vec::new(), PhantomData);
     module.visit(&mut leaves);
-    let inputs = inputs.map(on_graph::<B>);
+    let inputs = inputs.map(B::on_graph);
     let nodes = inputs.each_ref().map(|input| input.node());
-    let (value, parameters) = (plain::<B>(value), leaves.0);
     let step = Block {
         again,
-        parameters,
-        backend: std::marker::PhantomData::<B>,
+        parameters: leaves.0,
+        backend: PhantomData::<B>,
     };
-    let value = match step
-        .prepare::<NoCheckpointing>(nodes)
-        .compute_bound()
-        .stateful()
-    {
-        OpsKind::Tracked(prepared) => {
-            prepared.finish(inputs.map(|input| input.into_primitive()), value)
-        }
+    let (inputs, value) = (inputs.map(|input| input.into_primitive()), B::plain(value));
+    let prepared = step.prepare::<NoCheckpointing>(nodes);
+    B::from_graph(match prepared.compute_bound().stateful() {
+        OpsKind::Tracked(prepared) => prepared.finish(inputs, value),
         OpsKind::UnTracked(prepared) => prepared.finish(value),
-    };
-    <DispatchTensor as DispatchKindConversion<Autodiff<B>>>::from_backend(BackendTensor::Float(
-        value,
-    ))
-}
-
-fn plain<B: Backend>(tensor: DispatchTensor) -> FloatTensor<B>
-where
-    DispatchTensor: DispatchKindConversion<B>,
-{
-    let tensor = <DispatchTensor as DispatchKindConversion<B>>::try_into_backend(tensor);
-    tensor.expect("everything is on one device").float()
-}
-
-/// A tensor outside a graph is a constant on it.
-fn on_graph<B: Backend>(tensor: DispatchTensor) -> FloatTensor<Autodiff<B>>
-where
-    DispatchTensor: DispatchKindConversion<B> + DispatchKindConversion<Autodiff<B>>,
-{
-    match tensor.autodiff {
-        DispatchAutodiffContext::Disabled => FloatTensor::<Autodiff<B>>::new(plain::<B>(tensor)),
-        DispatchAutodiffContext::Enabled(_) => {
-            type On = DispatchTensor;
-            let tensor = <On as DispatchKindConversion<Autodiff<B>>>::try_into_backend(tensor);
-            tensor.expect("everything is on one device").float()
-        }
-    }
+    })
 }
 
 /// The nodes of a module's parameters, in the order of a visit; none for those that learn nothing.
-struct Leaves<B>(Vec<Option<NodeId>>, std::marker::PhantomData<B>);
+struct Leaves<B>(Vec<Option<NodeId>>, PhantomData<B>);
 
-impl<B: Backend> ModuleVisitor for Leaves<B>
-where
-    DispatchTensor: DispatchKindConversion<B> + DispatchKindConversion<Autodiff<B>>,
-{
+impl<B: Dispatched> ModuleVisitor for Leaves<B> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let value = param.val();
         assert!(
             value.is_require_grad() || !value.is_tracked(),
             "a parameter of a checkpointed block is computed on the graph"
         );
-        let node = value
-            .is_require_grad()
-            .then(|| on_graph::<B>(value.into_dispatch()).id());
-        self.0.push(node);
+        let learns = value.is_require_grad();
+        self.0
+            .push(learns.then(|| B::on_graph(value.into_dispatch()).id()));
     }
 }
 
-/// The gradients of a module's parameters, in the order of a visit.
+/// The gradients of a module's parameters, in the order of a visit, after those that are there.
 struct Collect {
     found: burn::tensor::Gradients,
     gradients: Vec<Option<DispatchTensor>>,
@@ -224,13 +171,10 @@ impl ModuleVisitor for Collect {
 struct Block<B> {
     again: Again,
     parameters: Vec<Option<NodeId>>,
-    backend: std::marker::PhantomData<B>,
+    backend: PhantomData<B>,
 }
 
-impl<B: Backend> Backward<B, 2> for Block<B>
-where
-    DispatchTensor: DispatchKindConversion<B>,
-{
+impl<B: Dispatched> Backward<B, 2> for Block<B> {
     type State = [FloatTensor<B>; 2];
 
     fn backward(
@@ -241,25 +185,16 @@ where
     ) {
         let dy = gradients.consume::<B>(&ops.node);
         let [x, condition] = ops.state;
-        let of_dispatch = |tensor| {
-            <DispatchTensor as DispatchKindConversion<B>>::from_backend(BackendTensor::Float(
-                tensor,
-            ))
-        };
         let wanted = Wanted {
             inputs: ops.parents.each_ref().map(Option::is_some),
             parameters: self.parameters.iter().any(Option::is_some),
         };
         // Its graph is another one, which Burn allows in a step backward.
-        let [of_inputs, of_parameters] = self.again.0([x, condition, dy].map(of_dispatch), wanted);
-        let inputs = ops
-            .parents
-            .iter()
-            .map(|node| node.as_ref().map(|node| node.id));
-        let found = of_inputs.into_iter().chain(of_parameters);
+        let found = self.again.0([x, condition, dy].map(B::from_plain), wanted);
+        let inputs = ops.parents.into_iter().map(|node| node.map(|node| node.id));
         for (node, gradient) in inputs.chain(self.parameters).zip(found) {
             if let (Some(node), Some(gradient)) = (node, gradient) {
-                gradients.register::<B>(node, plain::<B>(gradient));
+                gradients.register::<B>(node, B::plain(gradient));
             }
         }
     }

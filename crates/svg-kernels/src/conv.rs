@@ -7,13 +7,13 @@ use burn::prelude::*;
 use burn::tensor::module::{conv2d, interpolate};
 use burn::tensor::ops::{ConvOptions, InterpolateMode, InterpolateOptions};
 
-use crate::array::{array, contiguous, dims, numbers};
+use crate::array::{array, contiguous, dims, numbers, present};
 use crate::group_norm::GroupNorm;
 use crate::kernel::sums::column_sums;
 use crate::kernel::winograd::{self, Sizes};
 use crate::kernel::{double, norm};
-use crate::operation::{Operation, on_host, run};
-use crate::product::{hosted, keeps, product};
+use crate::operation::{Operation, on_host, optional, run};
+use crate::product::{hosted, keeps};
 
 /// A convolution with filters of three by three, stride one and a border of zeros, which keeps the size:
 ///
@@ -35,11 +35,7 @@ use crate::product::{hosted, keeps, product};
 ///
 /// If the shapes do not fit each other.
 pub fn conv3x3(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>) -> Tensor<4> {
-    assert_fits(&x, &weight, bias.as_ref());
-    match hosted(&x, &weight, bias.as_ref()) {
-        true => product(Conv3x3(Source::Given), x, weight, bias),
-        false => conv2d(x, weight, bias, by_three()),
-    }
+    convolution(Source::Given, x, [None, None], weight, bias)
 }
 
 /// [`conv3x3`] of an image twice as high and wide, each of whose squares of two by two pixels is a pixel of
@@ -53,14 +49,7 @@ pub fn conv3x3(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>) -> Tens
 ///
 /// As [`conv3x3`].
 pub fn doubled_conv3x3(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>) -> Tensor<4> {
-    assert_fits(&x, &weight, bias.as_ref());
-    if hosted(&x, &weight, bias.as_ref()) {
-        return product(Conv3x3(Source::Doubled), x, weight, bias);
-    }
-    let nearest = InterpolateOptions::new(InterpolateMode::Nearest)
-        .with_align_corners(false)
-        .with_scale_factor([2.0, 2.0]);
-    conv2d(interpolate(x, nearest), weight, bias, by_three())
+    convolution(Source::Doubled, x, [None, None], weight, bias)
 }
 
 /// [`conv3x3`] of a norm of `x`. A graph keeps `x`; the norm is computed again.
@@ -76,22 +65,41 @@ pub fn doubled_conv3x3(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>)
 pub fn normed_conv3x3(
     norm: GroupNorm,
     x: Tensor<4>,
-    [gamma, beta]: [Tensor<1>; 2],
+    affine: [Tensor<1>; 2],
     weight: Tensor<4>,
     bias: Option<Tensor<1>>,
 ) -> Tensor<4> {
-    norm.assert_fits(&x, &gamma, &beta);
-    assert_fits(&x, &weight, bias.as_ref());
-    if !(hosted(&x, &weight, bias.as_ref()) && on_host(&gamma) && on_host(&beta)) {
-        return conv2d(norm.forward(x, gamma, beta), weight, bias, by_three());
+    norm.assert_fits(&x, &affine[0], &affine[1]);
+    convolution(Source::Normed(norm), x, affine.map(Some), weight, bias)
+}
+
+/// Factors and terms are given where the source is normed.
+fn convolution(
+    source: Source,
+    x: Tensor<4>,
+    affine: [Option<Tensor<1>>; 2],
+    weight: Tensor<4>,
+    bias: Option<Tensor<1>>,
+) -> Tensor<4> {
+    let ([_, inputs, ..], [outputs, ..]) = (x.dims(), weight.dims());
+    assert_shape!(weight, [outputs, inputs, 3, 3]);
+    if let Some(bias) = &bias {
+        assert_shape!(bias, [outputs]);
     }
-    let convolution = Conv3x3(Source::Normed(norm));
-    let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
-    let [gamma, beta] = [gamma, beta].map(Tensor::into_dispatch);
-    Tensor::from_dispatch(match bias {
-        Some(bias) => run(convolution, [x, gamma, beta, weight, bias.into_dispatch()]),
-        None => run(convolution, [x, gamma, beta, weight]),
-    })
+    if hosted(&x, &weight, bias.as_ref()) && affine.iter().flatten().all(on_host) {
+        let ([gamma, beta], bias) = (affine.map(optional), optional(bias));
+        let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
+        return run(Conv3x3(source), [x, gamma, beta, weight, bias]);
+    }
+    let nearest = InterpolateOptions::new(InterpolateMode::Nearest)
+        .with_align_corners(false)
+        .with_scale_factor([2.0, 2.0]);
+    let x = match (source, affine) {
+        (Source::Normed(norm), [Some(gamma), Some(beta)]) => norm.forward(x, gamma, beta),
+        (Source::Doubled, _) => interpolate(x, nearest),
+        _ => x,
+    };
+    conv2d(x, weight, bias, ConvOptions::new([1, 1], [1, 1], [1, 1], 1))
 }
 
 /// A convolution whose stride is the size of its filters: a linear layer for each patch, or for each pixel.
@@ -119,26 +127,15 @@ pub fn patch_conv(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>) -> T
     if !hosted(&x, &weight, bias.as_ref()) {
         return conv2d(x, weight, bias, by_patch(size));
     }
-    product(PatchConv { size }, x, weight, bias)
-}
-
-fn assert_fits(x: &Tensor<4>, weight: &Tensor<4>, bias: Option<&Tensor<1>>) {
-    let ([_, inputs, ..], [outputs, ..]) = (x.dims(), weight.dims());
-    assert_shape!(weight, [outputs, inputs, 3, 3]);
-    if let Some(bias) = bias {
-        assert_shape!(bias, [outputs]);
-    }
-}
-
-fn by_three() -> ConvOptions<2> {
-    ConvOptions::new([1, 1], [1, 1], [1, 1], 1)
+    let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
+    run(PatchConv { size }, [x, weight, optional(bias)])
 }
 
 fn by_patch(size: usize) -> ConvOptions<2> {
     ConvOptions::new([size, size], [0, 0], [1, 1], 1)
 }
 
-/// The inputs are those of the source, the weight, and the bias if there is one.
+/// The inputs are the image, factors and terms or none, the weight, and a bias or none.
 #[derive(Clone, Copy, Debug)]
 struct Conv3x3(Source);
 
@@ -147,118 +144,79 @@ struct Conv3x3(Source);
 enum Source {
     Given,
     Doubled,
-    /// The inputs are the image, factors and terms.
     Normed(GroupNorm),
 }
 
 impl Source {
-    fn inputs(self) -> usize {
+    fn of(self, [x, gamma, beta]: [FlexTensor; 3]) -> FlexTensor {
         match self {
-            Self::Given | Self::Doubled => 1,
-            Self::Normed(_) => 3,
+            Self::Given => x,
+            Self::Doubled => double::forward(x),
+            Self::Normed(norm) => norm.of(x, gamma, beta),
         }
     }
 
-    fn of(self, inputs: &[FlexTensor]) -> FlexTensor {
-        match (self, inputs) {
-            (Self::Given, [x]) => x.clone(),
-            (Self::Doubled, [x]) => double::forward(x.clone()),
-            (Self::Normed(norm), [x, gamma, beta]) => norm.of(x.clone(), gamma, beta),
-            _ => unreachable!("as many as `inputs` says"),
-        }
-    }
-
-    /// The gradients at the inputs, given the one at what they become.
-    fn backward(self, inputs: Vec<FlexTensor>, dx: FlexTensor) -> Vec<FlexTensor> {
-        match (self, inputs.as_slice()) {
-            (Self::Given, _) => vec![dx],
-            (Self::Doubled, _) => vec![double::backward(dx)],
-            (Self::Normed(norm), [x, gamma, beta]) => {
-                norm.gradients(x.clone(), gamma, beta, dx).into()
-            }
-            _ => unreachable!("as many as `inputs` says"),
+    /// The gradients at image, factors and terms, given the one at what they become.
+    fn backward(
+        self,
+        [x, gamma, beta]: [FlexTensor; 3],
+        dx: FlexTensor,
+    ) -> [Option<FlexTensor>; 3] {
+        match self {
+            Self::Given => [Some(dx), None, None],
+            Self::Doubled => [Some(double::backward(dx)), None, None],
+            Self::Normed(norm) => norm.gradients(x, gamma, beta, dx).map(Some),
         }
     }
 }
 
-impl<const N: usize> Operation<N> for Conv3x3 {
-    fn keeps(&self, wanted: [bool; N]) -> [bool; N] {
-        let again = matches!(self.0, Source::Normed(_));
-        keeps(self.0.inputs(), again, wanted)
+impl Operation<5> for Conv3x3 {
+    fn keeps(&self, wanted: [bool; 5]) -> [bool; 5] {
+        keeps(matches!(self.0, Source::Normed(_)), wanted)
     }
 
-    fn forward(&self, inputs: [FlexTensor; N]) -> FlexTensor {
-        let mut inputs = inputs.into_iter();
-        let source: Vec<_> = inputs
-            .by_ref()
-            .take(self.0.inputs())
-            .map(contiguous)
-            .collect();
-        let weight = contiguous(inputs.next().expect("the weight follows the source"));
-        let bias = inputs.next().map(contiguous);
-        let x = match (self.0, source.len()) {
-            // Nobody else needs it.
-            (Source::Normed(norm), 3) => {
-                let [x, gamma, beta] = <[_; 3]>::try_from(source).expect("three");
-                norm.of(x, &gamma, &beta)
-            }
-            (source_of, _) => source_of.of(&source),
-        };
-        let [outputs, ..]: [usize; 4] = dims(&weight);
-        let sizes = sizes(&x, outputs);
-        let y = winograd::forward(
-            sizes,
-            numbers(&x),
-            numbers(&weight),
-            bias.as_ref().map(numbers),
-        );
-        array(y, [sizes.batch, outputs, sizes.height, sizes.width])
+    fn forward(&self, [x, gamma, beta, weight, bias]: [FlexTensor; 5]) -> FlexTensor {
+        let x = contiguous(self.0.of([x, gamma, beta]));
+        let (weight, bias) = (contiguous(weight), present(bias).map(contiguous));
+        let sizes = sizes(&x, dims::<4>(&weight)[0]);
+        let bias = bias.as_ref().map(numbers);
+        let y = winograd::forward(sizes, numbers(&x), numbers(&weight), bias);
+        array(y, [sizes.batch, sizes.outputs, sizes.height, sizes.width])
     }
 
     fn backward(
         &self,
-        kept: [Option<FlexTensor>; N],
+        [x, gamma, beta, weight, _]: [FlexTensor; 5],
         dy: FlexTensor,
-        wanted: [bool; N],
-    ) -> [Option<FlexTensor>; N] {
-        let source = self.0.inputs();
-        let mut found = [const { None }; N];
-        let mut kept = kept.into_iter();
-        let inputs: Vec<_> = kept
-            .by_ref()
-            .take(source)
-            .flatten()
-            .map(contiguous)
-            .collect();
-        let weight = kept.next().flatten().map(contiguous);
-        let dy = contiguous(dy);
-        let [batch, outputs, height, width] = dims(&dy);
-        if let Some(weight) = weight {
-            let [_, channels, ..]: [usize; 4] = dims(&weight);
-            let sizes = Sizes {
-                batch,
-                inputs: channels,
-                outputs,
-                height,
-                width,
-            };
-            let dx = winograd::input_gradient(sizes, numbers(&weight), numbers(&dy));
-            let dx = array(dx, [batch, channels, height, width]);
-            for (found, gradient) in found.iter_mut().zip(self.0.backward(inputs.clone(), dx)) {
-                *found = Some(gradient);
-            }
-        }
-        if wanted[source] {
-            let x = self.0.of(&inputs);
+        [of_x, of_gamma, of_beta, of_weight, of_bias]: [bool; 5],
+    ) -> [Option<FlexTensor>; 5] {
+        let (source, dy) = ([x, gamma, beta].map(contiguous), contiguous(dy));
+        let [_, outputs, height, width] = dims(&dy);
+        let d_weight = of_weight.then(|| {
+            let x = contiguous(self.0.of(source.clone()));
             let sizes = sizes(&x, outputs);
             let gradient = winograd::weight_gradient(sizes, numbers(&x), numbers(&dy));
-            found[source] = Some(array(gradient, [outputs, sizes.inputs, 3, 3]));
-        }
-        if wanted.get(source + 1) == Some(&true) {
+            array(gradient, [outputs, sizes.inputs, 3, 3])
+        });
+        let d_bias = of_bias.then(|| {
             let sums = norm::channel_sums(numbers(&dy), outputs, height * width);
-            found[source + 1] = Some(array(sums, [outputs]));
-        }
-        found
+            array(sums, [outputs])
+        });
+        let [dx, d_gamma, d_beta] = match of_x || of_gamma || of_beta {
+            true => {
+                let weight = contiguous(weight);
+                let [_, inputs, ..] = dims::<4>(&weight);
+                let sizes = Sizes {
+                    inputs,
+                    ..sizes(&dy, outputs)
+                };
+                let dx = winograd::input_gradient(sizes, numbers(&weight), numbers(&dy));
+                let dx = array(dx, [sizes.batch, inputs, height, width]);
+                self.0.backward(source, dx)
+            }
+            false => [None, None, None],
+        };
+        [dx, d_gamma, d_beta, d_weight, d_bias]
     }
 }
 
@@ -301,48 +259,37 @@ impl PatchConv {
     }
 }
 
-impl<const N: usize> Operation<N> for PatchConv {
-    fn keeps(&self, wanted: [bool; N]) -> [bool; N] {
-        keeps(1, false, wanted)
+impl Operation<3> for PatchConv {
+    fn keeps(&self, wanted: [bool; 3]) -> [bool; 3] {
+        keeps(false, wanted)
     }
 
-    fn forward(&self, inputs: [FlexTensor; N]) -> FlexTensor {
-        let mut inputs = inputs.into_iter();
-        let (Some(x), Some(weight)) = (inputs.next(), inputs.next()) else {
-            unreachable!("there are at least two");
-        };
-        Flex::conv2d(x, weight, inputs.next(), by_patch(self.size))
+    fn forward(&self, [x, weight, bias]: [FlexTensor; 3]) -> FlexTensor {
+        Flex::conv2d(x, weight, present(bias), by_patch(self.size))
     }
 
     fn backward(
         &self,
-        kept: [Option<FlexTensor>; N],
+        [x, weight, _]: [FlexTensor; 3],
         dy: FlexTensor,
-        wanted: [bool; N],
-    ) -> [Option<FlexTensor>; N] {
-        let mut found = [const { None }; N];
+        [of_x, of_weight, of_bias]: [bool; 3],
+    ) -> [Option<FlexTensor>; 3] {
         let [batch, outputs, rows, columns] = dims(&dy);
         let dy = Flex::float_permute(dy, &[0, 2, 3, 1]);
         let dy = Flex::float_reshape(dy, Shape::new([batch * rows * columns, outputs]));
-        if wanted.get(2) == Some(&true) {
-            found[2] = Some(column_sums(&dy));
-        }
-        let mut kept = kept.into_iter();
-        let (x, weight) = (kept.next().flatten(), kept.next().flatten());
-        if let Some(x) = x {
-            let [_, inputs, ..]: [usize; 4] = dims(&x);
+        let d_bias = of_bias.then(|| column_sums(&dy));
+        let d_weight = of_weight.then(|| {
+            let [_, inputs, ..] = dims::<4>(&x);
             let across = Flex::float_swap_dims(dy.clone(), 0, 1);
             let gradient = Flex::float_matmul(across, self.patches(x));
             let shape = Shape::new([outputs, inputs, self.size, self.size]);
-            found[1] = Some(Flex::float_reshape(gradient, shape));
-        }
-        if let Some(weight) = weight {
-            let [_, inputs, ..]: [usize; 4] = dims(&weight);
-            let patch = inputs * self.size * self.size;
+            Flex::float_reshape(gradient, shape)
+        });
+        let dx = of_x.then(|| {
+            let patch = weight.layout().shape().num_elements() / outputs;
             let weight = Flex::float_reshape(weight, Shape::new([outputs, patch]));
-            let dx = Flex::float_matmul(dy, weight);
-            found[0] = Some(self.image(dx, [batch, rows, columns]));
-        }
-        found
+            self.image(Flex::float_matmul(dy, weight), [batch, rows, columns])
+        });
+        [dx, d_weight, d_bias]
     }
 }

@@ -4,12 +4,10 @@ use burn::backend::flex::FlexTensor;
 use burn::prelude::*;
 use burn::tensor::DType;
 
-use crate::array::{array, contiguous, dims, numbers, rewritten};
+use crate::array::{array, contiguous, numbers, present, rewritten, rewritten_beside};
 use crate::kernel::exp::{self, add, add_products, multiply};
 use crate::operation::{Operation, on_host, run};
-
-/// Rows for one thread at a time, at most.
-const ROWS: usize = 32;
+use crate::rows::SampleRows;
 
 /// `y = x + gate * branch`, in f32: the branch may have been computed in a smaller type, the sum never is.
 ///
@@ -34,8 +32,7 @@ pub fn gated_sum(x: Tensor<3>, gate: Tensor<3>, branch: Tensor<3>) -> Tensor<3> 
         "{gates} gates for {batch} samples"
     );
     if on_host(&x) && on_host(&gate) && on_host(&branch) {
-        let inputs = [x, gate, branch].map(Tensor::into_dispatch);
-        return Tensor::from_dispatch(run(GatedSum, inputs));
+        return run(GatedSum, [x, gate, branch].map(Tensor::into_dispatch));
     }
     x + gate * branch.cast(DType::F32)
 }
@@ -49,14 +46,13 @@ impl Operation<3> for GatedSum {
     }
 
     fn forward(&self, [x, gate, branch]: [FlexTensor; 3]) -> FlexTensor {
-        let [x, gate] = [x, gate].map(contiguous);
-        let chunks = Chunks::of(&branch);
-        let (x, gate) = (numbers(&x), numbers(&gate));
-        let y = rewritten(branch, chunks.len, |chunk, branch| {
-            let x = &x[chunk * chunks.len..][..branch.len()];
-            let gates = chunks.gate(gate, chunk);
-            for (x, branch) in chunks.rows(x).zip(chunks.rows_mut(branch)) {
-                exp::gated(branch, gates, x);
+        let gate = contiguous(gate);
+        let (rows, gates) = (SampleRows::of(&branch), numbers(&gate));
+        let y = rewritten_beside(branch, x, rows.chunk, |chunk, branch, x| {
+            let gate = rows.vector(gates, chunk);
+            let x = x.chunks_exact(rows.channels);
+            for (branch, x) in branch.chunks_exact_mut(rows.channels).zip(x) {
+                exp::gated(branch, gate, x);
             }
         });
         y.0
@@ -64,83 +60,39 @@ impl Operation<3> for GatedSum {
 
     fn backward(
         &self,
-        [_, gate, branch]: [Option<FlexTensor>; 3],
+        [_, gate, branch]: [FlexTensor; 3],
         dy: FlexTensor,
         [of_x, of_gate, of_branch]: [bool; 3],
     ) -> [Option<FlexTensor>; 3] {
         let dx = of_x.then(|| dy.clone());
-        let Some(gate) = gate.map(contiguous) else {
+        if !(of_gate || of_branch) {
             return [dx, None, None];
-        };
-        let chunks = Chunks::of(&dy);
-        let branch = branch.map(contiguous);
-        let gates = numbers(&gate);
-        let (d_branch, sums) = rewritten(dy, chunks.len, |chunk, dy| {
-            let mut sum = vec![0.0f32; chunks.channels];
+        }
+        let (gate, branch) = (contiguous(gate), present(branch).map(contiguous));
+        let (rows, gates) = (SampleRows::of(&dy), numbers(&gate));
+        let (d_branch, sums) = rewritten(dy, rows.chunk, |chunk, dy| {
+            let mut sum = vec![0.0f32; rows.channels];
             if let Some(branch) = &branch {
-                let branch = &numbers(branch)[chunk * chunks.len..][..dy.len()];
-                for (dy, branch) in chunks.rows(dy).zip(chunks.rows(branch)) {
+                let branch = &numbers(branch)[chunk * rows.chunk..][..dy.len()];
+                let branch = branch.chunks_exact(rows.channels);
+                for (dy, branch) in dy.chunks_exact(rows.channels).zip(branch) {
                     add_products(&mut sum, dy, branch);
                 }
             }
-            let gate = chunks.gate(gates, chunk);
-            for dy in chunks.rows_mut(dy) {
+            let gate = rows.vector(gates, chunk);
+            for dy in dy.chunks_exact_mut(rows.channels) {
                 multiply(dy, gate);
             }
             sum
         });
         let d_gate = of_gate.then(|| {
             let mut total = vec![0.0f32; gates.len()];
-            for (chunk, sum) in sums.into_iter().enumerate() {
-                add(
-                    &mut total[chunks.place(gates.len(), chunk)..][..chunks.channels],
-                    &sum,
-                );
+            for (chunk, sum) in sums.iter().enumerate() {
+                let place = rows.place(gates.len(), chunk);
+                add(&mut total[place..][..rows.channels], sum);
             }
-            array(total, [gates.len() / chunks.channels, 1, chunks.channels])
+            array(total, [gates.len() / rows.channels, 1, rows.channels])
         });
         [dx, d_gate, of_branch.then_some(d_branch)]
-    }
-}
-
-/// Chunks of whole rows, each of one sample.
-#[derive(Clone, Copy)]
-struct Chunks {
-    channels: usize,
-    tokens: usize,
-    /// Numbers of a chunk.
-    len: usize,
-}
-
-impl Chunks {
-    fn of(rows: &FlexTensor) -> Self {
-        let [_, tokens, channels] = dims(rows);
-        let divides = |rows: &usize| tokens.is_multiple_of(*rows);
-        let rows = (1..=ROWS).rev().find(divides).unwrap_or(1);
-        Self {
-            channels,
-            tokens,
-            len: rows * channels,
-        }
-    }
-
-    /// Where the gate of a chunk begins among so many numbers.
-    fn place(&self, gates: usize, chunk: usize) -> usize {
-        match gates == self.channels {
-            true => 0,
-            false => chunk * self.len / (self.tokens * self.channels) * self.channels,
-        }
-    }
-
-    fn gate<'a>(&self, gates: &'a [f32], chunk: usize) -> &'a [f32] {
-        &gates[self.place(gates.len(), chunk)..][..self.channels]
-    }
-
-    fn rows<'a>(&self, numbers: &'a [f32]) -> impl Iterator<Item = &'a [f32]> {
-        numbers.chunks_exact(self.channels)
-    }
-
-    fn rows_mut<'a>(&self, numbers: &'a mut [f32]) -> impl Iterator<Item = &'a mut [f32]> {
-        numbers.chunks_exact_mut(self.channels)
     }
 }

@@ -4,7 +4,7 @@ use burn::backend::flex::FlexTensor;
 use burn::prelude::*;
 use burn::tensor::activation::sigmoid;
 
-use crate::array::{array, contiguous, dims, numbers, rewritten};
+use crate::array::{array, contiguous, dims, numbers, rewritten, rewritten_beside};
 use crate::kernel::norm::GroupNorm as Kernel;
 use crate::operation::{Operation, on_host, run};
 
@@ -38,12 +38,8 @@ impl GroupNorm {
     pub fn forward(self, x: Tensor<4>, gamma: Tensor<1>, beta: Tensor<1>) -> Tensor<4> {
         self.assert_fits(&x, &gamma, &beta);
         if on_host(&x) && on_host(&gamma) && on_host(&beta) {
-            let inputs = [
-                x.into_dispatch(),
-                gamma.into_dispatch(),
-                beta.into_dispatch(),
-            ];
-            return Tensor::from_dispatch(run(self, inputs));
+            let [gamma, beta] = [gamma, beta].map(Tensor::into_dispatch);
+            return run(self, [x.into_dispatch(), gamma, beta]);
         }
         self.composed(x, gamma, beta)
     }
@@ -73,43 +69,47 @@ impl GroupNorm {
         }
     }
 
-    fn kernel<'a>(&self, gamma: &'a [f32], beta: &'a [f32], pixels: usize) -> Kernel<'a> {
-        Kernel {
-            gamma,
-            beta,
-            groups: self.groups,
-            pixels,
-            epsilon: self.epsilon,
-            swish: self.swish,
-        }
+    /// The arithmetic for images like `x`, and the numbers of a group.
+    fn kernel<'a>(
+        self,
+        x: &FlexTensor,
+        gamma: &'a FlexTensor,
+        beta: &'a FlexTensor,
+    ) -> (Kernel<'a>, usize) {
+        let [_, channels, height, width] = dims(x);
+        let kernel = Kernel {
+            norm: self,
+            gamma: numbers(gamma),
+            beta: numbers(beta),
+            pixels: height * width,
+        };
+        (kernel, channels / self.groups * kernel.pixels)
     }
 
     /// The value in ordinary memory.
-    pub(crate) fn of(&self, x: FlexTensor, gamma: &FlexTensor, beta: &FlexTensor) -> FlexTensor {
-        let [_, channels, height, width] = dims(&x);
-        let kernel = self.kernel(numbers(gamma), numbers(beta), height * width);
-        let group = channels / self.groups * height * width;
+    pub(crate) fn of(self, x: FlexTensor, gamma: FlexTensor, beta: FlexTensor) -> FlexTensor {
+        let [gamma, beta] = [gamma, beta].map(contiguous);
+        let (kernel, group) = self.kernel(&x, &gamma, &beta);
         rewritten(x, group, |index, numbers| kernel.group(index, numbers)).0
     }
 
     /// The gradients at `x`, the factors and the terms, given the one at the value.
     pub(crate) fn gradients(
-        &self,
+        self,
         x: FlexTensor,
-        gamma: &FlexTensor,
-        beta: &FlexTensor,
+        gamma: FlexTensor,
+        beta: FlexTensor,
         dy: FlexTensor,
     ) -> [FlexTensor; 3] {
-        let [_, channels, height, width] = dims(&x);
-        let kernel = self.kernel(numbers(gamma), numbers(beta), height * width);
-        let group = channels / self.groups * height * width;
-        let x = contiguous(x);
-        let x = numbers(&x);
-        let (dx, sums) = rewritten(dy, group, |index, dy| {
-            kernel.group_backward(index, &x[index * group..][..group], dy)
+        let [gamma, beta] = [gamma, beta].map(contiguous);
+        let (kernel, group) = self.kernel(&x, &gamma, &beta);
+        let (dx, sums) = rewritten_beside(dy, x, group, |index, dy, x| {
+            kernel.group_backward(index, x, dy)
         });
-        let [of_gamma, of_beta] = kernel.gathered(sums);
-        [dx, array(of_gamma, [channels]), array(of_beta, [channels])]
+        let [of_gamma, of_beta] = kernel
+            .gathered(sums)
+            .map(|sums| array(sums, [kernel.gamma.len()]));
+        [dx, of_gamma, of_beta]
     }
 }
 
@@ -119,20 +119,15 @@ impl Operation<3> for GroupNorm {
     }
 
     fn forward(&self, [x, gamma, beta]: [FlexTensor; 3]) -> FlexTensor {
-        self.of(x, &contiguous(gamma), &contiguous(beta))
+        self.of(x, gamma, beta)
     }
 
     fn backward(
         &self,
-        kept: [Option<FlexTensor>; 3],
+        [x, gamma, beta]: [FlexTensor; 3],
         dy: FlexTensor,
-        wanted: [bool; 3],
+        _wanted: [bool; 3],
     ) -> [Option<FlexTensor>; 3] {
-        let [Some(x), Some(gamma), Some(beta)] = kept else {
-            unreachable!("all three are kept");
-        };
-        let (gamma, beta) = (contiguous(gamma), contiguous(beta));
-        let mut found = self.gradients(x, &gamma, &beta, dy).into_iter();
-        std::array::from_fn(|i| found.next().filter(|_| wanted[i]))
+        self.gradients(x, gamma, beta, dy).map(Some)
     }
 }

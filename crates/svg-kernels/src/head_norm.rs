@@ -4,9 +4,9 @@ use burn::backend::flex::FlexTensor;
 use burn::prelude::*;
 use burn::tensor::{DType, module};
 
-use crate::array::{array, contiguous, dims, numbers, rewritten};
-use crate::kernel::exp::add;
-use crate::kernel::row_norm::RowNorm;
+use crate::array::{array, contiguous, dims, numbers, rewritten, rewritten_beside};
+use crate::kernel::row_norm::{RowNorm, gradients, normalise};
+use crate::kernel::sums::sum_of_rows;
 use crate::operation::{Operation, on_host, run};
 
 /// Tokens for one thread at a time.
@@ -47,8 +47,7 @@ pub fn normalise_heads(
     }
     if on_host(&qkv) && vectors.iter().all(on_host) {
         let [a, b, c, d] = vectors.map(Tensor::into_dispatch);
-        let inputs = [qkv.into_dispatch(), a, b, c, d];
-        return Tensor::from_dispatch(run(HeadNorms { epsilon }, inputs));
+        return run(HeadNorms { epsilon }, [qkv.into_dispatch(), a, b, c, d]);
     }
     let dtype = qkv.dtype();
     let part = |i| qkv.clone().narrow(2, i, 1);
@@ -79,7 +78,9 @@ impl Operation<5> for HeadNorms {
         let normed = rewritten(qkv, TOKENS * 3 * width, |_, tokens| {
             for token in tokens.chunks_exact_mut(3 * width) {
                 let parts = token.chunks_exact_mut(width);
-                parts.zip(&norms).for_each(|(heads, norm)| norm.rows(heads));
+                parts
+                    .zip(norms)
+                    .for_each(|(heads, norm)| normalise(norm, heads));
             }
         });
         normed.0
@@ -87,41 +88,30 @@ impl Operation<5> for HeadNorms {
 
     fn backward(
         &self,
-        [qkv, queries, _, keys, _]: [Option<FlexTensor>; 5],
+        [qkv, queries, _, keys, _]: [FlexTensor; 5],
         dy: FlexTensor,
-        wanted: [bool; 5],
+        _wanted: [bool; 5],
     ) -> [Option<FlexTensor>; 5] {
-        let (Some(qkv), Some(queries), Some(keys)) = (qkv, queries, keys) else {
-            unreachable!("all three are kept");
-        };
         let [_, _, _, heads, head_dim] = dims(&qkv);
         let width = heads * head_dim;
-        let [qkv, queries, keys] = [qkv, queries, keys].map(contiguous);
+        let [queries, keys] = [queries, keys].map(contiguous);
         let norms = [&queries, &keys].map(|gamma| self.norm(numbers(gamma), &[]));
-        let (qkv, chunk) = (numbers(&qkv), TOKENS * 3 * width);
-        let (dx, sums) = rewritten(dy, chunk, |index, dy| {
-            // For each norm the sums at its factors and at its terms, one after the other.
-            let mut sums = [(); 2].map(|()| vec![0.0f32; 2 * head_dim]);
-            let tokens = qkv[index * chunk..][..dy.len()].chunks_exact(3 * width);
+        let (dx, sums) = rewritten_beside(dy, qkv, TOKENS * 3 * width, |_, dy, qkv| {
+            // For each norm those at its factors and at its terms, one after the other.
+            let mut sums = vec![0.0f32; 4 * head_dim];
+            let tokens = qkv.chunks_exact(3 * width);
             for (token, dy) in tokens.zip(dy.chunks_exact_mut(3 * width)) {
                 let parts = token.chunks_exact(width).zip(dy.chunks_exact_mut(width));
-                for ((norm, sums), (heads, dy)) in norms.iter().zip(&mut sums).zip(parts) {
-                    let (factor, term) = sums.split_at_mut(head_dim);
-                    norm.through(heads, dy, factor, term);
+                let sums = sums.chunks_exact_mut(2 * head_dim);
+                for ((norm, sums), (heads, dy)) in norms.into_iter().zip(sums).zip(parts) {
+                    gradients(norm, heads, dy, sums);
                 }
             }
             sums
         });
-        let mut total = [(); 2].map(|()| vec![0.0f32; 2 * head_dim]);
-        for chunk in sums {
-            for (total, chunk) in total.iter_mut().zip(chunk) {
-                add(total, &chunk);
-            }
-        }
-        let vectors = total.iter().flat_map(|sums| sums.chunks_exact(head_dim));
-        let vectors = vectors.map(|sums| array(sums.to_vec(), [head_dim]));
-        let mut found = std::iter::once(dx).chain(vectors);
-        std::array::from_fn(|i| found.next().filter(|_| wanted[i]))
+        let total = sum_of_rows(&sums, 4 * head_dim);
+        let vector = |i: usize| array(total[i * head_dim..][..head_dim].to_vec(), [head_dim]);
+        [dx, vector(0), vector(1), vector(2), vector(3)].map(Some)
     }
 }
 

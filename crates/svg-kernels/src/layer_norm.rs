@@ -6,10 +6,10 @@ use burn::backend::ops::ModuleOps;
 use burn::prelude::*;
 use burn::tensor::module;
 
-use crate::array::{array, contiguous, numbers, rewritten};
-use crate::kernel::exp::add;
-use crate::kernel::row_norm::{ROWS, RowNorm};
-use crate::operation::{Operation, on_host, run};
+use crate::array::{array, contiguous, numbers, present, rewritten_beside};
+use crate::kernel::row_norm::{ROWS, RowNorm, gradients};
+use crate::kernel::sums::sum_of_rows;
+use crate::operation::{Operation, on_host, optional, run};
 
 /// `y = gamma (x - mean) / sqrt(variance + epsilon) + beta` over the last axis (Ba et al., arXiv 1607.06450).
 ///
@@ -35,15 +35,8 @@ pub fn layer_norm<const D: usize>(
     if !(on_host(&x) && on_host(&gamma) && beta.as_ref().is_none_or(on_host)) {
         return module::layer_norm(x, gamma, beta, epsilon);
     }
-    let (norm, x, gamma) = (
-        LayerNorm { epsilon },
-        x.into_dispatch(),
-        gamma.into_dispatch(),
-    );
-    Tensor::from_dispatch(match beta {
-        Some(beta) => run(norm, [x, gamma, beta.into_dispatch()]),
-        None => run(norm, [x, gamma]),
-    })
+    let inputs = [x.into_dispatch(), gamma.into_dispatch(), optional(beta)];
+    run(LayerNorm { epsilon }, inputs)
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -51,55 +44,36 @@ struct LayerNorm {
     epsilon: f64,
 }
 
-/// The inputs are `x`, `gamma`, and `beta` if there is one.
-impl<const N: usize> Operation<N> for LayerNorm {
-    fn keeps(&self, _wanted: [bool; N]) -> [bool; N] {
-        std::array::from_fn(|i| i < 2)
+impl Operation<3> for LayerNorm {
+    fn keeps(&self, _wanted: [bool; 3]) -> [bool; 3] {
+        [true, true, false]
     }
 
-    fn forward(&self, inputs: [FlexTensor; N]) -> FlexTensor {
-        let mut inputs = inputs.into_iter();
-        let mut next = || inputs.next();
-        let (Some(x), Some(gamma)) = (next(), next()) else {
-            unreachable!("there are at least two");
-        };
-        Flex::layer_norm(x, gamma, next(), self.epsilon)
+    fn forward(&self, [x, gamma, beta]: [FlexTensor; 3]) -> FlexTensor {
+        Flex::layer_norm(x, gamma, present(beta), self.epsilon)
     }
 
     fn backward(
         &self,
-        kept: [Option<FlexTensor>; N],
+        [x, gamma, _]: [FlexTensor; 3],
         dy: FlexTensor,
-        wanted: [bool; N],
-    ) -> [Option<FlexTensor>; N] {
-        let mut kept = kept.into_iter().flatten();
-        let (Some(x), Some(gamma)) = (kept.next(), kept.next()) else {
-            unreachable!("both are kept");
-        };
-        let [x, gamma] = [x, gamma].map(contiguous);
-        let (x, gamma) = (numbers(&x), numbers(&gamma));
-        let channels = gamma.len();
+        _wanted: [bool; 3],
+    ) -> [Option<FlexTensor>; 3] {
+        let gamma = contiguous(gamma);
         let norm = RowNorm {
-            factor: gamma,
+            factor: numbers(&gamma),
             term: &[],
             epsilon: self.epsilon,
         };
-        let chunk = ROWS * channels;
-        let (dx, sums) = rewritten(dy, chunk, |index, dy| {
-            let mut sums = [(); 2].map(|()| vec![0.0; channels]);
-            let [of_gamma, of_beta] = &mut sums;
-            norm.through(&x[index * chunk..][..dy.len()], dy, of_gamma, of_beta);
+        let channels = norm.factor.len();
+        let (dx, sums) = rewritten_beside(dy, x, ROWS * channels, |_, dy, x| {
+            let mut sums = vec![0.0; 2 * channels];
+            gradients(norm, x, dy, &mut sums);
             sums
         });
-        let mut total = [(); 2].map(|()| vec![0.0; channels]);
-        for chunk in sums {
-            for (total, chunk) in total.iter_mut().zip(chunk) {
-                add(total, &chunk);
-            }
-        }
-        let mut found = [Some(dx)]
-            .into_iter()
-            .chain(total.map(|sum| Some(array(sum, [channels]))));
-        std::array::from_fn(|i| found.next().flatten().filter(|_| wanted[i]))
+        let total = sum_of_rows(&sums, 2 * channels);
+        let (of_gamma, of_beta) = total.split_at(channels);
+        let [of_gamma, of_beta] = [of_gamma, of_beta].map(|sum| array(sum.to_vec(), [channels]));
+        [dx, of_gamma, of_beta].map(Some)
     }
 }

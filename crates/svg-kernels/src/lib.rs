@@ -38,6 +38,7 @@ mod attention;
 mod checkpoint;
 mod conv;
 mod gated_sum;
+mod graph;
 mod group_norm;
 mod head_norm;
 mod kernel;
@@ -45,6 +46,7 @@ mod layer_norm;
 mod linear;
 mod operation;
 mod product;
+mod rows;
 #[cfg(test)]
 mod tests;
 mod update;

@@ -8,11 +8,11 @@ use burn::tensor::activation::silu;
 use burn::tensor::module;
 
 use crate::activation::{Activation, silu_product, silu_product_backward};
-use crate::array::{array, contiguous, numbers, rewritten};
+use crate::array::{array, contiguous, numbers, present, rewritten};
 use crate::kernel::exp::add;
 use crate::kernel::sums::column_sums;
-use crate::operation::{Operation, on_host, run};
-use crate::product::{hosted, keeps, product};
+use crate::operation::{Operation, on_host, optional, run};
+use crate::product::{hosted, keeps};
 
 /// Rows of a product, at least. A product with a single row is another routine than one with several, which
 /// sums more than 512 channels in another order, and then a sample alone would not be what it is in a batch.
@@ -42,11 +42,7 @@ pub fn linear<const D: usize>(
     weight: Tensor<2>,
     bias: Option<Tensor<1>>,
 ) -> Tensor<D> {
-    assert_fits(&x, &weight, bias.as_ref());
-    match hosted(&x, &weight, bias.as_ref()) {
-        true => product(Linear(Source::Given), x, weight, bias),
-        false => module::linear(x, weight, bias),
-    }
+    layer(Source::Given, x, None, weight, bias)
 }
 
 /// `y = activation(x) weight + bias`. Of the way to `weight`, a graph keeps `x`; the activation is computed
@@ -65,11 +61,7 @@ pub fn activated_linear<const D: usize>(
     weight: Tensor<2>,
     bias: Option<Tensor<1>>,
 ) -> Tensor<D> {
-    assert_fits(&x, &weight, bias.as_ref());
-    match hosted(&x, &weight, bias.as_ref()) {
-        true => product(Linear(Source::Activated(activation)), x, weight, bias),
-        false => module::linear(activation.forward(x), weight, bias),
-    }
+    layer(Source::Activated(activation), x, None, weight, bias)
 }
 
 /// `y = (silu(gate) * up) weight + bias` (Shazeer, "GLU Variants Improve Transformer", 2020). A graph keeps
@@ -88,31 +80,36 @@ pub fn gated_linear<const D: usize>(
     weight: Tensor<2>,
     bias: Option<Tensor<1>>,
 ) -> Tensor<D> {
-    assert_fits(&gate, &weight, bias.as_ref());
     assert_eq!(gate.dims(), up.dims(), "gate and up differ in shape");
-    match hosted(&gate, &weight, bias.as_ref()) && on_host(&up) {
-        true => {
-            let [gate, up] = [gate, up].map(Tensor::into_dispatch);
-            let weight = weight.into_dispatch();
-            let layer = Linear(Source::Gated);
-            Tensor::from_dispatch(match bias {
-                Some(bias) => run(layer, [gate, up, weight, bias.into_dispatch()]),
-                None => run(layer, [gate, up, weight]),
-            })
-        }
-        false => module::linear(silu(gate) * up, weight, bias),
-    }
+    layer(Source::Gated, gate, Some(up), weight, bias)
 }
 
-fn assert_fits<const D: usize>(x: &Tensor<D>, weight: &Tensor<2>, bias: Option<&Tensor<1>>) {
+/// `up` is given where the source is gated.
+fn layer<const D: usize>(
+    source: Source,
+    x: Tensor<D>,
+    up: Option<Tensor<D>>,
+    weight: Tensor<2>,
+    bias: Option<Tensor<1>>,
+) -> Tensor<D> {
     let [d_input, d_output] = weight.dims();
     assert_shape!(x, [.., d_input]);
-    if let Some(bias) = bias {
+    if let Some(bias) = &bias {
         assert_shape!(bias, [d_output]);
     }
+    if hosted(&x, &weight, bias.as_ref()) && up.as_ref().is_none_or(on_host) {
+        let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
+        return run(Linear(source), [x, optional(up), weight, optional(bias)]);
+    }
+    let x = match source {
+        Source::Given => x,
+        Source::Activated(activation) => activation.forward(x),
+        Source::Gated => silu(x) * up.expect("the source is gated"),
+    };
+    module::linear(x, weight, bias)
 }
 
-/// The inputs are those of the source, the weight, and the bias if there is one.
+/// The inputs are what the source is made of, which may have a second part, the weight, and a bias or none.
 #[derive(Clone, Copy, Debug)]
 struct Linear(Source);
 
@@ -125,78 +122,56 @@ enum Source {
 }
 
 impl Source {
-    fn inputs(self) -> usize {
+    fn of(self, x: FlexTensor, up: FlexTensor) -> FlexTensor {
         match self {
-            Self::Given | Self::Activated(_) => 1,
-            Self::Gated => 2,
+            Self::Given => x,
+            Self::Activated(activation) => activation.of(x),
+            Self::Gated => silu_product(x, up),
         }
     }
 
-    fn of(self, inputs: impl IntoIterator<Item = FlexTensor>) -> FlexTensor {
-        let mut inputs = inputs.into_iter();
-        let mut next = || inputs.next().expect("as many as `inputs` says");
+    /// The gradients at the parts, given the one at what they become.
+    fn backward(self, x: FlexTensor, up: FlexTensor, dx: FlexTensor) -> [Option<FlexTensor>; 2] {
         match self {
-            Self::Given => next(),
-            Self::Activated(activation) => activation.of(next()),
-            Self::Gated => silu_product(next(), next()),
-        }
-    }
-
-    /// The gradients at the inputs, given the one at what they become.
-    fn backward(self, inputs: Vec<FlexTensor>, dx: FlexTensor) -> Vec<FlexTensor> {
-        let mut inputs = inputs.into_iter();
-        let mut next = || inputs.next().expect("as many as `inputs` says");
-        match self {
-            Self::Given => vec![dx],
-            Self::Activated(activation) => vec![activation.backward(next(), dx)],
-            Self::Gated => silu_product_backward(next(), next(), dx).into(),
+            Self::Given => [Some(dx), None],
+            Self::Activated(activation) => [Some(activation.backward(x, dx)), None],
+            Self::Gated => silu_product_backward(x, up, dx).map(Some),
         }
     }
 }
 
-impl<const N: usize> Operation<N> for Linear {
-    fn keeps(&self, wanted: [bool; N]) -> [bool; N] {
-        let again = !matches!(self.0, Source::Given);
-        keeps(self.0.inputs(), again, wanted)
+impl Operation<4> for Linear {
+    fn keeps(&self, wanted: [bool; 4]) -> [bool; 4] {
+        keeps(!matches!(self.0, Source::Given), wanted)
     }
 
-    fn forward(&self, inputs: [FlexTensor; N]) -> FlexTensor {
-        let mut inputs = inputs.into_iter();
-        let x = self.0.of(inputs.by_ref().take(self.0.inputs()));
-        let weight = inputs.next().expect("the weight follows the source");
-        padded(x, weight, inputs.next())
+    fn forward(&self, [x, up, weight, bias]: [FlexTensor; 4]) -> FlexTensor {
+        padded(self.0.of(x, up), weight, present(bias))
     }
 
     fn backward(
         &self,
-        kept: [Option<FlexTensor>; N],
+        [x, up, weight, _]: [FlexTensor; 4],
         dy: FlexTensor,
-        wanted: [bool; N],
-    ) -> [Option<FlexTensor>; N] {
-        let source = self.0.inputs();
-        let mut found = [const { None }; N];
-        let mut kept = kept.into_iter();
-        let inputs: Vec<_> = kept.by_ref().take(source).flatten().collect();
+        [of_x, of_up, of_weight, of_bias]: [bool; 4],
+    ) -> [Option<FlexTensor>; 4] {
         let mut shape = dy.layout().shape().clone();
-        let axes = shape.num_dims();
         let dy = rows(dy);
-        if wanted.get(source + 1) == Some(&true) {
-            found[source + 1] = Some(column_sums(&dy));
-        }
-        if wanted[source] {
-            let x = rows(self.0.of(inputs.clone()));
-            let x = Flex::float_swap_dims(x, 0, 1);
-            found[source] = Some(Flex::float_matmul(x, dy.clone()));
-        }
-        if let Some(weight) = kept.next().flatten() {
-            shape[axes - 1] = weight.layout().shape()[0];
-            let dx = Flex::float_matmul(dy, Flex::float_swap_dims(weight, 0, 1));
-            let dx = self.0.backward(inputs, Flex::float_reshape(dx, shape));
-            for (found, gradient) in found.iter_mut().zip(dx) {
-                *found = Some(gradient);
+        let d_bias = of_bias.then(|| column_sums(&dy));
+        let d_weight = of_weight.then(|| {
+            let x = rows(self.0.of(x.clone(), up.clone()));
+            Flex::float_matmul(Flex::float_swap_dims(x, 0, 1), dy.clone())
+        });
+        let [dx, d_up] = match of_x || of_up {
+            true => {
+                let axes = shape.num_dims();
+                shape[axes - 1] = weight.layout().shape()[0];
+                let dx = Flex::float_matmul(dy, Flex::float_swap_dims(weight, 0, 1));
+                self.0.backward(x, up, Flex::float_reshape(dx, shape))
             }
-        }
-        found
+            false => [None, None],
+        };
+        [dx, d_up, d_weight, d_bias]
     }
 }
 

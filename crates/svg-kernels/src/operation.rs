@@ -9,15 +9,16 @@ use burn::backend::autodiff::checkpoint::strategy::{
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
-use burn::backend::tensor::FloatTensor;
 use burn::backend::{
-    Autodiff, BackendTensor, DispatchAutodiffContext, DispatchDevice, DispatchTensor,
-    DispatchTensorKind, Flex, GradientCheckpointingStrategy,
+    DispatchAutodiffContext, DispatchDevice, DispatchTensor, Flex, GradientCheckpointingStrategy,
 };
 use burn::prelude::*;
 use burn::tensor::DType;
 
-/// A function of `N` tensors of f32 in ordinary memory.
+use crate::array::empty;
+use crate::graph::Dispatched;
+
+/// A function of `N` tensors of f32 in ordinary memory. An input that may be absent is [`optional`].
 ///
 /// A new operation is a type that implements this, and a public function on [`Tensor`] which calls [`run`]
 /// where [`on_host`] holds for all inputs and a composition of Burn's operations elsewhere; Burn's graph
@@ -30,18 +31,15 @@ pub trait Operation<const N: usize>: Clone + Debug + Send + 'static {
     /// The value. An input that nobody else holds may be overwritten.
     fn forward(&self, inputs: [FlexTensor; N]) -> FlexTensor;
 
-    /// The gradients at the `wanted` inputs, given the one at the value. `kept` has the inputs that
-    /// [`keeps`](Self::keeps) asked for.
+    /// The gradients at the `wanted` inputs, given the one at the value; others are ignored. In place of inputs
+    /// for which [`keeps`](Self::keeps) did not ask there are empty ones.
     fn backward(
         &self,
-        kept: [Option<FlexTensor>; N],
+        inputs: [FlexTensor; N],
         dy: FlexTensor,
         wanted: [bool; N],
     ) -> [Option<FlexTensor>; N];
 }
-
-/// A tensor that the graph of Burn's CPU backend knows.
-type OnGraph = FloatTensor<Autodiff<Flex>>;
 
 /// Whether the tensor lives on Burn's CPU backend in f32, on a graph or not.
 pub fn on_host<const D: usize>(tensor: &Tensor<D>) -> bool {
@@ -57,78 +55,60 @@ pub fn on_host<const D: usize>(tensor: &Tensor<D>) -> bool {
         }
 }
 
+/// An input that may be absent: then it is a tensor without numbers, which [`present`](crate::array::present)
+/// tells from others.
+pub fn optional<const D: usize>(input: Option<Tensor<D>>) -> DispatchTensor {
+    input.map_or_else(
+        || <Flex as Dispatched>::from_plain(empty()),
+        Tensor::into_dispatch,
+    )
+}
+
 /// The value of an operation on inputs for which [`on_host`] holds, on a graph if one of them is.
-pub fn run<const N: usize>(
+pub fn run<const D: usize, const N: usize>(
     operation: impl Operation<N>,
     inputs: [DispatchTensor; N],
-) -> DispatchTensor {
-    let context = inputs
-        .iter()
-        .fold(DispatchAutodiffContext::Disabled, |context, input| {
-            context.merge(input.autodiff)
-        });
-    let kind = match context {
+) -> Tensor<D> {
+    let contexts = inputs.iter().map(|input| input.autodiff);
+    let context = contexts.fold(DispatchAutodiffContext::Disabled, |all, one| all.merge(one));
+    Tensor::from_dispatch(match context {
         DispatchAutodiffContext::Disabled => {
-            let value = operation.forward(inputs.map(plain));
-            DispatchTensorKind::Flex(BackendTensor::Float(value))
+            let inputs = inputs.map(<Flex as Dispatched>::plain);
+            <Flex as Dispatched>::from_plain(operation.forward(inputs))
         }
-        DispatchAutodiffContext::Enabled(strategy) => {
-            let inputs = inputs.map(on_graph);
-            let value = match strategy {
-                GradientCheckpointingStrategy::Disabled => {
-                    record::<NoCheckpointing, N>(operation, inputs)
-                }
-                GradientCheckpointingStrategy::Balanced => {
-                    record::<BalancedCheckpointing, N>(operation, inputs)
-                }
-            };
-            let value = DispatchTensorKind::Flex(BackendTensor::Autodiff(value));
-            DispatchTensorKind::Autodiff(Box::new(value))
+        DispatchAutodiffContext::Enabled(GradientCheckpointingStrategy::Disabled) => {
+            record::<NoCheckpointing, N>(operation, inputs)
         }
-    };
-    DispatchTensor {
-        kind,
-        autodiff: context,
-    }
-}
-
-/// A tensor of the CPU backend outside a graph, as ordinary memory.
-pub fn plain(input: DispatchTensor) -> FlexTensor {
-    match input.kind {
-        DispatchTensorKind::Flex(tensor) => tensor.float(),
-        _ => unreachable!("the inputs are on the CPU backend"),
-    }
-}
-
-/// A tensor outside a graph is a constant on it.
-fn on_graph(input: DispatchTensor) -> OnGraph {
-    match input.kind {
-        DispatchTensorKind::Autodiff(kind) => match *kind {
-            DispatchTensorKind::Flex(tensor) => tensor.autodiff(),
-            _ => unreachable!("the inputs are on the CPU backend"),
-        },
-        _ => OnGraph::new(plain(input)),
-    }
+        DispatchAutodiffContext::Enabled(GradientCheckpointingStrategy::Balanced) => {
+            record::<BalancedCheckpointing, N>(operation, inputs)
+        }
+    })
 }
 
 fn record<C: CheckpointStrategy, const N: usize>(
     operation: impl Operation<N>,
-    inputs: [OnGraph; N],
-) -> OnGraph {
+    inputs: [DispatchTensor; N],
+) -> DispatchTensor
+where
+    Flex: Dispatched<C>,
+{
+    let inputs = inputs.map(<Flex as Dispatched<C>>::on_graph);
     let wanted = inputs.each_ref().map(|input| input.is_tracked());
     let nodes = inputs.each_ref().map(|input| input.node());
     let step = Step(operation.clone());
-    match step.prepare::<C>(nodes).compute_bound().stateful() {
+    let inputs = inputs.map(|input| input.into_primitive());
+    let value = match step.prepare::<C>(nodes).compute_bound().stateful() {
         OpsKind::Tracked(prepared) => {
             let keeps = operation.keeps(wanted);
-            let inputs = inputs.map(|input| input.into_primitive());
-            let kept = std::array::from_fn(|i| keeps[i].then(|| inputs[i].clone()));
+            let kept = std::array::from_fn(|i| match keeps[i] {
+                true => inputs[i].clone(),
+                false => empty(),
+            });
             prepared.finish(kept, operation.forward(inputs))
         }
-        OpsKind::UnTracked(prepared) => {
-            prepared.finish(operation.forward(inputs.map(|input| input.into_primitive())))
-        }
-    }
+        OpsKind::UnTracked(prepared) => prepared.finish(operation.forward(inputs)),
+    };
+    <Flex as Dispatched<C>>::from_graph(value)
 }
 
 /// An operation as Burn's graph keeps it.
@@ -136,7 +116,7 @@ fn record<C: CheckpointStrategy, const N: usize>(
 struct Step<O>(O);
 
 impl<O: Operation<N>, const N: usize> Backward<Flex, N> for Step<O> {
-    type State = [Option<FlexTensor>; N];
+    type State = [FlexTensor; N];
 
     fn backward(
         self,

@@ -2,7 +2,7 @@
 
 use burn::prelude::*;
 
-use crate::operation::{Operation, on_host, run};
+use crate::operation::on_host;
 
 /// Whether all of a product lives on Burn's CPU backend in f32.
 pub fn hosted<const D: usize, const W: usize>(
@@ -13,30 +13,14 @@ pub fn hosted<const D: usize, const W: usize>(
     on_host(x) && on_host(weight) && bias.is_none_or(on_host)
 }
 
-/// The value of a product whose source is one tensor.
-pub fn product<const D: usize, const W: usize>(
-    operation: impl Operation<2> + Operation<3>,
-    x: Tensor<D>,
-    weight: Tensor<W>,
-    bias: Option<Tensor<1>>,
-) -> Tensor<D> {
-    let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
-    Tensor::from_dispatch(match bias {
-        Some(bias) => run(operation, [x, weight, bias.into_dispatch()]),
-        None => run(operation, [x, weight]),
-    })
-}
-
-/// What [`Operation::keeps`] says of a product: the source for the gradient of the weight, the weight for that
-/// of the source, and never the bias. `source` is how many inputs the source has, and `again` whether its own
-/// gradient needs them, too.
-pub fn keeps<const N: usize>(source: usize, again: bool, wanted: [bool; N]) -> [bool; N] {
-    let (of_source, of_weight) = (wanted[..source].contains(&true), wanted[source]);
-    std::array::from_fn(|i| match i.cmp(&source) {
-        std::cmp::Ordering::Less => of_weight || again && of_source,
-        std::cmp::Ordering::Equal => of_source,
-        std::cmp::Ordering::Greater => false,
-    })
+/// What [`Operation::keeps`](crate::operation::Operation::keeps) says of a product: the source for the gradient
+/// of the weight, the weight for that of the source, and never the bias. `again` is whether the gradient of the
+/// source needs its inputs, too.
+pub fn keeps<const N: usize>(again: bool, wanted: [bool; N]) -> [bool; N] {
+    let weight = N - 2;
+    let (of_source, of_weight) = (wanted[..weight].contains(&true), wanted[weight]);
+    let source = of_weight || again && of_source;
+    std::array::from_fn(|i| i < weight && source || i == weight && of_source)
 }
 
 #[cfg(test)]
@@ -45,15 +29,15 @@ mod tests {
 
     #[test]
     fn a_product_keeps_what_the_wanted_gradients_need() {
-        let weight_alone = keeps(1, false, [false, true, true]);
+        let weight_alone = keeps(false, [false, true, true]);
         assert_eq!(weight_alone, [true, false, false]);
-        let source_alone = keeps(1, false, [true, false, false]);
+        let source_alone = keeps(false, [true, false, false]);
         assert_eq!(source_alone, [false, true, false]);
-        let activated = keeps(1, true, [true, false, false]);
+        let activated = keeps(true, [true, false, false]);
         assert_eq!(activated, [true, true, false]);
-        let one_of_two = keeps(2, true, [false, true, false]);
-        assert_eq!(one_of_two, [true, true, true]);
-        let bias_alone = keeps(1, true, [false, false, true]);
+        let one_of_two = keeps(true, [false, true, false, false]);
+        assert_eq!(one_of_two, [true, true, true, false]);
+        let bias_alone = keeps(true, [false, false, true]);
         assert_eq!(bias_alone, [false; 3]);
     }
 }

@@ -1,11 +1,14 @@
 //! What an optimiser does to a parameter, in one pass over memory where that is possible.
 
+use burn::backend::Flex;
+use burn::backend::flex::FlexTensor;
 use burn::prelude::*;
 use burn::tensor::DType;
 
 use crate::array::{contiguous, numbers};
-use crate::kernel::update::{self, AdamFactors};
-use crate::operation::{on_host, plain};
+use crate::graph::Dispatched;
+use crate::kernel::update;
+use crate::operation::on_host;
 
 /// One step of Adam with decoupled decay of weights (Kingma and Ba, arXiv 1412.6980; Loshchilov and Hutter,
 /// arXiv 1711.05101).
@@ -40,49 +43,43 @@ impl AdamStep {
         gradient: Tensor<D>,
         [first, second]: [Tensor<D>; 2],
     ) -> (Tensor<D>, [Tensor<D>; 2]) {
-        let time = i32::try_from(self.time).unwrap_or(i32::MAX);
-        let factors = AdamFactors {
-            beta_1: self.beta_1,
-            beta_2: self.beta_2,
-            correction_1: 1.0 - self.beta_1.powi(time),
-            correction_2: 1.0 - self.beta_2.powi(time),
-            epsilon: self.epsilon,
-            rate: self.rate as f32,
-            kept: (1.0 - self.rate * f64::from(self.weight_decay)) as f32,
-        };
         let all = [&parameter, &gradient, &first, &second];
         if !all.into_iter().all(is_memory) {
-            return composed(parameter, gradient, [first, second], factors);
+            return self.composed(parameter, gradient, [first, second]);
         }
         let device = parameter.device();
-        let gradient = contiguous(plain(gradient.into_dispatch()));
+        let gradient = contiguous(plain(gradient));
         let mut all = [parameter, first, second].map(Tensor::into_data);
-        update::adam(all.each_mut().map(numbers_mut), numbers(&gradient), factors);
+        update::adam(self, all.each_mut().map(numbers_mut), numbers(&gradient));
         let [parameter, first, second] = all.map(|data| Tensor::from_data(data, &device));
         (parameter, [first, second])
     }
-}
 
-fn composed<const D: usize>(
-    parameter: Tensor<D>,
-    gradient: Tensor<D>,
-    [first, second]: [Tensor<D>; 2],
-    factors: AdamFactors,
-) -> (Tensor<D>, [Tensor<D>; 2]) {
-    let AdamFactors {
-        beta_1,
-        beta_2,
-        correction_1,
-        correction_2,
-        epsilon,
-        rate,
-        kept,
-    } = factors;
-    let first = first * beta_1 + gradient.clone() * (1.0 - beta_1);
-    let second = second * beta_2 + gradient.square() * (1.0 - beta_2);
-    let root = (second.clone() / correction_2).sqrt() + epsilon;
-    let step = (first.clone() / correction_1) / root;
-    (parameter * kept - step * rate, [first, second])
+    fn composed<const D: usize>(
+        &self,
+        parameter: Tensor<D>,
+        gradient: Tensor<D>,
+        [first, second]: [Tensor<D>; 2],
+    ) -> (Tensor<D>, [Tensor<D>; 2]) {
+        let [correction_1, correction_2] = self.corrections();
+        let first = first * self.beta_1 + gradient.clone() * (1.0 - self.beta_1);
+        let second = second * self.beta_2 + gradient.square() * (1.0 - self.beta_2);
+        let root = (second.clone() / correction_2).sqrt() + self.epsilon;
+        let step = (first.clone() / correction_1) / root;
+        let parameter = parameter * self.left() - step * self.rate as f32;
+        (parameter, [first, second])
+    }
+
+    /// What the moments are divided by, against their start at zero.
+    pub(crate) fn corrections(&self) -> [f32; 2] {
+        let time = i32::try_from(self.time).unwrap_or(i32::MAX);
+        [self.beta_1, self.beta_2].map(|beta| 1.0 - beta.powi(time))
+    }
+
+    /// What is left of the parameter after the decay of weights.
+    pub(crate) fn left(&self) -> f32 {
+        (1.0 - self.rate * f64::from(self.weight_decay)) as f32
+    }
 }
 
 /// `old + (target - old) rate`: one step of a moving average, in one pass as [`AdamStep::apply`].
@@ -95,7 +92,7 @@ pub fn blend<const D: usize>(old: Tensor<D>, target: Tensor<D>, rate: f64) -> Te
         return old.clone() + (target - old) * rate;
     }
     let device = old.device();
-    let target = contiguous(plain(target.into_dispatch()));
+    let target = contiguous(plain(target));
     let mut old = old.into_data();
     update::blend(numbers_mut(&mut old), numbers(&target), rate as f32);
     Tensor::from_data(old, &device)
@@ -112,13 +109,17 @@ pub fn sum_of_squares<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
         return tensor.cast(DType::F32).square().sum();
     }
     let device = tensor.device();
-    let sum = update::squares(numbers(&contiguous(plain(tensor.into_dispatch()))));
+    let sum = update::squares(numbers(&contiguous(plain(tensor))));
     Tensor::from_data([sum as f32], &device)
 }
 
 /// Whether the tensor lives on Burn's CPU backend in f32 and outside any graph.
 fn is_memory<const D: usize>(tensor: &Tensor<D>) -> bool {
     on_host(tensor) && !tensor.is_autodiff()
+}
+
+fn plain<const D: usize>(tensor: Tensor<D>) -> FlexTensor {
+    <Flex as Dispatched>::plain(tensor.into_dispatch())
 }
 
 fn numbers_mut(data: &mut TensorData) -> &mut [f32] {

@@ -69,9 +69,29 @@ pub struct Mismatch {
 }
 
 impl Mismatch {
+    /// No difference to the tensors that come from there.
+    pub fn none(source: impl fmt::Display) -> Self {
+        Self {
+            source: source.to_string(),
+            ..Self::default()
+        }
+    }
+
     /// Whether there is no difference.
     pub fn is_empty(&self) -> bool {
         self.missing.is_empty() && self.unexpected.is_empty() && self.unusable.is_empty()
+    }
+
+    /// The value if there is no difference.
+    ///
+    /// # Errors
+    ///
+    /// The differences, if there are any.
+    pub fn unless<T>(self, value: T) -> Result<T, Self> {
+        match self.is_empty() {
+            true => Ok(value),
+            false => Err(self),
+        }
     }
 }
 

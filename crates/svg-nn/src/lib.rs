@@ -40,6 +40,7 @@
 mod attention;
 mod collect;
 mod draw;
+mod dtype;
 mod error;
 mod frozen;
 mod layer_norm;

@@ -29,10 +29,7 @@ pub fn load_exact<M: Module>(
         unexpected: report.unused,
         unusable: report.errors.iter().map(describe).collect(),
     };
-    match mismatch.is_empty() {
-        true => Ok(module),
-        false => Err(mismatch.into()),
-    }
+    Ok(mismatch.unless(module)?)
 }
 
 /// A missing path as PyTorch would call it: Burn's norms have `gamma` and `beta`.

@@ -20,20 +20,18 @@ pub struct Names(pub &'static [(&'static str, &'static str)]);
 impl Names {
     /// What the module calls a tensor of the file.
     pub fn in_module(&self, name: &str) -> String {
-        self.0
-            .iter()
-            .fold(name.to_string(), |name, (ours, theirs)| {
-                name.replacen(theirs, ours, 1)
-            })
+        let pairs = self.0.iter();
+        pairs.fold(name.to_string(), |name, (ours, theirs)| {
+            name.replacen(theirs, ours, 1)
+        })
     }
 
     /// What the file calls a tensor of the module.
     pub fn in_file(&self, name: &str) -> String {
-        self.0
-            .iter()
-            .fold(name.to_string(), |name, (ours, theirs)| {
-                name.replacen(ours, theirs, 1)
-            })
+        let pairs = self.0.iter();
+        pairs.fold(name.to_string(), |name, (ours, theirs)| {
+            name.replacen(ours, theirs, 1)
+        })
     }
 
     /// [`load_exact`] from tensors with the names of the file. A name that does not come back is not one
@@ -57,23 +55,16 @@ impl Names {
         });
         let mut mismatch = match load_exact(module, known.collect(), source) {
             Ok(module) if foreign.is_empty() => return Ok(module),
-            Ok(_) => Mismatch {
-                source: source.to_string(),
-                ..Mismatch::default()
-            },
+            Ok(_) => Mismatch::none(source),
             Err(LoadError::Mismatch(mismatch)) => mismatch,
             Err(other) => return Err(other),
         };
-        let Mismatch {
-            missing,
-            unexpected,
-            unusable,
-            ..
-        } = &mut mismatch;
-        for name in [missing, &mut *unexpected, unusable].into_iter().flatten() {
+        let missing = mismatch.missing.iter_mut().chain(&mut mismatch.unexpected);
+        for name in missing.chain(&mut mismatch.unusable) {
             *name = self.in_file(name);
         }
-        unexpected.extend(foreign.into_iter().map(|tensor| tensor.name));
+        let foreign = foreign.into_iter().map(|tensor| tensor.name);
+        mismatch.unexpected.extend(foreign);
         Err(mismatch.into())
     }
 

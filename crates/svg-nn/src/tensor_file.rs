@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::store::{bridge, burn_pack::Bytes, pytorch::PytorchReader};
-use burn::tensor::{BoolStore, DType};
-use svg_store::{Dtype, OpenError, Safetensors};
+use svg_store::{OpenError, Safetensors};
 
+use crate::dtype::from_stored;
 use crate::{LoadError, StoredTensor};
 
 /// The format of a weight file, recognised by its first bytes and not by its name.
@@ -49,17 +49,21 @@ impl TensorFile {
             file => file,
         };
         let mut start = Vec::new();
-        let mut file = File::open(path).map_err(|source| read_error(path, source))?;
-        (&mut file)
-            .take(16)
-            .read_to_end(&mut start)
+        File::open(path)
+            .and_then(|file| file.take(16).read_to_end(&mut start))
             .map_err(|source| read_error(path, source))?;
-        match start.as_slice() {
-            [b'{', ..] => Self::open_shards(path),
+        let (container, (tensors, metadata)) = match start.as_slice() {
+            [b'{', ..] => (Container::ShardedSafetensors, shards(path)?),
             // A safetensors file is a length, whose upper bytes are zero, and a JSON object.
-            [_, _, _, _, 0, 0, 0, 0, b'{', ..] => Self::open_safetensors(path),
-            _ => Self::open_pytorch(path),
-        }
+            [_, _, _, _, 0, 0, 0, 0, b'{', ..] => (Container::Safetensors, safetensors(path)?),
+            _ => (Container::Pytorch, pytorch(path)?),
+        };
+        Ok(Self {
+            path: path.to_path_buf(),
+            container,
+            tensors,
+            metadata,
+        })
     }
 
     /// The file that was opened; inside the folder if a folder was given.
@@ -86,90 +90,72 @@ impl TensorFile {
     pub fn metadata(&self) -> &HashMap<String, String> {
         &self.metadata
     }
+}
 
-    fn open_safetensors(path: &Path) -> Result<Self, LoadError> {
-        let file = Safetensors::open(path).map_err(|error| match error {
-            OpenError::System(source) => read_error(path, source),
-            OpenError::Malformed(reason) => malformed(path, reason),
-        })?;
-        let file = Arc::new(file);
-        let tensors = file.tensors().iter().map(|tensor| {
-            let (name, dtype) = (&tensor.name, tensor.dtype);
-            let known = burn_dtype(dtype)
-                .ok_or_else(|| malformed(path, format!("{name} is of type {dtype:?}")))?;
-            let (file, range) = (file.clone(), tensor.range.clone());
-            Ok(StoredTensor::deferred(
-                name.clone(),
-                known,
-                tensor.shape.clone(),
-                None,
-                range.len(),
-                move || Ok(Bytes::from_bytes_vec(file.bytes()[range.clone()].to_vec())),
-            ))
-        });
-        Ok(Self {
-            path: path.to_path_buf(),
-            container: Container::Safetensors,
-            tensors: tensors.collect::<Result<_, LoadError>>()?,
-            metadata: file.metadata().clone(),
-        })
-    }
+/// The tensors of a file, sorted by name, and its metadata.
+type Contents = (Vec<StoredTensor>, HashMap<String, String>);
 
-    fn open_shards(path: &Path) -> Result<Self, LoadError> {
-        #[derive(serde::Deserialize)]
-        struct Index {
-            weight_map: BTreeMap<String, String>,
-        }
-        let text = std::fs::read(path).map_err(|source| read_error(path, source))?;
-        let index: Index = serde_json::from_slice(&text)
-            .map_err(|error| malformed(path, format!("as a shard index: {error}")))?;
-        let mut shards = BTreeMap::new();
-        for shard in index.weight_map.values() {
-            if shards.contains_key(shard) {
-                continue;
-            }
-            if Path::new(shard).file_name() != Some(shard.as_ref()) {
-                let reason = format!("shard {shard:?} lies outside its folder");
-                return Err(malformed(path, reason));
-            }
-            let file = Self::open_safetensors(&path.with_file_name(shard))?;
-            let by_name = file.tensors.into_iter().map(|t| (t.name.clone(), t));
-            shards.insert(shard, by_name.collect::<BTreeMap<_, _>>());
-        }
-        let mut tensors = Vec::new();
-        for (name, shard) in &index.weight_map {
-            let tensor = shards.get_mut(shard).and_then(|shard| shard.remove(name));
-            let tensor = tensor
-                .ok_or_else(|| malformed(path, format!("{name} is not in its shard {shard}")))?;
-            tensors.push(tensor);
-        }
-        Ok(Self {
-            path: path.to_path_buf(),
-            container: Container::ShardedSafetensors,
-            tensors,
-            metadata: HashMap::new(),
-        })
-    }
+fn safetensors(path: &Path) -> Result<Contents, LoadError> {
+    let file = Safetensors::open(path).map_err(|error| match error {
+        OpenError::System(source) => read_error(path, source),
+        OpenError::Malformed(reason) => malformed(path, reason),
+    })?;
+    let file = Arc::new(file);
+    let tensors = file.tensors().iter().map(|tensor| {
+        let (name, dtype) = (&tensor.name, tensor.dtype);
+        let known = from_stored(dtype)
+            .ok_or_else(|| malformed(path, format!("{name} is of type {dtype:?}")))?;
+        let (file, range) = (file.clone(), tensor.range.clone());
+        Ok(StoredTensor::deferred(
+            name.clone(),
+            known,
+            tensor.shape.clone(),
+            None,
+            range.len(),
+            move || Ok(Bytes::from_bytes_vec(file.bytes()[range.clone()].to_vec())),
+        ))
+    });
+    let tensors = tensors.collect::<Result<_, LoadError>>()?;
+    Ok((tensors, file.metadata().clone()))
+}
 
-    fn open_pytorch(path: &Path) -> Result<Self, LoadError> {
-        let reader =
-            PytorchReader::new(path).map_err(|error| malformed(path, error.to_string()))?;
-        let mut tensors: Vec<_> = reader
-            .into_tensors()
-            .into_values()
-            .map(bridge::from_pytorch)
-            .collect();
-        if tensors.is_empty() {
-            return Err(malformed(path, "it holds no tensor".to_string()));
-        }
-        tensors.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(Self {
-            path: path.to_path_buf(),
-            container: Container::Pytorch,
-            tensors,
-            metadata: HashMap::new(),
-        })
+fn shards(path: &Path) -> Result<Contents, LoadError> {
+    #[derive(serde::Deserialize)]
+    struct Index {
+        weight_map: BTreeMap<String, String>,
     }
+    let text = std::fs::read(path).map_err(|source| read_error(path, source))?;
+    let index: Index = serde_json::from_slice(&text)
+        .map_err(|error| malformed(path, format!("as a shard index: {error}")))?;
+    let mut shards = BTreeMap::new();
+    for shard in index.weight_map.values() {
+        if shards.contains_key(shard) {
+            continue;
+        }
+        if Path::new(shard).file_name() != Some(shard.as_ref()) {
+            let reason = format!("shard {shard:?} lies outside its folder");
+            return Err(malformed(path, reason));
+        }
+        let (tensors, _) = safetensors(&path.with_file_name(shard))?;
+        let by_name = tensors.into_iter().map(|t| (t.name.clone(), t));
+        shards.insert(shard, by_name.collect::<BTreeMap<_, _>>());
+    }
+    let tensors = index.weight_map.iter().map(|(name, shard)| {
+        let tensor = shards.get_mut(shard).and_then(|shard| shard.remove(name));
+        tensor.ok_or_else(|| malformed(path, format!("{name} is not in its shard {shard}")))
+    });
+    Ok((tensors.collect::<Result<_, _>>()?, HashMap::new()))
+}
+
+fn pytorch(path: &Path) -> Result<Contents, LoadError> {
+    let reader = PytorchReader::new(path).map_err(|error| malformed(path, error.to_string()))?;
+    let tensors = reader.into_tensors().into_values();
+    let mut tensors: Vec<_> = tensors.map(bridge::from_pytorch).collect();
+    if tensors.is_empty() {
+        return Err(malformed(path, "it holds no tensor".to_string()));
+    }
+    tensors.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok((tensors, HashMap::new()))
 }
 
 fn read_error(path: &Path, source: std::io::Error) -> LoadError {
@@ -188,11 +174,13 @@ fn malformed(path: &Path, reason: String) -> LoadError {
 
 /// The hub's names first; otherwise the only file that looks like weights.
 fn weight_file_in(folder: &Path) -> Result<PathBuf, LoadError> {
-    for name in ["model.safetensors.index.json", "model.safetensors"] {
-        let file = folder.join(name);
-        if file.is_file() {
-            return Ok(file);
-        }
+    let usual = ["model.safetensors.index.json", "model.safetensors"];
+    if let Some(file) = usual
+        .map(|name| folder.join(name))
+        .into_iter()
+        .find(|file| file.is_file())
+    {
+        return Ok(file);
     }
     let entries = std::fs::read_dir(folder).map_err(|source| read_error(folder, source))?;
     let mut files: Vec<PathBuf> = entries
@@ -213,25 +201,6 @@ fn weight_file_in(folder: &Path) -> Result<PathBuf, LoadError> {
             },
         }),
     }
-}
-
-fn burn_dtype(dtype: Dtype) -> Option<DType> {
-    Some(match dtype {
-        Dtype::F64 => DType::F64,
-        Dtype::F32 => DType::F32,
-        Dtype::F16 => DType::F16,
-        Dtype::BF16 => DType::BF16,
-        Dtype::I64 => DType::I64,
-        Dtype::I32 => DType::I32,
-        Dtype::I16 => DType::I16,
-        Dtype::I8 => DType::I8,
-        Dtype::U64 => DType::U64,
-        Dtype::U32 => DType::U32,
-        Dtype::U16 => DType::U16,
-        Dtype::U8 => DType::U8,
-        Dtype::BOOL => DType::Bool(BoolStore::Native),
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

@@ -40,12 +40,8 @@ pub fn load(
     let (positions, tensors): (Vec<_>, Vec<_>) = tensors
         .into_iter()
         .partition(|tensor| tensor.name == POSITIONS);
-    let empty = || Mismatch {
-        source: source.to_string(),
-        ..Mismatch::default()
-    };
     let (sit, mut mismatch) = match NAMES.load_exact(config.init(device), tensors, source) {
-        Ok(sit) => (Some(sit), empty()),
+        Ok(sit) => (Some(sit), Mismatch::none(source)),
         Err(LoadError::Mismatch(mismatch)) => (None, mismatch),
         Err(other) => return Err(other),
     };

@@ -38,6 +38,11 @@ impl<'a> Matrix<'a> {
 
     /// `out = self right`, or `out += self right`, row by row and without gaps, on this thread.
     pub fn multiply(self, right: Self, out: &mut [f32], add: bool) {
+        self.multiply_scaled(right, 1.0, out, add);
+    }
+
+    /// [`multiply`](Self::multiply) with every product times `factor`.
+    pub fn multiply_scaled(self, right: Self, factor: f32, out: &mut [f32], add: bool) {
         assert!(self.columns == right.rows && out.len() == self.rows * right.columns);
         // SAFETY: all elements of a matrix lie inside its slice, by the assertions of `by_rows`; those
         // of the result do by the one above.
@@ -57,7 +62,7 @@ impl<'a> Matrix<'a> {
                 right.column as isize,
                 right.row as isize,
                 1.0,
-                1.0,
+                factor,
                 false,
                 false,
                 false,

@@ -8,39 +8,27 @@ use super::exp::exp;
 const CHUNK: usize = 4096;
 const LANES: usize = 16;
 
-/// A norm over `groups` of channels and all pixels, of images side by side.
+/// A norm over groups of channels and all pixels, of images side by side.
 #[derive(Clone, Copy, Debug)]
 pub struct GroupNorm<'a> {
+    /// Groups, the number added to the variance, and whether `z sigmoid(z)` follows.
+    pub norm: crate::GroupNorm,
     /// A factor for each channel.
     pub gamma: &'a [f32],
     /// A term for each channel.
     pub beta: &'a [f32],
-    /// Groups of channels.
-    pub groups: usize,
     /// Pixels of a channel.
     pub pixels: usize,
-    /// Added to the variance.
-    pub epsilon: f64,
-    /// Whether `z sigmoid(z)` follows.
-    pub swish: bool,
-}
-
-/// What the numbers of one group have in common.
-#[derive(Clone, Copy, Debug)]
-struct Moments {
-    mean: f32,
-    /// One over the deviation.
-    scale: f64,
 }
 
 impl GroupNorm<'_> {
     /// In place of `numbers`, those of a group, which is counted through the batch.
     pub fn group(&self, group: usize, numbers: &mut [f32]) {
-        let Moments { mean, scale } = self.moments(numbers);
+        let (mean, scale) = self.moments(numbers);
         let channels = self.channels(group);
         for (numbers, channel) in numbers.chunks_exact_mut(self.pixels).zip(channels) {
             let factor = (scale * f64::from(self.gamma[channel])) as f32;
-            match self.swish {
+            match self.norm.swish {
                 true => scaled_swish(numbers, mean, factor, self.beta[channel]),
                 false => scaled(numbers, mean, factor, self.beta[channel]),
             }
@@ -67,14 +55,14 @@ impl GroupNorm<'_> {
     /// `scale (gamma dz - m1 - n m2)`, where `m1` and `m2` are the means over the group of `gamma dz` and
     /// of `gamma dz n`.
     pub fn group_backward(&self, group: usize, x: &[f32], dy: &mut [f32]) -> Vec<[f64; 2]> {
-        let Moments { mean, scale } = self.moments(x);
+        let (mean, scale) = self.moments(x);
         let channels = || x.chunks_exact(self.pixels).zip(self.channels(group));
-        let count = self.group_len() as f64;
+        let count = x.len() as f64;
         let mut sums = Vec::new();
         let [mut plain_mean, mut normed_mean] = [0.0; 2];
         for ((x, channel), dy) in channels().zip(dy.chunks_exact_mut(self.pixels)) {
             let gamma = f64::from(self.gamma[channel]);
-            if self.swish {
+            if self.norm.swish {
                 let factor = (scale * gamma) as f32;
                 through_swish(x, mean, factor, self.beta[channel], dy);
             }
@@ -92,24 +80,18 @@ impl GroupNorm<'_> {
         sums
     }
 
-    fn group_len(&self) -> usize {
-        self.gamma.len() / self.groups * self.pixels
-    }
-
     /// Those of a group, which is counted through the batch.
     fn channels(&self, group: usize) -> std::ops::Range<usize> {
-        let count = self.gamma.len() / self.groups;
-        let first = group % self.groups * count;
+        let count = self.gamma.len() / self.norm.groups;
+        let first = group % self.norm.groups * count;
         first..first + count
     }
 
-    fn moments(&self, numbers: &[f32]) -> Moments {
+    /// The mean of a group, and one over the deviation.
+    fn moments(&self, numbers: &[f32]) -> (f32, f64) {
         let [mean, squares] = centred_squares(numbers);
         let variance = squares / numbers.len() as f64;
-        Moments {
-            mean: mean as f32,
-            scale: (variance + self.epsilon).sqrt().recip(),
-        }
+        (mean as f32, (variance + self.norm.epsilon).sqrt().recip())
     }
 }
 

@@ -3,38 +3,20 @@
 use rayon::prelude::*;
 
 use super::norm::lane_sum;
+use crate::AdamStep;
 
 /// Numbers for one thread at a time.
 const CHUNK: usize = 64 * 1024;
 
-/// The constants of one step of Adam.
-#[derive(Clone, Copy, Debug)]
-pub struct AdamFactors {
-    /// Decay of the first moment.
-    pub beta_1: f32,
-    /// Decay of the second moment.
-    pub beta_2: f32,
-    /// What the first moment is divided by, against its start at zero.
-    pub correction_1: f32,
-    /// What the second moment is divided by.
-    pub correction_2: f32,
-    /// Added to the root of the second moment.
-    pub epsilon: f32,
-    /// Learning rate.
-    pub rate: f32,
-    /// What is left of the parameter after the decay of weights.
-    pub kept: f32,
-}
-
 /// Parameter and both moments, in place.
-pub fn adam([parameter, first, second]: [&mut [f32]; 3], gradient: &[f32], factors: AdamFactors) {
+pub fn adam(step: &AdamStep, [parameter, first, second]: [&mut [f32]; 3], gradient: &[f32]) {
     let parts = parameter
         .par_chunks_mut(CHUNK)
         .zip(first.par_chunks_mut(CHUNK))
         .zip(second.par_chunks_mut(CHUNK))
         .zip(gradient.par_chunks(CHUNK));
     parts.for_each(|(((parameter, first), second), gradient)| {
-        adam_part(parameter, first, second, gradient, factors);
+        adam_part(step, parameter, first, second, gradient);
     });
 }
 
@@ -52,23 +34,24 @@ pub fn squares(numbers: &[f32]) -> f64 {
 
 vectorised! {
     fn adam_part(
+        step: &AdamStep,
         parameter: &mut [f32],
         first: &mut [f32],
         second: &mut [f32],
-        gradient: &[f32],
-        factors: AdamFactors
+        gradient: &[f32]
     ) {
         let len = parameter.len();
         let (first, second) = (&mut first[..len], &mut second[..len]);
         let gradient = &gradient[..len];
-        let AdamFactors { beta_1, beta_2, correction_1, correction_2, epsilon, rate, kept } = factors;
+        let AdamStep { beta_1, beta_2, epsilon, .. } = *step;
+        let ([correction_1, correction_2], rate, left) = (step.corrections(), step.rate as f32, step.left());
         for i in 0..len {
             let g = gradient[i];
             let m = first[i] * beta_1 + g * (1.0 - beta_1);
             let v = second[i] * beta_2 + g * g * (1.0 - beta_2);
             (first[i], second[i]) = (m, v);
             let step = (m / correction_1) / ((v / correction_2).sqrt() + epsilon);
-            parameter[i] = parameter[i] * kept - step * rate;
+            parameter[i] = parameter[i] * left - step * rate;
         }
     }
 }
