@@ -1,7 +1,5 @@
 //! Tensors of Burn's CPU backend as slices of ordinary memory.
 
-use std::mem::MaybeUninit;
-
 use burn::backend::flex::FlexTensor;
 use burn::tensor::TensorData;
 use rayon::prelude::*;
@@ -61,14 +59,15 @@ pub fn rewritten<T: Send>(
         return (tensor, results);
     }
     let from = numbers(&tensor);
-    let mut copy = uninitialised(from.len());
-    let chunks = copy.par_chunks_mut(chunk).zip(from.par_chunks(chunk));
+    let mut copy = Vec::with_capacity(from.len());
+    let free = &mut copy.spare_capacity_mut()[..from.len()];
+    let chunks = free.par_chunks_mut(chunk).zip(from.par_chunks(chunk));
     let results = chunks
         .enumerate()
         .map(|(index, (to, from))| step(index, to.write_copy_of_slice(from)))
         .collect();
     // SAFETY: every chunk was written as a whole.
-    let copy = unsafe { initialised(copy) };
+    unsafe { copy.set_len(from.len()) };
     let shape = tensor.layout().shape().clone();
     (FlexTensor::from_data(TensorData::new(copy, shape)), results)
 }
@@ -86,23 +85,6 @@ pub fn rewritten_beside<T: Send>(
         let beside = &beside[index * chunk..][..numbers.len()];
         step(index, numbers, beside)
     })
-}
-
-fn uninitialised(len: usize) -> Vec<MaybeUninit<f32>> {
-    let mut numbers = Vec::with_capacity(len);
-    // SAFETY: elements that may hold anything need no initialisation.
-    unsafe { numbers.set_len(len) };
-    numbers
-}
-
-/// # Safety
-///
-/// All of them have been written.
-unsafe fn initialised(numbers: Vec<MaybeUninit<f32>>) -> Vec<f32> {
-    let mut numbers = std::mem::ManuallyDrop::new(numbers);
-    let (start, len, capacity) = (numbers.as_mut_ptr(), numbers.len(), numbers.capacity());
-    // SAFETY: the same allocation, whose elements have the same layout and are initialised.
-    unsafe { Vec::from_raw_parts(start.cast(), len, capacity) }
 }
 
 #[cfg(test)]

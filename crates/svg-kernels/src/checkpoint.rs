@@ -104,9 +104,11 @@ struct Wanted {
     parameters: bool,
 }
 
-/// The block once more, from its inputs and the gradient at its value: the gradients of the inputs, and of the
-/// parameters in the order of a visit.
-struct Again(Box<dyn FnOnce([DispatchTensor; 3], Wanted) -> Vec<Option<DispatchTensor>> + Send>);
+/// Gradients of the inputs, and then of the parameters in the order of a visit.
+type Pulled = Vec<Option<DispatchTensor>>;
+
+/// The block once more, from its inputs and the gradient at its value.
+struct Again(Box<dyn FnOnce([DispatchTensor; 3], Wanted) -> Pulled + Send>);
 
 impl fmt::Debug for Again {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -156,7 +158,7 @@ impl<B: Dispatched> ModuleVisitor for Leaves<B> {
 /// The gradients of a module's parameters, in the order of a visit, after those that are there.
 struct Collect {
     found: burn::tensor::Gradients,
-    gradients: Vec<Option<DispatchTensor>>,
+    gradients: Pulled,
 }
 
 impl ModuleVisitor for Collect {

@@ -10,7 +10,7 @@ use burn::tensor::ops::{ConvOptions, InterpolateMode, InterpolateOptions};
 use crate::array::{array, contiguous, dims, numbers, present};
 use crate::group_norm::GroupNorm;
 use crate::kernel::sums::column_sums;
-use crate::kernel::winograd::{self, Sizes};
+use crate::kernel::winograd::{self, Grid, Sizes};
 use crate::kernel::{double, norm};
 use crate::operation::{Operation, on_host, optional, run};
 use crate::product::{hosted, keeps};
@@ -181,7 +181,8 @@ impl Operation<5> for Conv3x3 {
         let sizes = sizes(&x, dims::<4>(&weight)[0]);
         let bias = bias.as_ref().map(numbers);
         let y = winograd::forward(sizes, numbers(&x), numbers(&weight), bias);
-        array(y, [sizes.batch, sizes.outputs, sizes.height, sizes.width])
+        let Grid { height, width } = sizes.grid;
+        array(y, [sizes.batch, sizes.outputs, height, width])
     }
 
     fn backward(
@@ -226,8 +227,7 @@ fn sizes(x: &FlexTensor, outputs: usize) -> Sizes {
         batch,
         inputs,
         outputs,
-        height,
-        width,
+        grid: Grid { height, width },
     }
 }
 

@@ -43,11 +43,11 @@ where
     }
 
     fn from_plain(tensor: FloatTensor<B>) -> DispatchTensor {
-        DispatchKindConversion::<B>::from_backend(BackendTensor::Float(tensor))
+        dispatched::<B>(tensor)
     }
 
     fn from_graph(tensor: OnGraph<B>) -> DispatchTensor {
-        DispatchKindConversion::<Autodiff<B, C>>::from_backend(BackendTensor::Float(tensor))
+        dispatched::<Autodiff<B, C>>(tensor)
     }
 }
 
@@ -57,4 +57,11 @@ where
 {
     let tensor = <DispatchTensor as DispatchKindConversion<B>>::try_into_backend(tensor);
     tensor.expect("everything is on one device").float()
+}
+
+fn dispatched<B: Backend>(tensor: FloatTensor<B>) -> DispatchTensor
+where
+    DispatchTensor: DispatchKindConversion<B>,
+{
+    <DispatchTensor as DispatchKindConversion<B>>::from_backend(BackendTensor::Float(tensor))
 }

@@ -12,7 +12,8 @@ use super::matrix::Matrix;
 use super::planes::Planes;
 use super::scratch::Scratch;
 use super::target::Target;
-use super::tile::{self, Band, Grid, WORK};
+pub use super::tile::Grid;
+use super::tile::{self, Band, WORK};
 
 /// Channels that one thread multiplies at a time.
 const BLOCK: usize = 128;
@@ -32,24 +33,15 @@ pub struct Sizes {
     pub inputs: usize,
     /// Channels of the output.
     pub outputs: usize,
-    /// Of an image, in pixels.
-    pub height: usize,
-    /// Of an image, in pixels.
-    pub width: usize,
+    /// Of an image.
+    pub grid: Grid,
 }
 
 impl Sizes {
-    fn grid(&self) -> Grid {
-        Grid {
-            height: self.height,
-            width: self.width,
-        }
-    }
-
     /// Bands of about so many tiles.
     fn bands(&self, tiles: usize) -> Vec<Range<usize>> {
-        let rows = self.batch * self.grid().rows();
-        let step = (tiles / self.grid().columns()).max(1);
+        let rows = self.batch * self.grid.rows();
+        let step = (tiles / self.grid.columns()).max(1);
         let starts = (0..rows).step_by(step);
         starts.map(|start| start..rows.min(start + step)).collect()
     }
@@ -81,7 +73,7 @@ fn convolve(
     weight: &[f32],
     bias: Option<&[f32]>,
 ) -> Vec<f32> {
-    let grid = sizes.grid();
+    let grid = sizes.grid;
     let (from, to) = match direction {
         Direction::Forward => (sizes.inputs, sizes.outputs),
         Direction::Backward => (sizes.outputs, sizes.inputs),
@@ -162,7 +154,7 @@ pub fn weight_gradient(sizes: Sizes, x: &[f32], dy: &[f32]) -> Vec<f32> {
     let mut sums = Planes::new(outputs, inputs, &scratch);
     for (index, rows) in sizes.bands(TILES_SUMMED).into_iter().enumerate() {
         let band = |channels, channel| Band {
-            grid: sizes.grid(),
+            grid: sizes.grid,
             rows: rows.clone(),
             channels,
             channel,
