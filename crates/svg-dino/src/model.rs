@@ -105,10 +105,7 @@ impl Dino {
     ///
     /// As [`forward`](Self::forward).
     pub fn forward_normalized(&self, pixels: Tensor<4>) -> DinoOutput {
-        let grid = self.grid(&pixels);
-        let embedded = self.embed(pixels, None);
-        let last = self.run(embedded, grid, |_, _| ());
-        self.finish(last, grid)
+        self.encode(pixels, None)
     }
 
     /// Encodes pixels, some of whose patches are replaced by the mask token.
@@ -122,10 +119,7 @@ impl Dino {
     ///
     /// As [`forward`](Self::forward), and if the mask is not one entry per patch.
     pub fn forward_masked(&self, pixels: Tensor<4>, mask: Tensor<2, Bool>) -> DinoOutput {
-        let grid = self.grid(&pixels);
-        let embedded = self.embed(pixels, Some(mask));
-        let last = self.run(embedded, grid, |_, _| ());
-        self.finish(last, grid)
+        self.encode(pixels, Some(mask))
     }
 
     /// Encodes images and returns the tokens after the chosen blocks, each through the final norm.
@@ -141,10 +135,9 @@ impl Dino {
         for block in blocks {
             assert!(*block < depth, "there is no block {block} of {depth}");
         }
-        let pixels = self.normalize(images);
-        let grid = self.grid(&pixels);
+        let (embedded, grid) = self.embed(self.normalize(images), None);
         let mut kept = vec![None; depth];
-        self.run(self.embed(pixels, None), grid, |block, tokens| {
+        self.run(embedded, grid, |block, tokens| {
             if blocks.contains(&block) {
                 kept[block] = Some(tokens.clone());
             }
@@ -160,8 +153,7 @@ impl Dino {
     ///
     /// As [`forward`](Self::forward).
     pub fn trace(&self, pixels: Tensor<4>) -> Vec<Tensor<3>> {
-        let grid = self.grid(&pixels);
-        let embedded = self.embed(pixels, None);
+        let (embedded, grid) = self.embed(pixels, None);
         let mut stages = vec![embedded.clone()];
         self.run(embedded, grid, |_, tokens| stages.push(tokens.clone()));
         stages
@@ -182,28 +174,18 @@ impl Dino {
         (unit - per_channel(pixels.mean)) / per_channel(pixels.std)
     }
 
-    fn grid(&self, pixels: &Tensor<4>) -> [usize; 2] {
-        let [_, channels, height, width] = pixels.dims();
-        let patch = self.config.patch_size;
-        assert!(
-            channels == 3
-                && height >= patch
-                && width >= patch
-                && height % patch == 0
-                && width % patch == 0,
-            "expected 3 channels and sides that are multiples of {patch}, got {channels} channels \
-             and {height} by {width} pixels"
-        );
-        [height / patch, width / patch]
+    fn encode(&self, pixels: Tensor<4>, mask: Option<Tensor<2, Bool>>) -> DinoOutput {
+        let (embedded, grid) = self.embed(pixels, mask);
+        let last = self.run(embedded, grid, |_, _| ());
+        self.finish(last, grid)
     }
 
-    fn embed(&self, pixels: Tensor<4>, mask: Option<Tensor<2, Bool>>) -> Tensor<3> {
-        let [batch, ..] = pixels.dims();
-        let mut patches = self.patch_embed.forward(pixels); // [batch, patches, d]
+    /// All tokens before the blocks, and the grid of patches.
+    fn embed(&self, pixels: Tensor<4>, mask: Option<Tensor<2, Bool>>) -> (Tensor<3>, [usize; 2]) {
+        let (mut patches, grid) = self.patch_embed.forward(pixels); // [batch, patches, d]
+        let shape @ [batch, count, _] = patches.dims();
         if let Some(mask) = mask {
-            let [_, count, channels] = patches.dims();
             assert_shape!(mask, [batch, count]);
-            let shape = [batch, count, channels];
             let mask = mask.unsqueeze_dim::<3>(2).expand(shape);
             patches = patches.mask_where(mask, self.mask_token.val().expand(shape));
         }
@@ -213,7 +195,7 @@ impl Dino {
             let [_, count, channels] = tokens.dims();
             tokens.expand([batch, count, channels])
         });
-        Tensor::cat(shared.chain([patches]).collect(), 1)
+        (Tensor::cat(shared.chain([patches]).collect(), 1), grid)
     }
 
     /// The blocks one after the other; `after` sees the output of each.

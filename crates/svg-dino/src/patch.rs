@@ -2,7 +2,7 @@
 
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::prelude::*;
-use svg_nn::patch_conv;
+use svg_nn::patch_tokens;
 
 /// One linear map per patch: a convolution whose stride is its size, flattened row by row.
 #[derive(Module, Debug)]
@@ -21,13 +21,17 @@ impl PatchEmbed {
         }
     }
 
+    /// Tokens, and the grid of patches: rows and columns.
+    ///
     /// # Shapes
     ///
     /// - pixels: `[batch, 3, rows * patch_size, columns * patch_size]`
     /// - output: `[batch, rows * columns, d_model]`
-    pub fn forward(&self, pixels: Tensor<4>) -> Tensor<3> {
-        let bias = self.proj.bias.as_ref().map(|bias| bias.val());
-        let patches = patch_conv(pixels, self.proj.weight.val(), bias); // [batch, d_model, rows, columns]
-        patches.flatten::<3>(2, 3).swap_dims(1, 2) // [batch, patches, d_model]
+    ///
+    /// # Panics
+    ///
+    /// If there are not three channels or a side is not a positive multiple of the patch size.
+    pub fn forward(&self, pixels: Tensor<4>) -> (Tensor<3>, [usize; 2]) {
+        patch_tokens(&self.proj, pixels)
     }
 }

@@ -29,6 +29,7 @@
 //! - [`SelfAttention`]: fused projection, optional query and key normalisation, optional [`Rotation`]
 //! - [`Mlp`] and [`SwiGluMlp`]: the two feed-forward layers of vision transformers
 //! - [`LayerScale`]: a learned factor per channel
+//! - [`patch_tokens`]: patches as tokens
 //! - [`linear`], [`layer_norm`]: Burn's layers with this workspace's kernels, and the kernels' own functions,
 //!   re-exported from `svg-kernels`
 //! - [`draw_parameters`]: all parameters now, so that a seed decides them
@@ -49,13 +50,14 @@ mod linear;
 mod load;
 mod mlp;
 mod names;
-#[cfg(test)]
-mod new_layers;
+mod patch;
 mod precision;
 mod rotation;
 mod save;
 mod swiglu;
 mod tensor_file;
+#[cfg(test)]
+mod tests;
 
 pub use attention::{SelfAttention, SelfAttentionConfig};
 pub use collect::module_tensors;
@@ -68,6 +70,7 @@ pub use linear::linear;
 pub use load::load_exact;
 pub use mlp::{Mlp, MlpConfig};
 pub use names::Names;
+pub use patch::patch_tokens;
 pub use precision::Precision;
 pub use rotation::Rotation;
 pub use save::save_tensors;

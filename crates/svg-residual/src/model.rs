@@ -4,7 +4,7 @@ use burn::module::Param;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Dropout, DropoutConfig, Initializer, LayerNorm, LayerNormConfig};
 use burn::prelude::*;
-use svg_nn::{layer_norm, patch_conv};
+use svg_nn::{layer_norm, patch_tokens};
 
 use crate::position::resample;
 use crate::{Block, Head, ResidualConfig};
@@ -123,12 +123,8 @@ impl ResidualEncoder {
     ///
     /// As [`forward`](Self::forward).
     pub fn forward_normalized(&self, pixels: Tensor<4>) -> Tensor<3> {
-        let [batch, ..] = pixels.dims();
-        let grid = self.grid(&pixels);
-        let bias = self.conv_proj.bias.as_ref().map(|bias| bias.val());
-        let patches = patch_conv(pixels, self.conv_proj.weight.val(), bias);
-        let patches = patches.flatten::<3>(2, 3).swap_dims(1, 2); // [batch, patches, d_model]
-        let [_, count, width] = patches.dims();
+        let (patches, grid) = patch_tokens(&self.conv_proj, pixels);
+        let [batch, count, width] = patches.dims();
         let class = self.class_token.val().expand([batch, 1, width]);
         let tokens = Tensor::cat(vec![class, patches], 1); // [batch, 1 + patches, d_model]
         let tokens = self.encoder.forward(tokens + self.positions(grid));
@@ -145,21 +141,6 @@ impl ResidualEncoder {
         let per_channel = |values| Tensor::<1>::from_floats(values, &device).reshape([1, 3, 1, 1]);
         let unit = (images + 1.0) * 0.5;
         (unit - per_channel(PIXEL_MEAN)) / per_channel(PIXEL_STD)
-    }
-
-    fn grid(&self, pixels: &Tensor<4>) -> [usize; 2] {
-        let [_, channels, height, width] = pixels.dims();
-        let patch = self.config.patch_size;
-        assert!(
-            channels == 3
-                && height >= patch
-                && width >= patch
-                && height % patch == 0
-                && width % patch == 0,
-            "expected 3 channels and sides that are multiples of {patch}, got {channels} channels \
-             and {height} by {width} pixels"
-        );
-        [height / patch, width / patch]
     }
 
     /// Positions of the class token and of a grid, `[1, 1 + rows * columns, d_model]`.

@@ -2,9 +2,9 @@
 
 use burn::nn::{Initializer, Linear};
 use burn::prelude::*;
-use svg_nn::{Mlp, MlpConfig, SelfAttention, SelfAttentionConfig};
+use svg_nn::{Mlp, MlpConfig, SelfAttention, SelfAttentionConfig, gated_sum};
 
-use crate::modulate::{gated, norm_modulate, parts};
+use crate::modulate::{norm_modulate, parts};
 use crate::{SitConfig, init};
 
 /// `x + gate attn(modulate(norm(x)))`, then the same with the feed-forward layer: DiT's block with
@@ -56,11 +56,11 @@ impl Block {
     pub fn forward(&self, x: Tensor<3>, condition: Tensor<2>) -> Tensor<3> {
         let [shift, scale, gate, shift_mlp, scale_mlp, gate_mlp] = parts(&self.adaln, condition);
         let attended = self.attn.forward(norm_modulate(x.clone(), shift, scale));
-        let x = gated(x, gate, attended);
+        let x = gated_sum(x, gate, attended);
         let fed = self
             .mlp
             .forward(norm_modulate(x.clone(), shift_mlp, scale_mlp));
-        gated(x, gate_mlp, fed)
+        gated_sum(x, gate_mlp, fed)
     }
 }
 

@@ -1,9 +1,9 @@
-//! Norms whose scale and shift come from the condition, and gated branches.
+//! Norms whose scale and shift come from the condition.
 
 use burn::nn::Linear;
 use burn::prelude::*;
 use burn::tensor::DType;
-use svg_nn::{adaptive_layer_norm, gated_sum, linear};
+use svg_nn::{adaptive_layer_norm, linear};
 
 /// Epsilon of the norms without parameters.
 pub(crate) const NORM_EPS: f64 = 1e-6;
@@ -17,16 +17,6 @@ pub(crate) const NORM_EPS: f64 = 1e-6;
 /// - shift, scale: `[batch, 1, d_model]`
 pub(crate) fn norm_modulate(x: Tensor<3>, shift: Tensor<3>, scale: Tensor<3>) -> Tensor<3> {
     adaptive_layer_norm(x, shift, scale, NORM_EPS)
-}
-
-/// `x + gate branch`, in f32: the branch may have been computed in a smaller type, the sum never is.
-///
-/// # Shapes
-///
-/// - x, branch and output: `[batch, tokens, d_model]`
-/// - gate: `[batch, 1, d_model]`
-pub(crate) fn gated(x: Tensor<3>, gate: Tensor<3>, branch: Tensor<3>) -> Tensor<3> {
-    gated_sum(x, gate, branch)
 }
 
 /// What a layer makes of the condition, cut into `N` parts.
@@ -46,6 +36,7 @@ pub(crate) fn parts<const N: usize>(layer: &Linear, condition: Tensor<2>) -> [Te
 mod tests {
     use super::*;
     use burn::tensor::Distribution;
+    use svg_nn::gated_sum;
 
     fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
         Tensor::random(shape, Distribution::Normal(1.0, 3.0), &Default::default())
@@ -77,7 +68,7 @@ mod tests {
     fn a_closed_gate_lets_nothing_through() {
         let (x, branch) = (random([2, 5, 8]), random([2, 5, 8]));
         let gate = Tensor::zeros([2, 1, 8], &Default::default());
-        let out = gated(x.clone(), gate, branch).into_data();
+        let out = gated_sum(x.clone(), gate, branch).into_data();
         out.assert_eq(&x.into_data(), true);
     }
 }
