@@ -163,7 +163,7 @@ fn unit(features: Tensor<4>) -> Tensor<4> {
 mod tests {
     use super::*;
     use burn::tensor::Distribution;
-    use svg_nn::{Frozen, module_tensors, save_tensors};
+    use svg_nn::{module_tensors, save_tensors};
 
     /// VGG16 with random convolutions under torchvision's names.
     fn vgg() -> Vec<StoredTensor> {
@@ -213,7 +213,8 @@ mod tests {
     #[test]
     fn gradients_reach_the_images_and_neither_the_reference_nor_the_weights() {
         let device = Device::default().autodiff();
-        let lpips = Frozen::new(Lpips::from_tensors(vgg(), None, "test", &device).unwrap());
+        let lpips = Lpips::from_tensors(vgg(), None, "test", &device).unwrap();
+        let lpips = lpips.freeze().valid();
         let (x, y) = (noise(&device).require_grad(), noise(&device).require_grad());
         let grads = lpips.forward(x.clone(), y.clone()).sum().backward();
         let steepest: f32 = x.grad(&grads).unwrap().abs().max().into_scalar();

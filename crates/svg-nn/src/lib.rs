@@ -33,7 +33,6 @@
 //! - [`linear`], [`layer_norm`]: Burn's layers with this workspace's kernels, and the kernels' own functions,
 //!   re-exported from `svg-kernels`
 //! - [`draw_parameters`]: all parameters now, so that a seed decides them
-//! - [`Frozen`]: a module that travels with its owner but is never trained or saved
 //! - [`TensorFile`], [`load_exact`], [`module_tensors`], [`save_tensors`]: bytes to parameters and back
 //! - [`Names`]: what differs between the names of a module and those of a public file
 //! - [`Precision`]: matrix products in a smaller type, everything fragile in f32
@@ -43,7 +42,6 @@ mod collect;
 mod draw;
 mod dtype;
 mod error;
-mod frozen;
 mod layer_norm;
 mod layer_scale;
 mod linear;
@@ -63,7 +61,6 @@ pub use attention::{SelfAttention, SelfAttentionConfig};
 pub use collect::module_tensors;
 pub use draw::draw_parameters;
 pub use error::{LoadError, Mismatch};
-pub use frozen::Frozen;
 pub use layer_norm::layer_norm;
 pub use layer_scale::{LayerScale, LayerScaleConfig};
 pub use linear::linear;

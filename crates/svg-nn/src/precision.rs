@@ -33,8 +33,7 @@ impl Precision {
     /// Stores the weights of every [`Linear`](burn::nn::Linear) inside `module` in this type.
     ///
     /// The layers of this crate convert their input to the type that they find, so nothing else has to
-    /// be told. A [`Frozen`](crate::Frozen) module shows its layers to nobody: apply this before
-    /// freezing. Ask [`Device::supports_dtype`] first: a device may store a type without computing in it.
+    /// be told. Ask [`Device::supports_dtype`] first: a device may store a type without computing in it.
     pub fn apply<M: Module>(self, module: M) -> M {
         module.map(&mut CastLinear {
             dtype: self.dtype(),
