@@ -54,17 +54,15 @@ impl Tiling {
         }
         .map(|start| start..cells.min(start + self.tile))
         .collect();
-        let shared = |a: &Range<usize>, b: &Range<usize>| (a.end - b.start) * upsampling;
-        let ramps: Vec<_> = (0..tiles.len())
-            .map(|index| {
-                let before = index
-                    .checked_sub(1)
-                    .map(|i| shared(&tiles[i], &tiles[index]));
-                let after = tiles.get(index + 1).map(|next| shared(&tiles[index], next));
-                let length = tiles[index].len() * upsampling;
-                ramp(length, before.unwrap_or(0), after.unwrap_or(0))
-            })
-            .collect();
+        let shared = |a: usize, b: usize| match (tiles.get(a), tiles.get(b)) {
+            (Some(a), Some(b)) => (a.end - b.start) * upsampling,
+            _ => 0,
+        };
+        let ramps = tiles.iter().enumerate().map(|(i, tile)| {
+            let (before, after) = (shared(i.wrapping_sub(1), i), shared(i, i + 1));
+            ramp(tile.len() * upsampling, before, after)
+        });
+        let ramps: Vec<_> = ramps.collect();
         // More than two tiles share a pixel if the overlap is more than half a tile.
         let mut total = vec![0.0; cells * upsampling];
         for (tile, ramp) in tiles.iter().zip(&ramps) {

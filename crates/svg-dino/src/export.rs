@@ -18,15 +18,14 @@ pub(crate) fn export(
     let gated = config.feed_forward == FeedForwardKind::SwiGlu;
     let mut out = Vec::new();
     for (path, tensor) in tensors {
+        // Keys have no bias in files that have thirds.
+        let stored = (0..3).filter(|third| *third != 1 || !path.ends_with(".bias"));
+        let names = stored.filter_map(|third| Some((third, layout.name_of_third(path, third)?)));
+        let thirds: Vec<_> = names
+            .map(|(third, name)| rows::third(tensor, name, third))
+            .collect();
         match layout {
-            Layout::HuggingFace if path.contains(".attn.qkv.") => {
-                out.extend(hf_thirds(path, tensor));
-            }
-            Layout::Timm if path.ends_with(".attn.qkv.bias") => {
-                let stem = path.trim_end_matches("qkv.bias");
-                let parts = [("q_bias", 0), ("v_bias", 2)];
-                out.extend(parts.map(|(name, i)| rows::third(tensor, format!("{stem}{name}"), i)));
-            }
+            _ if !thirds.is_empty() => out.extend(thirds),
             Layout::Timm if path == "mask_token" => {}
             Layout::Official if path == "mask_token" => {
                 let width = config.d_model;
@@ -43,20 +42,6 @@ pub(crate) fn export(
     }
     out.sort_by(|a, b| a.name.cmp(&b.name));
     out
-}
-
-/// `blocks.3.attn.qkv.weight` to three projections; the keys have no bias there.
-fn hf_thirds(path: &str, tensor: &StoredTensor) -> Vec<StoredTensor> {
-    let (stem, leaf) = path.split_once(".attn.qkv.").unwrap_or((path, ""));
-    let stem = stem.replacen("blocks.", "layer.", 1);
-    let parts = ["q", "k", "v"].iter().enumerate();
-    parts
-        .filter(|(_, part)| !(**part == "k" && leaf == "bias"))
-        .map(|(i, part)| {
-            let name = format!("{stem}.attention.{part}_proj.{leaf}");
-            rows::third(tensor, name, i)
-        })
-        .collect()
 }
 
 /// What only official files store: periods in bfloat16, and a mask for every fused bias.

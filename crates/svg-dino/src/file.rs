@@ -1,6 +1,6 @@
 //! DINOv3 weights in a file: recognised, checked, loaded, rewritten.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use burn::prelude::*;
@@ -14,7 +14,7 @@ use svg_store::write_bytes;
 
 use crate::export::export;
 use crate::hub::{HubConfig, pixel_statistics, pixel_statistics_json};
-use crate::import::import;
+use crate::import::{Imported, import};
 use crate::layout::Layout;
 use crate::{
     Dino, DinoConfig, DinoError, FeedForwardKind, PixelStatistics, RopePeriods, rope_periods,
@@ -39,10 +39,7 @@ pub struct DinoFile {
     path: PathBuf,
     container: Container,
     config: DinoConfig,
-    layout: Layout,
-    tensors: BTreeMap<String, StoredTensor>,
-    dropped: Vec<(String, String)>,
-    notes: Vec<String>,
+    contents: Imported,
     origin: Option<String>,
 }
 
@@ -59,10 +56,10 @@ impl DinoFile {
     /// holds tensors that the layout does not know, [`DinoError::Architecture`] if the architecture
     /// cannot be told, [`DinoError::Config`] if a JSON file beside it is unusable.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, DinoError> {
-        let (mut file, periods) = Self::recognise(path.as_ref())?;
+        let mut file = Self::recognise(path.as_ref())?;
         let hub = HubConfig::read(&file.path.with_file_name("config.json"))?;
         let heads = hub.as_ref().map(|config| config.n_heads);
-        let inferred = infer(&file.tensors, heads, periods.as_deref());
+        let inferred = infer(&file.contents, heads);
         let mut config = inferred.map_err(|reason| file.architecture(reason))?;
         if let Some(hub) = hub {
             config = config
@@ -79,18 +76,18 @@ impl DinoFile {
                 if satellite && statistics != PixelStatistics::SATELLITE {
                     let note = "a satellite model by its name, but preprocessor_config.json beside it \
                                 has other pixel statistics; the latter are used";
-                    file.notes.push(note.to_string());
+                    file.contents.notes.push(note.to_string());
                 }
                 config = config.with_pixels(statistics);
             }
             None if satellite => {
                 let note = "sat493m in its name: using satellite pixel statistics";
-                file.notes.push(note.to_string());
+                file.contents.notes.push(note.to_string());
                 config = config.satellite();
             }
             None => {}
         }
-        file.configured(config, periods)
+        file.configured(config)
     }
 
     /// As [`open`](Self::open), for an architecture that is known: nothing beside the file is read.
@@ -101,47 +98,38 @@ impl DinoFile {
     /// As [`open`](Self::open). Whether the tensors fit the architecture is for [`check`](Self::check)
     /// and [`load`](Self::load).
     pub fn open_as(path: impl AsRef<Path>, config: DinoConfig) -> Result<Self, DinoError> {
-        let (file, periods) = Self::recognise(path.as_ref())?;
-        file.configured(config, periods)
+        let file = Self::recognise(path.as_ref())?;
+        file.configured(config)
     }
 
-    /// Names translated, architecture open; and the stored periods.
-    fn recognise(path: &Path) -> Result<(Self, Option<Vec<f32>>), DinoError> {
+    /// Names translated, architecture open.
+    fn recognise(path: &Path) -> Result<Self, DinoError> {
         let file = TensorFile::open(path)?;
         let (path, container) = (file.path().to_path_buf(), file.container());
         let origin = file.metadata().get(ORIGIN).cloned();
         let names = file.tensors().iter().map(|t| t.name.clone());
         let (examples, count) = (names.take(4).collect(), file.tensors().len());
-        let Some(imported) = import(file.into_tensors(), &path.display().to_string()) else {
-            return Err(DinoError::NotDino {
+        match import(file.into_tensors(), &path.display().to_string()) {
+            Some(contents) => Ok(Self {
+                path,
+                container,
+                config: DinoConfig::vits16(),
+                contents: contents.map_err(LoadError::from)?,
+                origin,
+            }),
+            None => Err(DinoError::NotDino {
                 path,
                 tensors: count,
                 examples,
-            });
-        };
-        let imported = imported.map_err(LoadError::from)?;
-        let file = Self {
-            path,
-            container,
-            config: DinoConfig::vits16(),
-            layout: imported.layout,
-            tensors: imported.tensors,
-            dropped: imported.dropped,
-            notes: imported.notes,
-            origin,
-        };
-        Ok((file, imported.periods))
+            }),
+        }
     }
 
-    fn configured(
-        mut self,
-        config: DinoConfig,
-        periods: Option<Vec<f32>>,
-    ) -> Result<Self, DinoError> {
-        self.config = match periods {
+    fn configured(mut self, config: DinoConfig) -> Result<Self, DinoError> {
+        self.config = match &self.contents.periods {
             None => config,
             Some(periods) => {
-                let rounding = recognise_periods(&periods, &config);
+                let rounding = recognise_periods(periods, &config);
                 config.with_rope_periods(rounding.map_err(|reason| self.architecture(reason))?)
             }
         };
@@ -151,10 +139,8 @@ impl DinoFile {
     /// By the name of the file or, where the hub names files alike, of its folder.
     fn is_named_satellite(&self) -> bool {
         let folder = self.path.parent().and_then(Path::file_name);
-        let names = [self.path.file_name(), folder].into_iter().flatten();
-        names
-            .into_iter()
-            .any(|name| name.to_string_lossy().contains("sat493m"))
+        let mut names = [self.path.file_name(), folder].into_iter().flatten();
+        names.any(|name| name.to_string_lossy().contains("sat493m"))
     }
 
     fn architecture(&self, reason: String) -> DinoError {
@@ -173,12 +159,12 @@ impl DinoFile {
             path: PathBuf::new(),
             container: Container::Safetensors,
             config: dino.config().clone(),
-            layout: Layout::Official,
-            tensors: tensors
-                .map(|tensor| (tensor.name.clone(), tensor))
-                .collect(),
-            dropped: Vec::new(),
-            notes: Vec::new(),
+            contents: Imported {
+                tensors: tensors
+                    .map(|tensor| (tensor.name.clone(), tensor))
+                    .collect(),
+                ..Imported::none(Layout::Official)
+            },
             origin: None,
         }
     }
@@ -195,7 +181,7 @@ impl DinoFile {
 
     /// The naming scheme that was recognised.
     pub fn layout(&self) -> Layout {
-        self.layout
+        self.contents.layout
     }
 
     /// The architecture, with the periods that the file stores, or exact ones if it stores none.
@@ -211,17 +197,17 @@ impl DinoFile {
 
     /// The parameters under the network's own names.
     pub fn tensors(&self) -> impl Iterator<Item = &StoredTensor> {
-        self.tensors.values()
+        self.contents.tensors.values()
     }
 
     /// Tensors of the file that the network does not need, with the reason.
     pub fn dropped(&self) -> &[(String, String)] {
-        &self.dropped
+        &self.contents.dropped
     }
 
     /// What a user should know about the file, such as repaired masks.
     pub fn notes(&self) -> &[String] {
-        &self.notes
+        &self.contents.notes
     }
 
     /// Loads the network for inference, in f32.
@@ -231,7 +217,7 @@ impl DinoFile {
     /// [`DinoError::Load`] with everything that is missing, left over or of a wrong shape, in the names
     /// of the file.
     pub fn load(&self, device: &Device) -> Result<Dino, DinoError> {
-        let tensors = self.tensors.values().cloned().collect();
+        let tensors = self.contents.tensors.values().cloned().collect();
         let source = self.path.display().to_string();
         let dino = load_exact(self.config.init(device), tensors, &source);
         Ok(dino.map_err(|error| self.in_their_names(error))?)
@@ -298,25 +284,21 @@ impl DinoFile {
     }
 
     /// The same weights rounded to f16. What needs more digits or a larger exponent loses them.
-    pub fn in_f16(self) -> Self {
-        let rounded = |tensor: StoredTensor| {
+    pub fn in_f16(mut self) -> Self {
+        let rounded = |(path, tensor): (String, StoredTensor)| {
             let (name, shape) = (tensor.name.clone(), tensor.shape.clone());
-            bridge::map_data(tensor, name, DType::F16, shape, |data| {
+            let tensor = bridge::map_data(tensor, name, DType::F16, shape, |data| {
                 data.convert::<f16>()
-            })
+            });
+            (path, tensor)
         };
-        let tensors = self.tensors.into_iter();
-        Self {
-            tensors: tensors
-                .map(|(path, tensor)| (path, rounded(tensor)))
-                .collect(),
-            ..self
-        }
+        self.contents.tensors = self.contents.tensors.into_iter().map(rounded).collect();
+        self
     }
 
     /// The weights under the names of another layout, sorted by name, in the number types that they have.
     pub fn tensors_in(&self, layout: Layout) -> Vec<StoredTensor> {
-        export(&self.tensors, &self.config, layout)
+        export(&self.contents.tensors, &self.config, layout)
     }
 
     /// Whether names and shapes are those of the architecture, without reading a number.
@@ -328,7 +310,7 @@ impl DinoFile {
         let expected = crate::shapes::parameter_shapes(&self.config);
         let mut mismatch = Mismatch::none(self.path.display());
         for (path, shape) in &expected {
-            match self.tensors.get(path) {
+            match self.contents.tensors.get(path) {
                 None => mismatch.missing.push(path.clone()),
                 Some(tensor) if tensor.shape.as_slice() != shape.as_slice() => {
                     let found = tensor.shape.to_vec();
@@ -338,10 +320,8 @@ impl DinoFile {
                 Some(_) => {}
             }
         }
-        let unknown = self
-            .tensors
-            .keys()
-            .filter(|path| !expected.contains_key(*path));
+        let paths = self.contents.tensors.keys();
+        let unknown = paths.filter(|path| !expected.contains_key(*path));
         mismatch.unexpected.extend(unknown.cloned());
         let checked = mismatch.unless(()).map_err(LoadError::from);
         Ok(checked.map_err(|error| self.in_their_names(error))?)
@@ -354,7 +334,7 @@ impl DinoFile {
         };
         let gated = self.config.feed_forward == FeedForwardKind::SwiGlu;
         let translate = |path: &String| {
-            let found = self.layout.name_of(path, gated);
+            let found = self.contents.layout.name_of(path, gated);
             found.unwrap_or_else(|| path.clone())
         };
         mismatch.missing = mismatch.missing.iter().map(translate).collect();
@@ -375,28 +355,22 @@ impl Dino {
 }
 
 /// The architecture from shapes alone, as far as they say it.
-fn infer(
-    tensors: &BTreeMap<String, StoredTensor>,
-    heads: Option<usize>,
-    periods: Option<&[f32]>,
-) -> Result<DinoConfig, String> {
+fn infer(contents: &Imported, heads: Option<usize>) -> Result<DinoConfig, String> {
+    let tensors = &contents.tensors;
     let shape = |path: &str| -> Result<Vec<usize>, String> {
         let tensor = tensors.get(path);
         let tensor = tensor.ok_or_else(|| format!("{path} is missing"))?;
         Ok(tensor.shape.to_vec())
     };
-    let block = |path: &String| {
+    let number = |path: &String| {
         path.strip_prefix("blocks.")?
             .split('.')
             .next()?
             .parse()
             .ok()
     };
-    let n_layers = tensors
-        .keys()
-        .filter_map(block)
-        .max()
-        .map_or(0, |last: usize| last + 1);
+    let last: Option<usize> = tensors.keys().filter_map(number).max();
+    let n_layers = last.map_or(0, |last| last + 1);
     let patch = shape("patch_embed.proj.weight")?;
     let &[d_model, 3, patch_size, _] = patch.as_slice() else {
         return Err(format!(
@@ -406,18 +380,17 @@ fn infer(
     let gated = tensors.contains_key("blocks.0.mlp.gate.weight");
     let hidden = if gated { "gate" } else { "fc1" };
     let d_ff = shape(&format!("blocks.0.mlp.{hidden}.weight"))?;
-    let n_registers = match tensors.get("register_tokens") {
+    let registers = tensors.get("register_tokens");
+    let n_registers = match registers.map(|tokens| tokens.shape.as_slice()) {
         None => 0,
-        Some(registers) => match registers.shape.as_slice() {
-            &[_, count, _] => count,
-            other => {
-                return Err(format!(
-                    "register tokens have shape {other:?}, expected [1, r, d]"
-                ));
-            }
-        },
+        Some(&[_, count, _]) => count,
+        Some(other) => {
+            return Err(format!(
+                "register tokens have shape {other:?}, expected [1, r, d]"
+            ));
+        }
     };
-    let head_dim = match (heads, periods) {
+    let head_dim = match (heads, &contents.periods) {
         (_, Some(periods)) => 4 * periods.len(),
         (Some(heads), None) if heads > 0 => d_model / heads,
         _ if d_model == 4096 => 128,

@@ -24,6 +24,19 @@ pub(crate) struct Imported {
     pub notes: Vec<String>,
 }
 
+impl Imported {
+    /// Nothing yet.
+    pub fn none(layout: Layout) -> Self {
+        Self {
+            layout,
+            tensors: BTreeMap::new(),
+            periods: None,
+            dropped: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+}
+
 /// Wrappers that training frameworks leave in names.
 const RESIDUE: [&str; 3] = [
     "_orig_mod.",
@@ -53,13 +66,7 @@ pub(crate) fn import(
     });
 
     let mut mismatch = Mismatch::none(source);
-    let mut out = Imported {
-        layout,
-        tensors: BTreeMap::new(),
-        periods: None,
-        dropped: Vec::new(),
-        notes: Vec::new(),
-    };
+    let mut out = Imported::none(layout);
     let mut thirds: BTreeMap<String, [Option<StoredTensor>; 3]> = BTreeMap::new();
     let mut masks = BTreeMap::new();
     for (name, tensor) in named {
@@ -126,20 +133,15 @@ pub(crate) fn import(
 /// `teacher.backbone.` in a training checkpoint. Where there are several, the teacher's average is the
 /// released model.
 fn find_root<'a>(names: impl Iterator<Item = &'a str>) -> Option<(String, Layout)> {
-    let mut found = Vec::new();
-    for name in names {
-        for layout in Layout::ALL {
-            for token in layout.tokens() {
-                if let Some(root) = name.strip_suffix(token)
-                    && (root.is_empty() || root.ends_with('.'))
-                {
-                    found.push((root.to_string(), layout));
-                }
-            }
-        }
-    }
-    found.sort_by_key(|(root, _)| (!root.contains("teacher"), root.len()));
-    found.into_iter().next()
+    let found = names.flat_map(|name| {
+        Layout::ALL.into_iter().flat_map(move |layout| {
+            let roots = layout.tokens().iter().map(|token| name.strip_suffix(token));
+            roots.flatten().map(move |root| (root, layout))
+        })
+    });
+    let found = found.filter(|(root, _)| root.is_empty() || root.ends_with('.'));
+    let (root, layout) = found.min_by_key(|(root, _)| (!root.contains("teacher"), root.len()))?;
+    Some((root.to_string(), layout))
 }
 
 /// Official files store the mask token as `[1, d]`.

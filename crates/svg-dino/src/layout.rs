@@ -1,8 +1,7 @@
 //! The names that tensors have in the three public layouts.
 //!
-//! Inside, a tensor is called by its path in [`Dino`](crate::Dino); the tables here translate single
-//! names. What is more than a name (queries, keys and values in one tensor or in three) is in
-//! `import.rs` and `export.rs`.
+//! Inside, a tensor is called by its path in [`Dino`](crate::Dino); `layouts.txt` translates names. What is
+//! more than a name (queries, keys and values in one tensor or in three) is in `import.rs` and `export.rs`.
 
 /// A public naming scheme of DINOv3 weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,23 +69,21 @@ impl Layout {
             Self::Official if name.ends_with(".attn.qkv.bias_mask") => {
                 Role::BiasMask(name.trim_end_matches("_mask").to_string())
             }
-            Self::HuggingFace if name.contains(".attention.") && !name.contains(".o_proj.") => {
-                hf_third(name)
-            }
-            Self::Timm if name.ends_with(".attn.q_bias") || name.ends_with(".attn.v_bias") => {
-                let stem = &name[..name.len() - "q_bias".len()];
-                let third = if name.ends_with("q_bias") { 0 } else { 2 };
-                Role::Third(format!("{stem}qkv.bias"), third)
-            }
-            _ => {
-                let path = self.rename(name, gated, false);
-                // Every path has exactly one name, so a name that does not come back is not ours.
-                match path.and_then(|path| Some((self.rename(&path, gated, true)?, path))) {
-                    Some((back, path)) if back == name => Role::Parameter(path),
-                    _ => Role::Unknown,
-                }
-            }
+            _ => match self.rename(name, gated, false) {
+                None => Role::Unknown,
+                Some(path) => match path.split_once('#') {
+                    Some((path, third)) => {
+                        Role::Third(path.to_string(), third.parse().expect("0, 1 or 2"))
+                    }
+                    None => Role::Parameter(path),
+                },
+            },
         }
+    }
+
+    /// The name in this layout of the third (0, 1 or 2) of a fused parameter, if it stores thirds.
+    pub(crate) fn name_of_third(self, path: &str, third: usize) -> Option<String> {
+        self.rename(&format!("{path}#{third}"), false, true)
     }
 
     /// The name in this layout of the parameter `path`, for those that are renamed only.
@@ -101,23 +98,26 @@ impl Layout {
         let number = name.split('.').nth(1);
         let number = number.filter(|number| number.parse::<usize>().is_ok());
         let starred = number.map_or_else(|| name.into(), |number| name.replacen(number, "*", 1));
-        let row = names(gated).find(|row| row[from] == starred && !row.contains(&"-"))?;
-        match (number, row[to].contains('*')) {
-            (Some(number), true) => Some(row[to].replacen('*', number, 1)),
-            (None, false) => Some(row[to].to_string()),
+        let row = names(gated).find(|row| row[from] == Some(&starred))?;
+        let to = row[to]?;
+        match (number, to.contains('*')) {
+            (Some(number), true) => Some(to.replacen('*', number, 1)),
+            (None, false) => Some(to.to_string()),
             _ => None,
         }
     }
 }
 
-/// The rows of the table: the path in the network, and the names of [`Layout::ALL`] in their order.
-fn names(gated: bool) -> impl Iterator<Item = [&'static str; 4]> {
+/// The rows of the table: the path in the network, and the names in [`Layout::ALL`] in their order.
+fn names(gated: bool) -> impl Iterator<Item = [Option<&'static str>; 4]> {
     let other = if gated { "plain" } else { "gated" };
     let lines = include_str!("layouts.txt").lines();
     lines.filter_map(move |line| {
         let columns: Vec<_> = line.split_whitespace().collect();
         match columns[..] {
-            [kind, ours, official, hf, timm] if kind != other => Some([ours, official, hf, timm]),
+            [kind, a, b, c, d] if kind != other => {
+                Some([a, b, c, d].map(|name| (name != "-").then_some(name)))
+            }
             _ => None,
         }
     })
@@ -133,28 +133,6 @@ fn unneeded(name: &str) -> Option<&'static str> {
     ];
     let found = prefixes.iter().find(|(prefix, _)| name.starts_with(prefix));
     found.map(|(_, reason)| *reason)
-}
-
-/// `layer.3.attention.k_proj.weight` is the second third of `blocks.3.attn.qkv.weight`.
-fn hf_third(name: &str) -> Role {
-    let parts: Vec<_> = name.split('.').collect();
-    let (block, projection, leaf) = match parts[..] {
-        [
-            "layer",
-            block,
-            "attention",
-            projection,
-            leaf @ ("weight" | "bias"),
-        ] => (block, projection, leaf),
-        _ => return Role::Unknown,
-    };
-    let third = ["q_proj", "k_proj", "v_proj"]
-        .iter()
-        .position(|known| *known == projection);
-    match third {
-        Some(third) => Role::Third(format!("blocks.{block}.attn.qkv.{leaf}"), third),
-        None => Role::Unknown,
-    }
 }
 
 #[cfg(test)]

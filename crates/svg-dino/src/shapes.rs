@@ -6,12 +6,7 @@ use crate::{DinoConfig, FeedForwardKind};
 
 /// Path and shape of every parameter, linear weights as `[out, in]`.
 pub(crate) fn parameter_shapes(config: &DinoConfig) -> BTreeMap<String, Vec<usize>> {
-    let DinoConfig {
-        d_model,
-        d_ff,
-        patch_size,
-        ..
-    } = *config;
+    let DinoConfig { d_model, d_ff, .. } = *config;
     let mut shapes = BTreeMap::new();
     let mut put = |path: String, shape: &[usize]| {
         shapes.insert(path, shape.to_vec());
@@ -21,7 +16,7 @@ pub(crate) fn parameter_shapes(config: &DinoConfig) -> BTreeMap<String, Vec<usiz
     if config.n_registers > 0 {
         put("register_tokens".into(), &[1, config.n_registers, d_model]);
     }
-    let patch = [d_model, 3, patch_size, patch_size];
+    let patch = [d_model, 3, config.patch_size, config.patch_size];
     put("patch_embed.proj.weight".into(), &patch);
     put("patch_embed.proj.bias".into(), &[d_model]);
     let feed_forward: &[(&str, usize, usize)] = match config.feed_forward {

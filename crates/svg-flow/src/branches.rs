@@ -26,20 +26,6 @@ pub trait Branches {
     }
 }
 
-impl<B: Branches + ?Sized> Branches for &B {
-    fn conditional(&self, x: Tensor<3>, t: Tensor<1>) -> Tensor<3> {
-        (**self).conditional(x, t)
-    }
-
-    fn unconditional(&self, x: Tensor<3>, t: Tensor<1>) -> Tensor<3> {
-        (**self).unconditional(x, t)
-    }
-
-    fn both(&self, x: Tensor<3>, t: Tensor<1>) -> [Tensor<3>; 2] {
-        (**self).both(x, t)
-    }
-}
-
 /// Two fields as [`Branches`].
 ///
 /// With a weaker model as the second field and the same condition in both, guidance becomes

@@ -1,6 +1,6 @@
 //! Weight files, opened without reading their tensors.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -127,19 +127,17 @@ fn shards(path: &Path) -> Result<Contents, LoadError> {
     let text = std::fs::read(path).map_err(|source| read_error(path, source))?;
     let index: Index = serde_json::from_slice(&text)
         .map_err(|error| malformed(path, format!("as a shard index: {error}")))?;
-    let mut shards = BTreeMap::new();
-    for shard in index.weight_map.values() {
-        if shards.contains_key(shard) {
-            continue;
-        }
+    let names: BTreeSet<_> = index.weight_map.values().collect();
+    let shards = names.into_iter().map(|shard| {
         if Path::new(shard).file_name() != Some(shard.as_ref()) {
             let reason = format!("shard {shard:?} lies outside its folder");
             return Err(malformed(path, reason));
         }
         let (tensors, _) = safetensors(&path.with_file_name(shard))?;
         let by_name = tensors.into_iter().map(|t| (t.name.clone(), t));
-        shards.insert(shard, by_name.collect::<BTreeMap<_, _>>());
-    }
+        Ok((shard, by_name.collect::<BTreeMap<_, _>>()))
+    });
+    let mut shards = shards.collect::<Result<BTreeMap<_, _>, _>>()?;
     let tensors = index.weight_map.iter().map(|(name, shard)| {
         let tensor = shards.get_mut(shard).and_then(|shard| shard.remove(name));
         tensor.ok_or_else(|| malformed(path, format!("{name} is not in its shard {shard}")))

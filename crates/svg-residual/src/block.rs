@@ -32,14 +32,9 @@ pub struct Block {
 
 impl Block {
     pub(crate) fn new(config: &ResidualConfig, device: &Device) -> Self {
-        let ResidualConfig {
-            d_model,
-            d_ff,
-            n_heads,
-            ..
-        } = *config;
+        let ResidualConfig { d_model, d_ff, .. } = *config;
         let norm = LayerNormConfig::new(d_model).with_epsilon(NORM_EPS);
-        let mut self_attention = SelfAttentionConfig::new(d_model, n_heads).init(device);
+        let mut self_attention = SelfAttentionConfig::new(d_model, config.n_heads).init(device);
         self_attention.qkv = xavier(d_model, 3 * d_model, Initializer::Zeros, device);
         self_attention.proj.bias = Some(Initializer::Zeros.init([d_model], device));
         let bias = Initializer::Normal {
@@ -55,7 +50,7 @@ impl Block {
             ln_2: norm.init(device),
             mlp,
             dropout: DropoutConfig::new(config.dropout).init(),
-            n_heads,
+            n_heads: config.n_heads,
         }
     }
 

@@ -53,22 +53,15 @@ pub struct Encoder {
 
 impl ResidualEncoder {
     pub(crate) fn new(config: &ResidualConfig, device: &Device) -> Self {
-        let ResidualConfig {
-            image_size,
-            patch_size,
-            d_model,
-            channels,
-            ..
-        } = *config;
+        let (image, patch, d_model) = (config.image_size, config.patch_size, config.d_model);
         assert!(
-            patch_size > 0 && image_size >= patch_size && image_size % patch_size == 0,
-            "patches of {patch_size} pixels do not tile images of {image_size}"
+            patch > 0 && image >= patch && image % patch == 0,
+            "patches of {patch} pixels do not tile images of {image}"
         );
         let normal = |std| Initializer::Normal { mean: 0.0, std };
         // torchvision truncates this normal at an absolute 2, which is 55 deviations for patches of
         // 16 pixels and therefore never happens.
-        let fan_in = 3 * patch_size * patch_size;
-        let size = [patch_size, patch_size];
+        let (fan_in, size) = (3 * patch * patch, [patch, patch]);
         let mut conv_proj = Conv2dConfig::new([3, d_model], size)
             .with_stride(size)
             .with_initializer(normal((fan_in as f64).powf(-0.5)))
@@ -87,9 +80,9 @@ impl ResidualEncoder {
                     .with_epsilon(NORM_EPS)
                     .init(device),
             },
-            heads: Head::new(d_model, channels, device),
+            heads: Head::new(d_model, config.channels, device),
             mask_token: (config.mask_ratio > 0.0)
-                .then(|| normal(0.02).init([1, channels, 1], device)),
+                .then(|| normal(0.02).init([1, config.channels, 1], device)),
             config: config.clone(),
         }
     }

@@ -55,17 +55,12 @@ impl Statistics {
     /// As [`Moments::of`].
     pub fn of(semantic: Tensor<3>, residual: Tensor<3>) -> Self {
         // Both are read in one synchronisation with the device.
-        let [semantic_mean, semantic_std, residual_mean, residual_std] =
-            read(Tensor::cat(vec![scalars(semantic), scalars(residual)], 0));
+        let [semantic, residual] = [semantic, residual].map(scalars);
+        let [a, b, c, d] = read(Tensor::cat(vec![semantic, residual], 0));
+        let moments = |mean, std| Moments { mean, std };
         Self {
-            semantic: Moments {
-                mean: semantic_mean,
-                std: semantic_std,
-            },
-            residual: Moments {
-                mean: residual_mean,
-                std: residual_std,
-            },
+            semantic: moments(a, b),
+            residual: moments(c, d),
         }
     }
 }

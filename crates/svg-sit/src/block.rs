@@ -25,15 +25,9 @@ pub struct Block {
 
 impl Block {
     pub(crate) fn new(config: &SitConfig, device: &Device) -> Self {
-        let SitConfig {
-            d_model,
-            d_ff,
-            n_heads,
-            qk_norm,
-            ..
-        } = *config;
-        let mut attn = SelfAttentionConfig::new(d_model, n_heads)
-            .with_qk_norm(qk_norm)
+        let SitConfig { d_model, d_ff, .. } = *config;
+        let mut attn = SelfAttentionConfig::new(d_model, config.n_heads)
+            .with_qk_norm(config.qk_norm)
             .init(device);
         attn.qkv = init::linear(d_model, 3 * d_model, init::xavier(), device);
         attn.proj = init::linear(d_model, d_model, init::xavier(), device);

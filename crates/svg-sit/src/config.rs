@@ -121,19 +121,10 @@ impl SitConfig {
     /// Number of parameters. The positions, `rows * columns * d_model` numbers in a checkpoint, are not
     /// among them.
     pub fn n_params(&self) -> usize {
-        let Self {
-            in_channels,
-            n_classes,
-            d_model,
-            n_layers,
-            n_heads,
-            d_ff,
-            qk_norm,
-            ..
-        } = *self;
+        let Self { d_model, d_ff, .. } = *self;
         let linear = |inputs: usize, outputs: usize| (inputs + 1) * outputs;
-        let norms = match qk_norm {
-            true => 4 * (d_model / n_heads),
+        let norms = match self.qk_norm {
+            true => 4 * (d_model / self.n_heads),
             false => 0,
         };
         let block = linear(d_model, 3 * d_model)
@@ -142,11 +133,11 @@ impl SitConfig {
             + linear(d_model, d_ff)
             + linear(d_ff, d_model)
             + linear(d_model, 6 * d_model);
-        linear(in_channels, d_model)
+        linear(self.in_channels, d_model)
             + linear(256, d_model)
             + linear(d_model, d_model)
-            + (n_classes + 1) * d_model
-            + n_layers * block
+            + (self.n_classes + 1) * d_model
+            + self.n_layers * block
             + linear(d_model, 2 * d_model)
             + linear(d_model, self.out_channels())
     }

@@ -33,18 +33,13 @@ pub struct Sit {
 
 impl Sit {
     pub(crate) fn new(config: &SitConfig, device: &Device) -> Self {
-        let SitConfig {
-            in_channels,
-            n_classes,
-            d_model,
-            n_layers,
-            ..
-        } = *config;
+        let SitConfig { d_model, .. } = *config;
+        let blocks = (0..config.n_layers).map(|_| Block::new(config, device));
         Self {
-            ln1: init::linear(in_channels, d_model, init::xavier(), device),
+            ln1: init::linear(config.in_channels, d_model, init::xavier(), device),
             t_embedder: TimeEmbedder::new(d_model, device),
-            y_embedder: LabelEmbedder::new(n_classes, d_model, device),
-            blocks: (0..n_layers).map(|_| Block::new(config, device)).collect(),
+            y_embedder: LabelEmbedder::new(config.n_classes, d_model, device),
+            blocks: blocks.collect(),
             final_layer: FinalLayer::new(config, device),
             pos_embed: positions(config, device),
             checkpointing: false,
