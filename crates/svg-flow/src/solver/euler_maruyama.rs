@@ -4,7 +4,7 @@ use std::f64::consts::PI;
 
 use burn::prelude::*;
 
-use crate::{NoiseSource, Solver, Step, VelocityField, expected_data, score};
+use crate::{Solver, Step, VelocityField, expected_data, score};
 
 /// Diffusion coefficient `w(t)`, with a factor `n` in each variant (Ma et al., "SiT", arXiv 2401.08740,
 /// released code, for the linear path).
@@ -69,11 +69,12 @@ pub struct EulerMaruyama<N> {
     pub diffusion: Diffusion,
     /// Last step of the grid.
     pub last: LastStep,
-    /// Source of standard normal noise.
+    /// Standard normal noise of a step, counted from 0, with the shape and device of the given samples: a
+    /// function, so that the caller decides how it is drawn.
     pub noise: N,
 }
 
-impl<N: NoiseSource> Solver for EulerMaruyama<N> {
+impl<N: Fn(usize, &Tensor<3>) -> Tensor<3>> Solver for EulerMaruyama<N> {
     /// # Panics
     ///
     /// If the step goes back or begins at time 1, or if the diffusion is negative or infinite at its start.
@@ -103,7 +104,7 @@ impl<N: NoiseSource> Solver for EulerMaruyama<N> {
             (true, LastStep::Euler) => x + velocity * h,
             (true, _) => mean(x, velocity),
             (false, _) => {
-                let noise = self.noise.noise(step.index, &x);
+                let noise = (self.noise)(step.index, &x);
                 mean(x, velocity) + noise * (2.0 * w * h).sqrt()
             }
         }

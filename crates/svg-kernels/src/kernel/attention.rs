@@ -48,32 +48,19 @@ pub struct Head {
 }
 
 impl Head {
-    /// Queries, keys or values (0, 1 or 2) in the packed projection, `[tokens, head_dim]`.
-    pub fn part<'a>(&self, qkv: &'a [f32], part: usize) -> Matrix<'a> {
-        self.rows(&qkv[self.start(3, part)..], 3)
+    /// The head in a part of a tensor, `[batch, tokens, parts, heads, head_dim]`, as `[tokens, head_dim]`.
+    pub fn matrix<'a>(&self, numbers: &'a [f32], parts: usize, part: usize) -> Matrix<'a> {
+        let numbers = &numbers[self.start(parts, part)..];
+        let (sizes, row) = (self.sizes, parts * self.sizes.width());
+        Matrix::by_rows(numbers, sizes.tokens, sizes.head_dim, row)
     }
 
-    /// The head in the tokens of all, `[tokens, head_dim]`.
-    pub fn of_tokens<'a>(&self, tokens: &'a [f32]) -> Matrix<'a> {
-        self.rows(&tokens[self.start(1, 0)..], 1)
-    }
-
-    fn rows<'a>(&self, numbers: &'a [f32], parts: usize) -> Matrix<'a> {
-        let Sizes {
-            tokens, head_dim, ..
-        } = self.sizes;
-        Matrix::by_rows(numbers, tokens, head_dim, parts * self.sizes.width())
-    }
-
-    /// Of a part of a tensor of `parts`.
     fn start(&self, parts: usize, part: usize) -> usize {
-        let Sizes {
-            tokens, head_dim, ..
-        } = self.sizes;
-        (self.image * tokens * parts + part) * self.sizes.width() + self.head * head_dim
+        let sizes = self.sizes;
+        (self.image * sizes.tokens * parts + part) * sizes.width() + self.head * sizes.head_dim
     }
 
-    /// Writes rows of `head_dim` numbers to their places in a part of a tensor of `parts`.
+    /// Writes rows of `head_dim` numbers to their places in a part of such a tensor.
     pub fn put(&self, rows: &[f32], target: Target, parts: usize, part: usize) {
         let first = self.start(parts, part);
         for (token, row) in rows.chunks_exact(self.sizes.head_dim).enumerate() {
@@ -93,7 +80,7 @@ pub fn forward(sizes: Sizes, qkv: &[f32]) -> Vec<f32> {
     let mut out = vec![0.0f32; sizes.batch * tokens * sizes.width()];
     let target = Target::new(&mut out);
     sizes.each_head(|head, [scores, attended]: &mut [Vec<f32>; 2]| {
-        let [q, k, v] = [0, 1, 2].map(|part| head.part(qkv, part));
+        let [q, k, v] = [0, 1, 2].map(|part| head.matrix(qkv, 3, part));
         scores.resize(tokens * tokens, 0.0);
         attended.resize(tokens * head_dim, 0.0);
         q.multiply_scaled(k.transposed(), scale, scores, false);

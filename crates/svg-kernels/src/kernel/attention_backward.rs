@@ -26,8 +26,8 @@ pub fn backward(sizes: Sizes, qkv: &[f32], dy: &[f32]) -> Vec<f32> {
             scores,
             part,
         } = scratch;
-        let [q, k, v] = [0, 1, 2].map(|part| head.part(qkv, part));
-        let dy = head.of_tokens(dy);
+        let [q, k, v] = [0, 1, 2].map(|part| head.matrix(qkv, 3, part));
+        let dy = head.matrix(dy, 1, 0);
         weights.resize(tokens * tokens, 0.0);
         scores.resize(tokens * tokens, 0.0);
         part.resize(tokens * head_dim, 0.0);
