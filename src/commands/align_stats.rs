@@ -6,7 +6,7 @@ use svg_model::{Registry, StoredStatistics, svg};
 use svg_residual::{Accumulator, Moments, Statistics};
 
 use crate::commands::bundle::BundleOptions;
-use crate::commands::pictures::{PictureBatch, PictureOptions};
+use crate::commands::pictures::{PictureBatch, PictureOptions, names};
 use crate::device::DeviceOptions;
 
 /// Compute alignment statistics over images and store them with the model
@@ -61,12 +61,8 @@ impl AlignStats {
         if self.dry_run {
             return Ok(());
         }
-        let paths = self.pictures.images.iter();
-        let paths: Vec<String> = paths.map(|path| path.display().to_string()).collect();
-        let source = format!(
-            "{count} images of {size} x {size} from {}",
-            paths.join(", ")
-        );
+        let from = names(&self.pictures.images);
+        let source = format!("{count} images of {size} x {size} from {from}");
         svg::set_alignment_statistics(&mut bundle, &StoredStatistics { statistics, source })?;
         println!(
             "{}: aligned by these from now on",

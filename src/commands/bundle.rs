@@ -1,6 +1,6 @@
 //! Options of the commands that work on a bundle.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -37,6 +37,14 @@ impl From<Align> for Alignment {
     }
 }
 
+/// How parts of a bundle are opened if its encoder is elsewhere.
+pub fn with_encoder(encoder: Option<&Path>) -> OpenOptions {
+    OpenOptions {
+        encoder: encoder.map(Path::to_path_buf),
+        ..OpenOptions::default()
+    }
+}
+
 impl BundleOptions {
     /// The bundle, with every file checked.
     pub fn open(&self) -> Result<Bundle> {
@@ -45,10 +53,7 @@ impl BundleOptions {
 
     /// How its parts are opened.
     pub fn options(&self) -> OpenOptions {
-        OpenOptions {
-            encoder: self.encoder.clone(),
-            ..OpenOptions::default()
-        }
+        with_encoder(self.encoder.as_deref())
     }
 
     /// The space of its features, aligned as asked for or in its own way.

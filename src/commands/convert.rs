@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use svg_dino::{Layout, RopePeriods};
 
-use crate::encoder::open_weights;
+use crate::encoder::{open_weights, say_notes};
 
 /// Rewrite DINOv3 weights in another layout
 ///
@@ -64,9 +64,7 @@ impl Convert {
         if written.iter().any(|output| same(file.path(), output)) {
             bail!("{} would overwrite its own input", self.output.display());
         }
-        for note in file.notes() {
-            eprintln!("note: {note}");
-        }
+        say_notes(&file);
         let layout = match self.to {
             Target::Official => Layout::Official,
             Target::Hf => Layout::HuggingFace,

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use rayon::prelude::*;
+use serde::Deserialize;
 use svg_image::{grid, save_png};
 use svg_shapes::{CLASSES, Shapes};
 use svg_store::write_bytes;
@@ -16,14 +17,8 @@ use crate::commands::print;
 use crate::progress::image_bar;
 
 /// Make pictures to train on
-#[derive(Args)]
-pub struct Dataset {
-    #[command(subcommand)]
-    what: What,
-}
-
 #[derive(Subcommand)]
-enum What {
+pub enum Dataset {
     Shapes(DatasetShapes),
 }
 
@@ -67,7 +62,7 @@ const VERSION: u64 = 1;
 /// The first index of a test picture, beyond any of training.
 const TEST: u64 = 1 << 32;
 
-#[derive(PartialEq)]
+#[derive(Deserialize)]
 struct Recipe {
     seed: u64,
     size: u32,
@@ -83,9 +78,8 @@ struct Picture {
 
 impl Dataset {
     pub fn run(self) -> Result<()> {
-        match self.what {
-            What::Shapes(shapes) => shapes.run(),
-        }
+        let Self::Shapes(shapes) = self;
+        shapes.run()
     }
 }
 
@@ -149,35 +143,32 @@ impl DatasetShapes {
         let out = self.out.display();
         let earlier = Recipe::read(&self.out.join(PAGE));
         if self.force {
-            let earlier = earlier.map(|earlier| earlier.pictures(&self.out));
-            let old = recipe.pictures(&self.out);
-            for picture in earlier.unwrap_or_default().iter().chain(&old) {
-                remove(&picture.path)
-                    .with_context(|| format!("{} cannot be removed", picture.path.display()))?;
+            for old in earlier.iter().chain([recipe]) {
+                for Picture { path, .. } in old.pictures(&self.out) {
+                    let failed = || format!("{} cannot be removed", path.display());
+                    remove(&path).with_context(failed)?;
+                }
             }
             return Ok(());
         }
         let Some(earlier) = earlier else {
-            let empty = match fs::read_dir(&self.out) {
-                Ok(mut entries) => entries.next().is_none(),
-                Err(error) if error.kind() == ErrorKind::NotFound => true,
-                Err(error) => bail!("--out {out}: {error}; name a folder"),
-            };
-            if !empty {
-                bail!(
+            let folder = fs::read_dir(&self.out);
+            return match folder.map(|mut entries| entries.next().is_some()) {
+                Ok(true) => bail!(
                     "--out {out} holds other files; name a new folder, or add --force to write beside them"
-                );
-            }
-            return Ok(());
+                ),
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    bail!("--out {out}: {error}; name a folder")
+                }
+                _ => Ok(()),
+            };
         };
-        if (earlier.seed, earlier.size) != (recipe.seed, recipe.size) {
+        let looks = |recipe: &Recipe| format!("seed {} and size {}", recipe.seed, recipe.size);
+        let (there, wanted) = (looks(&earlier), looks(recipe));
+        if there != wanted {
             bail!(
-                "--out {out} holds pictures of seed {} and size {}, not of seed {} and size {}; name \
-                 another folder, or add --force to draw anew",
-                earlier.seed,
-                earlier.size,
-                recipe.seed,
-                recipe.size
+                "--out {out} holds pictures of {there}, not of {wanted}; name another folder, or add --force to \
+                 draw anew"
             );
         }
         for (option, there, wanted) in [
@@ -235,16 +226,10 @@ impl Recipe {
     /// What an earlier run has drawn; `None` if there was none of this version.
     fn read(page: &Path) -> Option<Self> {
         let page: serde_json::Value = serde_json::from_slice(&fs::read(page).ok()?).ok()?;
-        let number = |name: &str| page[name].as_u64();
-        if page["made_by"] != MADE_BY || number("version") != Some(VERSION) {
-            return None;
+        match page["made_by"] == MADE_BY && page["version"] == VERSION {
+            true => serde_json::from_value(page).ok(),
+            false => None,
         }
-        Some(Self {
-            seed: number("seed")?,
-            size: number("size")?.try_into().ok()?,
-            train: number("train")?,
-            test: number("test")?,
-        })
     }
 }
 

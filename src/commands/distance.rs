@@ -9,11 +9,12 @@ use anyhow::{Context, Result, bail};
 use burn::prelude::*;
 use clap::Args;
 use svg_eval::{Moments, StoredMoments, frechet_distance};
-use svg_model::{Bundle, ENCODER, OpenOptions, Registry};
+use svg_model::{Bundle, ENCODER, Registry};
 use svg_roles::Encoder;
 
+use crate::commands::bundle::with_encoder;
 use crate::commands::checks::{check_output, check_size};
-use crate::commands::pictures::{PictureBatch, PictureOptions};
+use crate::commands::pictures::{PictureBatch, PictureOptions, names};
 use crate::commands::print;
 use crate::device::DeviceOptions;
 use crate::encoder::EncoderFile;
@@ -88,10 +89,8 @@ impl Distance {
         if let Some(file) = &self.save_reference {
             check_output(file, "--save-reference")?;
         }
-        let kept = match &self.reference_moments {
-            Some(file) => Some(StoredMoments::load(file)?),
-            None => None,
-        };
+        let kept = self.reference_moments.as_deref();
+        let kept = kept.map(StoredMoments::load).transpose()?;
         let device = device.open_f32()?;
         let (encoder, fingerprint, usual) = self.open_encoder(&device)?;
         let size = self.size.unwrap_or(usual);
@@ -140,10 +139,7 @@ impl Distance {
             return Ok((file.encoder, file.part.fingerprint, 256));
         };
         let bundle = Bundle::open(folder)?;
-        let options = OpenOptions {
-            encoder: self.encoder.clone(),
-            ..OpenOptions::default()
-        };
+        let options = with_encoder(self.encoder.as_deref());
         let encoder = Registry::standard().encoder(&bundle, &options, device)?;
         let fingerprint = bundle.part(ENCODER)?.fingerprint.clone();
         let side = bundle.geometry()?.image[0] as u32;
@@ -165,6 +161,7 @@ impl Distance {
             batch: self.batch,
             limit: self.limit,
             strict: self.strict,
+            ..PictureOptions::default()
         };
         let [mut patch, mut class] = [Moments::new(), Moments::new()];
         let push = |batch: PictureBatch| {
@@ -174,15 +171,11 @@ impl Distance {
             Ok(())
         };
         pictures.for_each_batch(size, what, device, push)?;
-        let names: Vec<_> = paths
-            .iter()
-            .map(|path| path.display().to_string())
-            .collect();
         let kinds = KINDS.map(|(kind, _)| kind.to_string());
         Ok(StoredMoments {
             kinds: BTreeMap::from_iter(kinds.into_iter().zip([patch, class])),
             features: features.to_string(),
-            source: names.join(", "),
+            source: names(paths),
         })
     }
 }

@@ -12,7 +12,7 @@ use svg_eval::{Confusion, NearestNeighbours};
 use svg_store::write_bytes;
 
 use self::source::{Of, Pool, Source};
-use crate::commands::print;
+use crate::commands::{print, word};
 use crate::confusion_picture::{save_drawing, save_matrix};
 use crate::device::DeviceOptions;
 use crate::labelled::Labelled;
@@ -253,7 +253,7 @@ fn page(source: &Source, suffix: &str, probed: &Probed, channels: usize) -> Valu
         "features": source.name,
         "path": source.path,
         "fingerprint": source.fingerprint,
-        "pool": source.pool.map(source::word),
+        "pool": source.pool.map(word),
         "size": source.size,
         "channels": channels,
         "chance": probed.nearest.chance(),
@@ -285,7 +285,7 @@ fn check_classes(train: &[String], test: &[String]) -> Result<()> {
 /// What a source is called in the names of files.
 fn slug(source: &Source) -> String {
     let name = match source.pool {
-        Some(pool) => format!("{} {}", source.name, source::word(pool)),
+        Some(pool) => format!("{} {}", source.name, word(pool)),
         None => source.name.clone(),
     };
     let plain = |c: char| {

@@ -11,6 +11,7 @@ use svg_roles::Draw;
 use super::Probe;
 use crate::commands::bundle::BundleOptions;
 use crate::commands::checks::check_size;
+use crate::commands::word;
 use crate::encoder::EncoderFile;
 
 /// Side of crops for an encoder, where nothing else says it.
@@ -205,12 +206,6 @@ fn pooled(tokens: Tensor<3>, pool: Pool) -> Tensor<2> {
         Pool::Tokens => tokens.flatten(1, 2),
         Pool::Mean | Pool::Cls => tokens.mean_dim(1).squeeze_dim::<2>(1), // [batch, channels]
     }
-}
-
-/// As it stands on the command line.
-pub fn word(value: impl ValueEnum) -> String {
-    let word = value.to_possible_value();
-    word.map_or(String::new(), |word| word.get_name().to_string())
 }
 
 /// The last part of a path.

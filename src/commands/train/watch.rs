@@ -4,11 +4,13 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
+use svg_train::TrainError;
 use svg_train::log::Scalars;
 use svg_train::run::{Ended, Headline, Observer};
 
 use crate::interrupt::Interrupt;
+use crate::progress::bar;
 
 /// Where nobody watches, a line so often.
 const QUIET: Duration = Duration::from_secs(30);
@@ -63,12 +65,8 @@ impl Observer for Watch {
     fn begins(&mut self, step: u64, steps: u64, images_per_step: u64) {
         self.images_per_step = images_per_step;
         self.began = (step, Instant::now());
-        let style =
-            ProgressStyle::with_template("{prefix}step {pos}/{len} [{wide_bar}] {msg}, {eta} left");
-        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-        self.bar = ProgressBar::new(steps)
-            .with_style(style.progress_chars("=> "))
-            .with_prefix(self.title.clone());
+        let template = "{prefix}step {pos}/{len} [{wide_bar}] {msg}, {eta} left";
+        self.bar = bar(steps, "", template).with_prefix(self.title.clone());
         // The time that is left follows from the steps of this process, not of those before it.
         self.bar.set_position(step);
         self.bar.reset_eta();
@@ -103,9 +101,12 @@ impl Observer for Watch {
     }
 }
 
-/// Says how a run ended.
-pub fn report(ended: Ended) -> Result<ExitCode> {
-    match ended {
+/// Trains under a watch, and says how the run ended.
+pub fn watched(train: impl FnOnce(&mut Watch) -> Result<Ended, TrainError>) -> Result<ExitCode> {
+    let mut watch = Watch::new()?;
+    let ended = train(&mut watch);
+    watch.finish();
+    match ended? {
         Ended::Finished(folder) => {
             println!("{}: the trained model", folder.display());
             Ok(ExitCode::SUCCESS)
