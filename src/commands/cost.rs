@@ -1,6 +1,5 @@
 //! `svg cost`: what a velocity network costs before anybody pays for it.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -192,95 +191,80 @@ impl Cost {
         let training = steps * batch as f64 * plan.training_flops();
         let sampling = samples as f64 * plan.sit.sampling_flops(each, self.guidance);
         let guided = if self.guidance { "with" } else { "without" };
-        let on = &self.on;
-        let mut out = String::new();
-        network(&plan, &mut out)?;
-        memory(&plan, &mut out)?;
-        writeln!(
-            out,
-            "\nAn estimate for the velocity network on {}",
-            on.describe()
-        )?;
-        writeln!(out, "  training      {}", on.time(training))?;
-        let pad = "";
-        writeln!(
-            out,
-            "{pad:16}{steps:.0} steps of {batch} images, {epochs:.1} epochs"
-        )?;
-        writeln!(out, "  sampling      {}", on.time(sampling))?;
-        writeln!(
-            out,
-            "{pad:16}{samples} samples of {each} steps {guided} guidance"
-        )?;
-        print(&out)
+        print(&format!(
+            "\
+{}
+{}
+An estimate for the velocity network on {}
+  training      {}
+                {steps:.0} steps of {batch} images, {epochs:.1} epochs
+  sampling      {}
+                {samples} samples of {each} steps {guided} guidance
+",
+            network(&plan),
+            memory(&plan),
+            self.on.describe(),
+            self.on.time(training),
+            self.on.time(sampling),
+        ))
     }
 }
 
-fn network(plan: &Plan, out: &mut String) -> Result<()> {
+fn network(plan: &Plan) -> String {
     let (sit, batch) = (&plan.sit, plan.batch);
-    let (tokens, channels) = (sit.tokens(), sit.in_channels);
     let forward = sit.forward_macs();
-    let parameters = sit.n_params() as f64 / 1e6;
-    writeln!(
-        out,
-        "{parameters:.1} M parameters, {tokens} tokens of {channels} channels\n"
-    )?;
-    writeln!(out, "For an image    GMAC    TFLOP   of a forward pass")?;
-    let mut line = |name: &str, macs: f64| {
+    let line = |name: &str, macs: f64| {
         let (gmac, tflop, part) = (macs / 1e9, macs * 2e-12, 100.0 * macs / forward);
-        writeln!(out, "  {name:<12}{gmac:>6.1}{tflop:>9.4}{part:>9.1} %")
+        format!("  {name:<12}{gmac:>6.1}{tflop:>9.4}{part:>9.1} %\n")
     };
-    line("forward", forward)?;
-    line("training", plan.training_flops() / 2.0)?;
+    let mut lines = line("forward", forward) + &line("training", plan.training_flops() / 2.0);
     // Other latents have an encoder of their own.
     let (encoder, decoder) = (DinoConfig::vits16plus(), DecoderConfig::svg());
     if sit.in_channels == decoder.in_channels {
         let grid = [sit.rows, sit.columns];
         let residual = ResidualConfig::svg().forward_macs(grid);
-        line("encoding", encoder.forward_macs(grid) + residual)?;
-        line("decoding", decoder.forward_macs(grid))?;
+        lines += &line("encoding", encoder.forward_macs(grid) + residual);
+        lines += &line("decoding", decoder.forward_macs(grid));
     }
-    let step = plan.training_flops() * batch as f64 / 1e12;
-    Ok(writeln!(
-        out,
-        "A step of {batch} images is {step:.1} TFLOP."
-    )?)
+    format!(
+        "\
+{:.1} M parameters, {} tokens of {} channels
+
+For an image    GMAC    TFLOP   of a forward pass
+{lines}A step of {batch} images is {:.1} TFLOP.
+",
+        sit.n_params() as f64 / 1e6,
+        sit.tokens(),
+        sit.in_channels,
+        plan.training_flops() * batch as f64 / 1e12
+    )
 }
 
-fn memory(plan: &Plan, out: &mut String) -> Result<()> {
+fn memory(plan: &Plan) -> String {
     let gigabytes = |bytes: f64| format!("{:.1} GB", bytes / 1e9);
     let images = plan.at_once;
-    writeln!(
-        out,
-        "\nMemory of a training, {images} images at once, at least"
-    )?;
+    let mut text = format!("Memory of a training, {images} images at once, at least\n");
     for (index, &(precision, checkpointing)) in plan.memory.iter().enumerate() {
-        let memory = plan
-            .sit
-            .training_memory(images as usize, precision, checkpointing);
+        let sit = &plan.sit;
+        let memory = sit.training_memory(images as usize, precision, checkpointing);
         if index == 0 {
-            writeln!(
-                out,
-                "  weights {}, gradients {}, moments {}, average {}",
+            text += &format!(
+                "  weights {}, gradients {}, moments {}, average {}\n",
                 gigabytes(memory.weights),
                 gigabytes(memory.gradients),
                 gigabytes(memory.moments),
                 gigabytes(memory.average)
-            )?;
+            );
         }
         let kind = format!("{precision:?}").to_lowercase();
-        let how = if checkpointing {
-            " with gradient checkpointing"
-        } else {
-            ""
+        let how = match checkpointing {
+            true => " with gradient checkpointing",
+            false => "",
         };
         let (activations, all) = (gigabytes(memory.activations), gigabytes(memory.total()));
-        writeln!(
-            out,
-            "  activations {activations} in {kind}{how}: {all} together"
-        )?;
+        text += &format!("  activations {activations} in {kind}{how}: {all} together\n");
     }
-    Ok(())
+    text
 }
 
 /// Seconds in words.

@@ -36,18 +36,8 @@ pub struct DatasetShapes {
     /// The folder to write
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Pictures to train on, of all classes together
-    #[arg(long, value_name = "N")]
-    pub count: u64,
-    /// Pictures to test with, which are others
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub test_count: u64,
-    /// Seed of all pictures
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub seed: u64,
-    /// Pixels of a side, from 16 to 256
-    #[arg(long, value_name = "PIXELS", default_value_t = 32, value_parser = clap::value_parser!(u32).range(sides()))]
-    pub size: u32,
+    #[command(flatten)]
+    pub recipe: Recipe,
     /// Draw anew: remove the pictures of an earlier data set there, leave other files alone
     #[arg(long)]
     pub force: bool,
@@ -62,12 +52,21 @@ const VERSION: u64 = 1;
 /// The first index of a test picture, beyond any of training.
 const TEST: u64 = 1 << 32;
 
-#[derive(Deserialize)]
-struct Recipe {
-    seed: u64,
-    size: u32,
-    train: u64,
-    test: u64,
+/// What pictures follow from.
+#[derive(Args, Deserialize)]
+pub struct Recipe {
+    /// Pictures to train on, of all classes together
+    #[arg(long = "count", value_name = "N")]
+    pub train: u64,
+    /// Pictures to test with, which are others
+    #[arg(long = "test-count", value_name = "N", default_value_t = 0)]
+    pub test: u64,
+    /// Seed of all pictures
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Pixels of a side, from 16 to 256
+    #[arg(long, value_name = "PIXELS", default_value_t = 32, value_parser = clap::value_parser!(u32).range(sides()))]
+    pub size: u32,
 }
 
 struct Picture {
@@ -94,27 +93,22 @@ impl DatasetShapes {
         print(&format!(
             "{}: {} pictures to train on, {} to test with, of {} classes; {there} were there\n",
             self.out.display(),
-            self.count,
-            self.test_count,
+            self.recipe.train,
+            self.recipe.test,
             CLASSES.len(),
         ))
     }
 
     /// Draws what is missing, and says how many pictures were there.
     pub fn write(&self) -> Result<usize> {
-        if self.count == 0 {
+        let recipe = &self.recipe;
+        if recipe.train == 0 {
             bail!("--count 0 draws nothing to train on; try {}", CLASSES.len());
         }
-        check_count(self.count, "--count")?;
-        check_count(self.test_count, "--test-count")?;
-        let recipe = Recipe {
-            seed: self.seed,
-            size: self.size,
-            train: self.count,
-            test: self.test_count,
-        };
+        check_count(recipe.train, "--count")?;
+        check_count(recipe.test, "--test-count")?;
         let failed = || format!("--out {} cannot be written", self.out.display());
-        self.prepare(&recipe)?;
+        self.prepare()?;
         for split in recipe.splits() {
             for class in CLASSES {
                 let folder = self.out.join(split).join(class);
@@ -122,7 +116,7 @@ impl DatasetShapes {
             }
         }
         write_bytes(self.out.join(PAGE), recipe.page())?;
-        let shapes = Shapes::new(self.seed).with_size(self.size);
+        let shapes = Shapes::new(recipe.seed).with_size(recipe.size);
         save_sheet(shapes, &self.out.join("sheet.png"))?;
 
         let mut pictures = recipe.pictures(&self.out);
@@ -139,8 +133,8 @@ impl DatasetShapes {
     }
 
     /// Leaves a folder in which every picture of these names is one of the recipe's.
-    fn prepare(&self, recipe: &Recipe) -> Result<()> {
-        let out = self.out.display();
+    fn prepare(&self) -> Result<()> {
+        let (out, recipe) = (self.out.display(), &self.recipe);
         let earlier = Recipe::read(&self.out.join(PAGE));
         if self.force {
             for old in earlier.iter().chain([recipe]) {

@@ -155,19 +155,21 @@ fn describe_part(name: &str, part: &Part, bundle: &Bundle, out: &mut String) -> 
         let tokens = tokens(geometry.channels, geometry.grid());
         format!("{tokens}, images of {height} x {width}")
     });
-    let named = if part.classes.is_empty() {
-        "without"
-    } else {
-        "with"
-    };
     let flow = part.velocity;
+    let latents = flow.map(|flow| tokens(flow.channels, flow.grid));
+    let named = match part.classes.is_empty() {
+        true => "without",
+        false => "with",
+    };
+    let classes = flow.map(|flow| format!("{}, {named} names", flow.classes));
     let parameters = match (name, bundle.file(FLOW, FLOW)) {
         (FLOW, Some(file)) => Some(grouped(count(TensorFile::open(file)?.tensors()))),
         _ => None,
     };
     let space = svg::space_config(bundle).ok().filter(|_| name == SPACE);
+    let alignment = space.map(|config| format!("{:?}", config.alignment));
     let statistics = match name {
-        SPACE if space.is_some() => svg::alignment_statistics(bundle)?.map(|stored| {
+        SPACE if alignment.is_some() => svg::alignment_statistics(bundle)?.map(|stored| {
             let (semantic, residual) = (stored.statistics.semantic, stored.statistics.residual);
             format!(
                 "semantic {:+.4} \u{b1} {:.4}, residual {:+.4} \u{b1} {:.4}; {}",
@@ -182,31 +184,21 @@ fn describe_part(name: &str, part: &Part, bundle: &Bundle, out: &mut String) -> 
     };
     let provenance = &part.provenance;
     let by = said(&provenance.made_by);
+    let made = by.map(|by| format!("{}, by {by}", provenance.source));
+    let steps = provenance.steps.map(|steps| grouped(steps as usize));
     let rows = [
         ("name", said(&part.name)),
         ("fingerprint", part.fingerprint.clone()),
         ("weights", weights),
         ("config", said(&scalars.join(", "))),
         ("geometry", geometry),
-        ("latents", flow.map(|flow| tokens(flow.channels, flow.grid))),
-        (
-            "classes",
-            flow.map(|flow| format!("{}, {named} names", flow.classes)),
-        ),
+        ("latents", latents),
+        ("classes", classes),
         ("parameters", parameters),
-        (
-            "alignment",
-            space.map(|config| format!("{:?}", config.alignment)),
-        ),
+        ("alignment", alignment),
         ("statistics", statistics),
-        (
-            "made",
-            by.map(|by| format!("{}, by {by}", provenance.source)),
-        ),
-        (
-            "steps",
-            provenance.steps.map(|steps| grouped(steps as usize)),
-        ),
+        ("made", made),
+        ("steps", steps),
         ("perceptual", provenance.perceptual.clone()),
     ];
     for (label, value) in rows {

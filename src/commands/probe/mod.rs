@@ -4,7 +4,7 @@ mod source;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use burn::prelude::*;
 use clap::Args;
 use serde_json::{Value, json};
@@ -12,6 +12,7 @@ use svg_eval::{Confusion, NearestNeighbours};
 use svg_store::write_bytes;
 
 use self::source::{Of, Pool, Source};
+use crate::commands::checks::make_folder;
 use crate::commands::{print, word};
 use crate::confusion_picture::{save_drawing, save_matrix};
 use crate::device::DeviceOptions;
@@ -115,8 +116,7 @@ impl Probe {
             );
         }
         if let Some(folder) = &self.out {
-            let failed = || format!("--out {} cannot be made", folder.display());
-            std::fs::create_dir_all(folder).with_context(failed)?;
+            make_folder(folder, "--out")?;
         }
         let device = device.open_f32()?;
         let sources = Source::all(&self, &device)?;
@@ -169,23 +169,21 @@ impl Probe {
         let text = serde_json::to_string_pretty(&page)? + "\n";
         let path = folder.join("probe.json");
         write_bytes(&path, text)?;
-        eprintln!(
-            "{}: counts, and a picture of each probe beside it",
-            path.display()
-        );
+        let path = path.display();
+        eprintln!("{path}: counts, and a picture of each probe beside it");
         Ok(())
     }
 
     fn check(&self) -> Result<()> {
-        if !(self.temperature > 0.0 && self.temperature.is_finite()) {
-            bail!(
-                "--temperature {} is not positive; 0.07 is usual",
-                self.temperature
-            );
-        }
-        if !(self.decay >= 0.0 && self.decay.is_finite()) {
-            bail!("--decay {} is negative; 0.001 is usual", self.decay);
-        }
+        let (temperature, decay) = (self.temperature, self.decay);
+        ensure!(
+            temperature > 0.0 && temperature.is_finite(),
+            "--temperature {temperature} is not positive; 0.07 is usual"
+        );
+        ensure!(
+            decay >= 0.0 && decay.is_finite(),
+            "--decay {decay} is negative; 0.001 is usual"
+        );
         Ok(())
     }
 
@@ -200,9 +198,15 @@ impl Probe {
         let encoded = |pictures: &Labelled, side: &str| {
             let (set, order) = (&pictures.set, &pictures.order);
             let (batch, what) = (self.batch.into(), format!("{}, {side}", source.name));
-            pooled(set, order, source.size, batch, &what, device, |images| {
-                (source.encode)(images)
-            })
+            pooled(
+                set,
+                order,
+                source.size,
+                batch,
+                &what,
+                device,
+                &source.encode,
+            )
         };
         let (known, asked) = (encoded(train, "train")?, encoded(test, "test")?);
         let [_, channels] = known.dims();
@@ -264,15 +268,14 @@ fn page(source: &Source, suffix: &str, probed: &Probed, channels: usize) -> Valu
 
 /// Both sides must know the same classes, or their numbers would mean different things.
 fn check_classes(train: &[String], test: &[String]) -> Result<()> {
-    let lacking = |ours: &[String], theirs: &[String]| {
-        theirs.iter().find(|name| !ours.contains(name)).cloned()
-    };
-    let advice = "give both a folder for each class, with the same names";
-    if let Some(name) = lacking(train, test) {
-        bail!("--test has the class {name}, which --train lacks; {advice}");
-    }
-    if let Some(name) = lacking(test, train) {
-        bail!("--train has the class {name}, which --test lacks; {advice}");
+    let (train_side, test_side) = (("--train", train), ("--test", test));
+    for ((one, ours), (other, theirs)) in [(train_side, test_side), (test_side, train_side)] {
+        if let Some(name) = theirs.iter().find(|name| !ours.contains(name)) {
+            bail!(
+                "{other} has the class {name}, which {one} lacks; give both a folder for each class, with \
+                 the same names"
+            );
+        }
     }
     if let [name] = train {
         bail!(
@@ -288,12 +291,9 @@ fn slug(source: &Source) -> String {
         Some(pool) => format!("{} {}", source.name, word(pool)),
         None => source.name.clone(),
     };
-    let plain = |c: char| {
-        if c.is_ascii_alphanumeric() {
-            c.to_ascii_lowercase()
-        } else {
-            '-'
-        }
+    let plain = |c: char| match c.is_ascii_alphanumeric() {
+        true => c.to_ascii_lowercase(),
+        false => '-',
     };
     name.chars().map(plain).collect()
 }

@@ -123,39 +123,30 @@ impl Source {
             encoder: probe.encoder.clone(),
         };
         let bundle = options.open()?;
-        let latents = match probe.of.contains(&Of::Latents) {
+        let asked = |of: Of| probe.of.contains(&of);
+        let at = path.display();
+        let latents = match asked(Of::Latents) {
             false => None,
-            true => {
-                let stored = bundle.latent_statistics()?;
-                let advice = || {
-                    let path = path.display();
-                    format!(
-                        "--of latents: {path} has no latent statistics; compute them with `svg stats --bundle \
-                         {path} --images PATH`, or take --of features"
-                    )
-                };
-                Some(stored.with_context(advice)?.statistics)
-            }
+            true => Some(bundle.latent_statistics()?.with_context(|| {
+                format!(
+                    "--of latents: {at} has no latent statistics; compute them with `svg stats --bundle {at} \
+                     --images PATH`, or take --of features"
+                )
+            })?),
         };
+        let latents = latents.map(|stored| stored.statistics);
         let space = options.space(&bundle, None, device)?;
         let geometry = space.geometry();
-        let parts = probe
-            .of
-            .iter()
-            .any(|of| matches!(of, Of::Semantic | Of::Residual));
-        let semantic = match parts {
+        let semantic = match asked(Of::Semantic) || asked(Of::Residual) {
             false => geometry.channels,
             true => {
-                let registry = Registry::standard();
-                registry
-                    .encoder(&bundle, &options.options(), device)?
-                    .spec()
-                    .channels
+                let options = options.options();
+                let encoder = Registry::standard().encoder(&bundle, &options, device)?;
+                encoder.spec().channels
             }
         };
-        if probe.of.contains(&Of::Residual) && semantic == geometry.channels {
-            let path = path.display();
-            bail!("--of residual: {path} has no residual encoder; take --of features");
+        if asked(Of::Residual) && semantic == geometry.channels {
+            bail!("--of residual: {at} has no residual encoder; take --of features");
         }
         let size = probe.size.unwrap_or(geometry.image[0] as u32);
         check_size(size, geometry.patch()[0])?;
