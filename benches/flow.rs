@@ -18,7 +18,6 @@ use burn::prelude::*;
 use clap::{Parser, ValueEnum};
 use svg_flow::{Euler, Guidance, Guided, TimeShift, integrate, unwatched};
 use svg_model::{AutoencoderConfig, Conditioned};
-use svg_nn::Precision;
 use svg_roles::Condition;
 use svg_sit::{Sit, SitConfig};
 use svg_train::flow::{ComputeType, FlowBatch, FlowStage, FlowTraining};
@@ -50,6 +49,15 @@ struct Options {
 enum Type {
     F32,
     Bf16,
+}
+
+impl Options {
+    fn compute_type(&self) -> ComputeType {
+        match self.dtype {
+            Type::F32 => ComputeType::F32,
+            Type::Bf16 => ComputeType::Bf16,
+        }
+    }
 }
 
 fn main() -> Result<()> {
@@ -84,10 +92,7 @@ fn run(what: &str, batch: usize, options: &Options, device: &Device) -> Result<T
 }
 
 fn network(config: &SitConfig, options: &Options, device: &Device) -> Sit {
-    let precision = match options.dtype {
-        Type::F32 => Precision::F32,
-        Type::Bf16 => Precision::Bf16,
-    };
+    let precision = options.compute_type().precision();
     precision.apply(config.init(device))
 }
 
@@ -110,10 +115,7 @@ fn forward(config: SitConfig, batch: usize, options: &Options, device: &Device) 
 fn train(config: SitConfig, batch: usize, options: &Options, device: &Device) -> Result<Times> {
     let mut training = FlowTraining::preset("flow_svg_b_256").context("it is built in")?;
     training.batch_size = batch;
-    training.precision = match options.dtype {
-        Type::F32 => ComputeType::F32,
-        Type::Bf16 => ComputeType::Bf16,
-    };
+    training.precision = options.compute_type();
     let data = FlowBatch {
         latents: latents(batch, device),
         labels: vec![207; batch],

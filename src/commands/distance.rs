@@ -97,7 +97,26 @@ impl Distance {
         check_size(size, encoder.spec().patch_size)?;
         let features = format!("encoder {fingerprint}, crops of {size} x {size}");
         let gather = |paths: &[PathBuf], what: &str| {
-            self.gather(&*encoder, paths, what, size, &features, &device)
+            let pictures = PictureOptions {
+                images: paths.to_vec(),
+                batch: self.batch,
+                limit: self.limit,
+                strict: self.strict,
+                ..PictureOptions::default()
+            };
+            let [mut patch, mut class] = [Moments::new(), Moments::new()];
+            pictures.for_each_batch(size, what, &device, |batch: PictureBatch| {
+                let tokens = encoder.tokens(batch.images);
+                patch.push(tokens.patches.mean_dim(1).squeeze_dim::<2>(1)); // [batch, channels]
+                class.push(tokens.summary.context("the encoder has no class token")?);
+                Ok(())
+            })?;
+            let kinds = KINDS.map(|(kind, _)| kind.to_string());
+            anyhow::Ok(StoredMoments {
+                kinds: BTreeMap::from_iter(kinds.into_iter().zip([patch, class])),
+                features: features.clone(),
+                source: names(paths),
+            })
         };
         let reference = match kept {
             Some(kept) if kept.features != features => bail!(
@@ -144,39 +163,6 @@ impl Distance {
         let fingerprint = bundle.part(ENCODER)?.fingerprint.clone();
         let side = bundle.geometry()?.image[0] as u32;
         Ok((encoder, fingerprint.unwrap_or_default(), side))
-    }
-
-    fn gather(
-        &self,
-        encoder: &dyn Encoder,
-        paths: &[PathBuf],
-        what: &str,
-        size: u32,
-        features: &str,
-        device: &Device,
-    ) -> Result<StoredMoments> {
-        let pictures = PictureOptions {
-            images: paths.to_vec(),
-            size: Some(size),
-            batch: self.batch,
-            limit: self.limit,
-            strict: self.strict,
-            ..PictureOptions::default()
-        };
-        let [mut patch, mut class] = [Moments::new(), Moments::new()];
-        let push = |batch: PictureBatch| {
-            let tokens = encoder.tokens(batch.images);
-            patch.push(tokens.patches.mean_dim(1).squeeze_dim::<2>(1)); // [batch, channels]
-            class.push(tokens.summary.context("the encoder has no class token")?);
-            Ok(())
-        };
-        pictures.for_each_batch(size, what, device, push)?;
-        let kinds = KINDS.map(|(kind, _)| kind.to_string());
-        Ok(StoredMoments {
-            kinds: BTreeMap::from_iter(kinds.into_iter().zip([patch, class])),
-            features: features.to_string(),
-            source: names(paths),
-        })
     }
 }
 

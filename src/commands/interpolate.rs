@@ -1,7 +1,6 @@
 //! `svg interpolate`: pictures between two noises.
 
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -34,11 +33,11 @@ pub struct Interpolate {
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(2..))]
     points: u16,
     /// The seeds of both ends
-    #[arg(long, value_name = "A,B", default_value = "233,234")]
-    seeds: Seeds,
+    #[arg(long, value_name = "A,B", default_value = "233,234", value_parser = seeds)]
+    seeds: [u64; 2],
     /// The way: linear, slerp or both
-    #[arg(long, value_name = "MODE", default_value = "both")]
-    mode: Mode,
+    #[arg(long, value_name = "MODE", default_value = "both", value_parser = ways)]
+    mode: &'static [Interpolation],
     /// The picture to write
     #[arg(long, value_name = "FILE.png")]
     out: PathBuf,
@@ -46,40 +45,24 @@ pub struct Interpolate {
     sampling: SamplingOptions,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Seeds([u64; 2]);
-
-impl FromStr for Seeds {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let both = text.split_once(',');
-        let both = both.and_then(|(a, b)| Some([a.trim().parse().ok()?, b.trim().parse().ok()?]));
-        let refused = || format!("{text:?} are no two seeds; write them as 233,234");
-        Ok(Self(both.ok_or_else(refused)?))
-    }
+fn seeds(text: &str) -> Result<[u64; 2], String> {
+    let both = text.split_once(',');
+    let both = both.and_then(|(a, b)| Some([a.trim().parse().ok()?, b.trim().parse().ok()?]));
+    both.ok_or_else(|| format!("{text:?} are no two seeds; write them as 233,234"))
 }
 
-#[derive(Clone, Debug)]
-struct Mode(Vec<Interpolation>);
-
-impl FromStr for Mode {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "both" => Ok(Self(vec![Interpolation::Linear, Interpolation::Slerp])),
-            _ => {
-                let way = text.parse().map(|way| Self(vec![way]));
-                way.map_err(|_| format!("{text:?} is no way; write linear, slerp or both"))
-            }
-        }
+fn ways(text: &str) -> Result<&'static [Interpolation], String> {
+    match text {
+        "linear" => Ok(&[Interpolation::Linear]),
+        "slerp" => Ok(&[Interpolation::Slerp]),
+        "both" => Ok(&[Interpolation::Linear, Interpolation::Slerp]),
+        _ => Err(format!("{text:?} is no way; write linear, slerp or both")),
     }
 }
 
 impl Interpolate {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
-        let Seeds([from, to]) = self.seeds;
+        let [from, to] = self.seeds;
         let sampling = self.sampling.sampling(from)?;
         check_ending(&self.out, "png")?;
         let bundle = self.bundle.open()?;
@@ -88,7 +71,7 @@ impl Interpolate {
         let sampler = self.sampling.sampler(&self.bundle, sampling, device)?;
         let [a, b] = [from, to].map(|seed| sampler.noise(seed, &[number(class, 0)]));
         let points = usize::from(self.points);
-        let ways = self.mode.0.iter();
+        let ways = self.mode.iter();
         let ways = ways.flat_map(|way| (0..points).map(move |point| (way, point)));
         let ways: Vec<_> = ways.collect();
         let bar = sampler.bar(ways.len());
@@ -104,7 +87,7 @@ impl Interpolate {
             images.extend(sampler.make(&noise, &labels, &numbers, &bar)?.images);
         }
         bar.finish_and_clear();
-        let modes: Vec<_> = self.mode.0.iter().map(Interpolation::to_string).collect();
+        let modes: Vec<_> = self.mode.iter().map(Interpolation::to_string).collect();
         let way = format!("{} between seeds {from} and {to}", modes.join(" and "));
         let words = format!("class {class}, {way}, {}", sampler.words);
         save_png(&grid(&images, points, 2), &self.out, &notes(&words))

@@ -30,7 +30,6 @@ mod stats;
 mod train;
 
 use std::io::Write as _;
-use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Subcommand, ValueEnum};
@@ -69,11 +68,11 @@ pub enum Command {
 }
 
 impl Command {
-    pub fn run(self, device: &DeviceOptions) -> Result<ExitCode> {
+    pub fn run(self, device: &DeviceOptions) -> Result<()> {
         match self {
-            Self::Pretrain(command) => return command.run(device),
-            Self::Demo(command) => return command.run(device),
-            Self::Train(command) => return command.run(device),
+            Self::Demo(command) => command.run(device),
+            Self::Pretrain(command) => command.run(device),
+            Self::Train(command) => command.run(device),
             Self::Reconstruct(command) => command.run(device),
             Self::Encode(command) => command.run(device),
             Self::Decode(command) => command.run(device),
@@ -93,8 +92,7 @@ impl Command {
             Self::Cost(command) => command.run(),
             Self::Dataset(command) => command.run(),
             Self::Init(command) => command.run(device),
-        }?;
-        Ok(ExitCode::SUCCESS)
+        }
     }
 }
 

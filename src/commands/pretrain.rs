@@ -1,7 +1,6 @@
 //! `svg pretrain`.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -46,7 +45,7 @@ pub struct Pretrain {
 }
 
 impl Pretrain {
-    pub fn run(self, device: &DeviceOptions) -> Result<ExitCode> {
+    pub fn run(self, device: &DeviceOptions) -> Result<()> {
         let config: Pretraining = self.options.configuration(self.config.as_deref())?;
         let device = device.open_f32()?;
         let data = Arc::new(ImageSet::open(&self.data)?);

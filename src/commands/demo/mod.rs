@@ -15,7 +15,6 @@ mod timings;
 mod views;
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
@@ -67,18 +66,15 @@ pub struct Demo {
 }
 
 impl Demo {
-    pub fn run(self, device: &DeviceOptions) -> Result<ExitCode> {
+    pub fn run(self, device: &DeviceOptions) -> Result<()> {
         let interrupt = Interrupt::listen()?;
         let device = device.open_f32()?;
         let again = next::again(&self.asked, &self.out);
-        match self.go(&device, interrupt) {
-            Ok(()) => Ok(ExitCode::SUCCESS),
-            Err(error) if error.is::<Interrupted>() => {
-                eprintln!("interrupted; what is done is kept, and this goes on: {again}");
-                Ok(ExitCode::from(130))
-            }
-            Err(error) => Err(error),
+        let done = self.go(&device, interrupt);
+        if done.as_ref().is_err_and(|error| error.is::<Interrupted>()) {
+            eprintln!("interrupted; what is done is kept, and this goes on: {again}");
         }
+        done
     }
 
     fn go(&self, device: &Device, interrupt: Interrupt) -> Result<()> {

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use burn::prelude::*;
 use clap::Args;
 use serde_json::{Value, json};
-use svg_eval::{Confusion, NearestNeighbours};
+use svg_eval::{Confusion, LinearProbe, NearestNeighbours};
 use svg_store::write_bytes;
 
 use self::source::{Of, Pool, Source};
@@ -18,7 +18,6 @@ use crate::confusion_picture::{save_drawing, save_matrix};
 use crate::device::DeviceOptions;
 use crate::labelled::Labelled;
 use crate::pooled::pooled;
-use crate::probed::Probed;
 
 /// Measure what features know of classes, by nearest neighbours and by a linear probe
 ///
@@ -101,6 +100,14 @@ pub struct Probe {
     out: Option<PathBuf>,
 }
 
+/// The answers of both probes to the same questions.
+struct Probed {
+    nearest: Confusion,
+    linear: Confusion,
+    /// Of the vectors that they were asked about.
+    channels: usize,
+}
+
 impl Probe {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
         self.check()?;
@@ -129,12 +136,13 @@ impl Probe {
         ))?;
         let mut probes = Vec::new();
         for (number, source) in sources.iter().enumerate() {
-            let (probed, channels) = self.probe(source, &train, &test, &device)?;
+            let probed = self.probe(source, &train, &test, &device)?;
             print(&format!(
-                "{:<width$}  {:<6}  {:>4}  {channels:>8}  {:>5}  {:>5}  {:>7}  {:.4}  {:.4}  {:.4}\n",
+                "{:<width$}  {:<6}  {:>4}  {:>8}  {:>5}  {:>5}  {:>7}  {:.4}  {:.4}  {:.4}\n",
                 source.name,
                 source.pool(),
                 source.size,
+                probed.channels,
                 train.len(),
                 test.len(),
                 train.names.len(),
@@ -148,7 +156,7 @@ impl Probe {
                     _ => format!("-{}-{}", number + 1, slug(source)),
                 };
                 self.save(folder, &suffix, &probed, source, &train.names)?;
-                probes.push(page(source, &suffix, &probed, channels));
+                probes.push(page(source, &suffix, &probed));
             }
         }
         let Some(folder) = &self.out else {
@@ -187,14 +195,13 @@ impl Probe {
         Ok(())
     }
 
-    /// The answers, and the number of channels of a vector.
     fn probe(
         &self,
         source: &Source,
         train: &Labelled,
         test: &Labelled,
         device: &Device,
-    ) -> Result<(Probed, usize)> {
+    ) -> Result<Probed> {
         let encoded = |pictures: &Labelled, side: &str| {
             let (set, order) = (&pictures.set, &pictures.order);
             let (batch, what) = (self.batch.into(), format!("{}, {side}", source.name));
@@ -209,15 +216,19 @@ impl Probe {
             )
         };
         let (known, asked) = (encoded(train, "train")?, encoded(test, "test")?);
-        let [_, channels] = known.dims();
+        let ([_, channels], classes) = (known.dims(), train.names.len());
         let neighbours = NearestNeighbours {
             neighbours: self.neighbours as usize,
             temperature: self.temperature,
         };
-        let (known, asked) = ((known, &train.labels[..]), (asked, &test.labels[..]));
-        let classes = train.names.len();
-        let probed = Probed::new(known, asked, classes, &neighbours, self.decay);
-        Ok((probed, channels))
+        let nearest = neighbours.classify(known.clone(), &train.labels, asked.clone());
+        let linear = LinearProbe::fit(known, &train.labels, classes, self.decay).classify(asked);
+        let confusion = |said: &[usize]| Confusion::new(classes, &test.labels, said);
+        Ok(Probed {
+            nearest: confusion(&nearest),
+            linear: confusion(&linear),
+            channels,
+        })
     }
 
     /// The pictures of both probes.
@@ -241,7 +252,7 @@ impl Probe {
 }
 
 /// One probed source, for `probe.json`.
-fn page(source: &Source, suffix: &str, probed: &Probed, channels: usize) -> Value {
+fn page(source: &Source, suffix: &str, probed: &Probed) -> Value {
     let of = |probe: &str, confusion: &Confusion| {
         let classes = 0..confusion.classes();
         let row = |truth| classes.clone().map(move |said| confusion.of(truth, said));
@@ -259,7 +270,7 @@ fn page(source: &Source, suffix: &str, probed: &Probed, channels: usize) -> Valu
         "fingerprint": source.fingerprint,
         "pool": source.pool.map(word),
         "size": source.size,
-        "channels": channels,
+        "channels": probed.channels,
         "chance": probed.nearest.chance(),
         "knn": of("knn", &probed.nearest),
         "linear": of("linear", &probed.linear),

@@ -1,7 +1,6 @@
 //! `svg train autoencoder`.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -59,7 +58,7 @@ pub struct TrainAutoencoder {
 }
 
 impl TrainAutoencoder {
-    pub fn run(self, device: &DeviceOptions) -> Result<ExitCode> {
+    pub fn run(self, device: &DeviceOptions) -> Result<()> {
         let config = self.options.configuration(self.config.as_deref())?;
         let data = Arc::new(ImageSet::open(&self.data)?);
         let validation = validation_set(&self.validation)?;

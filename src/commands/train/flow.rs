@@ -1,7 +1,6 @@
 //! `svg train flow`.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -56,7 +55,7 @@ pub struct TrainFlow {
 }
 
 impl TrainFlow {
-    pub fn run(self, device: &DeviceOptions) -> Result<ExitCode> {
+    pub fn run(self, device: &DeviceOptions) -> Result<()> {
         let config: FlowTraining = self.options.configuration(self.config.as_deref())?;
         let device = device.open_f32()?;
         let replicas = self.options.open_replicas()?;

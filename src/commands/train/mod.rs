@@ -22,7 +22,7 @@ pub enum Train {
 }
 
 impl Train {
-    pub fn run(self, device: &DeviceOptions) -> Result<std::process::ExitCode> {
+    pub fn run(self, device: &DeviceOptions) -> Result<()> {
         match self {
             Self::Autoencoder(train) => train.run(device),
             Self::Flow(train) => train.run(device),

@@ -1,6 +1,5 @@
 //! A run as seen on a terminal.
 
-use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -9,7 +8,7 @@ use svg_train::TrainError;
 use svg_train::log::Scalars;
 use svg_train::run::{Ended, Headline, Observer};
 
-use crate::interrupt::Interrupt;
+use crate::interrupt::{Interrupt, Interrupted};
 use crate::progress::bar;
 
 /// Where nobody watches, a line so often.
@@ -102,20 +101,20 @@ impl Observer for Watch {
 }
 
 /// Trains under a watch, and says how the run ended.
-pub fn watched(train: impl FnOnce(&mut Watch) -> Result<Ended, TrainError>) -> Result<ExitCode> {
+pub fn watched(train: impl FnOnce(&mut Watch) -> Result<Ended, TrainError>) -> Result<()> {
     let mut watch = Watch::new()?;
     let ended = train(&mut watch);
     watch.finish();
     match ended? {
         Ended::Finished(folder) => {
             println!("{}: the trained model", folder.display());
-            Ok(ExitCode::SUCCESS)
+            Ok(())
         }
         Ended::Interrupted(step) => {
             eprintln!(
                 "interrupted; a checkpoint of step {step} was written, --resume goes on from it"
             );
-            Ok(ExitCode::from(130))
+            Err(Interrupted.into())
         }
     }
 }
