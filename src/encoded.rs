@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use burn::prelude::*;
 use svg_dino::{Dino, DinoFile};
 use svg_image::{RgbImage, save_png};
 use svg_nn::save_tensors;
+use svg_train::data::PictureBatch;
 
 use crate::commands::decode::file_name;
-use crate::commands::pictures::PictureBatch;
 use crate::gathered::Gathered;
 use crate::pca::{self, beside};
 use crate::progress::image_bar;
@@ -40,11 +41,11 @@ impl Encoded {
     }
 
     /// Encodes a batch.
-    pub fn push(&mut self, dino: &Dino, batch: PictureBatch) -> Result<()> {
+    pub fn push(&mut self, dino: &Dino, batch: PictureBatch, images: Tensor<4>) -> Result<()> {
         // The last block's tokens are the output, so one pass gives everything.
         let blocks = self.blocks.iter().map(|(block, _)| *block);
         let wanted: Vec<_> = blocks.chain([dino.config().n_layers - 1]).collect();
-        let mut outputs = dino.forward_blocks(batch.images, &wanted);
+        let mut outputs = dino.forward_blocks(images, &wanted);
         let last = outputs.pop().context("the network has no blocks")?;
         self.grid = last.grid;
         self.patches.push(last.patches)?;
@@ -57,7 +58,7 @@ impl Encoded {
         }
         self.names.extend(batch.names);
         if let Some(kept) = &mut self.crops {
-            kept.extend(batch.crops);
+            kept.extend(batch.images);
         }
         Ok(())
     }

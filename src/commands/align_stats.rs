@@ -4,9 +4,10 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use svg_model::{Registry, StoredStatistics, svg};
 use svg_residual::{Accumulator, Moments, Statistics};
+use svg_train::data::PictureBatch;
 
 use crate::commands::bundle::BundleOptions;
-use crate::commands::pictures::{PictureBatch, PictureOptions, names};
+use crate::commands::pictures::{PictureOptions, names};
 use crate::device::DeviceOptions;
 
 /// Compute alignment statistics over images and store them with the model
@@ -39,8 +40,8 @@ impl AlignStats {
         }
         let size = self.pictures.size_for(bundle.geometry()?)?;
         let (mut semantic, mut residual) = (Accumulator::new(), Accumulator::new());
-        let gather = |batch: PictureBatch| {
-            let (of_encoder, of_residual) = model.encoder.branches(batch.images);
+        let gather = |_: PictureBatch, images| {
+            let (of_encoder, of_residual) = model.encoder.branches(images);
             semantic.push(of_encoder);
             residual.push(of_residual.context("the residual branch is gone")?);
             Ok(())

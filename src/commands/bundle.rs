@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use burn::prelude::*;
 use clap::{Args, ValueEnum};
 use svg_model::{Alignment, Bundle, OpenOptions, Registry};
@@ -89,13 +89,12 @@ impl BundleOptions {
         device: &Device,
     ) -> Result<Arc<dyn LatentSpace>> {
         let space = Registry::standard().space(bundle, &self.options(), device)?;
-        if space.depends_on_batch() {
-            let bundle = self.bundle.display();
-            anyhow::bail!(
-                "{bundle} aligns by the statistics of each batch, so {what}; freeze them with `svg align-stats \
-                 --bundle {bundle} --images PATH` first"
-            );
-        }
+        let bundle = self.bundle.display();
+        ensure!(
+            !space.depends_on_batch(),
+            "{bundle} aligns by the statistics of each batch, so {what}; freeze them with `svg align-stats \
+             --bundle {bundle} --images PATH` first"
+        );
         Ok(space)
     }
 }

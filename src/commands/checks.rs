@@ -44,14 +44,11 @@ pub fn check_output(path: &Path, option: &str) -> Result<()> {
 
 /// Whether an export can be written there: [`check_output`], and the one format that we write.
 pub fn check_export(path: &Path) -> Result<()> {
-    if path
-        .extension()
-        .is_none_or(|ending| ending != "safetensors")
-    {
-        bail!(
-            "--out {}: files of torch.save are read but not written; name a .safetensors file",
-            path.display()
-        );
-    }
+    ensure!(
+        path.extension()
+            .is_some_and(|ending| ending == "safetensors"),
+        "--out {}: files of torch.save are read but not written; name a .safetensors file",
+        path.display()
+    );
     check_output(path, "--out")
 }

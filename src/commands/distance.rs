@@ -14,7 +14,7 @@ use svg_roles::Encoder;
 
 use crate::commands::bundle::with_encoder;
 use crate::commands::checks::{check_output, check_size};
-use crate::commands::pictures::{PictureBatch, PictureOptions, names};
+use crate::commands::pictures::{PictureOptions, names};
 use crate::commands::print;
 use crate::device::DeviceOptions;
 use crate::encoder::EncoderFile;
@@ -105,8 +105,8 @@ impl Distance {
                 ..PictureOptions::default()
             };
             let [mut patch, mut class] = [Moments::new(), Moments::new()];
-            pictures.for_each_batch(size, what, &device, |batch: PictureBatch| {
-                let tokens = encoder.tokens(batch.images);
+            pictures.for_each_batch(size, what, &device, |_, images| {
+                let tokens = encoder.tokens(images);
                 patch.push(tokens.patches.mean_dim(1).squeeze_dim::<2>(1)); // [batch, channels]
                 class.push(tokens.summary.context("the encoder has no class token")?);
                 Ok(())

@@ -7,10 +7,11 @@ use clap::Args;
 use svg_model::{Alignment, svg};
 use svg_nn::save_tensors;
 use svg_roles::Draw;
+use svg_train::data::PictureBatch;
 
 use crate::commands::bundle::{Align, BundleOptions};
 use crate::commands::checks::check_output;
-use crate::commands::pictures::{PictureBatch, PictureOptions};
+use crate::commands::pictures::PictureOptions;
 use crate::device::DeviceOptions;
 use crate::gathered::Gathered;
 
@@ -44,9 +45,9 @@ impl Encode {
         let space = self.bundle.space(&bundle, self.align, &device)?;
         let size = self.pictures.size_for(space.geometry())?;
         let (mut names, mut features) = (Vec::new(), Gathered::default());
-        let push = |batch: PictureBatch| {
+        let push = |batch: PictureBatch, images| {
             names.extend(batch.names);
-            features.push(space.encode(batch.images, Draw::Mode))
+            features.push(space.encode(images, Draw::Mode))
         };
         let count = self
             .pictures

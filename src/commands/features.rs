@@ -8,9 +8,10 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use svg_dino::{DinoFile, RopePeriods};
 use svg_image::{DecodeOptions, ImageSet, Orientation};
+use svg_train::data::PictureBatch;
 
 use crate::commands::checks::{check_output, check_size, make_folder};
-use crate::commands::pictures::{PictureBatch, PictureOptions};
+use crate::commands::pictures::PictureOptions;
 use crate::device::DeviceOptions;
 use crate::encoded::Encoded;
 use crate::encoder::{open_weights, say_notes};
@@ -124,7 +125,7 @@ impl Features {
             ..PictureOptions::default()
         };
         let mut encoded = Encoded::new(&self.blocks, self.pca.is_some());
-        let push = |batch: PictureBatch| encoded.push(&dino, batch);
+        let push = |batch: PictureBatch, images| encoded.push(&dino, batch, images);
         pictures.for_each_batch_of(set, self.size, "encoding", &device, push)?;
         encoded.save(&self.out, &file, self.pca.as_deref())
     }

@@ -9,7 +9,7 @@ use clap::Args;
 use svg_image::{DecodeOptions, ImageSet, Loader, RgbImage, adm_crop};
 use svg_roles::Geometry;
 use svg_train::autoencoder::spread;
-use svg_train::data::{Batches, Broken};
+use svg_train::data::{Batches, Broken, PictureBatch};
 
 use crate::commands::checks::check_size;
 use crate::interrupt::Interrupt;
@@ -41,14 +41,6 @@ pub struct PictureOptions {
     pub interrupt: Option<Interrupt>,
 }
 
-/// Pictures of one batch, with their names.
-pub struct PictureBatch {
-    pub names: Vec<String>,
-    pub crops: Vec<RgbImage>,
-    /// `[batch, 3, size, size]` in [-1, 1]
-    pub images: Tensor<4>,
-}
-
 impl PictureOptions {
     /// The side of the crops for a model: as asked for, or what the model was made for.
     pub fn size_for(&self, geometry: Geometry) -> Result<u32> {
@@ -59,12 +51,14 @@ impl PictureOptions {
 
     /// Calls `work` for each batch of crops, in order, with a progress bar. Returns how many pictures
     /// there were.
+    ///
+    /// `work` is given the crops and the same as networks take them, `[batch, 3, size, size]` in [-1, 1].
     pub fn for_each_batch(
         &self,
         size: u32,
         what: &str,
         device: &Device,
-        work: impl FnMut(PictureBatch) -> Result<()>,
+        work: impl FnMut(PictureBatch, Tensor<4>) -> Result<()>,
     ) -> Result<usize> {
         let set = Arc::new(ImageSet::open(&self.images)?);
         self.for_each_batch_of(set, size, what, device, work)
@@ -77,7 +71,7 @@ impl PictureOptions {
         size: u32,
         what: &str,
         device: &Device,
-        mut work: impl FnMut(PictureBatch) -> Result<()>,
+        mut work: impl FnMut(PictureBatch, Tensor<4>) -> Result<()>,
     ) -> Result<usize> {
         let order = spread(set.len(), self.limit.unwrap_or(set.len()));
         let total = order.len();
@@ -101,11 +95,8 @@ impl PictureOptions {
             skipped += batch.broken.len();
             let tried = batch.tried() as u64;
             if !batch.images.is_empty() {
-                work(PictureBatch {
-                    images: batch.to_tensor(device),
-                    names: batch.names,
-                    crops: batch.images,
-                })?;
+                let images = batch.to_tensor(device);
+                work(batch, images)?;
             }
             bar.inc(tried);
         }

@@ -4,16 +4,18 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::Result;
+use burn::prelude::*;
 use clap::Args;
 use svg_eval::{Lpips, psnr, ssim};
 use svg_image::{grid, save_png};
 use svg_roles::{Draw, Images, Signed};
 use svg_store::write_bytes;
+use svg_train::data::PictureBatch;
 
 use crate::commands::bundle::{Align, BundleOptions};
 use crate::commands::checks::make_folder;
 use crate::commands::decode::file_name;
-use crate::commands::pictures::{PictureBatch, PictureOptions};
+use crate::commands::pictures::PictureOptions;
 use crate::commands::print;
 use crate::device::DeviceOptions;
 
@@ -65,22 +67,22 @@ impl Reconstruct {
 
         let mut table = String::from("index,image,psnr,ssim,lpips\n");
         let (mut index, mut sums) = (0, [0.0; 3]);
-        let measure = |batch: PictureBatch| {
-            let features = space.encode(batch.images.clone(), Draw::Mode);
+        let measure = |batch: PictureBatch, originals: Tensor<4>| {
+            let features = space.encode(originals.clone(), Draw::Mode);
             let decoded = space.decode(features, grid_of_tokens);
             let ssims = match size >= SSIM_SIDE {
-                true => ssim(decoded.clone(), batch.images.clone()),
+                true => ssim(decoded.clone(), originals.clone()),
                 false => vec![f64::NAN; batch.names.len()],
             };
             let lpips: Vec<f64> = match &lpips {
                 Some(lpips) => {
-                    let distance = lpips.forward(decoded.clone(), batch.images).into_data();
+                    let distance = lpips.forward(decoded.clone(), originals).into_data();
                     distance.convert::<f64>().iter().collect()
                 }
                 None => vec![f64::NAN; batch.names.len()],
             };
             let images = Images::<Signed>::from_tensor(decoded).to_rgb();
-            let pairs = batch.names.iter().zip(batch.crops.into_iter().zip(images));
+            let pairs = batch.names.iter().zip(batch.images.into_iter().zip(images));
             for (at, (name, (original, image))) in pairs.enumerate() {
                 let figures = [psnr(&image, &original), ssims[at], lpips[at]];
                 sums = [0, 1, 2].map(|i| sums[i] + figures[i]);

@@ -7,7 +7,7 @@ use svg_model::{Bundle, LatentAccumulator, StoredLatentStatistics};
 use svg_roles::{Draw, LatentSpace};
 
 use crate::commands::bundle::BundleOptions;
-use crate::commands::pictures::{PictureBatch, PictureOptions, names};
+use crate::commands::pictures::{PictureOptions, names};
 use crate::commands::print;
 use crate::device::DeviceOptions;
 
@@ -67,8 +67,8 @@ pub fn gather(
 ) -> Result<StoredLatentStatistics> {
     let size = pictures.size_for(space.geometry())?;
     let mut all = LatentAccumulator::new();
-    let count = pictures.for_each_batch(size, what, device, |batch: PictureBatch| {
-        all.push(space.encode(batch.images, Draw::Mode));
+    let count = pictures.for_each_batch(size, what, device, |_, images| {
+        all.push(space.encode(images, Draw::Mode));
         Ok(())
     })?;
     let statistics = all.statistics().context("there are too few tokens")?;

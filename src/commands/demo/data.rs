@@ -155,8 +155,8 @@ pub fn split(path: &Path) -> Option<[PathBuf; 2]> {
 }
 
 fn has_folders(path: &Path) -> bool {
-    let entries = std::fs::read_dir(path);
-    entries.is_ok_and(|mut all| all.any(|entry| entry.is_ok_and(|entry| entry.path().is_dir())))
+    let mut entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    entries.any(|entry| entry.path().is_dir())
 }
 
 #[cfg(test)]

@@ -8,7 +8,6 @@ use svg_model::Normalised;
 use svg_roles::{Draw, LatentSpace};
 
 use super::stages::Setup;
-use crate::commands::pictures::PictureBatch;
 use crate::gathered::Gathered;
 use crate::pca;
 
@@ -31,20 +30,14 @@ pub fn draw(setup: &Setup, space: &Normalised, out: &Path, what: &str) -> Result
     let ranges = ranges.into_iter().filter(|channels| channels.len() >= 3);
     let mut parts: Vec<_> = ranges.map(|of| (of, Gathered::default())).collect();
     let mut crops = Vec::new();
-    setup.for_each_batch(
-        &setup.data.test,
-        FITTED,
-        space,
-        what,
-        |batch: PictureBatch| {
-            let features = space.features().encode(batch.images, Draw::Mode);
-            for (of, part) in &mut parts {
-                part.push(features.clone().narrow(2, of.start, of.len()))?;
-            }
-            crops.extend(batch.crops);
-            Ok(())
-        },
-    )?;
+    setup.for_each_batch(&setup.data.test, FITTED, space, what, |batch, images| {
+        let features = space.features().encode(images, Draw::Mode);
+        for (of, part) in &mut parts {
+            part.push(features.clone().narrow(2, of.start, of.len()))?;
+        }
+        crops.extend(batch.images);
+        Ok(())
+    })?;
     let grid_of_tokens = space.geometry().grid();
     let colours = parts
         .iter()

@@ -18,7 +18,6 @@ use super::plan::Plan;
 use super::samples;
 use super::stages::Setup;
 use super::views::Views;
-use crate::commands::pictures::PictureBatch;
 use crate::commands::reconstruct::SSIM_SIDE;
 use crate::gathered::numbers;
 
@@ -218,29 +217,24 @@ fn reconstructions(
     let shown = spread(held_out, plan.measured.shown);
     let [mut originals, mut images] = [const { Vec::new() }; 2];
     let (mut psnrs, mut ssims) = (Vec::new(), Vec::new());
-    setup.for_each_batch(
-        &setup.data.test,
-        held_out,
-        space,
-        what,
-        |batch: PictureBatch| {
-            let features = space.features();
-            let encoded = features.encode(batch.images.clone(), Draw::Mode);
-            let decoded = features.decode(encoded, space.geometry().grid());
-            if plan.size >= SSIM_SIDE {
-                ssims.extend(ssim(decoded.clone(), batch.images));
+    let test = &setup.data.test;
+    setup.for_each_batch(test, held_out, space, what, |batch, reference| {
+        let features = space.features();
+        let encoded = features.encode(reference.clone(), Draw::Mode);
+        let decoded = features.decode(encoded, space.geometry().grid());
+        if plan.size >= SSIM_SIDE {
+            ssims.extend(ssim(decoded.clone(), reference));
+        }
+        let decoded = Images::<Signed>::from_tensor(decoded).to_rgb();
+        for (original, image) in batch.images.into_iter().zip(decoded) {
+            if shown.contains(&psnrs.len()) {
+                originals.push(original.clone());
+                images.push(image.clone());
             }
-            let decoded = Images::<Signed>::from_tensor(decoded).to_rgb();
-            for (original, image) in batch.crops.into_iter().zip(decoded) {
-                if shown.contains(&psnrs.len()) {
-                    originals.push(original.clone());
-                    images.push(image.clone());
-                }
-                psnrs.push(psnr(&image, &original));
-            }
-            Ok(())
-        },
-    )?;
+            psnrs.push(psnr(&image, &original));
+        }
+        Ok(())
+    })?;
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     let sheet = comparison_sheet(&originals, &images);
     let note = "originals over reconstructions of held-out pictures";

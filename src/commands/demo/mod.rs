@@ -32,7 +32,7 @@ use self::stages::{Setup, finished, publish, run_in};
 use self::timings::Timings;
 use crate::commands::checks::make_folder;
 use crate::commands::print;
-use crate::commands::train::watch::Watch;
+use crate::commands::train::watch::{Watch, watch};
 use crate::device::DeviceOptions;
 use crate::encoder::EncoderFile;
 use crate::interrupt::{Interrupt, Interrupted};
@@ -219,10 +219,8 @@ impl Demonstration<'_> {
         timings.phase(name, || {
             self.setup.interrupt.check()?;
             eprintln!("{title}: {steps} steps of {images} pictures");
-            let mut watch = Watch::new()?.with_title(&title);
-            let bundle = train(run_in(&folder, None), &mut watch);
-            watch.finish();
-            bundle
+            let prefix = format!("{title}: ");
+            watch(&prefix, |watch| train(run_in(&folder, None), watch))?
         })
     }
 

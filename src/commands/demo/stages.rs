@@ -9,12 +9,13 @@ use svg_image::ImageSet;
 use svg_model::{Bundle, FLOW, Normalised, OpenOptions, Registry, SPACE};
 use svg_roles::LatentSpace;
 use svg_train::autoencoder::{AutoencoderTraining, Perceptual, RunInputs, train};
+use svg_train::data::PictureBatch;
 use svg_train::flow::{FlowInputs, FlowTraining, LatentSource, OnlineLatents};
 use svg_train::run::{Ended, Observer, RunOptions};
 
 use super::data::Data;
 use crate::commands::bundle::with_encoder;
-use crate::commands::pictures::{PictureBatch, PictureOptions};
+use crate::commands::pictures::PictureOptions;
 use crate::commands::stats::gather;
 use crate::encoder::EncoderFile;
 use crate::interrupt::{Interrupt, Interrupted};
@@ -122,7 +123,7 @@ impl Setup {
         limit: usize,
         space: &Normalised,
         what: &str,
-        work: impl FnMut(PictureBatch) -> Result<()>,
+        work: impl FnMut(PictureBatch, Tensor<4>) -> Result<()>,
     ) -> Result<usize> {
         let pictures = self.pictures(paths, limit);
         let size = pictures.size_for(space.geometry())?;
@@ -166,11 +167,12 @@ fn opened(ended: Ended) -> Result<Bundle> {
 
 fn has_checkpoints(run: &Path) -> bool {
     let entries = std::fs::read_dir(run.join("checkpoints"));
-    entries.is_ok_and(|mut entries| {
-        entries.any(|entry| {
-            entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with("step-"))
-        })
-    })
+    let mut names = entries
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.file_name());
+    names.any(|name| name.to_string_lossy().starts_with("step-"))
 }
 
 impl Perceptual for Blind {

@@ -10,7 +10,6 @@ use svg_model::Normalised;
 use svg_roles::{Draw, Images, LatentSpace, Signed};
 
 use super::stages::Setup;
-use crate::commands::pictures::PictureBatch;
 
 /// Pixels are compared at this side, at most: more would be more numbers and no other answer.
 const PIXELS: u32 = 32;
@@ -43,18 +42,15 @@ impl Views {
     ) -> Result<Self> {
         let [mut pixels, mut class_token, mut patches, mut latents] = [const { Vec::new() }; 4];
         let mut labels = Vec::new();
-        setup.for_each_batch(paths, limit, space, what, |batch: PictureBatch| {
+        setup.for_each_batch(paths, limit, space, what, |batch, images| {
             for name in &batch.names {
                 labels.push(label(name, &setup.data.classes)?);
             }
-            pixels.push(small(&batch.crops, &setup.device));
-            let tokens = setup.encoder.encoder.tokens(batch.images.clone());
+            pixels.push(small(&batch.images, &setup.device));
+            let tokens = setup.encoder.encoder.tokens(images.clone());
             class_token.push(tokens.summary.context("the encoder has no class token")?);
             patches.push(side_by_side(tokens.patches, tokens.grid));
-            latents.push(side_by_side(
-                space.encode(batch.images, Draw::Mode),
-                tokens.grid,
-            ));
+            latents.push(side_by_side(space.encode(images, Draw::Mode), tokens.grid));
             Ok(())
         })?;
         Ok(Self {

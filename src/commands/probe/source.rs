@@ -63,10 +63,10 @@ impl Source {
     pub fn all(probe: &Probe, device: &Device) -> Result<Vec<Self>> {
         let mut sources = Vec::new();
         for weights in &probe.weights {
-            Self::of_weights(probe, weights, device, &mut sources)?;
+            sources.extend(Self::of_weights(probe, weights, device)?);
         }
         if let Some(bundle) = &probe.bundle {
-            Self::of_bundle(probe, bundle, device, &mut sources)?;
+            sources.extend(Self::of_bundle(probe, bundle, device)?);
         }
         if probe.pixels {
             let size = probe.size.unwrap_or(THUMBNAIL);
@@ -87,11 +87,11 @@ impl Source {
         Ok(sources)
     }
 
-    fn of_weights(probe: &Probe, path: &Path, device: &Device, all: &mut Vec<Self>) -> Result<()> {
+    fn of_weights(probe: &Probe, path: &Path, device: &Device) -> Result<Vec<Self>> {
         let file = EncoderFile::open(path, probe.model.as_deref(), device)?;
         let size = probe.size.unwrap_or(USUAL);
         check_size(size, file.spec().patch_size)?;
-        all.extend(probe.pool.iter().map(|&pool| {
+        let of_pool = |&pool: &Pool| {
             let encoder = file.encoder.clone();
             Self {
                 name: short(path),
@@ -107,11 +107,11 @@ impl Source {
                     }
                 }),
             }
-        }));
-        Ok(())
+        };
+        Ok(probe.pool.iter().map(of_pool).collect())
     }
 
-    fn of_bundle(probe: &Probe, path: &Path, device: &Device, all: &mut Vec<Self>) -> Result<()> {
+    fn of_bundle(probe: &Probe, path: &Path, device: &Device) -> Result<Vec<Self>> {
         if probe.pool.contains(&Pool::Cls) {
             bail!(
                 "--pool cls: a bundle's features have no class token; take --pool mean or tokens, or name \
@@ -150,23 +150,23 @@ impl Source {
         }
         let size = probe.size.unwrap_or(geometry.image[0] as u32);
         check_size(size, geometry.patch()[0])?;
-        for &of in &probe.of {
-            all.extend(probe.pool.iter().map(|&pool| {
-                let (space, latents) = (space.clone(), latents.clone());
-                Self {
-                    name: format!("{} {}", short(path), word(of)),
-                    path: Some(path.display().to_string()),
-                    pool: Some(pool),
-                    size,
-                    fingerprint: Some(bundle.features_fingerprint()),
-                    encode: Box::new(move |images| {
-                        let features = space.encode(images, Draw::Mode);
-                        pooled(taken(features, latents.as_ref(), of, semantic), pool)
-                    }),
-                }
-            }));
-        }
-        Ok(())
+        let kinds = probe.of.iter();
+        let kinds = kinds.flat_map(|&of| probe.pool.iter().map(move |&pool| (of, pool)));
+        let of_kind = |(of, pool)| {
+            let (space, latents) = (space.clone(), latents.clone());
+            Self {
+                name: format!("{} {}", short(path), word(of)),
+                path: Some(at.to_string()),
+                pool: Some(pool),
+                size,
+                fingerprint: Some(bundle.features_fingerprint()),
+                encode: Box::new(move |images| {
+                    let features = space.encode(images, Draw::Mode);
+                    pooled(taken(features, latents.as_ref(), of, semantic), pool)
+                }),
+            }
+        };
+        Ok(kinds.map(of_kind).collect())
     }
 
     /// The word for how it is pooled.

@@ -26,10 +26,10 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Listens for Ctrl-C from now on.
-    pub fn new() -> Result<Self> {
+    /// Listens for Ctrl-C from now on, and says with every step which part of a longer work it is of.
+    fn new(title: &str) -> Result<Self> {
         Ok(Self {
-            title: String::new(),
+            title: title.to_string(),
             bar: ProgressBar::hidden(),
             interrupt: Interrupt::listen()?,
             headlines: &[],
@@ -37,16 +37,6 @@ impl Watch {
             began: (0, Instant::now()),
             printed: Instant::now(),
         })
-    }
-
-    /// Says before the steps which part of a longer work they are.
-    pub fn with_title(mut self, title: &str) -> Self {
-        self.title = format!("{title}: ");
-        self
-    }
-
-    pub fn finish(&self) {
-        self.bar.abandon();
     }
 
     fn images_per_second(&self, step: u64) -> f64 {
@@ -100,12 +90,17 @@ impl Observer for Watch {
     }
 }
 
+/// Trains under a watch, whose lines begin with the title.
+pub fn watch<T>(title: &str, train: impl FnOnce(&mut Watch) -> T) -> Result<T> {
+    let mut watch = Watch::new(title)?;
+    let trained = train(&mut watch);
+    watch.bar.abandon();
+    Ok(trained)
+}
+
 /// Trains under a watch, and says how the run ended.
 pub fn watched(train: impl FnOnce(&mut Watch) -> Result<Ended, TrainError>) -> Result<()> {
-    let mut watch = Watch::new()?;
-    let ended = train(&mut watch);
-    watch.finish();
-    match ended? {
+    match watch("", train)?? {
         Ended::Finished(folder) => {
             println!("{}: the trained model", folder.display());
             Ok(())
