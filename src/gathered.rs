@@ -29,9 +29,13 @@ impl Gathered {
     /// All of it, `[pictures, ..]`.
     pub fn stored(self, name: &str) -> StoredTensor {
         let shape = [&[self.count], self.one.as_slice()].concat();
-        let data = TensorData::new(self.numbers, shape);
-        bridge::from_data(data, name.to_string(), None)
+        stored(name, TensorData::new(self.numbers, shape))
     }
+}
+
+/// A tensor of a file.
+pub fn stored(name: &str, data: TensorData) -> StoredTensor {
+    bridge::from_data(data, name.to_string(), None)
 }
 
 /// The numbers of a tensor, in f32.

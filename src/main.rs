@@ -14,7 +14,6 @@ mod labelled;
 mod memory;
 mod nano;
 mod pca;
-mod pooled;
 mod progress;
 mod steps;
 

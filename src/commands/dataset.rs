@@ -1,7 +1,7 @@
 //! `svg dataset`: pictures to train on, made by code.
 
 use std::fs;
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
@@ -109,7 +109,8 @@ impl DatasetShapes {
         check_count(recipe.test, "--test-count")?;
         let failed = || format!("--out {} cannot be written", self.out.display());
         self.prepare()?;
-        for split in recipe.splits() {
+        let test = (recipe.test > 0).then_some("test");
+        for split in ["train"].into_iter().chain(test) {
             for class in CLASSES {
                 let folder = self.out.join(split).join(class);
                 fs::create_dir_all(folder).with_context(failed)?;
@@ -139,8 +140,12 @@ impl DatasetShapes {
         if self.force {
             for old in earlier.iter().chain([recipe]) {
                 for Picture { path, .. } in old.pictures(&self.out) {
-                    let failed = || format!("{} cannot be removed", path.display());
-                    remove(&path).with_context(failed)?;
+                    match fs::remove_file(&path) {
+                        Err(error) if error.kind() != ErrorKind::NotFound => {
+                            bail!("{} cannot be removed: {error}", path.display())
+                        }
+                        _ => (),
+                    }
                 }
             }
             return Ok(());
@@ -181,11 +186,6 @@ impl DatasetShapes {
 }
 
 impl Recipe {
-    fn splits(&self) -> impl Iterator<Item = &'static str> {
-        let test = (self.test > 0).then_some("test");
-        ["train"].into_iter().chain(test)
-    }
-
     fn pictures(&self, out: &Path) -> Vec<Picture> {
         let classes = CLASSES.len() as u64;
         let split = |name: &'static str, count: u64, first: u64| {
@@ -245,11 +245,4 @@ fn save_sheet(shapes: Shapes, path: &Path) -> Result<()> {
     let (seed, size) = (shapes.seed(), shapes.size());
     let note = format!("{MADE_BY} --seed {seed} --size {size}");
     Ok(save_png(&sheet, path, &[("Software", &note)])?)
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
 }

@@ -17,7 +17,6 @@ use crate::commands::{print, word};
 use crate::confusion_picture::{save_drawing, save_matrix};
 use crate::device::DeviceOptions;
 use crate::labelled::Labelled;
-use crate::pooled::pooled;
 
 /// Measure what features know of classes, by nearest neighbours and by a linear probe
 ///
@@ -203,17 +202,8 @@ impl Probe {
         device: &Device,
     ) -> Result<Probed> {
         let encoded = |pictures: &Labelled, side: &str| {
-            let (set, order) = (&pictures.set, &pictures.order);
             let (batch, what) = (self.batch.into(), format!("{}, {side}", source.name));
-            pooled(
-                set,
-                order,
-                source.size,
-                batch,
-                &what,
-                device,
-                &source.encode,
-            )
+            pictures.pooled(source.size, batch, &what, device, &source.encode)
         };
         let (known, asked) = (encoded(train, "train")?, encoded(test, "test")?);
         let ([_, channels], classes) = (known.dims(), train.names.len());
