@@ -134,14 +134,12 @@ fn main() -> Result<()> {
     let draw = || Tensor::<3>::random([1, SAMPLES, 2], Distribution::Normal(0.0, 1.0), &device);
     let (noise, other) = (draw(), draw());
 
+    let shown = STEPS.map(|n| format!("{n:>8}")).concat();
     println!(
-        "{:>24}{:>23}error after this many Euler steps{:>12}",
-        "", "", "steps for"
+        "{:>47}error after this many Euler steps{:>12}",
+        "", "steps for"
     );
-    println!(
-        "ratio  agreement  angle  variance   field {:>8}{:>8}{:>8}{:>8}{:>8}   error 0.1",
-        1, 2, 5, 10, 25
-    );
+    println!("ratio  agreement  angle  variance   field {shown}   error 0.1");
     let counts: Vec<usize> = (1..=40).collect();
     for ratio in RATIOS {
         let toy = Toy::new(ratio);

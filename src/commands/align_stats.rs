@@ -54,21 +54,21 @@ impl AlignStats {
             semantic: moments(&semantic)?,
             residual: moments(&residual)?,
         };
-        let line = |name: &str, Moments { mean, std }: Moments| {
+        let branches = [
+            ("semantic", statistics.semantic),
+            ("residual", statistics.residual),
+        ];
+        for (name, Moments { mean, std }) in branches {
             println!("{name}  mean {mean:+.6}  std {std:.6}");
-        };
-        line("semantic", statistics.semantic);
-        line("residual", statistics.residual);
+        }
         if self.dry_run {
             return Ok(());
         }
         let from = names(&self.pictures.images);
         let source = format!("{count} images of {size} x {size} from {from}");
         svg::set_alignment_statistics(&mut bundle, &StoredStatistics { statistics, source })?;
-        println!(
-            "{}: aligned by these from now on",
-            bundle.folder().display()
-        );
+        let folder = bundle.folder().display();
+        println!("{folder}: aligned by these from now on");
         Ok(())
     }
 }

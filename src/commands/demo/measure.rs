@@ -21,6 +21,8 @@ use super::views::Views;
 use crate::commands::reconstruct::SSIM_SIDE;
 use crate::gathered::numbers;
 
+/// The name of the document.
+const NAME: &str = "measurements.json";
 /// Weight decay of the linear probes.
 const DECAY: f64 = 1e-4;
 const PERPLEXITY: f64 = 30.0;
@@ -81,17 +83,9 @@ pub struct OfSteps {
 }
 
 impl Measurements {
-    pub fn path(out: &Path) -> PathBuf {
-        out.join("measurements.json")
-    }
-
     /// Those of an earlier start, if they are there and readable.
     pub fn read(out: &Path) -> Option<Self> {
-        serde_json::from_slice(&std::fs::read(Self::path(out)).ok()?).ok()
-    }
-
-    fn write(&self, out: &Path) -> Result<()> {
-        Ok(write_json(Self::path(out), self)?)
+        serde_json::from_slice(&std::fs::read(out.join(NAME)).ok()?).ok()
     }
 
     /// Measures the model and its samples, and draws the sheet of reconstructions.
@@ -168,7 +162,7 @@ impl Measurements {
             pixels: dots(plan, &asked.pixels, &asked.labels)?,
             latents: dots(plan, &asked.latents, &asked.labels)?,
         };
-        measurements.write(out)?;
+        write_json(out.join(NAME), &measurements)?;
         Ok(measurements)
     }
 }

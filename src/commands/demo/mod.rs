@@ -21,7 +21,7 @@ use anyhow::{Result, bail};
 use burn::prelude::*;
 use clap::Args;
 use svg_model::Bundle;
-use svg_store::FolderLock;
+use svg_store::{FolderLock, write_bytes};
 use svg_train::TrainError;
 use svg_train::run::RunOptions;
 
@@ -36,6 +36,7 @@ use crate::commands::train::watch::{Watch, watch};
 use crate::device::DeviceOptions;
 use crate::encoder::EncoderFile;
 use crate::interrupt::{Interrupt, Interrupted};
+use crate::nano;
 
 /// How long a demonstration of one's own data or encoder takes, if nothing is said.
 const MINUTES: f64 = 8.0;
@@ -112,7 +113,7 @@ impl Demo {
         let asked = &self.asked;
         let embedded = self.out.join("encoder.safetensors");
         if asked.encoder.is_none() && !(planned && embedded.exists()) {
-            crate::nano::write(&embedded)?;
+            write_bytes(&embedded, nano::WEIGHTS)?;
         }
         let path = asked.encoder.as_ref().unwrap_or(&embedded);
         let encoder = EncoderFile::open(path, None, device)?;

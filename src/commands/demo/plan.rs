@@ -12,6 +12,8 @@ use svg_train::flow::FlowTraining;
 
 use crate::nano;
 
+/// The name of the document.
+const NAME: &str = "demo.json";
 /// The version of the document.
 const FORMAT: u32 = 1;
 /// Whose networks the presets of a demonstration have.
@@ -218,17 +220,13 @@ impl Plan {
         self
     }
 
-    pub fn path(out: &Path) -> PathBuf {
-        out.join("demo.json")
-    }
-
     /// The plan of an earlier start; `None` if this is the first.
     ///
     /// # Errors
     ///
     /// If it cannot be read, is of another version, or was made for other arguments.
     pub fn read(out: &Path, asked: &Asked) -> Result<Option<Self>> {
-        let path = Self::path(out);
+        let path = out.join(NAME);
         let refuse = |reason: String| {
             let path = path.display();
             anyhow::anyhow!("{path}: {reason}; name another folder with --out")
@@ -249,7 +247,7 @@ impl Plan {
     }
 
     pub fn write(&self, out: &Path) -> Result<()> {
-        Ok(write_json(Self::path(out), self)?)
+        Ok(write_json(out.join(NAME), self)?)
     }
 
     /// Patches to a side.

@@ -80,12 +80,8 @@ impl TrainFlow {
             [] => None,
             paths => Some(online(paths)?),
         };
-        eprintln!(
-            "{} pictures of {} classes: {}",
-            source.fingerprint().count,
-            source.classes().len(),
-            source.kind()
-        );
+        let (count, classes) = (source.fingerprint().count, source.classes().len());
+        eprintln!("{count} pictures of {classes} classes: {}", source.kind());
         let inputs = FlowInputs {
             options: self.options.of_run(),
             source,
