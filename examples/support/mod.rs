@@ -40,16 +40,14 @@ pub fn untrained_bundle(parent: &Path, device: &Device) -> Result<PathBuf> {
     let config = AutoencoderConfig::new(decoder);
     let encoder = Arc::new(encoder);
     let autoencoder = config.init(encoder.clone(), device);
+    let file = DinoFile::of(&encoder);
     let part = NewEncoder {
         kind: kinds::DINOV3.to_string(),
         name: encoder.spec().name,
         config: serde_json::to_value(encoder.config())?,
         fingerprint: encoder.fingerprint()?,
         path: Some(path),
-        copy: Some((
-            DinoFile::of(&encoder).tensors_in(Layout::Official),
-            Default::default(),
-        )),
+        copy: Some((file.tensors_in(Layout::Official), Default::default())),
     };
     let space = NewSpace {
         tensors: autoencoder_tensors(None, &autoencoder.decoder),

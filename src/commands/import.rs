@@ -113,20 +113,16 @@ impl ImportAutoencoder {
         let space = space.into_part(encoder.fingerprint(), spec.channels, spec.patch_size)?;
         let parts = [(ENCODER, encoder.part.into_part()?), (SPACE, space)];
         Bundle::create(&self.out, parts, self.force)?;
-        println!(
-            "{}: residual of {} channels, decoder of {}, on {}",
-            self.out.display(),
-            config.residual_channels(),
-            config.decoder.in_channels,
-            spec.name
-        );
+        let bundle = self.out.display();
+        let (residual, decoder) = (config.residual_channels(), config.decoder.in_channels);
+        let on = spec.name;
+        println!("{bundle}: residual of {residual} channels, decoder of {decoder}, on {on}");
         let now = match config.alignment {
             _ if config.residual.is_none() => return Ok(()),
             Alignment::None => return Ok(()),
             Alignment::Batch => "It aligns by the statistics of each batch, as it was trained.",
             Alignment::Frozen => "Its alignment statistics do not travel in such files.",
         };
-        let bundle = self.out.display();
         println!(
             "{now} `svg align-stats --bundle {bundle} --images PATH` computes and freezes them."
         );

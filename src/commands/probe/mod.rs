@@ -136,25 +136,20 @@ impl Probe {
         let mut probes = Vec::new();
         for (number, source) in sources.iter().enumerate() {
             let probed = self.probe(source, &train, &test, &device)?;
+            let (name, pool, size) = (&source.name, source.pool(), source.size);
+            let (known, asked, classes) = (train.len(), test.len(), train.names.len());
+            let (channels, chance) = (probed.channels, probed.nearest.chance());
+            let (nearest, linear) = (probed.nearest.accuracy(), probed.linear.accuracy());
             print(&format!(
-                "{:<width$}  {:<6}  {:>4}  {:>8}  {:>5}  {:>5}  {:>7}  {:.4}  {:.4}  {:.4}\n",
-                source.name,
-                source.pool(),
-                source.size,
-                probed.channels,
-                train.len(),
-                test.len(),
-                train.names.len(),
-                probed.nearest.chance(),
-                probed.nearest.accuracy(),
-                probed.linear.accuracy(),
+                "{name:<width$}  {pool:<6}  {size:>4}  {channels:>8}  {known:>5}  {asked:>5}  {classes:>7}  \
+                 {chance:.4}  {nearest:.4}  {linear:.4}\n"
             ))?;
             if let Some(folder) = &self.out {
                 let suffix = match sources.len() {
                     1 => String::new(),
                     _ => format!("-{}-{}", number + 1, slug(source)),
                 };
-                self.save(folder, &suffix, &probed, source, &train.names)?;
+                probed.save(folder, &suffix, &source.name, &train.names)?;
                 probes.push(page(source, &suffix, &probed));
             }
         }
@@ -220,20 +215,15 @@ impl Probe {
             channels,
         })
     }
+}
 
-    /// The pictures of both probes.
-    fn save(
-        &self,
-        folder: &Path,
-        suffix: &str,
-        probed: &Probed,
-        source: &Source,
-        names: &[String],
-    ) -> Result<()> {
-        for (probe, confusion) in [("knn", &probed.nearest), ("linear", &probed.linear)] {
+impl Probed {
+    /// The pictures of both probes of a source.
+    fn save(&self, folder: &Path, suffix: &str, source: &str, names: &[String]) -> Result<()> {
+        for (probe, confusion) in [("knn", &self.nearest), ("linear", &self.linear)] {
             let path = |ending: &str| folder.join(format!("confusion-{probe}{suffix}.{ending}"));
             let accuracy = 100.0 * confusion.accuracy();
-            let title = format!("{}, {probe}: {accuracy:.1} % right", source.name);
+            let title = format!("{source}, {probe}: {accuracy:.1} % right");
             save_matrix(&path("png"), confusion, &command().join(" "))?;
             save_drawing(&path("svg"), confusion, names, &title)?;
         }
