@@ -88,25 +88,16 @@ impl Encoded {
         save_tensors(path, &tensors, metadata)?;
         println!("{}: tokens of {} images", path.display(), self.names.len());
         if let (Some(folder), Some(crops)) = (pictures, self.crops) {
-            save_pictures(folder, &self.names, &crops, &small)?;
+            let bar = image_bar(crops.len(), "drawing");
+            let all = self.names.iter().zip(crops.iter().zip(&small));
+            for (index, (name, (crop, small))) in all.enumerate() {
+                let path = folder.join(file_name(index, Some(name)));
+                save_png(&beside(crop, small), path, &[("Source", name)])?;
+                bar.inc(1);
+            }
+            bar.finish_and_clear();
+            println!("{}: {} pictures of features", folder.display(), crops.len());
         }
         Ok(())
     }
-}
-
-fn save_pictures(
-    folder: &Path,
-    names: &[String],
-    crops: &[RgbImage],
-    small: &[RgbImage],
-) -> Result<()> {
-    let bar = image_bar(crops.len(), "drawing");
-    for (index, ((name, crop), small)) in names.iter().zip(crops).zip(small).enumerate() {
-        let path = folder.join(file_name(index, Some(name)));
-        save_png(&beside(crop, small), path, &[("Source", name)])?;
-        bar.inc(1);
-    }
-    bar.finish_and_clear();
-    println!("{}: {} pictures of features", folder.display(), crops.len());
-    Ok(())
 }

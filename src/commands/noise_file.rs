@@ -14,8 +14,8 @@ use crate::gathered::stored;
 pub struct NoiseFile {
     /// Flat, one sample after the other.
     pub noise: Vec<f32>,
-    /// `[samples, tokens, channels]`
-    pub shape: [usize; 3],
+    /// How many there are.
+    pub count: usize,
     /// The class of each sample, if the file says it.
     pub labels: Option<Vec<usize>>,
 }
@@ -31,9 +31,8 @@ impl NoiseFile {
         })?;
         let found = tensor.shape.to_vec();
         let count = found.first().copied().unwrap_or(0);
-        let shape = [count, tokens, channels];
         ensure!(
-            count > 0 && found == shape,
+            count > 0 && found == [count, tokens, channels],
             "noise of {what} has the shape {found:?}, this model takes [n, {tokens}, {channels}]: samples, \
              tokens, channels"
         );
@@ -62,7 +61,7 @@ impl NoiseFile {
         );
         Ok(Self {
             noise,
-            shape,
+            count,
             labels,
         })
     }

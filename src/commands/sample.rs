@@ -169,7 +169,7 @@ impl Sample {
     fn items(&self, flow: &ClassNames, given: Option<&NoiseFile>) -> Result<Vec<Item>> {
         let classes = self.classes.as_deref();
         let classes = classes.map(|text| Classes::read(text, flow)).transpose()?;
-        let count = given.map_or(self.count as usize, |given| given.shape[0]);
+        let count = given.map_or(self.count as usize, |given| given.count);
         let labels = match (classes, given) {
             (Some(Classes::These(classes)), None) => {
                 let each = |class: usize| (0..count).map(move |index| Item { class, index });

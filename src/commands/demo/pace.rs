@@ -27,7 +27,11 @@ pub fn fill(plan: Plan, setup: &Setup, out: &Path, minutes: f64, spent: f64) -> 
     let begun = Instant::now();
     eprintln!("timing a few steps of each stage");
     let aside = out.join(".pace");
-    let mut watch = Stopwatch::new(setup.interrupt);
+    let interrupt = setup.interrupt;
+    let mut watch = Stopwatch {
+        ends: vec![],
+        interrupt,
+    };
     let mut first = plan.autoencoder.clone();
     (first.checkpoint_every, first.samples_every) = (u64::MAX, u64::MAX);
     let run = |name: &str| run_in(&aside.join(name), Some(TIMED));
@@ -38,7 +42,7 @@ pub fn fill(plan: Plan, setup: &Setup, out: &Path, minutes: f64, spent: f64) -> 
     setup.statistics(&mut bundle, PICTURES, "timing")?;
     let counted = PICTURES.min(setup.data.counts[0]);
     let of_picture = timed.elapsed().as_secs_f64() / counted as f64;
-    let mut watch = Stopwatch::new(setup.interrupt);
+    watch.ends.clear();
     let mut second = plan.flow.clone();
     (second.checkpoint_every, second.samples_every) = (u64::MAX, u64::MAX);
     setup.flow(second, bundle, run("flow"), &mut watch)?;
@@ -60,13 +64,6 @@ struct Stopwatch {
 }
 
 impl Stopwatch {
-    fn new(interrupt: Interrupt) -> Self {
-        Self {
-            ends: Vec::new(),
-            interrupt,
-        }
-    }
-
     /// The median.
     fn seconds_of_a_step(&self) -> Result<f64> {
         let pairs = self.ends.windows(2).skip(SKIPPED - 1);

@@ -4,11 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Result;
-use burn::prelude::*;
 use clap::Args;
 use svg_eval::Lpips;
 use svg_image::ImageSet;
-use svg_roles::Encoder;
 use svg_train::autoencoder::{FeatureDistance, Perceptual, RunInputs, train};
 
 use super::options::{TrainingOptions, validation_set};
@@ -64,34 +62,25 @@ impl TrainAutoencoder {
         let validation = validation_set(&self.validation)?;
         let device = device.open_f32()?;
         let encoder = EncoderFile::open(&self.encoder, None, &device)?;
-        let (perceptual, perceptual_name) = self.perceptual(&*encoder.encoder, &device)?;
+        let (perceptual, name): (Box<dyn Perceptual>, _) = match &self.vgg {
+            Some(path) => (Box::new(Lpips::open(path, &device)?), "LPIPS v0.1 (VGG16)"),
+            None => (
+                Box::new(FeatureDistance::new(&*encoder.encoder, &device)),
+                "a distance in the frozen encoder's features (no --vgg was given)",
+            ),
+        };
         let count = data.len();
-        eprintln!("{count} pictures; perceptual loss: {perceptual_name}");
+        eprintln!("{count} pictures; perceptual loss: {name}");
         let inputs = RunInputs {
             options: self.options.of_run(),
             data,
             data_name: format!("trained on {}", names(&self.data)),
             validation,
             workers: self.options.workers,
-            perceptual_name,
+            perceptual_name: name.to_string(),
             replicas: self.options.open_replicas()?,
         };
         let EncoderFile { encoder, part } = encoder;
         watched(|watch| train(config, encoder, part, inputs, perceptual, &device, watch))
-    }
-
-    fn perceptual(
-        &self,
-        encoder: &dyn Encoder,
-        device: &Device,
-    ) -> Result<(Box<dyn Perceptual>, String)> {
-        let (distance, name): (Box<dyn Perceptual>, _) = match &self.vgg {
-            Some(path) => (Box::new(Lpips::open(path, device)?), "LPIPS v0.1 (VGG16)"),
-            None => (
-                Box::new(FeatureDistance::new(encoder, device)),
-                "a distance in the frozen encoder's features (no --vgg was given)",
-            ),
-        };
-        Ok((distance, name.to_string()))
     }
 }
