@@ -15,14 +15,13 @@ mod support;
 
 use std::f64::consts::PI;
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use burn::prelude::*;
 use burn::tensor::TensorData;
 use svg_flow::Progress;
-use svg_image::{ImageSet, grid, save_png};
+use svg_image::{grid, save_png};
 use svg_model::{NewEncoder, OpenOptions, Registry, Sampling};
 use svg_roles::{Condition, Encoder, EncoderSpec, Geometry, Images, LatentSpace, Signed, Tokens};
 use svg_shapes::{CLASSES, Shapes};
@@ -89,9 +88,9 @@ fn basis() -> Vec<f32> {
 fn main() -> Result<()> {
     let device = Device::default();
     let place = tempfile::tempdir()?;
-    let data = place.path().join("data");
-    draw_pictures(&data)?;
-    let set = Arc::new(ImageSet::open(&[data])?);
+    let figures = Shapes::new(0).images(100);
+    let figures = figures.map(|(class, image)| (CLASSES[class], image));
+    let set = support::picture_set(&place.path().join("data"), figures)?;
 
     // The first stage: a residual encoder and a decoder beside the cosines.
     let mut config = AutoencoderTraining::tiny();
@@ -180,17 +179,5 @@ fn main() -> Result<()> {
     let images = Images::<Signed>::from_tensor(generator.images(sampled.latents)).to_rgb();
     save_png(&grid(&images, 4, 2), "encoder.png", &[])?;
     println!("encoder.png: samples of a short training");
-    Ok(())
-}
-
-/// A folder of pictures for each class, as any trainer reads them.
-fn draw_pictures(folder: &Path) -> Result<()> {
-    for (class, name) in CLASSES.iter().enumerate() {
-        std::fs::create_dir_all(folder.join(name))?;
-        for index in 0..10 {
-            let path = folder.join(name).join(format!("{index:03}.png"));
-            save_png(&Shapes::new(0).image(class, index), path, &[])?;
-        }
-    }
     Ok(())
 }

@@ -14,13 +14,12 @@
 mod support;
 
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use burn::prelude::*;
 use svg_flow::{Guidance, Progress};
-use svg_image::{ImageSet, Rgb, RgbImage, grid, save_png};
+use svg_image::{Rgb, RgbImage, grid, save_png};
 use svg_model::{Bundle, NewPart, OpenOptions, Registry, SPACE, Sampling};
 use svg_roles::{Condition, Draw, Geometry, Images, LatentSpace, Signed};
 use svg_train::flow::{FlowInputs, FlowTraining, OnlineLatents, train};
@@ -65,9 +64,8 @@ impl LatentSpace for Blocks {
 fn main() -> Result<()> {
     let device = Device::default();
     let place = tempfile::tempdir()?;
-    let data = place.path().join("data");
-    draw_pictures(&data)?;
-    let set = Arc::new(ImageSet::open(&[data])?);
+    let squares = (0..60).map(|number| (["dark", "light"][number as usize % 2], picture(number)));
+    let set = support::picture_set(&place.path().join("data"), squares)?;
 
     // The space as a part of a bundle, and what opens parts of its kind.
     let space = Blocks { side: 4 };
@@ -139,15 +137,4 @@ fn picture(number: u32) -> RgbImage {
         0 => tone(number),
         _ => tone(number / 2 + 1),
     })
-}
-
-/// A folder of pictures for each class, as any trainer reads them.
-fn draw_pictures(folder: &Path) -> Result<()> {
-    for number in 0..60 {
-        let class = ["dark", "light"][number as usize % 2];
-        let path = folder.join(class).join(format!("{number:03}.png"));
-        std::fs::create_dir_all(path.parent().context("a file lies in a folder")?)?;
-        save_png(&picture(number), path, &[])?;
-    }
-    Ok(())
 }

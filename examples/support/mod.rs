@@ -1,4 +1,5 @@
-//! What examples share: a bundle for those that are given none, the statistics of latents, progress in print.
+//! What examples share: a bundle for those that are given none, pictures, the statistics of latents, progress
+//! in print.
 
 #![allow(dead_code)] // no example uses all of it
 
@@ -9,7 +10,7 @@ use anyhow::{Context, Result};
 use burn::prelude::*;
 use svg_decoder::DecoderConfig;
 use svg_dino::{Dino, DinoConfig, DinoFile, Layout};
-use svg_image::RgbImage;
+use svg_image::{ImageSet, RgbImage, save_png};
 use svg_model::{
     AutoencoderConfig, Bundle, ENCODER, FLOW, LatentAccumulator, NewEncoder, NewFlow, NewSpace,
     Provenance, SPACE, StoredLatentStatistics, autoencoder_tensors, kinds,
@@ -80,6 +81,19 @@ pub fn untrained_bundle(parent: &Path, device: &Device) -> Result<PathBuf> {
     })?;
     bundle.set_part(FLOW, flow)?;
     Ok(folder)
+}
+
+/// A folder of pictures for each class, as any trainer reads them.
+pub fn picture_set(
+    folder: &Path,
+    pictures: impl Iterator<Item = (&'static str, RgbImage)>,
+) -> Result<Arc<ImageSet>> {
+    for (number, (class, picture)) in pictures.enumerate() {
+        let of_class = folder.join(class);
+        std::fs::create_dir_all(&of_class)?;
+        save_png(&picture, of_class.join(format!("{number:03}.png")), &[])?;
+    }
+    Ok(Arc::new(ImageSet::open(&[folder.to_path_buf()])?))
 }
 
 /// Stores with a bundle what its features are normalised by, so that they become latents: the mean and

@@ -15,7 +15,6 @@ use svg_model::{
 };
 use svg_roles::{Condition, Images, Signed};
 
-use crate::commands::bundle::BundleOptions;
 use crate::device::{DeviceOptions, panic_text};
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::progress::evaluation_bar;
@@ -72,24 +71,21 @@ impl SamplingOptions {
     /// Opens the device, loads the model and says what samples of it follow from.
     pub fn sampler(
         &self,
-        bundle: &BundleOptions,
+        bundle: &Bundle,
+        mut options: OpenOptions,
         sampling: Sampling,
         device: &DeviceOptions,
     ) -> Result<Sampler> {
         let (device, precision) = device.open()?;
-        let opened = bundle.open()?;
-        let options = OpenOptions {
-            precision,
-            ..bundle.options()
-        };
-        let generator = Registry::standard().generator(&opened, &options, &device)?;
+        options.precision = precision;
+        let generator = Registry::standard().generator(bundle, &options, &device)?;
         let (solver, shift) = (self.solver, self.shift);
         let way = match solver.evaluations() {
             Some(_) => format!("{solver}, {} steps, shift {shift}", self.steps),
             None => solver.to_string(),
         };
         let guidance = format!("guidance {} {}", self.guidance, self.guidance_mode);
-        let words = format!("{way}, {guidance}, {precision:?}, {}", model(&opened));
+        let words = format!("{way}, {guidance}, {precision:?}, {}", model(bundle));
         Ok(Sampler {
             generator,
             sampling,

@@ -68,7 +68,9 @@ impl Interpolate {
         let bundle = self.bundle.open()?;
         let class = class(&self.class, &ClassNames::of(&bundle)?)?;
         check_output(&self.out, "--out")?;
-        let sampler = self.sampling.sampler(&self.bundle, sampling, device)?;
+        let sampler = self
+            .sampling
+            .sampler(&bundle, self.bundle.options(), sampling, device)?;
         let [a, b] = [from, to].map(|seed| sampler.noise(seed, &[number(class, 0)]));
         let points = usize::from(self.points);
         let ways = self.mode.iter();

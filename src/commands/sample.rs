@@ -105,7 +105,9 @@ impl Sample {
         if let Some(path) = &self.latents {
             check_output(path, "--latents")?;
         }
-        let sampler = self.sampling.sampler(&self.bundle, sampling, device)?;
+        let sampler = self
+            .sampling
+            .sampler(&bundle, self.bundle.options(), sampling, device)?;
         let words = self.words(&sampler)?;
         let kept = match as_sheet {
             true => vec![false; items.len()],
@@ -218,8 +220,7 @@ impl Sample {
         if self.force {
             return Ok(vec![false; items.len()]);
         }
-        let mut kept = Vec::with_capacity(items.len());
-        for item in items {
+        let kept = |item: &Item| {
             let path = self.out.join(item.file());
             let there = path.exists();
             let asked = note(item, words);
@@ -233,9 +234,9 @@ impl Sample {
                 );
             }
             // Latents of kept pictures are not there.
-            kept.push(there && self.latents.is_none());
-        }
-        Ok(kept)
+            Ok(there && self.latents.is_none())
+        };
+        items.iter().map(kept).collect()
     }
 
     fn write_sheet(

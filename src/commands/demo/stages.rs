@@ -167,11 +167,8 @@ fn opened(ended: Ended) -> Result<Bundle> {
 
 fn has_checkpoints(run: &Path) -> bool {
     let entries = std::fs::read_dir(run.join("checkpoints"));
-    let mut names = entries
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.file_name());
+    let entries = entries.into_iter().flatten().flatten();
+    let mut names = entries.map(|entry| entry.file_name());
     names.any(|name| name.to_string_lossy().starts_with("step-"))
 }
 

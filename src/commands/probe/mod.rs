@@ -109,7 +109,15 @@ struct Probed {
 
 impl Probe {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
-        self.check()?;
+        let (temperature, decay) = (self.temperature, self.decay);
+        ensure!(
+            temperature > 0.0 && temperature.is_finite(),
+            "--temperature {temperature} is not positive; 0.07 is usual"
+        );
+        ensure!(
+            decay >= 0.0 && decay.is_finite(),
+            "--decay {decay} is negative; 0.001 is usual"
+        );
         let limit = self.limit.map(|limit| limit as usize);
         let train = Labelled::open(&self.train, limit).context("--train")?;
         let test = Labelled::open(&self.test, limit).context("--test")?;
@@ -173,19 +181,6 @@ impl Probe {
         write_bytes(&path, text)?;
         let path = path.display();
         eprintln!("{path}: counts, and a picture of each probe beside it");
-        Ok(())
-    }
-
-    fn check(&self) -> Result<()> {
-        let (temperature, decay) = (self.temperature, self.decay);
-        ensure!(
-            temperature > 0.0 && temperature.is_finite(),
-            "--temperature {temperature} is not positive; 0.07 is usual"
-        );
-        ensure!(
-            decay >= 0.0 && decay.is_finite(),
-            "--decay {decay} is negative; 0.001 is usual"
-        );
         Ok(())
     }
 
