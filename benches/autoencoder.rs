@@ -27,7 +27,7 @@ use svg_train::autoencoder::{Adversary, AutoencoderTraining, CriticConfig, Start
 use svg_train::kinds::Svg;
 use svg_train::run::Stage;
 
-use support::{compiled_devices, memory, timed};
+use support::{Times, Timing, random, reset_memory};
 
 /// Times the autoencoder.
 #[derive(Parser)]
@@ -38,55 +38,26 @@ struct Options {
     /// Images at once [default: 1 to decode and train, 8 to encode]
     #[arg(long)]
     batch: Option<usize>,
-    /// Timed calls.
-    #[arg(long, default_value_t = 5)]
-    repeat: usize,
-    /// Calls before the clock starts.
-    #[arg(long, default_value_t = 1)]
-    warmup: usize,
-    /// Only devices whose name contains this.
-    #[arg(long, default_value = "")]
-    device: String,
-    /// What cargo passes to every bench.
-    #[arg(long, hide = true)]
-    bench: bool,
+    #[command(flatten)]
+    timing: Timing,
 }
 
 fn main() -> Result<()> {
     support::allocator::keep_memory();
     let options = Options::parse();
-    println!("device    what    batch     median        min        max   images/s   peak MiB");
-    for (name, device) in compiled_devices() {
-        if !name.contains(&options.device) {
-            continue;
-        }
+    Times::print_head();
+    for (name, device) in options.timing.devices() {
         for what in &options.what {
-            let batch = options
-                .batch
-                .unwrap_or(if what == "encode" { 8 } else { 1 });
-            memory::reset();
-            let seconds = match what.as_str() {
-                "decode" => decode(batch, &options, &device)?,
-                "encode" => encode(batch, &options, &device)?,
-                "train" => train(batch, &options, &device)?,
+            let usual = if what == "encode" { 8 } else { 1 };
+            let batch = options.batch.unwrap_or(usual);
+            reset_memory();
+            let times = match what.as_str() {
+                "decode" => decode(batch, &options.timing, &device)?,
+                "encode" => encode(batch, &options.timing, &device)?,
+                "train" => train(batch, &options.timing, &device)?,
                 other => bail!("--what {other}: it is decode, encode or train"),
             };
-            let ms = |seconds: f64| format!("{:.1} ms", seconds * 1e3);
-            let median = seconds[seconds.len() / 2];
-            let peak = match name {
-                "cpu" => memory::peak_mib(),
-                _ => device
-                    .memory_pool_usage()
-                    .map(|usage| usage.bytes_reserved as f64 / f64::from(1 << 20)),
-            };
-            println!(
-                "{name:<9} {what:<7} {batch:>5} {:>10} {:>10} {:>10} {:>10.3} {:>10}",
-                ms(median),
-                ms(seconds[0]),
-                ms(seconds[seconds.len() - 1]),
-                batch as f64 / median,
-                peak.map_or("-".to_string(), |mib| format!("{mib:.0}")),
-            );
+            times.print(name, what, batch);
         }
     }
     Ok(())
@@ -97,26 +68,23 @@ fn images(batch: usize, device: &Device) -> Tensor<4> {
     Tensor::random([batch, 3, 256, 256], uniform, device)
 }
 
-fn decode(batch: usize, options: &Options, device: &Device) -> Result<Vec<f64>> {
+fn decode(batch: usize, timing: &Timing, device: &Device) -> Result<Times> {
     let decoder = AutoencoderConfig::svg().decoder.init(device);
-    let normal = Distribution::Normal(0.0, 1.0);
-    let features = Tensor::<3>::random([batch, 256, 392], normal, device);
-    timed([options.warmup, options.repeat], device, || {
-        decoder.forward(features.clone(), [16, 16]);
+    let features = random([batch, 256, 392], device);
+    timing.time(batch, device, || {
+        decoder.forward(features.clone(), [16, 16])
     })
 }
 
-fn encode(batch: usize, options: &Options, device: &Device) -> Result<Vec<f64>> {
+fn encode(batch: usize, timing: &Timing, device: &Device) -> Result<Times> {
     let dino = DinoConfig::vits16plus().init(device);
     let config = AutoencoderConfig::svg().with_alignment(Alignment::Batch);
     let model = config.init(Arc::new(dino), device);
     let images = images(batch, device);
-    timed([options.warmup, options.repeat], device, || {
-        model.encoder.features(images.clone());
-    })
+    timing.time(batch, device, || model.encoder.features(images.clone()))
 }
 
-fn train(batch: usize, options: &Options, device: &Device) -> Result<Vec<f64>> {
+fn train(batch: usize, timing: &Timing, device: &Device) -> Result<Times> {
     let mut config = AutoencoderTraining::svg();
     config.average_decay = None;
     config.critic = Some(Adversary {
@@ -129,7 +97,7 @@ fn train(batch: usize, options: &Options, device: &Device) -> Result<Vec<f64>> {
     let mut stage = Svg::stage(config, Arc::new(dino), Box::new(lpips), device)?;
     let images = images(batch, device);
     let mut number = 0;
-    timed([options.warmup, options.repeat], device, || {
+    timing.time(batch, device, || {
         stage.step(number, 1e-4, vec![images.clone()]);
         number += 1;
     })

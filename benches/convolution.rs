@@ -11,11 +11,12 @@ mod support;
 use std::time::Instant;
 
 use burn::prelude::*;
-use burn::tensor::Distribution;
 use burn::tensor::activation;
 use burn::tensor::module::{conv2d, conv2d_weight_backward};
 use burn::tensor::ops::ConvOptions;
 use svg_nn::{Activation, GroupNorm, conv3x3};
+
+use support::{print_layer, random, timed};
 
 /// Channels in and out, rows and columns.
 const CONVOLUTIONS: [[usize; 3]; 6] = [
@@ -97,18 +98,11 @@ fn norm(channels: usize, side: usize, device: &Device) {
     });
 }
 
-fn random<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
-    Tensor::random(shape, Distribution::Normal(0.0, 1.0), device)
-}
-
 /// Prints the best of ten calls, after two to warm up.
 fn report<const D: usize>(name: &str, gigaflop: f64, call: impl Fn() -> Tensor<D>) {
-    best_of_ten(name, gigaflop, || {
-        let start = Instant::now();
-        let output = call();
-        output.device().sync().expect("the device answers");
-        start.elapsed().as_secs_f64()
-    });
+    let device = call().device();
+    let seconds = timed([2, 10], &device, call).expect("the device answers");
+    print_layer(name, gigaflop, seconds[0]);
 }
 
 /// The same for the gradient at `leaf` of the sum of what `call` makes of it.
@@ -118,20 +112,13 @@ fn report_backward(
     leaf: &Tensor<4>,
     call: impl Fn(Tensor<4>) -> Tensor<4>,
 ) {
-    best_of_ten(name, gigaflop, || {
+    let once = |_| {
         let value = call(leaf.clone().autodiff().require_grad());
         let start = Instant::now();
         let _gradients = value.backward();
         leaf.device().sync().expect("the device answers");
         start.elapsed().as_secs_f64()
-    });
-}
-
-fn best_of_ten(name: &str, gigaflop: f64, once: impl Fn() -> f64) {
-    let best = (0..12).map(|_| once()).skip(2).fold(f64::MAX, f64::min);
-    let rate = match gigaflop {
-        0.0 => String::new(),
-        _ => format!("{:.0} GFLOP/s", gigaflop / best),
     };
-    println!("{name:<26} {:>8.2} ms  {rate}", best * 1e3);
+    let best = (0..12).map(once).skip(2).fold(f64::MAX, f64::min);
+    print_layer(name, gigaflop, best);
 }

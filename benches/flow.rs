@@ -15,17 +15,15 @@ mod support;
 
 use anyhow::{Context, Result, bail};
 use burn::prelude::*;
-use burn::tensor::Distribution;
 use clap::{Parser, ValueEnum};
 use svg_flow::{Euler, Guidance, Guided, TimeShift, integrate, unwatched};
 use svg_model::{AutoencoderConfig, Conditioned};
-use svg_nn::Precision;
 use svg_roles::Condition;
 use svg_sit::{Sit, SitConfig};
 use svg_train::flow::{ComputeType, FlowBatch, FlowStage, FlowTraining};
 use svg_train::run::Stage;
 
-use support::{compiled_devices, memory, timed};
+use support::{Times, Timing, random, reset_memory};
 
 /// Times the velocity network.
 #[derive(Parser)]
@@ -43,18 +41,8 @@ struct Options {
     /// The type of matrix products.
     #[arg(long, value_enum, default_value_t = Type::F32)]
     dtype: Type,
-    /// Timed calls.
-    #[arg(long, default_value_t = 5)]
-    repeat: usize,
-    /// Calls before the clock starts.
-    #[arg(long, default_value_t = 1)]
-    warmup: usize,
-    /// Only devices whose name contains this.
-    #[arg(long, default_value = "")]
-    device: String,
-    /// What cargo passes to every bench.
-    #[arg(long, hide = true)]
-    bench: bool,
+    #[command(flatten)]
+    timing: Timing,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -63,43 +51,31 @@ enum Type {
     Bf16,
 }
 
+impl Options {
+    fn compute_type(&self) -> ComputeType {
+        match self.dtype {
+            Type::F32 => ComputeType::F32,
+            Type::Bf16 => ComputeType::Bf16,
+        }
+    }
+}
+
 fn main() -> Result<()> {
     support::allocator::keep_memory();
     let options = Options::parse();
-    println!(
-        "device    what          batch     median        min        max  samples/s   peak MiB"
-    );
-    for (name, device) in compiled_devices() {
-        if !name.contains(&options.device) {
-            continue;
-        }
+    Times::print_head();
+    for (name, device) in options.timing.devices() {
         for what in &options.what {
             for &batch in &options.batch {
-                memory::reset();
-                let seconds = run(what, batch, &options, &device)?;
-                let ms = |seconds: f64| format!("{:.1} ms", seconds * 1e3);
-                let median = seconds[seconds.len() / 2];
-                let peak = match name {
-                    "cpu" => memory::peak_mib(),
-                    _ => device
-                        .memory_pool_usage()
-                        .map(|usage| usage.bytes_reserved as f64 / f64::from(1 << 20)),
-                };
-                println!(
-                    "{name:<9} {what:<13} {batch:>5} {:>10} {:>10} {:>10} {:>10.3} {:>10}",
-                    ms(median),
-                    ms(seconds[0]),
-                    ms(seconds[seconds.len() - 1]),
-                    batch as f64 / median,
-                    peak.map_or("-".to_string(), |mib| format!("{mib:.0}")),
-                );
+                reset_memory();
+                run(what, batch, &options, &device)?.print(name, what, batch);
             }
         }
     }
     Ok(())
 }
 
-fn run(what: &str, batch: usize, options: &Options, device: &Device) -> Result<Vec<f64>> {
+fn run(what: &str, batch: usize, options: &Options, device: &Device) -> Result<Times> {
     if what == "sample" {
         return sample(batch, options, device);
     }
@@ -116,63 +92,52 @@ fn run(what: &str, batch: usize, options: &Options, device: &Device) -> Result<V
 }
 
 fn network(config: &SitConfig, options: &Options, device: &Device) -> Sit {
-    let precision = match options.dtype {
-        Type::F32 => Precision::F32,
-        Type::Bf16 => Precision::Bf16,
-    };
+    let precision = options.compute_type().precision();
     precision.apply(config.init(device))
 }
 
 fn latents(batch: usize, device: &Device) -> Tensor<3> {
-    Tensor::random([batch, 256, 392], Distribution::Normal(0.0, 1.0), device)
+    random([batch, 256, 392], device)
 }
 
 fn labels(batch: usize, device: &Device) -> Tensor<1, Int> {
     Tensor::full([batch], 207, device)
 }
 
-fn forward(
-    config: SitConfig,
-    batch: usize,
-    options: &Options,
-    device: &Device,
-) -> Result<Vec<f64>> {
+fn forward(config: SitConfig, batch: usize, options: &Options, device: &Device) -> Result<Times> {
     let sit = network(&config, options, device);
     let (x, t) = (latents(batch, device), Tensor::full([batch], 0.37, device));
-    timed([options.warmup, options.repeat], device, || {
-        sit.forward(x.clone(), t.clone(), labels(batch, device));
+    options.timing.time(batch, device, || {
+        sit.forward(x.clone(), t.clone(), labels(batch, device))
     })
 }
 
-fn train(config: SitConfig, batch: usize, options: &Options, device: &Device) -> Result<Vec<f64>> {
+fn train(config: SitConfig, batch: usize, options: &Options, device: &Device) -> Result<Times> {
     let mut training = FlowTraining::preset("flow_svg_b_256").context("it is built in")?;
     training.batch_size = batch;
-    training.precision = match options.dtype {
-        Type::F32 => ComputeType::F32,
-        Type::Bf16 => ComputeType::Bf16,
-    };
+    training.precision = options.compute_type();
     let data = FlowBatch {
         latents: latents(batch, device),
         labels: vec![207; batch],
     };
     let (mut stage, mut number) = (FlowStage::<Sit>::new(training, config, device), 0);
-    timed([options.warmup, options.repeat], device, || {
+    options.timing.time(batch, device, || {
         stage.step(number, 1e-4, vec![data.clone()]);
         number += 1;
     })
 }
 
-fn sample(batch: usize, options: &Options, device: &Device) -> Result<Vec<f64>> {
+fn sample(batch: usize, options: &Options, device: &Device) -> Result<Times> {
     let sit = network(&SitConfig::b().with_learn_sigma(true), options, device);
     let decoder = AutoencoderConfig::svg().decoder.init(device);
     let times = TimeShift::new(0.15).grid(5);
-    timed([options.warmup, options.repeat], device, || {
+    options.timing.time(batch, device, || {
         let field = Guided {
             branches: Conditioned::new(&sit, Condition::Classes(labels(batch, device))),
             guidance: Guidance::constant(4.0),
         };
         let noise = latents(batch, device);
         let solution = integrate(&field, &Euler, &times, noise, &mut unwatched);
-        decoder.forward(solution.x, [16, 16]);
+        decoder.forward(solution.x, [16, 16])
     })
 }

@@ -6,14 +6,13 @@
 
 mod support;
 
-use std::time::Instant;
-
 use burn::nn::LayerNormConfig;
 use burn::prelude::*;
-use burn::tensor::Distribution;
 use burn::tensor::activation::silu;
 use burn::tensor::module::{attention, linear};
 use svg_nn::{Rotation, SelfAttentionConfig, SwiGluMlpConfig};
+
+use support::{print_layer, random, timed};
 
 const BATCH: usize = 8;
 const TOKENS: usize = 261;
@@ -64,24 +63,9 @@ fn main() {
     });
 }
 
-fn random<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
-    Tensor::random(shape, Distribution::Normal(0.0, 1.0), device)
-}
-
 /// Prints the median of twenty calls, after three to warm up.
 fn report<const D: usize>(name: &str, gigaflop: f64, call: impl Fn() -> Tensor<D>) {
-    let once = || {
-        let start = Instant::now();
-        let output = call();
-        output.device().sync().expect("the device answers");
-        start.elapsed().as_secs_f64()
-    };
-    let mut seconds: Vec<f64> = (0..23).map(|_| once()).skip(3).collect();
-    seconds.sort_by(f64::total_cmp);
-    let median = seconds[seconds.len() / 2];
-    let rate = match gigaflop {
-        0.0 => String::new(),
-        _ => format!("{:.0} GFLOP/s", gigaflop / median),
-    };
-    println!("{name:<26} {:>6.1} ms  {rate}", median * 1e3);
+    let device = call().device();
+    let seconds = timed([3, 20], &device, call).expect("the device answers");
+    print_layer(name, gigaflop, seconds[10]);
 }

@@ -32,10 +32,7 @@ fn main() -> Result<()> {
     let dino = DinoConfig::new(64, 4, 2, 256).init(&device);
     let images = Tensor::<4>::zeros([2, 3, 64, 96], &device);
     let output = dino.forward(images);
-    println!(
-        "{:?} computed tokens {:?}",
-        output.patches.device(),
-        output.patches.dims()
-    );
+    let (at, tokens) = (output.patches.device(), output.patches.dims());
+    println!("{at:?} computed tokens {tokens:?}");
     Ok(())
 }

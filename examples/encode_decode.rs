@@ -35,10 +35,10 @@ fn main() -> Result<()> {
     let geometry = space.geometry();
     let side = geometry.image[0] as u32;
     let mut pictures = match photo {
-        Some(path) => vec![adm_crop(
-            &read_image(path, &DecodeOptions::default())?,
-            side,
-        )],
+        Some(path) => {
+            let picture = read_image(path, &DecodeOptions::default())?;
+            vec![adm_crop(&picture, side)]
+        }
         None => {
             let shapes = Shapes::new(1).with_size(side);
             shapes.images(4).map(|(_, image)| image).collect()

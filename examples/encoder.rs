@@ -9,25 +9,27 @@
 //! encoder and a decoder beside it, then a flow in their normalised features; a registry that knows the
 //! kind opens the result. It writes `encoder.png`.
 
+#![recursion_limit = "256"]
+
+mod support;
+
 use std::f64::consts::PI;
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use burn::prelude::*;
 use burn::tensor::TensorData;
 use svg_flow::Progress;
-use svg_image::{ImageSet, grid, save_png};
-use svg_model::{
-    Bundle, LatentAccumulator, NewEncoder, OpenOptions, Registry, Sampling, StoredLatentStatistics,
-};
-use svg_roles::{Condition, Draw, Encoder, EncoderSpec, Images, LatentSpace, Signed, Tokens};
+use svg_image::{grid, save_png};
+use svg_model::{NewEncoder, OpenOptions, Registry, Sampling};
+use svg_roles::{Condition, Encoder, EncoderSpec, Geometry, Images, LatentSpace, Signed, Tokens};
 use svg_shapes::{CLASSES, Shapes};
 use svg_train::autoencoder::{AutoencoderTraining, FeatureDistance, RunInputs};
 use svg_train::flow::{FlowInputs, FlowTraining, OnlineLatents};
-use svg_train::log::Scalars;
-use svg_train::run::{Ended, Observer, RunOptions};
+use svg_train::run::RunOptions;
+
+use support::{Printed, trained};
 
 /// Patches of 8 by 8 pixels, the coefficients 0 to 2 in both directions of each of three colours.
 #[derive(Clone, Copy, Debug)]
@@ -86,19 +88,17 @@ fn basis() -> Vec<f32> {
 fn main() -> Result<()> {
     let device = Device::default();
     let place = tempfile::tempdir()?;
-    let data = place.path().join("data");
-    draw_pictures(&data)?;
-    let set = Arc::new(ImageSet::open(&[data])?);
+    let figures = Shapes::new(0).images(100);
+    let figures = figures.map(|(class, image)| (CLASSES[class], image));
+    let set = support::picture_set(&place.path().join("data"), figures)?;
 
     // The first stage: a residual encoder and a decoder beside the cosines.
     let mut config = AutoencoderTraining::tiny();
     config.steps = 60;
     config.batch_size = 8;
     config.critic = None;
-    let networks = config
-        .network
-        .svg_mut()
-        .context("the preset is SVG's autoencoder")?;
+    let networks = config.network.svg_mut();
+    let networks = networks.context("the preset is SVG's autoencoder")?;
     let channels = Cosines.spec().channels + networks.residual_channels();
     networks.decoder.in_channels = channels;
     networks.decoder.width_multipliers = vec![1; 4]; // Three doublings: 8 pixels per patch.
@@ -133,42 +133,28 @@ fn main() -> Result<()> {
         &device,
         &mut Printed,
     )?;
-    let mut bundle = Bundle::open(&folder(ended)?)?;
+    let mut bundle = trained(ended)?;
 
     // Its features, and what makes them latents.
     let registry = Registry::standard().with_encoder(KIND, |_opening, _part| Ok(Arc::new(Cosines)));
     let space = registry.space(&bundle, &OpenOptions::default(), &device)?;
-    let mut moments = LatentAccumulator::new();
     let pictures: Vec<_> = Shapes::new(1).images(100).map(|(_, image)| image).collect();
-    for some in pictures.chunks(20) {
-        let images = Images::<Signed>::from_rgb(some, &device).into_tensor();
-        moments.push(space.encode(images, Draw::Mode));
-    }
-    bundle.set_latent_statistics(&StoredLatentStatistics {
-        statistics: moments.statistics().context("there are tokens")?,
-        features: bundle.features_fingerprint(),
-        tokens: moments.tokens(),
-        source: "drawn figures".to_string(),
-    })?;
+    support::set_statistics(&mut bundle, &*space, &pictures, &device)?;
 
     // The second stage: a flow of these latents.
     let latents: Arc<dyn LatentSpace> =
         Arc::new(registry.latents(&bundle, &OpenOptions::default(), &device)?);
-    let geometry = latents.geometry();
+    let Geometry {
+        channels,
+        rows,
+        columns,
+        ..
+    } = latents.geometry();
     let mut config = FlowTraining::tiny();
     config.steps = 100;
     config.data.size = 32;
-    config.network = svg_sit::SitConfig::new(
-        geometry.channels,
-        geometry.rows,
-        geometry.columns,
-        64,
-        2,
-        4,
-        128,
-    )
-    .with_n_classes(CLASSES.len())
-    .into();
+    let network = svg_sit::SitConfig::new(channels, rows, columns, 64, 2, 4, 128);
+    config.network = network.with_n_classes(CLASSES.len()).into();
     let source = OnlineLatents::new(set, config.data.clone(), latents.clone(), 0, &device)?;
     let inputs = FlowInputs {
         options: RunOptions::new(place.path().join("flow")),
@@ -179,12 +165,8 @@ fn main() -> Result<()> {
         space: latents,
         replicas: vec![],
     };
-    let bundle = Bundle::open(&folder(svg_train::flow::train(
-        config,
-        inputs,
-        &device,
-        &mut Printed,
-    )?)?)?;
+    let ended = svg_train::flow::train(config, inputs, &device, &mut Printed)?;
+    let bundle = trained(ended)?;
     println!("encoder {}", bundle.part(svg_model::ENCODER)?.kind);
 
     let generator = registry.generator(&bundle, &OpenOptions::default(), &device)?;
@@ -198,42 +180,4 @@ fn main() -> Result<()> {
     save_png(&grid(&images, 4, 2), "encoder.png", &[])?;
     println!("encoder.png: samples of a short training");
     Ok(())
-}
-
-fn folder(ended: Ended) -> Result<std::path::PathBuf> {
-    match ended {
-        Ended::Finished(folder) => Ok(folder),
-        Ended::Interrupted(step) => anyhow::bail!("interrupted at step {step}"),
-    }
-}
-
-/// A folder of pictures for each class, as any trainer reads them.
-fn draw_pictures(folder: &Path) -> Result<()> {
-    for (class, name) in CLASSES.iter().enumerate() {
-        std::fs::create_dir_all(folder.join(name))?;
-        for index in 0..10 {
-            let path = folder.join(name).join(format!("{index:03}.png"));
-            save_png(&Shapes::new(0).image(class, index), path, &[])?;
-        }
-    }
-    Ok(())
-}
-
-/// Prints what a run remarks on.
-struct Printed;
-
-impl Observer for Printed {
-    fn begins(&mut self, _step: u64, steps: u64, _images_per_step: u64) {
-        println!("{steps} steps");
-    }
-
-    fn stepped(&mut self, _step: u64, _scalars: &Scalars) {}
-
-    fn remark(&mut self, text: &str) {
-        println!("{text}");
-    }
-
-    fn wants_to_stop(&self) -> bool {
-        false
-    }
 }

@@ -31,10 +31,8 @@ fn main() -> Result<()> {
     let output = dino.forward(images.into_tensor());
 
     let [rows, columns] = output.grid;
-    println!(
-        "{rows} x {columns} patches, tokens {:?}",
-        output.patches.dims()
-    );
+    let tokens = output.patches.dims();
+    println!("{rows} x {columns} patches, tokens {tokens:?}");
 
     // How much each patch resembles the one in the middle: cosine similarity.
     let unit = output.patches.clone() / output.patches.powi_scalar(2).sum_dim(2).sqrt();
@@ -43,10 +41,8 @@ fn main() -> Result<()> {
     let similarity = similarity.try_to_vec::<f32>().expect("converted to f32");
     for row in similarity.chunks(columns) {
         let shade = |s: &f32| [' ', '.', ':', 'o', '#'][(s.clamp(0.0, 0.99) * 5.0) as usize];
-        println!(
-            "{}",
-            row.iter().flat_map(|s| [shade(s); 2]).collect::<String>()
-        );
+        let line: String = row.iter().flat_map(|s| [shade(s); 2]).collect();
+        println!("{line}");
     }
     Ok(())
 }
@@ -56,10 +52,9 @@ fn drawing() -> RgbImage {
     RgbImage::from_fn(320, 256, |x, y| {
         let (dx, dy) = (x as f32 - 160.0, y as f32 - 128.0);
         let inside = dx * dx + dy * dy < 80.0 * 80.0;
-        if inside {
-            Rgb([250, 200, 60])
-        } else {
-            Rgb([20, (x / 4) as u8, (y / 2) as u8])
+        match inside {
+            true => Rgb([250, 200, 60]),
+            false => Rgb([20, (x / 4) as u8, (y / 2) as u8]),
         }
     })
 }

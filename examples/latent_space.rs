@@ -9,22 +9,23 @@
 //! registry that knows the kind opens the result; a generator samples from it. It writes
 //! `latent_space.png`.
 
+#![recursion_limit = "256"]
+
+mod support;
+
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use burn::prelude::*;
 use svg_flow::{Guidance, Progress};
-use svg_image::{ImageSet, Rgb, RgbImage, grid, save_png};
-use svg_model::{
-    Bundle, LatentAccumulator, NewPart, Normalised, OpenOptions, Registry, SPACE, Sampling,
-    StoredLatentStatistics,
-};
+use svg_image::{Rgb, RgbImage, grid, save_png};
+use svg_model::{Bundle, NewPart, OpenOptions, Registry, SPACE, Sampling};
 use svg_roles::{Condition, Draw, Geometry, Images, LatentSpace, Signed};
 use svg_train::flow::{FlowInputs, FlowTraining, OnlineLatents, train};
-use svg_train::log::Scalars;
-use svg_train::run::{Ended, Observer, RunOptions};
+use svg_train::run::RunOptions;
+
+use support::{Printed, trained};
 
 /// Mean colours of blocks of `side` by `side` pixels, for images of 32 by 32.
 #[derive(Clone, Debug)]
@@ -63,9 +64,8 @@ impl LatentSpace for Blocks {
 fn main() -> Result<()> {
     let device = Device::default();
     let place = tempfile::tempdir()?;
-    let data = place.path().join("data");
-    draw_pictures(&data)?;
-    let set = Arc::new(ImageSet::open(&[data])?);
+    let squares = (0..60).map(|number| (["dark", "light"][number as usize % 2], picture(number)));
+    let set = support::picture_set(&place.path().join("data"), squares)?;
 
     // The space as a part of a bundle, and what opens parts of its kind.
     let space = Blocks { side: 4 };
@@ -82,17 +82,9 @@ fn main() -> Result<()> {
     });
 
     // What features are normalised by, so that they become latents.
-    let mut moments = LatentAccumulator::new();
     let pictures: Vec<_> = (0..50).map(picture).collect();
-    let images = Images::<Signed>::from_rgb(&pictures, &device).into_tensor();
-    moments.push(space.encode(images, Draw::Mode));
-    let statistics = moments.statistics().context("there are tokens")?;
-    bundle.set_latent_statistics(&StoredLatentStatistics {
-        statistics: statistics.clone(),
-        features: bundle.features_fingerprint(),
-        tokens: moments.tokens(),
-        source: "drawn pictures".to_string(),
-    })?;
+    support::set_statistics(&mut bundle, &space, &pictures, &device)?;
+    let latents = registry.latents(&bundle, &OpenOptions::default(), &device)?;
 
     // The ordinary trainer, with a small network on 8 x 8 tokens of 3 channels.
     let mut config = FlowTraining::tiny();
@@ -102,7 +94,7 @@ fn main() -> Result<()> {
     config.network = svg_sit::SitConfig::new(3, 8, 8, 64, 2, 4, 128)
         .with_n_classes(2)
         .into();
-    let latents: Arc<dyn LatentSpace> = Arc::new(Normalised::new(Arc::new(space), statistics)?);
+    let latents: Arc<dyn LatentSpace> = Arc::new(latents);
     let source = OnlineLatents::new(set, config.data.clone(), latents.clone(), 0, &device)?;
     let inputs = FlowInputs {
         options: RunOptions::new(place.path().join("run")),
@@ -114,12 +106,9 @@ fn main() -> Result<()> {
         replicas: vec![],
     };
     let ended = train(config, inputs, &device, &mut Printed)?;
-    let Ended::Finished(folder) = ended else {
-        anyhow::bail!("it was interrupted");
-    };
 
     // The result is an ordinary bundle of an unusual kind.
-    let bundle = Bundle::open(&folder)?;
+    let bundle = trained(ended)?;
     let generator = registry.generator(&bundle, &OpenOptions::default(), &device)?;
     let mut sampling = Sampling::svg();
     sampling.guidance = Guidance::constant(1.0);
@@ -131,10 +120,8 @@ fn main() -> Result<()> {
         let go_on = &mut |_: &Progress| ControlFlow::Continue(());
         let sampled = generator.latents(noise, &classes, &numbers, &sampling, go_on)?;
         let images = generator.images(sampled.latents);
-        println!(
-            "{name}: mean {:.2}",
-            images.clone().mean().into_scalar::<f32>()
-        );
+        let mean = images.clone().mean().into_scalar::<f32>();
+        println!("{name}: mean {mean:.2}");
         sheet.extend(Images::<Signed>::from_tensor(images).to_rgb());
     }
     save_png(&grid(&sheet, 8, 2), "latent_space.png", &[])?;
@@ -150,42 +137,4 @@ fn picture(number: u32) -> RgbImage {
         0 => tone(number),
         _ => tone(number / 2 + 1),
     })
-}
-
-/// A folder of pictures for each class, as any trainer reads them.
-fn draw_pictures(folder: &Path) -> Result<()> {
-    for number in 0..60 {
-        let class = ["dark", "light"][number as usize % 2];
-        let path = folder.join(class).join(format!("{number:03}.png"));
-        std::fs::create_dir_all(path.parent().context("a file lies in a folder")?)?;
-        save_png(&picture(number), path, &[])?;
-    }
-    Ok(())
-}
-
-/// Prints the loss now and then.
-struct Printed;
-
-impl Observer for Printed {
-    fn begins(&mut self, _step: u64, steps: u64, _images_per_step: u64) {
-        println!("{steps} steps");
-    }
-
-    fn stepped(&mut self, step: u64, scalars: &Scalars) {
-        if step.is_multiple_of(50) {
-            let loss = scalars.iter().find(|(name, _)| *name == "loss");
-            println!(
-                "step {step}: loss {:.3}",
-                loss.map_or(f64::NAN, |(_, loss)| loss)
-            );
-        }
-    }
-
-    fn remark(&mut self, text: &str) {
-        println!("{text}");
-    }
-
-    fn wants_to_stop(&self) -> bool {
-        false
-    }
 }

@@ -66,8 +66,5 @@ fn main() {
     }
     // It chooses its steps by itself.
     let (error, evaluations) = follow(&DormandPrince::default(), &[0.0, 1.0]);
-    println!(
-        "{:<10}{error:>12.1e} after {evaluations} evaluations",
-        "dopri5"
-    );
+    println!("dopri5    {error:>12.1e} after {evaluations} evaluations");
 }

@@ -1,5 +1,6 @@
 //! Where to compute, from the command line.
 
+use std::any::Any;
 use std::fmt;
 use std::str::FromStr;
 
@@ -7,6 +8,8 @@ use anyhow::{Context, Result, anyhow, bail};
 use burn::prelude::*;
 use clap::{Args, ValueEnum};
 use svg_nn::Precision;
+
+use crate::commands::word;
 
 /// Options that every command has.
 #[derive(Args, Clone, Debug)]
@@ -36,17 +39,7 @@ enum Dtype {
     F16,
 }
 
-impl From<Dtype> for Precision {
-    fn from(dtype: Dtype) -> Self {
-        match dtype {
-            Dtype::F32 => Self::F32,
-            Dtype::Bf16 => Self::Bf16,
-            Dtype::F16 => Self::F16,
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Backend {
     Cpu,
     Wgpu,
@@ -78,7 +71,11 @@ impl DeviceOptions {
                 .context("no device answers. Try --device cpu, or check BURN_DEVICE")?,
         };
         try_out(&device, &name)?;
-        let precision = Precision::from(self.dtype);
+        let precision = match self.dtype {
+            Dtype::F32 => Precision::F32,
+            Dtype::Bf16 => Precision::Bf16,
+            Dtype::F16 => Precision::F16,
+        };
         if !device.supports_dtype(precision.dtype()) {
             bail!(
                 "{name} does not compute in {:?}; use --dtype f32",
@@ -87,9 +84,7 @@ impl DeviceOptions {
         }
         Ok((device, precision))
     }
-}
 
-impl DeviceOptions {
     /// As [`open`](Self::open), for commands that compute in f32 throughout.
     pub fn open_f32(&self) -> Result<Device> {
         match self.open()? {
@@ -126,10 +121,13 @@ impl DeviceName {
             #[cfg(feature = "cuda")]
             Backend::Cuda => self.card(burn::tensor::DeviceType::Cuda),
             #[allow(unreachable_patterns)]
-            _ => bail!(
+            other => bail!(
                 "this program was built without {self}; build it with \
                  `cargo build --release --features {}`",
-                self.feature()
+                match other {
+                    Backend::Cpu => "flex".to_string(),
+                    card => word(card),
+                }
             ),
         }
     }
@@ -146,15 +144,6 @@ impl DeviceName {
             _ => anyhow!("there is no {self}: {count} found, counted from 0"),
         })
     }
-
-    fn feature(self) -> &'static str {
-        match self.backend {
-            Backend::Cpu => "flex",
-            Backend::Wgpu => "wgpu",
-            Backend::Vulkan => "vulkan",
-            Backend::Cuda => "cuda",
-        }
-    }
 }
 
 impl FromStr for DeviceName {
@@ -165,39 +154,26 @@ impl FromStr for DeviceName {
             Some((name, index)) => (name, Some(index)),
             None => (text, None),
         };
-        let backend = match name {
-            "cpu" => Backend::Cpu,
-            "wgpu" => Backend::Wgpu,
-            "vulkan" => Backend::Vulkan,
-            "cuda" => Backend::Cuda,
-            _ => return Err("expected cpu, wgpu[:n], vulkan[:n] or cuda[:n]".to_string()),
+        let backend = <Backend as ValueEnum>::from_str(name, false)
+            .map_err(|_| "expected cpu, wgpu[:n], vulkan[:n] or cuda[:n]")?;
+        if backend == Backend::Cpu && index.is_some() {
+            return Err("there is one cpu; write cpu".to_string());
+        }
+        let number = |index: &str| match index.parse() {
+            Ok(number) => Ok(number),
+            Err(_) => Err(format!("{index:?} is no card number")),
         };
-        let index = match (backend, index) {
-            (_, None) => None,
-            (Backend::Cpu, Some(_)) => return Err("there is one cpu; write cpu".to_string()),
-            (_, Some(index)) => Some(
-                index
-                    .parse()
-                    .map_err(|_| format!("{index:?} is no card number"))?,
-            ),
-        };
+        let index = index.map(number).transpose()?;
         Ok(Self { backend, index })
     }
 }
 
 impl fmt::Display for DeviceName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = match self.backend {
-            Backend::Cpu => "cpu",
-            other => DeviceName {
-                backend: other,
-                index: None,
-            }
-            .feature(),
-        };
+        f.write_str(&word(self.backend))?;
         match self.index {
-            Some(index) => write!(f, "{name}:{index}"),
-            None => f.write_str(name),
+            Some(index) => write!(f, ":{index}"),
+            None => Ok(()),
         }
     }
 }
@@ -209,10 +185,15 @@ fn quietly<T>(work: impl FnOnce() -> T + std::panic::UnwindSafe) -> Result<T> {
     let result = std::panic::catch_unwind(work);
     std::panic::set_hook(hook);
     result.map_err(|payload| {
-        let text = payload.downcast_ref::<String>().cloned();
-        let text = text.or_else(|| payload.downcast_ref::<&str>().map(|s| s.to_string()));
-        anyhow!(text.unwrap_or_else(|| "it gives no reason".to_string()))
+        let text = panic_text(&*payload).unwrap_or("it gives no reason");
+        anyhow!("{text}")
     })
+}
+
+/// What a panic said.
+pub fn panic_text(payload: &(dyn Any + Send)) -> Option<&str> {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| payload.downcast_ref::<&str>().copied())
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use svg_dino::{DinoConfig, DinoError, DinoFile, Layout};
 use svg_model::{NewEncoder, kinds};
 use svg_roles::{Encoder, EncoderSpec};
 
-use crate::commands::origin::is_ours;
+use crate::commands::init;
 
 /// An encoder that was read from a file.
 #[derive(Clone)]
@@ -28,9 +28,7 @@ impl EncoderFile {
     /// As [`open_weights`], and whatever loading brings.
     pub fn open(path: &Path, model: Option<&str>, device: &Device) -> Result<Self> {
         let file = open_weights(path, model)?;
-        for note in file.notes() {
-            eprintln!("note: {note}");
-        }
+        say_notes(&file);
         let dino = file.load(device)?;
         // Weights of others are referred to; only our own are copied.
         let copy = is_ours(file.origin()).then(|| {
@@ -64,6 +62,19 @@ impl EncoderFile {
     /// Sizes and name.
     pub fn spec(&self) -> EncoderSpec {
         self.encoder.spec()
+    }
+}
+
+/// Whether weights say that they were made here, so that a copy of them may travel with a model.
+fn is_ours(origin: Option<&str>) -> bool {
+    let ours = [init::ORIGIN, svg_train::pretrain::ORIGIN];
+    origin.is_some_and(|origin| ours.iter().any(|made| origin.starts_with(made)))
+}
+
+/// Prints what is worth knowing about a file of weights.
+pub fn say_notes(file: &DinoFile) {
+    for note in file.notes() {
+        eprintln!("note: {note}");
     }
 }
 

@@ -1,11 +1,14 @@
-//! Pictures with their classes.
+//! Pictures with their classes, and one vector for each.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Result;
-use svg_image::ImageSet;
-use svg_train::data::{Classes, Fingerprint};
+use anyhow::{Context, Result, ensure};
+use burn::prelude::*;
+use svg_image::{DecodeOptions, ImageSet, Loader, RgbImage, adm_crop};
+use svg_train::data::{Batches, Broken, Classes, Fingerprint};
+
+use crate::progress::image_bar;
 
 /// A set of pictures in folders of classes, or the first of each class.
 pub struct Labelled {
@@ -42,6 +45,46 @@ impl Labelled {
     /// Number of pictures that are taken.
     pub fn len(&self) -> usize {
         self.order.len()
+    }
+
+    /// What `encode` makes of the pictures, in their order.
+    ///
+    /// They are cropped to `size` and encoded `batch` at a time, with a progress bar that says `what`. One
+    /// that cannot be read is an error and not skipped: each must stay beside its class.
+    ///
+    /// # Shapes
+    ///
+    /// - what `encode` is given: `[batch, 3, size, size]` in [-1, 1]
+    /// - what it returns: `[batch, channels]`
+    /// - output: `[pictures, channels]`
+    pub fn pooled(
+        &self,
+        size: u32,
+        batch: usize,
+        what: &str,
+        device: &Device,
+        encode: impl Fn(Tensor<4>) -> Tensor<2>,
+    ) -> Result<Tensor<2>> {
+        ensure!(self.len() > 0, "{what}: there are no pictures");
+        let bar = image_bar(self.len(), what);
+        let crop = move |image: RgbImage| adm_crop(&image, size);
+        let (set, order) = (Arc::clone(&self.set), self.order.clone());
+        let loader = Loader::in_order(set, order, DecodeOptions::default(), crop, 0);
+        let mut parts = Vec::new();
+        for batch in Batches::new(loader, batch.max(1), Broken::Strict) {
+            let batch =
+                batch.context("all pictures are needed, so take out those that are broken")?;
+            parts.push(encode(batch.to_tensor(device)));
+            bar.inc(batch.images.len() as u64);
+        }
+        bar.finish_and_clear();
+        let features = Tensor::cat(parts, 0);
+        ensure!(
+            features.clone().is_finite().all().into_scalar::<bool>(),
+            "{what}: some features are infinite or no numbers; look at the encoder's weights, or try another \
+             device"
+        );
+        Ok(features)
     }
 
     /// Of the whole set.

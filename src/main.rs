@@ -8,12 +8,12 @@ mod confusion_picture;
 mod device;
 mod encoded;
 mod encoder;
+mod gathered;
 mod interrupt;
 mod labelled;
+mod memory;
 mod nano;
 mod pca;
-mod pooled;
-mod probed;
 mod progress;
 mod steps;
 
@@ -21,6 +21,7 @@ use clap::Parser;
 
 use crate::commands::Command;
 use crate::device::DeviceOptions;
+use crate::interrupt::Interrupted;
 
 /// Latent diffusion on frozen DINOv3 features.
 ///
@@ -39,7 +40,9 @@ fn main() -> std::process::ExitCode {
     allocator::keep_memory();
     let cli = Cli::parse();
     match cli.command.run(&cli.device) {
-        Ok(code) => code,
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        // It has said what is kept, and how to go on.
+        Err(error) if error.is::<Interrupted>() => std::process::ExitCode::from(130),
         Err(error) => {
             eprintln!("error: {error:#}");
             std::process::ExitCode::FAILURE

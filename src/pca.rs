@@ -47,10 +47,8 @@ impl Pca {
         let directions = [0, 1, 2].map(|i| single(&directions[i]));
         let mean = single(moments.mean());
         let ranges = directions.each_ref().map(|direction| {
-            let mut values: Vec<f32> = rows
-                .iter()
-                .map(|row| project(row, &mean, direction))
-                .collect();
+            let values = rows.iter().map(|row| project(row, &mean, direction));
+            let mut values: Vec<f32> = values.collect();
             values.sort_by(f32::total_cmp);
             let last = values.len() - 1;
             (values[last / 100], values[last - last / 100])
@@ -78,11 +76,24 @@ impl Pca {
     }
 }
 
+/// A picture of the features of each image, in colours that all images share.
+///
+/// `tokens` are those of all images, rows of `channels` numbers. For errors and panics see [`Pca::fit`].
+pub fn pictures(tokens: &[f32], channels: usize, grid: [usize; 2]) -> Result<Vec<RgbImage>> {
+    let pca = Pca::fit(tokens, channels)?;
+    let images = tokens.chunks_exact(grid[0] * grid[1] * channels);
+    Ok(images.map(|tokens| pca.picture(tokens, grid)).collect())
+}
+
+/// The picture of an image's features, in the size of the image.
+pub fn enlarged(small: &RgbImage, image: &RgbImage) -> RgbImage {
+    let (width, height) = image.dimensions();
+    imageops::resize(small, width, height, FilterType::Nearest)
+}
+
 /// An image and the picture of its features, side by side.
 pub fn beside(image: &RgbImage, small: &RgbImage) -> RgbImage {
-    let (width, height) = image.dimensions();
-    let large = imageops::resize(small, width, height, FilterType::Nearest);
-    grid(&[image.clone(), large], 2, 4)
+    grid(&[image.clone(), enlarged(small, image)], 2, 4)
 }
 
 fn project(token: &[f32], mean: &[f32], direction: &[f32]) -> f32 {

@@ -56,8 +56,12 @@ impl Toy {
         }
     }
 
-    /// What the first class, drawn from two noises, says about the field, averaged over time.
-    fn directions(&self, noise: &Tensor<3>, other: Tensor<3>) -> Directions {
+    /// What the first class, drawn from two noises, says about the field, averaged over time:
+    ///
+    /// - the length of the mean of the unit velocities within a class, 1 if all agree;
+    /// - degrees between the velocities of the two classes at a point;
+    /// - `E |(z1 - z0) - v|^2`, what no field can know, 0 if all ways are straight.
+    fn directions(&self, noise: &Tensor<3>, other: Tensor<3>) -> [f64; 3] {
         let device = noise.device();
         let mean = Tensor::<1>::from_floats(self.means[0].map(|m| m as f32), &device);
         let data = other * self.std + mean.reshape([1, 1, 2]);
@@ -66,38 +70,28 @@ impl Toy {
         for &t in &times {
             let time = Tensor::<1>::full([1], t as f32, &device);
             let path = linear_path(noise.clone(), data.clone(), time);
-            let at = Moment {
-                t,
-                step: 0,
-                steps: 1,
-            };
+            let at = at_time(t);
             let field = self.all.velocity_at(path.x.clone(), at);
             let [one, other] = [0, 1].map(|k| self.classes[k].velocity_at(path.x.clone(), at));
             agreement += f64::from(length(unit(field.clone()).mean_dim(1)).into_scalar::<f32>());
             let cosines = (unit(one) * unit(other)).sum_dim(2).into_data();
-            let angles = cosines
-                .iter::<f64>()
-                .map(|c| c.clamp(-1.0, 1.0).acos().to_degrees());
+            let cosines = cosines.iter::<f64>().map(|cosine| cosine.clamp(-1.0, 1.0));
+            let angles = cosines.map(|cosine| cosine.acos().to_degrees());
             angle += angles.sum::<f64>() / SAMPLES as f64;
             let rest = length(path.velocity - field).powi_scalar(2).mean();
             variance += f64::from(rest.into_scalar::<f32>());
         }
-        let count = times.len() as f64;
-        Directions {
-            agreement: agreement / count,
-            angle: angle / count,
-            variance: variance / count,
-        }
+        [agreement, angle, variance].map(|sum| sum / times.len() as f64)
     }
 }
 
-struct Directions {
-    /// Length of the mean of the unit velocities within a class: 1 if all agree.
-    agreement: f64,
-    /// Degrees between the velocities of the two classes at a point.
-    angle: f64,
-    /// `E |(z1 - z0) - v|^2`: what no field can know, 0 if all ways are straight.
-    variance: f64,
+/// A moment of no integration.
+pub fn at_time(t: f64) -> Moment {
+    Moment {
+        t,
+        step: 0,
+        steps: 1,
+    }
 }
 
 /// Where so many uniform steps lead.
@@ -133,37 +127,27 @@ fn unit(x: Tensor<3>) -> Tensor<3> {
 
 fn main() -> Result<()> {
     // Cargo adds a flag of its own.
-    let out = std::env::args()
-        .skip(1)
-        .find(|word| !word.starts_with("--"));
+    let mut words = std::env::args().skip(1);
+    let out = words.find(|word| !word.starts_with("--"));
     let device = Device::default();
     device.seed(0);
     let draw = || Tensor::<3>::random([1, SAMPLES, 2], Distribution::Normal(0.0, 1.0), &device);
     let (noise, other) = (draw(), draw());
 
+    let shown = STEPS.map(|n| format!("{n:>8}")).concat();
     println!(
-        "{:>24}{:>23}error after this many Euler steps{:>12}",
-        "", "", "steps for"
+        "{:>47}error after this many Euler steps{:>12}",
+        "", "steps for"
     );
-    println!(
-        "ratio  agreement  angle  variance   field {:>8}{:>8}{:>8}{:>8}{:>8}   error 0.1",
-        1, 2, 5, 10, 25
-    );
+    println!("ratio  agreement  angle  variance   field {shown}   error 0.1");
     let counts: Vec<usize> = (1..=40).collect();
     for ratio in RATIOS {
         let toy = Toy::new(ratio);
-        let Directions {
-            agreement,
-            angle,
-            variance,
-        } = toy.directions(&noise, other.clone());
+        let [agreement, angle, variance] = toy.directions(&noise, other.clone());
         print!("{ratio:>5}{agreement:>11.2}{angle:>6.0}°{variance:>10.2}");
         for (name, field) in [("all", &toy.all), ("class", &toy.classes[0])] {
             let errors = errors(field, &counts, &noise);
-            let shown: String = STEPS
-                .iter()
-                .map(|n| format!("{:>8.3}", errors[n - 1]))
-                .collect();
+            let shown = STEPS.map(|n| format!("{:>8.3}", errors[n - 1])).concat();
             let enough = counts.iter().zip(&errors).find(|(_, error)| **error < 0.1);
             let enough = enough.map_or("more".to_string(), |(count, _)| count.to_string());
             let indent = if name == "all" { 3 } else { 35 };

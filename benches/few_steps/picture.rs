@@ -5,10 +5,10 @@ use std::path::Path;
 
 use anyhow::Result;
 use burn::prelude::*;
-use svg_flow::{Euler, GaussianMixture, Moment, Rk4, TimeShift, VelocityField, integrate};
+use svg_flow::{Euler, GaussianMixture, Rk4, TimeShift, VelocityField, integrate};
 use svg_report::{Anchor, Axis, Chart, Drawing, Frame, Series, Text};
 
-use crate::{RATIOS, STEPS, Toy, end, errors};
+use crate::{RATIOS, STEPS, Toy, at_time, end, errors};
 
 const CLASSES: [&str; 2] = ["#1f77b4", "#d62728"];
 const SHOWN: usize = 80;
@@ -48,16 +48,15 @@ fn field(drawing: &mut Drawing, left: f64, name: &str, toy: &Toy, noise: &Tensor
     frame.draw(drawing);
 
     // The exact path of each sample that fits, and where five Euler steps would have ended.
-    let near = points(noise)
-        .into_iter()
-        .filter(|[x, y]| x.hypot(*y) < EDGE);
+    let near = points(noise).into_iter();
+    let near = near.filter(|[x, y]| x.hypot(*y) < EDGE);
     let start = tokens(&near.take(SHOWN).collect::<Vec<_>>(), &noise.device());
     let mut ways: Vec<Vec<[f64; 2]>> = points(&start).into_iter().map(|p| vec![p]).collect();
     let times = TimeShift::new(1.0).grid(40);
     integrate(&toy.all, &Rk4, &times, start.clone(), &mut |at| {
-        ways.iter_mut()
-            .zip(points(at.x))
-            .for_each(|(way, point)| way.push(point));
+        for (way, point) in ways.iter_mut().zip(points(at.x)) {
+            way.push(point);
+        }
         ControlFlow::Continue(())
     });
     for way in &ways {
@@ -69,12 +68,7 @@ fn field(drawing: &mut Drawing, left: f64, name: &str, toy: &Toy, noise: &Tensor
         .map(|i| [i % 13, i / 13].map(|place| 2.4 * (f64::from(place) / 6.0 - 1.0)))
         .collect();
     let places = tokens(&grid, &noise.device());
-    let at = Moment {
-        t: 0.5,
-        step: 0,
-        steps: 1,
-    };
-    let velocities = points(&toy.all.velocity_at(places, at));
+    let velocities = points(&toy.all.velocity_at(places, at_time(0.5)));
     for (from, velocity) in grid.into_iter().zip(velocities) {
         arrow(drawing, &frame, from, velocity.map(|v| 0.12 * v));
     }

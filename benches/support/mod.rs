@@ -1,62 +1,142 @@
-//! What the benches share: the program's allocator, devices, and the most memory that was held.
+//! What the benches share: the program's allocator, devices, options, timing and tables.
 
 #![allow(dead_code)] // no bench uses all of it
 
 #[path = "../../src/allocator.rs"]
 pub mod allocator;
+#[path = "../../src/memory.rs"]
+mod memory;
 
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 use burn::prelude::*;
+use burn::tensor::Distribution;
+use clap::Args;
+use serde::Serialize;
 
-/// Every backend that this program was built with.
-pub fn compiled_devices() -> Vec<(&'static str, Device)> {
-    vec![
-        #[cfg(feature = "flex")]
-        ("cpu", Device::flex()),
-        #[cfg(feature = "vulkan")]
-        ("vulkan", Device::vulkan(Default::default())),
-        #[cfg(all(feature = "wgpu", not(feature = "vulkan")))]
-        ("wgpu", Device::wgpu(Default::default())),
-        #[cfg(feature = "cuda")]
-        ("cuda", Device::cuda(0usize)),
-    ]
+/// How whole networks are timed.
+#[derive(Args)]
+pub struct Timing {
+    /// Timed calls.
+    #[arg(long, default_value_t = 5)]
+    repeat: usize,
+    /// Calls before the clock starts.
+    #[arg(long, default_value_t = 1)]
+    warmup: usize,
+    /// Only devices whose name contains this.
+    #[arg(long, default_value = "")]
+    device: String,
+    /// What cargo passes to every bench.
+    #[arg(long, hide = true)]
+    bench: bool,
 }
 
-/// The most memory that the process has held, where the system says it.
-pub mod memory {
-    /// Forgets earlier peaks. Linux only; elsewhere the peak is that of the whole run.
-    pub fn reset() {
-        let _ = std::fs::write("/proc/self/clear_refs", "5");
+/// Seconds of one call, and the most memory.
+#[derive(Serialize)]
+pub struct Times {
+    /// The middle one of all.
+    median_s: f64,
+    min_s: f64,
+    max_s: f64,
+    images_per_s: f64,
+    /// Of the device's pools (GPU) or the process since memory was last reset (CPU), in MiB.
+    peak_mib: Option<f64>,
+}
+
+impl Timing {
+    /// Every backend that this program was built with and that is asked for.
+    pub fn devices(&self) -> impl Iterator<Item = (&'static str, Device)> {
+        let compiled = vec![
+            #[cfg(feature = "flex")]
+            ("cpu", Device::flex()),
+            #[cfg(feature = "vulkan")]
+            ("vulkan", Device::vulkan(Default::default())),
+            #[cfg(all(feature = "wgpu", not(feature = "vulkan")))]
+            ("wgpu", Device::wgpu(Default::default())),
+            #[cfg(feature = "cuda")]
+            ("cuda", Device::cuda(0usize)),
+        ];
+        let asked = |(name, _): &(&str, Device)| name.contains(&self.device);
+        compiled.into_iter().filter(asked)
     }
 
-    /// `None` where the system does not say it.
-    pub fn peak_mib() -> Option<f64> {
-        let status = std::fs::read_to_string("/proc/self/status").ok()?;
-        let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-        let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
-        Some(kib / 1024.0)
+    /// Times a call that works on `batch` images.
+    pub fn time<T>(&self, batch: usize, device: &Device, call: impl FnMut() -> T) -> Result<Times> {
+        let seconds = timed([self.warmup, self.repeat.max(1)], device, call)?;
+        let median_s = seconds[seconds.len() / 2];
+        let bytes = match device.memory_pool_usage() {
+            Some(usage) => Some(usage.bytes_reserved),
+            None => memory::peak_bytes(),
+        };
+        Ok(Times {
+            median_s,
+            min_s: seconds[0],
+            max_s: seconds[seconds.len() - 1],
+            images_per_s: batch as f64 / median_s,
+            peak_mib: bytes.map(|bytes| bytes as f64 / f64::from(1 << 20)),
+        })
     }
+}
+
+impl Times {
+    /// Prints what stands above the columns.
+    pub fn print_head() {
+        println!(
+            "device    what          batch     median        min        max   images/s   peak MiB"
+        );
+    }
+
+    /// Prints a line of the table.
+    pub fn print(&self, device: &str, what: &str, batch: usize) {
+        let ms = |seconds: f64| format!("{:.1} ms", seconds * 1e3);
+        println!(
+            "{device:<9} {what:<13} {batch:>5} {:>10} {:>10} {:>10} {:>10.3} {:>10}",
+            ms(self.median_s),
+            ms(self.min_s),
+            ms(self.max_s),
+            self.images_per_s,
+            self.peak_mib
+                .map_or("-".to_string(), |mib| format!("{mib:.0}")),
+        );
+    }
+}
+
+/// Forgets the process's earlier peaks of memory. Linux only; elsewhere the peak is that of the whole run.
+pub fn reset_memory() {
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
 
 /// Seconds of each call after those that warm up, sorted. The device is waited for.
-pub fn timed(
+pub fn timed<T>(
     [warmup, repeat]: [usize; 2],
     device: &Device,
-    mut call: impl FnMut(),
+    mut call: impl FnMut() -> T,
 ) -> Result<Vec<f64>> {
-    let mut once = || -> Result<f64> {
+    let mut once = |_| -> Result<f64> {
         let start = Instant::now();
-        call();
+        let _output = call();
         device.sync().context("the device failed")?;
         Ok(start.elapsed().as_secs_f64())
     };
-    for _ in 0..warmup {
-        once()?;
-    }
-    let seconds: Result<Vec<_>> = (0..repeat.max(1)).map(|_| once()).collect();
-    let mut seconds = seconds?;
+    let seconds = (0..warmup + repeat)
+        .map(&mut once)
+        .collect::<Result<Vec<_>>>()?;
+    let mut seconds = seconds[warmup..].to_vec();
     seconds.sort_by(f64::total_cmp);
     Ok(seconds)
+}
+
+/// Standard normal numbers.
+pub fn random<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
+    Tensor::random(shape, Distribution::Normal(0.0, 1.0), device)
+}
+
+/// Prints the time of a layer, with its rate if its operations are known.
+pub fn print_layer(name: &str, gigaflop: f64, seconds: f64) {
+    let rate = match gigaflop {
+        0.0 => String::new(),
+        _ => format!("{:.0} GFLOP/s", gigaflop / seconds),
+    };
+    println!("{name:<26} {:>8.2} ms  {rate}", seconds * 1e3);
 }

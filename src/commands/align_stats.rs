@@ -4,9 +4,10 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use svg_model::{Registry, StoredStatistics, svg};
 use svg_residual::{Accumulator, Moments, Statistics};
+use svg_train::data::PictureBatch;
 
 use crate::commands::bundle::BundleOptions;
-use crate::commands::pictures::{PictureBatch, PictureOptions};
+use crate::commands::pictures::{PictureOptions, names};
 use crate::device::DeviceOptions;
 
 /// Compute alignment statistics over images and store them with the model
@@ -39,8 +40,8 @@ impl AlignStats {
         }
         let size = self.pictures.size_for(bundle.geometry()?)?;
         let (mut semantic, mut residual) = (Accumulator::new(), Accumulator::new());
-        let gather = |batch: PictureBatch| {
-            let (of_encoder, of_residual) = model.encoder.branches(batch.images);
+        let gather = |_: PictureBatch, images| {
+            let (of_encoder, of_residual) = model.encoder.branches(images);
             semantic.push(of_encoder);
             residual.push(of_residual.context("the residual branch is gone")?);
             Ok(())
@@ -53,25 +54,21 @@ impl AlignStats {
             semantic: moments(&semantic)?,
             residual: moments(&residual)?,
         };
-        let line = |name: &str, Moments { mean, std }: Moments| {
+        let branches = [
+            ("semantic", statistics.semantic),
+            ("residual", statistics.residual),
+        ];
+        for (name, Moments { mean, std }) in branches {
             println!("{name}  mean {mean:+.6}  std {std:.6}");
-        };
-        line("semantic", statistics.semantic);
-        line("residual", statistics.residual);
+        }
         if self.dry_run {
             return Ok(());
         }
-        let paths = self.pictures.images.iter();
-        let paths: Vec<String> = paths.map(|path| path.display().to_string()).collect();
-        let source = format!(
-            "{count} images of {size} x {size} from {}",
-            paths.join(", ")
-        );
+        let from = names(&self.pictures.images);
+        let source = format!("{count} images of {size} x {size} from {from}");
         svg::set_alignment_statistics(&mut bundle, &StoredStatistics { statistics, source })?;
-        println!(
-            "{}: aligned by these from now on",
-            bundle.folder().display()
-        );
+        let folder = bundle.folder().display();
+        println!("{folder}: aligned by these from now on");
         Ok(())
     }
 }

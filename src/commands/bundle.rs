@@ -1,9 +1,9 @@
 //! Options of the commands that work on a bundle.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use burn::prelude::*;
 use clap::{Args, ValueEnum};
 use svg_model::{Alignment, Bundle, OpenOptions, Registry};
@@ -37,6 +37,14 @@ impl From<Align> for Alignment {
     }
 }
 
+/// How parts of a bundle are opened if its encoder is elsewhere.
+pub fn with_encoder(encoder: Option<&Path>) -> OpenOptions {
+    OpenOptions {
+        encoder: encoder.map(Path::to_path_buf),
+        ..OpenOptions::default()
+    }
+}
+
 impl BundleOptions {
     /// The bundle, with every file checked.
     pub fn open(&self) -> Result<Bundle> {
@@ -45,10 +53,7 @@ impl BundleOptions {
 
     /// How its parts are opened.
     pub fn options(&self) -> OpenOptions {
-        OpenOptions {
-            encoder: self.encoder.clone(),
-            ..OpenOptions::default()
-        }
+        with_encoder(self.encoder.as_deref())
     }
 
     /// The space of its features, aligned as asked for or in its own way.
@@ -84,13 +89,12 @@ impl BundleOptions {
         device: &Device,
     ) -> Result<Arc<dyn LatentSpace>> {
         let space = Registry::standard().space(bundle, &self.options(), device)?;
-        if space.depends_on_batch() {
-            let bundle = self.bundle.display();
-            anyhow::bail!(
-                "{bundle} aligns by the statistics of each batch, so {what}; freeze them with `svg align-stats \
-                 --bundle {bundle} --images PATH` first"
-            );
-        }
+        let bundle = self.bundle.display();
+        ensure!(
+            !space.depends_on_batch(),
+            "{bundle} aligns by the statistics of each batch, so {what}; freeze them with `svg align-stats \
+             --bundle {bundle} --images PATH` first"
+        );
         Ok(space)
     }
 }

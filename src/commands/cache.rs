@@ -87,14 +87,12 @@ impl Cache {
         let plan = CachePlan::new(
             &data, features, geometry, size, variants, self.store, shard_size,
         )?;
+        let (count, classes, dtype) = (data.len(), plan.classes.len(), plan.dtype);
+        let gigabytes = plan.bytes() as f64 / 1e9;
         eprintln!(
-            "{} pictures of {} classes, {variants}, in {}: {:.2} GB",
-            data.len(),
-            plan.classes.len(),
-            plan.dtype,
-            plan.bytes() as f64 / 1e9
+            "{count} pictures of {classes} classes, {variants}, in {dtype}: {gigabytes:.2} GB"
         );
-        let bar = image_bar(data.len(), "encoding");
+        let bar = image_bar(count, "encoding");
         let mut kept = 0;
         let mut watch = |event: CacheEvent| {
             match event {
@@ -110,7 +108,7 @@ impl Cache {
         let inputs = CacheInputs {
             out: &self.out,
             plan: &plan,
-            data: data.clone(),
+            data,
             space: &*space,
             batch: usize::from(self.batch),
             workers: self.workers,
@@ -119,18 +117,15 @@ impl Cache {
         bar.finish_and_clear();
         let Some(index) = index else { return Ok(()) };
         let seconds = bar.elapsed().as_secs_f64();
-        let encoded = data.len() - kept;
+        let encoded = count - kept;
+        let rate = encoded as f64 / seconds;
         eprintln!(
-            "{kept} pictures were there, {encoded} encoded in {seconds:.1} s, {:.1} pictures/s",
-            encoded as f64 / seconds
+            "{kept} pictures were there, {encoded} encoded in {seconds:.1} s, {rate:.1} pictures/s"
         );
         let bytes: u64 = index.shards.iter().map(|shard| shard.file.bytes).sum();
+        let (out, there, shards) = (self.out.display(), index.pictures(), index.shards.len());
         print(&format!(
-            "{}: {} of {} pictures in {} shards, {bytes} bytes, features {}\n",
-            self.out.display(),
-            index.pictures(),
-            data.len(),
-            index.shards.len(),
+            "{out}: {there} of {count} pictures in {shards} shards, {bytes} bytes, features {}\n",
             plan.features
         ))
     }

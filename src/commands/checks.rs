@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 /// Whether an image side consists of whole patches.
 pub fn check_size(size: u32, patch: usize) -> Result<()> {
@@ -14,17 +14,29 @@ pub fn check_size(size: u32, patch: usize) -> Result<()> {
     Ok(())
 }
 
+/// Makes a folder for results, if it is not there.
+pub fn make_folder(path: &Path, option: &str) -> Result<()> {
+    let failed = || format!("{option} {} cannot be made", path.display());
+    std::fs::create_dir_all(path).with_context(failed)
+}
+
+/// Whether the name of a file that is to be written ends so.
+pub fn check_ending(out: &Path, ending: &str) -> Result<()> {
+    ensure!(
+        out.extension().is_some_and(|found| found == ending),
+        "--out {}: name a .{ending} file",
+        out.display()
+    );
+    Ok(())
+}
+
 /// Whether a file can be written there.
 pub fn check_output(path: &Path, option: &str) -> Result<()> {
     if path.is_dir() {
         bail!("{option} {} is a folder; name a file", path.display());
     }
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
     let failed = || format!("{option} {} cannot be written", path.display());
-    let probe = folder.join(".svg-write-test");
+    let probe = path.with_file_name(".svg-write-test");
     svg_store::write_bytes(&probe, "").with_context(failed)?;
     let _ = std::fs::remove_file(probe);
     Ok(())
@@ -32,14 +44,11 @@ pub fn check_output(path: &Path, option: &str) -> Result<()> {
 
 /// Whether an export can be written there: [`check_output`], and the one format that we write.
 pub fn check_export(path: &Path) -> Result<()> {
-    if path
-        .extension()
-        .is_none_or(|ending| ending != "safetensors")
-    {
-        bail!(
-            "--out {}: files of torch.save are read but not written; name a .safetensors file",
-            path.display()
-        );
-    }
+    ensure!(
+        path.extension()
+            .is_some_and(|ending| ending == "safetensors"),
+        "--out {}: files of torch.save are read but not written; name a .safetensors file",
+        path.display()
+    );
     check_output(path, "--out")
 }

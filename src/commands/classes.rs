@@ -1,6 +1,6 @@
 //! Classes as a user names them.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use svg_model::{Bundle, FLOW, uniform};
 
 /// The classes that a flow knows.
@@ -52,31 +52,28 @@ impl Classes {
 
 /// A class by its number, or by its name where that is no number.
 pub fn class(word: &str, flow: &ClassNames) -> Result<usize> {
-    let count = flow.count;
+    let (count, last) = (flow.count, flow.count.saturating_sub(1));
     if let Ok(class) = word.parse::<usize>() {
-        match class < count {
-            true => return Ok(class),
-            false => bail!(
-                "there is no class {class}: the model has {count}, from 0 to {}",
-                count.saturating_sub(1)
-            ),
-        }
+        ensure!(
+            class < count,
+            "there is no class {class}: the model has {count}, from 0 to {last}"
+        );
+        return Ok(class);
     }
     if let Some(class) = flow.names.iter().position(|name| name == word) {
         return Ok(class);
     }
     match flow.names.as_slice() {
-        [] => bail!(
-            "{word:?} is no class: the model knows no names; write numbers from 0 to {}",
-            count.saturating_sub(1)
-        ),
+        [] => {
+            bail!("{word:?} is no class: the model knows no names; write numbers from 0 to {last}")
+        }
         [first, .., last] if count > 8 => bail!(
             "{word:?} is none of the model's {count} classes, {first} to {last}; write a name or a number"
         ),
-        names => bail!(
-            "{word:?} is none of the model's classes {}; write a name or a number",
-            names.join(", ")
-        ),
+        names => {
+            let names = names.join(", ");
+            bail!("{word:?} is none of the model's classes {names}; write a name or a number")
+        }
     }
 }
 

@@ -1,12 +1,12 @@
 //! `svg convert`: one layout of weights to another.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use svg_dino::{Layout, RopePeriods};
 
-use crate::encoder::open_weights;
+use crate::encoder::{open_weights, say_notes};
 
 /// Rewrite DINOv3 weights in another layout
 ///
@@ -56,17 +56,13 @@ impl Convert {
         if self.half {
             file = file.in_f16();
         }
-        let same = |a: &Path, b: &Path| match (a.canonicalize(), b.canonicalize()) {
-            (Ok(a), Ok(b)) => a == b,
-            _ => false,
-        };
+        let input = file.path().canonicalize().ok();
         let written = [self.output.clone(), self.output.join("model.safetensors")];
-        if written.iter().any(|output| same(file.path(), output)) {
+        let written = written.iter().filter_map(|path| path.canonicalize().ok());
+        if written.map(Some).any(|output| output == input) {
             bail!("{} would overwrite its own input", self.output.display());
         }
-        for note in file.notes() {
-            eprintln!("note: {note}");
-        }
+        say_notes(&file);
         let layout = match self.to {
             Target::Official => Layout::Official,
             Target::Hf => Layout::HuggingFace,

@@ -1,6 +1,5 @@
 //! `svg cost`: what a velocity network costs before anybody pays for it.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -99,13 +98,13 @@ impl FromStr for Speed {
 impl Speed {
     fn describe(&self) -> String {
         match self {
-            Self::Peak(name, peak) => format!(
-                "{name}: {} TFLOP/s in bf16, of which {:.0} % are assumed ({:.0} and {:.0} %)",
-                peak / 1e12,
-                SHARES[0] * 100.0,
-                SHARES[1] * 100.0,
-                SHARES[2] * 100.0
-            ),
+            Self::Peak(name, peak) => {
+                let [usual, most, least] = SHARES.map(|share| format!("{:.0}", share * 100.0));
+                format!(
+                    "{name}: {} TFLOP/s in bf16, of which {usual} % are assumed ({most} and {least} %)",
+                    peak / 1e12
+                )
+            }
             Self::Reached(speed) => format!("{} TFLOP/s, as given", speed / 1e12),
         }
     }
@@ -134,47 +133,37 @@ struct Plan {
 
 impl Plan {
     fn find(config: &str) -> Result<Self> {
-        let kinds = [Precision::F32, Precision::Bf16];
         if let Some(sit) = SitConfig::preset(config) {
-            let memory = kinds
-                .into_iter()
-                .flat_map(|kind| [(kind, false), (kind, true)]);
-            let memory = memory.collect();
+            let kinds = [Precision::F32, Precision::Bf16];
             return Ok(Self {
                 sit,
                 batch: 256,
                 at_once: 256,
                 steps: None,
-                memory,
+                memory: kinds.map(|kind| [(kind, false), (kind, true)]).concat(),
             });
         }
         let training = match FlowTraining::preset(config) {
             Some(training) => training,
             None if Path::new(config).exists() => {
                 let text = std::fs::read_to_string(config).with_context(|| config.to_string())?;
-                FlowTraining::from_json(&text)
-                    .map_err(|reason| anyhow::anyhow!("{config}: {reason}"))?
+                let read = FlowTraining::from_json(&text);
+                read.map_err(|reason| anyhow::anyhow!("{config}: {reason}"))?
             }
             None => {
                 let names = SitConfig::preset_names().chain(FlowTraining::preset_names());
-                let names: Vec<_> = names.collect();
-                bail!(
-                    "--config {config} is no file, and none of {}",
-                    names.join(", ")
-                );
+                let names = names.collect::<Vec<_>>().join(", ");
+                bail!("--config {config} is no file, and none of {names}");
             }
         };
         let precision = training.precision.precision();
+        let sit = training.network.sit();
         Ok(Self {
+            sit: sit.context("the cost is known of SiT alone")?.clone(),
             batch: (training.batch_size * training.accumulation) as u64,
             at_once: training.batch_size as u64,
             steps: Some(training.steps),
             memory: vec![(precision, training.gradient_checkpointing)],
-            sit: training
-                .network
-                .sit()
-                .context("the cost is known of SiT alone")?
-                .clone(),
         })
     }
 
@@ -191,123 +180,91 @@ impl Cost {
         if let Some(batch) = self.batch {
             (plan.batch, plan.at_once) = (batch, batch);
         }
-        let per_epoch = self.images as f64 / plan.batch as f64;
-        let steps = match (self.steps, self.epochs, plan.steps) {
-            (Some(steps), ..) => steps as f64,
-            (None, Some(epochs), _) => epochs * per_epoch,
-            (None, None, Some(steps)) => steps as f64,
-            (None, None, None) => 80.0 * per_epoch,
+        let (batch, samples, each) = (plan.batch, self.samples, self.sampling_steps);
+        let per_epoch = self.images as f64 / batch as f64;
+        let steps = match (self.steps.or(plan.steps), self.epochs) {
+            (_, Some(epochs)) => epochs * per_epoch,
+            (Some(steps), None) => steps as f64,
+            (None, None) => 80.0 * per_epoch,
         };
-        let mut out = String::new();
-        network(&plan, &mut out)?;
-        memory(&plan, &mut out)?;
-        writeln!(
-            out,
-            "\nAn estimate for the velocity network on {}",
-            self.on.describe()
-        )?;
-        let training = steps * plan.batch as f64 * plan.training_flops();
         let epochs = steps / per_epoch;
-        writeln!(out, "  training      {}", self.on.time(training))?;
-        writeln!(
-            out,
-            "                {steps:.0} steps of {} images, {epochs:.1} epochs",
-            plan.batch
-        )?;
-        let sampling = plan.sit.sampling_flops(self.sampling_steps, self.guidance);
+        let training = steps * batch as f64 * plan.training_flops();
+        let sampling = samples as f64 * plan.sit.sampling_flops(each, self.guidance);
         let guided = if self.guidance { "with" } else { "without" };
-        writeln!(
-            out,
-            "  sampling      {}",
-            self.on.time(sampling * self.samples as f64)
-        )?;
-        writeln!(
-            out,
-            "                {} samples of {} steps {guided} guidance",
-            self.samples, self.sampling_steps
-        )?;
-        print(&out)
+        print(&format!(
+            "\
+{}
+{}
+An estimate for the velocity network on {}
+  training      {}
+                {steps:.0} steps of {batch} images, {epochs:.1} epochs
+  sampling      {}
+                {samples} samples of {each} steps {guided} guidance
+",
+            network(&plan),
+            memory(&plan),
+            self.on.describe(),
+            self.on.time(training),
+            self.on.time(sampling),
+        ))
     }
 }
 
-fn network(plan: &Plan, out: &mut String) -> Result<()> {
-    let sit = &plan.sit;
+fn network(plan: &Plan) -> String {
+    let (sit, batch) = (&plan.sit, plan.batch);
     let forward = sit.forward_macs();
-    let step = plan.training_flops() * plan.batch as f64;
-    writeln!(
-        out,
-        "{:.1} M parameters, {} tokens of {} channels\n",
-        sit.n_params() as f64 / 1e6,
-        sit.tokens(),
-        sit.in_channels
-    )?;
-    writeln!(out, "For an image    GMAC    TFLOP   of a forward pass")?;
-    let mut line = |name: &str, macs: f64| {
-        let part = 100.0 * macs / forward;
-        writeln!(
-            out,
-            "  {name:<12}{:>6.1}{:>9.4}{part:>9.1} %",
-            macs / 1e9,
-            macs * 2e-12
-        )
+    let line = |name: &str, macs: f64| {
+        let (gmac, tflop, part) = (macs / 1e9, macs * 2e-12, 100.0 * macs / forward);
+        format!("  {name:<12}{gmac:>6.1}{tflop:>9.4}{part:>9.1} %\n")
     };
-    line("forward", forward)?;
-    line("training", plan.training_flops() / 2.0)?;
+    let mut lines = line("forward", forward) + &line("training", plan.training_flops() / 2.0);
     // Other latents have an encoder of their own.
     let (encoder, decoder) = (DinoConfig::vits16plus(), DecoderConfig::svg());
     if sit.in_channels == decoder.in_channels {
         let grid = [sit.rows, sit.columns];
-        let residual = ResidualConfig::svg();
-        line(
-            "encoding",
-            encoder.forward_macs(grid) + residual.forward_macs(grid),
-        )?;
-        line("decoding", decoder.forward_macs(grid))?;
+        let residual = ResidualConfig::svg().forward_macs(grid);
+        lines += &line("encoding", encoder.forward_macs(grid) + residual);
+        lines += &line("decoding", decoder.forward_macs(grid));
     }
-    writeln!(
-        out,
-        "A step of {} images is {:.1} TFLOP.",
-        plan.batch,
-        step / 1e12
-    )?;
-    Ok(())
+    format!(
+        "\
+{:.1} M parameters, {} tokens of {} channels
+
+For an image    GMAC    TFLOP   of a forward pass
+{lines}A step of {batch} images is {:.1} TFLOP.
+",
+        sit.n_params() as f64 / 1e6,
+        sit.tokens(),
+        sit.in_channels,
+        plan.training_flops() * batch as f64 / 1e12
+    )
 }
 
-fn memory(plan: &Plan, out: &mut String) -> Result<()> {
+fn memory(plan: &Plan) -> String {
     let gigabytes = |bytes: f64| format!("{:.1} GB", bytes / 1e9);
-    writeln!(
-        out,
-        "\nMemory of a training, {} images at once, at least",
-        plan.at_once
-    )?;
-    for (index, (precision, checkpointing)) in plan.memory.iter().enumerate() {
-        let memory = plan
-            .sit
-            .training_memory(plan.at_once as usize, *precision, *checkpointing);
+    let images = plan.at_once;
+    let mut text = format!("Memory of a training, {images} images at once, at least\n");
+    for (index, &(precision, checkpointing)) in plan.memory.iter().enumerate() {
+        let sit = &plan.sit;
+        let memory = sit.training_memory(images as usize, precision, checkpointing);
         if index == 0 {
-            writeln!(
-                out,
-                "  weights {}, gradients {}, moments {}, average {}",
+            text += &format!(
+                "  weights {}, gradients {}, moments {}, average {}\n",
                 gigabytes(memory.weights),
                 gigabytes(memory.gradients),
                 gigabytes(memory.moments),
                 gigabytes(memory.average)
-            )?;
+            );
         }
         let kind = format!("{precision:?}").to_lowercase();
-        let checkpointing = if *checkpointing {
-            " with gradient checkpointing"
-        } else {
-            ""
+        let how = match checkpointing {
+            true => " with gradient checkpointing",
+            false => "",
         };
-        writeln!(
-            out,
-            "  activations {} in {kind}{checkpointing}: {} together",
-            gigabytes(memory.activations),
-            gigabytes(memory.total())
-        )?;
+        let (activations, all) = (gigabytes(memory.activations), gigabytes(memory.total()));
+        text += &format!("  activations {activations} in {kind}{how}: {all} together\n");
     }
-    Ok(())
+    text
 }
 
 /// Seconds in words.

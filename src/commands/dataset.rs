@@ -1,13 +1,14 @@
 //! `svg dataset`: pictures to train on, made by code.
 
 use std::fs;
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use rayon::prelude::*;
+use serde::Deserialize;
 use svg_image::{grid, save_png};
 use svg_shapes::{CLASSES, Shapes};
 use svg_store::write_bytes;
@@ -16,14 +17,8 @@ use crate::commands::print;
 use crate::progress::image_bar;
 
 /// Make pictures to train on
-#[derive(Args)]
-pub struct Dataset {
-    #[command(subcommand)]
-    what: What,
-}
-
 #[derive(Subcommand)]
-enum What {
+pub enum Dataset {
     Shapes(DatasetShapes),
 }
 
@@ -41,18 +36,8 @@ pub struct DatasetShapes {
     /// The folder to write
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Pictures to train on, of all classes together
-    #[arg(long, value_name = "N")]
-    pub count: u64,
-    /// Pictures to test with, which are others
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub test_count: u64,
-    /// Seed of all pictures
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub seed: u64,
-    /// Pixels of a side, from 16 to 256
-    #[arg(long, value_name = "PIXELS", default_value_t = 32, value_parser = clap::value_parser!(u32).range(sides()))]
-    pub size: u32,
+    #[command(flatten)]
+    pub recipe: Recipe,
     /// Draw anew: remove the pictures of an earlier data set there, leave other files alone
     #[arg(long)]
     pub force: bool,
@@ -67,12 +52,21 @@ const VERSION: u64 = 1;
 /// The first index of a test picture, beyond any of training.
 const TEST: u64 = 1 << 32;
 
-#[derive(PartialEq)]
-struct Recipe {
-    seed: u64,
-    size: u32,
-    train: u64,
-    test: u64,
+/// What pictures follow from.
+#[derive(Args, Deserialize)]
+pub struct Recipe {
+    /// Pictures to train on, of all classes together
+    #[arg(long = "count", value_name = "N")]
+    pub train: u64,
+    /// Pictures to test with, which are others
+    #[arg(long = "test-count", value_name = "N", default_value_t = 0)]
+    pub test: u64,
+    /// Seed of all pictures
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Pixels of a side, from 16 to 256
+    #[arg(long, value_name = "PIXELS", default_value_t = 32, value_parser = clap::value_parser!(u32).range(sides()))]
+    pub size: u32,
 }
 
 struct Picture {
@@ -83,9 +77,8 @@ struct Picture {
 
 impl Dataset {
     pub fn run(self) -> Result<()> {
-        match self.what {
-            What::Shapes(shapes) => shapes.run(),
-        }
+        let Self::Shapes(shapes) = self;
+        shapes.run()
     }
 }
 
@@ -100,35 +93,31 @@ impl DatasetShapes {
         print(&format!(
             "{}: {} pictures to train on, {} to test with, of {} classes; {there} were there\n",
             self.out.display(),
-            self.count,
-            self.test_count,
+            self.recipe.train,
+            self.recipe.test,
             CLASSES.len(),
         ))
     }
 
     /// Draws what is missing, and says how many pictures were there.
     pub fn write(&self) -> Result<usize> {
-        if self.count == 0 {
+        let recipe = &self.recipe;
+        if recipe.train == 0 {
             bail!("--count 0 draws nothing to train on; try {}", CLASSES.len());
         }
-        check_count(self.count, "--count")?;
-        check_count(self.test_count, "--test-count")?;
-        let recipe = Recipe {
-            seed: self.seed,
-            size: self.size,
-            train: self.count,
-            test: self.test_count,
-        };
+        check_count(recipe.train, "--count")?;
+        check_count(recipe.test, "--test-count")?;
         let failed = || format!("--out {} cannot be written", self.out.display());
-        self.prepare(&recipe)?;
-        for split in recipe.splits() {
+        self.prepare()?;
+        let test = (recipe.test > 0).then_some("test");
+        for split in ["train"].into_iter().chain(test) {
             for class in CLASSES {
                 let folder = self.out.join(split).join(class);
                 fs::create_dir_all(folder).with_context(failed)?;
             }
         }
         write_bytes(self.out.join(PAGE), recipe.page())?;
-        let shapes = Shapes::new(self.seed).with_size(self.size);
+        let shapes = Shapes::new(recipe.seed).with_size(recipe.size);
         save_sheet(shapes, &self.out.join("sheet.png"))?;
 
         let mut pictures = recipe.pictures(&self.out);
@@ -145,39 +134,40 @@ impl DatasetShapes {
     }
 
     /// Leaves a folder in which every picture of these names is one of the recipe's.
-    fn prepare(&self, recipe: &Recipe) -> Result<()> {
-        let out = self.out.display();
+    fn prepare(&self) -> Result<()> {
+        let (out, recipe) = (self.out.display(), &self.recipe);
         let earlier = Recipe::read(&self.out.join(PAGE));
         if self.force {
-            let earlier = earlier.map(|earlier| earlier.pictures(&self.out));
-            let old = recipe.pictures(&self.out);
-            for picture in earlier.unwrap_or_default().iter().chain(&old) {
-                remove(&picture.path)
-                    .with_context(|| format!("{} cannot be removed", picture.path.display()))?;
+            for old in earlier.iter().chain([recipe]) {
+                for Picture { path, .. } in old.pictures(&self.out) {
+                    match fs::remove_file(&path) {
+                        Err(error) if error.kind() != ErrorKind::NotFound => {
+                            bail!("{} cannot be removed: {error}", path.display())
+                        }
+                        _ => (),
+                    }
+                }
             }
             return Ok(());
         }
         let Some(earlier) = earlier else {
-            let empty = match fs::read_dir(&self.out) {
-                Ok(mut entries) => entries.next().is_none(),
-                Err(error) if error.kind() == ErrorKind::NotFound => true,
-                Err(error) => bail!("--out {out}: {error}; name a folder"),
-            };
-            if !empty {
-                bail!(
+            let folder = fs::read_dir(&self.out);
+            return match folder.map(|mut entries| entries.next().is_some()) {
+                Ok(true) => bail!(
                     "--out {out} holds other files; name a new folder, or add --force to write beside them"
-                );
-            }
-            return Ok(());
+                ),
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    bail!("--out {out}: {error}; name a folder")
+                }
+                _ => Ok(()),
+            };
         };
-        if (earlier.seed, earlier.size) != (recipe.seed, recipe.size) {
+        let looks = |recipe: &Recipe| format!("seed {} and size {}", recipe.seed, recipe.size);
+        let (there, wanted) = (looks(&earlier), looks(recipe));
+        if there != wanted {
             bail!(
-                "--out {out} holds pictures of seed {} and size {}, not of seed {} and size {}; name \
-                 another folder, or add --force to draw anew",
-                earlier.seed,
-                earlier.size,
-                recipe.seed,
-                recipe.size
+                "--out {out} holds pictures of {there}, not of {wanted}; name another folder, or add --force to \
+                 draw anew"
             );
         }
         for (option, there, wanted) in [
@@ -196,11 +186,6 @@ impl DatasetShapes {
 }
 
 impl Recipe {
-    fn splits(&self) -> impl Iterator<Item = &'static str> {
-        let test = (self.test > 0).then_some("test");
-        ["train"].into_iter().chain(test)
-    }
-
     fn pictures(&self, out: &Path) -> Vec<Picture> {
         let classes = CLASSES.len() as u64;
         let split = |name: &'static str, count: u64, first: u64| {
@@ -235,16 +220,10 @@ impl Recipe {
     /// What an earlier run has drawn; `None` if there was none of this version.
     fn read(page: &Path) -> Option<Self> {
         let page: serde_json::Value = serde_json::from_slice(&fs::read(page).ok()?).ok()?;
-        let number = |name: &str| page[name].as_u64();
-        if page["made_by"] != MADE_BY || number("version") != Some(VERSION) {
-            return None;
+        match page["made_by"] == MADE_BY && page["version"] == VERSION {
+            true => serde_json::from_value(page).ok(),
+            false => None,
         }
-        Some(Self {
-            seed: number("seed")?,
-            size: number("size")?.try_into().ok()?,
-            train: number("train")?,
-            test: number("test")?,
-        })
     }
 }
 
@@ -266,11 +245,4 @@ fn save_sheet(shapes: Shapes, path: &Path) -> Result<()> {
     let (seed, size) = (shapes.seed(), shapes.size());
     let note = format!("{MADE_BY} --seed {seed} --size {size}");
     Ok(save_png(&sheet, path, &[("Software", &note)])?)
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
 }

@@ -2,18 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use burn::prelude::*;
-use burn::store::burn_pack::Bytes;
-use burn::tensor::{DType, TensorData};
+use burn::store::bridge;
+use burn::tensor::TensorData;
 use clap::Args;
+use serde::de::DeserializeOwned;
 use svg_image::save_png;
 use svg_model::{Bundle, OpenOptions, Registry};
-use svg_nn::{StoredTensor, TensorFile, save_tensors};
+use svg_nn::{TensorFile, save_tensors};
 use svg_roles::{Images, Signed};
 
-use crate::commands::checks::check_output;
+use crate::commands::checks::{check_output, make_folder};
 use crate::device::DeviceOptions;
+use crate::gathered::Gathered;
 use crate::progress::image_bar;
 
 /// Decode features to images
@@ -57,18 +59,9 @@ impl Decode {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
         let file = TensorFile::open(&self.features)?;
         let what = self.features.display();
-        let names: Vec<String> = match file.metadata().get("paths") {
-            Some(paths) => serde_json::from_str(paths).unwrap_or_default(),
-            None => vec![],
-        };
-        let stored: Option<[usize; 2]> = file
-            .metadata()
-            .get("grid")
-            .and_then(|grid| serde_json::from_str(grid).ok());
-        let tensor = file
-            .tensors()
-            .iter()
-            .find(|tensor| tensor.name == "features");
+        let names: Vec<String> = metadata(&file, "paths").unwrap_or_default();
+        let mut tensors = file.tensors().iter();
+        let tensor = tensors.find(|tensor| tensor.name == "features");
         let tensor = tensor.with_context(|| {
             format!("{what} holds no tensor called features; `svg encode` writes such files")
         })?;
@@ -76,10 +69,8 @@ impl Decode {
         let &[count, tokens, channels] = &shape[..] else {
             bail!("features of {what} has shape {shape:?}; expected [n, tokens, channels]");
         };
-        let grid = match self.grid.or(stored) {
-            Some(grid) => grid,
-            None => [tokens.isqrt(); 2],
-        };
+        let grid = self.grid.or_else(|| metadata(&file, "grid"));
+        let grid = grid.unwrap_or([tokens.isqrt(); 2]);
         let [rows, columns] = grid;
         if rows * columns != tokens || tokens == 0 {
             bail!("{tokens} tokens do not lie on {rows} rows and {columns} columns; say --grid");
@@ -92,28 +83,24 @@ impl Decode {
         if let Some(tile) = self.tile.filter(|tile| *tile < 2) {
             bail!("--tile {tile} is too small; a tile needs at least 2 tokens to a side");
         }
-        std::fs::create_dir_all(&self.out)
-            .with_context(|| format!("--out {} cannot be made", self.out.display()))?;
+        make_folder(&self.out, "--out")?;
+        if let Some(raw) = &self.raw {
+            check_output(raw, "--raw")?;
+        }
         let device = device.open_f32()?;
         let options = OpenOptions {
             decode_only: true,
             ..OpenOptions::default()
         };
         let space = Registry::standard().space(&bundle, &options, &device)?;
-        let bytes = tensor.to_bytes()?;
-        let data = TensorData::from_bytes_vec(bytes.to_vec(), shape, tensor.dtype);
-        let data = data.convert::<f32>();
-        let numbers: Vec<f32> = data
-            .try_into_vec()
-            .map_err(|error| anyhow::anyhow!("{what}: {error:?}"))?;
-        if let Some(raw) = &self.raw {
-            check_output(raw, "--raw")?;
-        }
-        let (mut raw, mut shape) = (Vec::<f32>::new(), vec![]);
+        let data = bridge::to_data(tensor).with_context(|| what.to_string())?;
+        let numbers = data.convert::<f32>().try_into_vec::<f32>();
+        let numbers = numbers.map_err(|error| anyhow!("{what}: {error:?}"))?;
+        let mut raw = Gathered::default();
         let bar = image_bar(count, "decoding");
         let one = tokens * channels;
-        for (index, some) in numbers.chunks(one * usize::from(self.batch)).enumerate() {
-            let first = index * usize::from(self.batch);
+        let mut index = 0;
+        for some in numbers.chunks(one * usize::from(self.batch)) {
             let data = TensorData::new(some.to_vec(), [some.len() / one, tokens, channels]);
             let features = Tensor::<3>::from_data(data, &device);
             let images = match self.tile {
@@ -121,30 +108,28 @@ impl Decode {
                 Some(tile) => space.decode_tiled(features, grid, tile),
             };
             if self.raw.is_some() {
-                shape = images.dims()[1..].to_vec();
-                raw.extend(images.to_data().convert::<f32>().iter::<f32>());
+                raw.push(images.clone())?;
             }
-            for (offset, image) in Images::<Signed>::from_tensor(images)
-                .to_rgb()
-                .iter()
-                .enumerate()
-            {
-                let name = names.get(first + offset).map(String::as_str);
-                let path = self.out.join(file_name(first + offset, name));
-                save_png(image, path, &[("Source", name.unwrap_or("features"))])?;
+            for image in Images::<Signed>::from_tensor(images).to_rgb() {
+                let name = names.get(index).map(String::as_str);
+                let path = self.out.join(file_name(index, name));
+                save_png(&image, path, &[("Source", name.unwrap_or("features"))])?;
+                index += 1;
                 bar.inc(1);
             }
         }
         bar.finish_and_clear();
         if let Some(path) = &self.raw {
-            let shape = [&[count], shape.as_slice()].concat();
-            let bytes = Bytes::from_elems(raw);
-            let images = StoredTensor::new("images".into(), DType::F32, shape, None, bytes);
-            save_tensors(path, &[images], Default::default())?;
+            save_tensors(path, &[raw.stored("images")], Default::default())?;
         }
         println!("{}: {count} images", self.out.display());
         Ok(())
     }
+}
+
+/// What a file says beside its tensors, if it can be read.
+fn metadata<T: DeserializeOwned>(file: &TensorFile, key: &str) -> Option<T> {
+    serde_json::from_str(file.metadata().get(key)?).ok()
 }
 
 /// `00031-photo.png`

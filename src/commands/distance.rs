@@ -9,11 +9,12 @@ use anyhow::{Context, Result, bail};
 use burn::prelude::*;
 use clap::Args;
 use svg_eval::{Moments, StoredMoments, frechet_distance};
-use svg_model::{Bundle, ENCODER, OpenOptions, Registry};
+use svg_model::{Bundle, ENCODER, Registry};
 use svg_roles::Encoder;
 
+use crate::commands::bundle::with_encoder;
 use crate::commands::checks::{check_output, check_size};
-use crate::commands::pictures::{PictureBatch, PictureOptions};
+use crate::commands::pictures::{PictureOptions, names};
 use crate::commands::print;
 use crate::device::DeviceOptions;
 use crate::encoder::EncoderFile;
@@ -88,17 +89,34 @@ impl Distance {
         if let Some(file) = &self.save_reference {
             check_output(file, "--save-reference")?;
         }
-        let kept = match &self.reference_moments {
-            Some(file) => Some(StoredMoments::load(file)?),
-            None => None,
-        };
+        let kept = self.reference_moments.as_deref();
+        let kept = kept.map(StoredMoments::load).transpose()?;
         let device = device.open_f32()?;
         let (encoder, fingerprint, usual) = self.open_encoder(&device)?;
         let size = self.size.unwrap_or(usual);
         check_size(size, encoder.spec().patch_size)?;
         let features = format!("encoder {fingerprint}, crops of {size} x {size}");
         let gather = |paths: &[PathBuf], what: &str| {
-            self.gather(&*encoder, paths, what, size, &features, &device)
+            let pictures = PictureOptions {
+                images: paths.to_vec(),
+                batch: self.batch,
+                limit: self.limit,
+                strict: self.strict,
+                ..PictureOptions::default()
+            };
+            let [mut patch, mut class] = [Moments::new(), Moments::new()];
+            pictures.for_each_batch(size, what, &device, |_, images| {
+                let tokens = encoder.tokens(images);
+                patch.push(tokens.patches.mean_dim(1).squeeze_dim::<2>(1)); // [batch, channels]
+                class.push(tokens.summary.context("the encoder has no class token")?);
+                Ok(())
+            })?;
+            let kinds = KINDS.map(|(kind, _)| kind.to_string());
+            anyhow::Ok(StoredMoments {
+                kinds: BTreeMap::from_iter(kinds.into_iter().zip([patch, class])),
+                features: features.clone(),
+                source: names(paths),
+            })
         };
         let reference = match kept {
             Some(kept) if kept.features != features => bail!(
@@ -140,50 +158,11 @@ impl Distance {
             return Ok((file.encoder, file.part.fingerprint, 256));
         };
         let bundle = Bundle::open(folder)?;
-        let options = OpenOptions {
-            encoder: self.encoder.clone(),
-            ..OpenOptions::default()
-        };
+        let options = with_encoder(self.encoder.as_deref());
         let encoder = Registry::standard().encoder(&bundle, &options, device)?;
         let fingerprint = bundle.part(ENCODER)?.fingerprint.clone();
         let side = bundle.geometry()?.image[0] as u32;
         Ok((encoder, fingerprint.unwrap_or_default(), side))
-    }
-
-    fn gather(
-        &self,
-        encoder: &dyn Encoder,
-        paths: &[PathBuf],
-        what: &str,
-        size: u32,
-        features: &str,
-        device: &Device,
-    ) -> Result<StoredMoments> {
-        let pictures = PictureOptions {
-            images: paths.to_vec(),
-            size: Some(size),
-            batch: self.batch,
-            limit: self.limit,
-            strict: self.strict,
-        };
-        let [mut patch, mut class] = [Moments::new(), Moments::new()];
-        let push = |batch: PictureBatch| {
-            let tokens = encoder.tokens(batch.images);
-            patch.push(tokens.patches.mean_dim(1).squeeze_dim::<2>(1)); // [batch, channels]
-            class.push(tokens.summary.context("the encoder has no class token")?);
-            Ok(())
-        };
-        pictures.for_each_batch(size, what, device, push)?;
-        let names: Vec<_> = paths
-            .iter()
-            .map(|path| path.display().to_string())
-            .collect();
-        let kinds = KINDS.map(|(kind, _)| kind.to_string());
-        Ok(StoredMoments {
-            kinds: BTreeMap::from_iter(kinds.into_iter().zip([patch, class])),
-            features: features.to_string(),
-            source: names.join(", "),
-        })
     }
 }
 

@@ -1,20 +1,19 @@
 //! `svg encode`: images to features.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 
-use anyhow::{Result, anyhow};
-use burn::store::burn_pack::Bytes;
-use burn::tensor::DType;
+use anyhow::Result;
 use clap::Args;
 use svg_model::{Alignment, svg};
-use svg_nn::{StoredTensor, save_tensors};
+use svg_nn::save_tensors;
 use svg_roles::Draw;
+use svg_train::data::PictureBatch;
 
 use crate::commands::bundle::{Align, BundleOptions};
 use crate::commands::checks::check_output;
-use crate::commands::pictures::{PictureBatch, PictureOptions};
+use crate::commands::pictures::PictureOptions;
 use crate::device::DeviceOptions;
+use crate::gathered::Gathered;
 
 /// Encode images to the features that the decoder takes
 ///
@@ -44,45 +43,32 @@ impl Encode {
         let device = device.open_f32()?;
         let bundle = self.bundle.open()?;
         let space = self.bundle.space(&bundle, self.align, &device)?;
-        let geometry = space.geometry();
-        let size = self.pictures.size_for(geometry)?;
-        let (mut names, mut numbers, mut one) = (Vec::new(), Vec::<f32>::new(), vec![]);
-        let push = |batch: PictureBatch| {
-            let features = space.encode(batch.images, Draw::Mode);
-            one = features.dims()[1..].to_vec();
-            let data = features.into_data().convert::<f32>();
-            numbers.extend(
-                data.try_into_vec::<f32>()
-                    .map_err(|error| anyhow!("{error:?}"))?,
-            );
+        let size = self.pictures.size_for(space.geometry())?;
+        let (mut names, mut features) = (Vec::new(), Gathered::default());
+        let push = |batch: PictureBatch, images| {
             names.extend(batch.names);
-            Ok(())
+            features.push(space.encode(images, Draw::Mode))
         };
         let count = self
             .pictures
             .for_each_batch(size, "encoding", &device, push)?;
-        let shape = [&[count], one.as_slice()].concat();
-        let bytes = Bytes::from_elems(numbers);
-        let features = StoredTensor::new("features".into(), DType::F32, shape, None, bytes);
-        let grid = geometry.grid_of([size as usize; 2]);
-        let alignment = match self.align.map(Alignment::from) {
-            Some(alignment) => Some(alignment),
-            None => svg::space_config(&bundle)
-                .ok()
-                .map(|config| config.alignment),
-        };
-        let metadata = HashMap::from([
-            ("paths".to_string(), serde_json::to_string(&names)?),
-            ("grid".to_string(), serde_json::to_string(&grid)?),
-            (
-                "bundle".to_string(),
-                self.bundle.bundle.display().to_string(),
-            ),
-        ]);
-        let alignment =
-            alignment.map(|alignment| ("alignment".to_string(), format!("{alignment:?}")));
-        let metadata = metadata.into_iter().chain(alignment).collect();
-        save_tensors(&self.out, &[features], metadata)?;
+        let grid = space.geometry().grid_of([size as usize; 2]);
+        let stored = || svg::space_config(&bundle).ok();
+        let alignment = self.align.map(Alignment::from);
+        let alignment = alignment.or_else(|| Some(stored()?.alignment));
+        let metadata = [
+            ("paths", Some(serde_json::to_string(&names)?)),
+            ("grid", Some(serde_json::to_string(&grid)?)),
+            ("bundle", Some(self.bundle.bundle.display().to_string())),
+            ("alignment", alignment.map(|found| format!("{found:?}"))),
+        ];
+        let metadata = metadata.into_iter();
+        let metadata = metadata.filter_map(|(key, value)| Some((key.to_string(), value?)));
+        save_tensors(
+            &self.out,
+            &[features.stored("features")],
+            metadata.collect(),
+        )?;
         println!("{}: features of {count} images", self.out.display());
         Ok(())
     }

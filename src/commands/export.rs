@@ -1,27 +1,24 @@
 //! `svg export`: bundles to published layouts.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use svg_dino::{DinoFile, Layout};
-use svg_model::{Bundle, CONFIG_KEY, Checkpoint, ENCODER, OpenOptions, Registry, SPACE, svg};
+use svg_model::{
+    Bundle, CONFIG_KEY, Checkpoint, ENCODER, FLOW, FLOW_KEY, FlowCheckpoint, Registry, SPACE, svg,
+};
 use svg_nn::{StoredTensor, save_tensors};
 
+use crate::commands::bundle::with_encoder;
 use crate::commands::checks::check_export;
-use crate::commands::export_flow::ExportFlow;
+use crate::commands::print;
 use crate::device::DeviceOptions;
 
 /// Write bundles in published layouts
-#[derive(Args)]
-pub struct Export {
-    #[command(subcommand)]
-    what: What,
-}
-
 #[derive(Subcommand)]
-enum What {
+pub enum Export {
     Autoencoder(ExportAutoencoder),
     Flow(ExportFlow),
 }
@@ -34,7 +31,7 @@ enum What {
 #[command(after_help = "\
 Examples:
   svg export autoencoder --bundle svg/ --out svg_autoencoder.safetensors")]
-struct ExportAutoencoder {
+pub struct ExportAutoencoder {
     /// The model: a folder that `svg train` or `svg import` has written
     #[arg(long, value_name = "FOLDER")]
     bundle: PathBuf,
@@ -49,13 +46,40 @@ struct ExportAutoencoder {
     without_encoder: bool,
 }
 
+/// Write a bundle's velocity network as a checkpoint of the published layout
+///
+/// One safetensors file with the names of the state_dict, positions included. PyTorch reads it with
+/// safetensors.torch.load_file.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  svg export flow --bundle svg/ --out flow.safetensors")]
+pub struct ExportFlow {
+    /// The model: a folder that `svg train` or `svg import` has written
+    #[arg(long, value_name = "FOLDER")]
+    bundle: PathBuf,
+    /// The file to write
+    #[arg(long, value_name = "FILE.safetensors")]
+    out: PathBuf,
+}
+
 impl Export {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
-        match self.what {
-            What::Autoencoder(export) => export.run(device),
-            What::Flow(export) => export.run(),
+        match self {
+            Self::Autoencoder(export) => export.run(device),
+            Self::Flow(export) => export.run(),
         }
     }
+}
+
+/// Writes a checkpoint that says under `key` what it is of.
+fn save(out: &Path, tensors: &[StoredTensor], key: &str, description: String) -> Result<()> {
+    let metadata = HashMap::from([
+        ("format".to_string(), "pt".to_string()),
+        (key.to_string(), description),
+    ]);
+    save_tensors(out, tensors, metadata)?;
+    print(&format!("{}: {} tensors\n", out.display(), tensors.len()))
 }
 
 impl ExportAutoencoder {
@@ -70,14 +94,7 @@ impl ExportAutoencoder {
         if !self.without_encoder {
             tensors.extend(self.encoder_tensors(&bundle, device)?);
         }
-        let count = tensors.len();
-        let metadata = HashMap::from([
-            ("format".to_string(), "pt".to_string()),
-            (CONFIG_KEY.to_string(), config),
-        ]);
-        save_tensors(&self.out, &tensors, metadata)?;
-        println!("{}: {count} tensors", self.out.display());
-        Ok(())
+        save(&self.out, &tensors, CONFIG_KEY, config)
     }
 
     /// As they are stored where that is a checkpoint of this layout; otherwise in official names.
@@ -86,12 +103,9 @@ impl ExportAutoencoder {
         bundle: &Bundle,
         device: &DeviceOptions,
     ) -> Result<Vec<StoredTensor>> {
-        let options = OpenOptions {
-            encoder: self.encoder.clone(),
-            ..OpenOptions::default()
-        };
+        let device = device.open_f32()?;
         // Opening checks that they are the right ones.
-        Registry::standard().encoder(bundle, &options, &device.open_f32()?)?;
+        Registry::standard().encoder(bundle, &with_encoder(self.encoder.as_deref()), &device)?;
         let path = self.encoder.clone().or_else(|| bundle.weights(ENCODER));
         let path = path.context("the bundle's encoder names no weights")?;
         let stored = match Checkpoint::open(&path) {
@@ -100,7 +114,7 @@ impl ExportAutoencoder {
                 let config = bundle.part(ENCODER)?.read_config();
                 let config = config.map_err(|reason| bundle.unusable(ENCODER, &reason))?;
                 let dino = DinoFile::open(&path)?.with_config(config);
-                DinoFile::of(&dino.load(&device.open_f32()?)?).tensors_in(Layout::Official)
+                DinoFile::of(&dino.load(&device)?).tensors_in(Layout::Official)
             }
         };
         let named = |mut tensor: StoredTensor| {
@@ -108,5 +122,15 @@ impl ExportAutoencoder {
             tensor
         };
         Ok(stored.into_iter().map(named).collect())
+    }
+}
+
+impl ExportFlow {
+    fn run(self) -> Result<()> {
+        check_export(&self.out)?;
+        let bundle = Bundle::open(&self.bundle)?;
+        let description = FlowCheckpoint::description(&bundle)?;
+        let tensors = bundle.tensors(FLOW, FLOW)?.into_tensors();
+        save(&self.out, &tensors, FLOW_KEY, description)
     }
 }

@@ -1,19 +1,20 @@
 //! `svg features`: images to DINOv3 tokens.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
-use burn::prelude::*;
+use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use svg_dino::{Dino, DinoFile, RopePeriods};
-use svg_image::{DecodeOptions, ImageSet, Loader, Orientation, RgbImage, adm_crop};
+use svg_dino::{DinoFile, RopePeriods};
+use svg_image::{DecodeOptions, ImageSet, Orientation};
+use svg_train::data::PictureBatch;
 
-use crate::commands::checks::{check_output, check_size};
+use crate::commands::checks::{check_output, check_size, make_folder};
+use crate::commands::pictures::PictureOptions;
 use crate::device::DeviceOptions;
 use crate::encoded::Encoded;
-use crate::encoder::open_weights;
-use crate::progress::image_bar;
+use crate::encoder::{open_weights, say_notes};
 
 /// Encode images with a DINOv3 and write their tokens
 ///
@@ -93,87 +94,50 @@ impl Features {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
         check_output(&self.out, "--out")?;
         if let Some(folder) = &self.pca {
-            let failed = || format!("--pca {} cannot be made", folder.display());
-            std::fs::create_dir_all(folder).with_context(failed)?;
+            make_folder(folder, "--pca")?;
         }
         let file = self.open_weights()?;
-        for note in file.notes() {
-            eprintln!("note: {note}");
-        }
+        say_notes(&file);
         check_size(self.size, file.config().patch_size)?;
         let depth = file.config().n_layers;
         if let Some(block) = self.blocks.iter().find(|block| **block >= depth) {
             bail!("--blocks {block}: this model has blocks 0 to {}", depth - 1);
         }
-        let mut once = self.blocks.clone();
-        once.sort_unstable();
-        once.dedup();
+        let once: BTreeSet<_> = self.blocks.iter().collect();
         if once.len() < self.blocks.len() {
             bail!("--blocks names a block twice");
         }
         let set = Arc::new(ImageSet::open(&self.images)?);
         let (device, precision) = device.open()?;
         let dino = file.load(&device)?.with_precision(precision);
-        let encoded = self.encode(&dino, set, &device)?;
+        let pictures = PictureOptions {
+            images: self.images,
+            size: Some(self.size),
+            batch: self.batch,
+            strict: self.strict,
+            decode: DecodeOptions {
+                orientation: match self.orientation {
+                    Turn::Stored => Orientation::AsStored,
+                    Turn::Exif => Orientation::Exif,
+                },
+                max_pixels: self.max_pixels,
+            },
+            ..PictureOptions::default()
+        };
+        let mut encoded = Encoded::new(&self.blocks, self.pca.is_some());
+        let push = |batch: PictureBatch, images| encoded.push(&dino, batch, images);
+        pictures.for_each_batch_of(set, self.size, "encoding", &device, push)?;
         encoded.save(&self.out, &file, self.pca.as_deref())
     }
 
     fn open_weights(&self) -> Result<DinoFile> {
         let file = open_weights(&self.weights, self.model.as_deref())?;
         let config = file.config().clone();
-        Ok(match self.rope {
-            None => file,
-            Some(Rope::Exact) => file.with_config(config.with_rope_periods(RopePeriods::Exact)),
-            Some(Rope::Bf16) => {
-                file.with_config(config.with_rope_periods(RopePeriods::Bf16Rounded))
-            }
-        })
-    }
-
-    fn encode(&self, dino: &Dino, set: Arc<ImageSet>, device: &Device) -> Result<Encoded> {
-        let options = DecodeOptions {
-            orientation: match self.orientation {
-                Turn::Stored => Orientation::AsStored,
-                Turn::Exif => Orientation::Exif,
-            },
-            max_pixels: self.max_pixels,
+        let periods = match self.rope {
+            None => return Ok(file),
+            Some(Rope::Exact) => RopePeriods::Exact,
+            Some(Rope::Bf16) => RopePeriods::Bf16Rounded,
         };
-        let (total, size) = (set.len(), self.size);
-        let bar = image_bar(total, "encoding");
-        let mut encoded = Encoded::new(&self.blocks, dino, self.pca.is_some());
-        let mut batch: Vec<(String, RgbImage)> = Vec::new();
-        let mut skipped = 0;
-        let loader = Loader::new(set, options, move |image| adm_crop(&image, size), 0);
-        for loaded in loader {
-            match loaded.image {
-                Ok(image) => batch.push((loaded.name, image)),
-                Err(error) if self.strict => return Err(error.into()),
-                Err(error) => {
-                    skipped += 1;
-                    bar.suspend(|| eprintln!("skipped: {error}"));
-                }
-            }
-            if batch.len() == usize::from(self.batch) {
-                encoded.push(dino, std::mem::take(&mut batch), device)?;
-            }
-            bar.set_position(loaded.index as u64 + 1);
-        }
-        if !batch.is_empty() {
-            encoded.push(dino, batch, device)?;
-        }
-        bar.finish_and_clear();
-        let seconds = bar.elapsed().as_secs_f64();
-        if encoded.len() == 0 {
-            bail!("none of the {total} images could be read");
-        }
-        eprintln!(
-            "encoded {} images in {seconds:.1} s, {:.1} images/s",
-            encoded.len(),
-            encoded.len() as f64 / seconds
-        );
-        if skipped > 0 {
-            eprintln!("warning: skipped {skipped} of {total} images; --strict stops instead");
-        }
-        Ok(encoded)
+        Ok(file.with_config(config.with_rope_periods(periods)))
     }
 }

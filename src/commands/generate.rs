@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail, ensure};
 use burn::prelude::*;
 use burn::tensor::TensorData;
 use clap::Args;
@@ -11,12 +11,12 @@ use indicatif::ProgressBar;
 use svg_flow::{Guidance, GuidanceSchedule};
 use svg_image::RgbImage;
 use svg_model::{
-    Bundle, FLOW, Generator, LATENTS, OpenOptions, Registry, SPACE, Sampling, SolverKind,
+    Bundle, FLOW, Generator, LATENTS, OpenOptions, Registry, SPACE, Sampling, SolverKind, gaussian,
 };
 use svg_roles::{Condition, Images, Signed};
 
-use crate::commands::bundle::BundleOptions;
-use crate::device::DeviceOptions;
+use crate::device::{DeviceOptions, panic_text};
+use crate::interrupt::{Interrupt, Interrupted};
 use crate::progress::evaluation_bar;
 
 /// The way from noise to data.
@@ -71,39 +71,26 @@ impl SamplingOptions {
     /// Opens the device, loads the model and says what samples of it follow from.
     pub fn sampler(
         &self,
-        bundle: &BundleOptions,
+        bundle: &Bundle,
+        mut options: OpenOptions,
         sampling: Sampling,
         device: &DeviceOptions,
     ) -> Result<Sampler> {
         let (device, precision) = device.open()?;
-        let opened = bundle.open()?;
-        let options = OpenOptions {
-            precision,
-            ..bundle.options()
-        };
-        let generator = Registry::standard().generator(&opened, &options, &device)?;
-        let Self {
-            steps,
-            solver,
-            guidance,
-            guidance_mode,
-            shift,
-            ..
-        } = self;
+        options.precision = precision;
+        let generator = Registry::standard().generator(bundle, &options, &device)?;
+        let (solver, shift) = (self.solver, self.shift);
         let way = match solver.evaluations() {
-            Some(_) => format!("{solver}, {steps} steps, shift {shift}"),
+            Some(_) => format!("{solver}, {} steps, shift {shift}", self.steps),
             None => solver.to_string(),
         };
-        let words = format!(
-            "{way}, guidance {guidance} {guidance_mode}, {precision:?}, {}",
-            model(&opened)
-        );
+        let guidance = format!("guidance {} {}", self.guidance, self.guidance_mode);
+        let words = format!("{way}, {guidance}, {precision:?}, {}", model(bundle));
         Ok(Sampler {
             generator,
             sampling,
-            batch: self.batch(),
-            device,
             words,
+            interrupt: None,
         })
     }
 }
@@ -122,16 +109,17 @@ fn model(bundle: &Bundle) -> String {
 /// A model and how it is sampled.
 pub struct Sampler {
     pub generator: Generator,
-    sampling: Sampling,
-    batch: usize,
-    device: Device,
+    pub sampling: Sampling,
     /// Everything that an image follows from, but its noise and class.
     pub words: String,
+    /// What ends a batch before its last step, if there is more to end than this program.
+    pub interrupt: Option<Interrupt>,
 }
 
-/// What came of one batch, on the host.
+/// What came of one batch.
 pub struct Made {
-    pub latents: Vec<f32>,
+    /// `[batch, tokens, channels]`
+    pub latents: Tensor<3>,
     pub images: Vec<RgbImage>,
     /// Passes of all samples through the network.
     pub passes: u64,
@@ -143,15 +131,17 @@ impl Sampler {
         self.generator.shape().iter().product()
     }
 
-    /// A bar over the evaluations that so many samples need.
-    pub fn bar(&self, samples: usize) -> ProgressBar {
-        evaluation_bar(samples as u64 * self.evaluations_of_a_sample(), "sampling")
+    /// The noise of samples, flat, one after the other.
+    pub fn noise(&self, seed: u64, samples: &[u64]) -> Vec<f32> {
+        let draw = |sample: &u64| gaussian(seed, 0, *sample, self.len());
+        samples.iter().flat_map(draw).collect()
     }
 
-    /// 1 where the solver decides.
-    fn evaluations_of_a_sample(&self) -> u64 {
+    /// A bar over the evaluations that so many samples need, one of each where the solver decides.
+    pub fn bar(&self, samples: usize) -> ProgressBar {
         let each = self.sampling.solver.evaluations();
-        each.map_or(1, |each| (each * self.sampling.steps) as u64)
+        let each = each.map_or(1, |each| each * self.sampling.steps);
+        evaluation_bar((samples * each) as u64, "sampling")
     }
 
     /// Makes one batch from noise that lies flat.
@@ -162,26 +152,27 @@ impl Sampler {
         samples: &[u64],
         bar: &ProgressBar,
     ) -> Result<Made> {
-        within_memory(self.batch, || {
-            let [tokens, channels] = self.generator.shape();
+        let (generator, device) = (&self.generator, self.generator.device());
+        within_memory(labels.len(), || {
+            let [tokens, channels] = generator.shape();
             let shape = [labels.len(), tokens, channels];
-            let noise = Tensor::from_data(TensorData::new(noise.to_vec(), shape), &self.device);
+            let noise = Tensor::from_data(TensorData::new(noise.to_vec(), shape), device);
             let each = self.sampling.solver.evaluations();
             let advance = each.map_or(1, |each| (each * labels.len()) as u64);
             let mut watch = |_: &svg_flow::Progress| {
                 bar.inc(advance);
-                ControlFlow::Continue(())
+                match self.interrupt.is_some_and(Interrupt::is_asked) {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                }
             };
-            let classes = Condition::classes(labels, &self.device);
-            let generator = &self.generator;
+            let classes = Condition::classes(labels, device);
             let sampled =
                 generator.latents(noise, &classes, samples, &self.sampling, &mut watch)?;
-            let images = self.generator.images(sampled.latents.clone());
-            let latents = sampled.latents.into_data().convert::<f32>();
+            ensure!(sampled.finished, Interrupted);
+            let images = generator.images(sampled.latents.clone());
             Ok(Made {
-                latents: latents
-                    .try_into_vec()
-                    .map_err(|error| anyhow!("{error:?}"))?,
+                latents: sampled.latents,
                 images: Images::<Signed>::from_tensor(images).to_rgb(),
                 passes: sampled.evaluations.iter().sum(),
             })
@@ -200,9 +191,7 @@ fn within_memory<T>(batch: usize, work: impl FnOnce() -> Result<T>) -> Result<T>
         Ok(result) => return result,
         Err(payload) => payload,
     };
-    let text = payload.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
-    match text {
+    match panic_text(&*payload) {
         Some(text) if text.to_lowercase().contains("memory") => bail!(
             "the device has no memory for {batch} samples at once: lower --batch (it says: {text})"
         ),

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use clap::Args;
 use svg_dino::{DinoError, Layout};
-use svg_model::{Bundle, ENCODER, FLOW, Manifest, Part, Registry, SPACE, svg};
+use svg_model::{Bundle, ENCODER, FLOW, LATENTS, Manifest, Part, Registry, SPACE, svg};
 use svg_nn::{Container, StoredTensor, TensorFile};
 
 use crate::commands::print;
+use crate::commands::stats::summary;
 use crate::encoder::open_weights;
 
 /// Say what a weight file, folder or bundle holds, and what is wrong with it
@@ -56,45 +57,33 @@ impl Info {
             return describe_bundle(path, out);
         }
         let file = TensorFile::open(path)?;
+        let tensors = file.tensors();
         writeln!(out, "  container     {}", container(file.container()))?;
-        writeln!(out, "  tensors       {}", file.tensors().len())?;
-        writeln!(out, "  numbers       {}", grouped(count(file.tensors())))?;
-        writeln!(out, "  number types  {}", dtypes(file.tensors()))?;
+        writeln!(out, "  tensors       {}", tensors.len())?;
+        writeln!(out, "  numbers       {}", grouped(count(tensors)))?;
+        writeln!(out, "  number types  {}", dtypes(tensors))?;
         if !self.brief {
-            let widest = file
-                .tensors()
-                .iter()
-                .map(|t| t.name.len())
-                .max()
-                .unwrap_or(0);
+            let widest = tensors.iter().map(|tensor| tensor.name.len()).max();
+            let widest = widest.unwrap_or(0);
             writeln!(out, "  table")?;
-            for tensor in file.tensors() {
-                let shape = tensor.shape.to_vec();
-                writeln!(
-                    out,
-                    "    {:widest$}  {:<8} {shape:?}",
-                    tensor.name,
-                    dtype(tensor)
-                )?;
+            for tensor in tensors {
+                let (name, dtype, shape) = (&tensor.name, dtype(tensor), tensor.shape.to_vec());
+                writeln!(out, "    {name:widest$}  {dtype:<8} {shape:?}")?;
             }
         }
         let dino = match open_weights(path, self.model.as_deref()) {
             Err(error) if matches!(error.downcast_ref(), Some(DinoError::NotDino { .. })) => {
-                writeln!(
-                    out,
-                    "  architecture  not recognised; DINOv3 is what this program knows"
-                )?;
-                return Ok(());
+                let reason = "not recognised; DINOv3 is what this program knows";
+                return Ok(writeln!(out, "  architecture  {reason}")?);
             }
             other => other?,
         };
         let config = dino.config();
+        let name = config.name().unwrap_or("of an unreleased size");
         let parameters = grouped(count(dino.tensors()));
-        writeln!(
-            out,
-            "  architecture  DINOv3 {}",
-            config.name().unwrap_or("of an unreleased size")
-        )?;
+        let layers = format!("{:?} of {}", config.feed_forward, config.d_ff);
+        let (mean, std) = (config.pixels.mean, config.pixels.std);
+        writeln!(out, "  architecture  DINOv3 {name}")?;
         writeln!(out, "  layout        {}", layout(dino.layout()))?;
         writeln!(
             out,
@@ -102,24 +91,12 @@ impl Info {
         )?;
         writeln!(
             out,
-            "  size          {} layers, {} channels, {} heads, {:?} of {}, patches of {}",
-            config.n_layers,
-            config.d_model,
-            config.n_heads,
-            config.feed_forward,
-            config.d_ff,
-            config.patch_size
+            "  size          {} layers, {} channels, {} heads, {layers}, patches of {}",
+            config.n_layers, config.d_model, config.n_heads, config.patch_size
         )?;
         writeln!(out, "  periods       {:?}", config.rope_periods)?;
-        writeln!(
-            out,
-            "  pixels        mean {:?}, std {:?}",
-            config.pixels.mean, config.pixels.std
-        )?;
-        let mut reasons = BTreeMap::new();
-        for (_, reason) in dino.dropped() {
-            *reasons.entry(reason).or_insert(0) += 1;
-        }
+        writeln!(out, "  pixels        mean {mean:?}, std {std:?}")?;
+        let reasons = counted(dino.dropped().iter().map(|(_, reason)| reason));
         for (reason, count) in reasons {
             writeln!(out, "  not needed    {count} tensors: {reason}")?;
         }
@@ -127,37 +104,27 @@ impl Info {
             writeln!(out, "  note          {note}")?;
         }
         dino.check()?;
-        writeln!(out, "  problems      none")?;
-        Ok(())
+        Ok(writeln!(out, "  problems      none")?)
     }
 }
 
 /// What a bundle holds, part by part.
 fn describe_bundle(path: &Path, out: &mut String) -> Result<()> {
     let bundle = Bundle::open(path)?;
-    let manifest = bundle.manifest();
+    let Manifest { format, parts, .. } = bundle.manifest();
     let registry = Registry::standard();
-    writeln!(
-        out,
-        "  container     SVG bundle, format {}",
-        manifest.format
-    )?;
-    for (name, part) in &manifest.parts {
+    writeln!(out, "  container     SVG bundle, format {format}")?;
+    for (name, part) in parts {
         writeln!(out, "  part          {name}, of the kind {}", part.kind)?;
         describe_part(name, part, &bundle, out)?;
         for (file, entry) in &part.files {
-            writeln!(
-                out,
-                "    file        {file}, {} bytes",
-                grouped(entry.bytes as usize)
-            )?;
+            let bytes = grouped(entry.bytes as usize);
+            writeln!(out, "    file        {file}, {bytes} bytes")?;
         }
     }
-    let unknown = manifest.parts.iter();
-    let unknown = unknown.filter(|(_, part)| !registry.knows(&part.kind));
-    let unknown: Vec<_> = unknown
-        .map(|(name, part)| format!("{name} is of the kind {}", part.kind))
-        .collect();
+    let unknown = parts.iter().filter(|(_, part)| !registry.knows(&part.kind));
+    let unknown = unknown.map(|(name, part)| format!("{name} is of the kind {}", part.kind));
+    let unknown: Vec<_> = unknown.collect();
     if !unknown.is_empty() {
         bail!(
             "{}, which svg {} does not know; use a newer version, or the program that made the bundle",
@@ -165,92 +132,85 @@ fn describe_bundle(path: &Path, out: &mut String) -> Result<()> {
             env!("CARGO_PKG_VERSION")
         );
     }
-    writeln!(out, "  problems      none")?;
-    Ok(())
+    Ok(writeln!(out, "  problems      none")?)
 }
 
 fn describe_part(name: &str, part: &Part, bundle: &Bundle, out: &mut String) -> Result<()> {
-    if !part.name.is_empty() {
-        writeln!(out, "    name        {}", part.name)?;
-    }
-    if let Some(fingerprint) = &part.fingerprint {
-        writeln!(out, "    fingerprint {fingerprint}")?;
-    }
-    if let Some(at) = bundle.weights(name) {
+    let said = |text: &str| (!text.is_empty()).then(|| text.to_string());
+    let weights = bundle.weights(name).map(|at| {
         let there = match at.exists() {
             true => "",
             false if name == ENCODER => " (not there; name it with --encoder)",
             false => " (not there)",
         };
-        writeln!(out, "    weights     {}{there}", at.display())?;
-    }
+        format!("{}{there}", at.display())
+    });
     let scalars = part.config.as_object().into_iter().flatten();
     let scalars = scalars.filter(|(_, value)| !(value.is_object() || value.is_array()));
     let scalars: Vec<_> = scalars
         .map(|(field, value)| format!("{field} {value}"))
         .collect();
-    if !scalars.is_empty() {
-        writeln!(out, "    config      {}", scalars.join(", "))?;
-    }
-    if let Some(geometry) = part.geometry {
+    let geometry = part.geometry.map(|geometry| {
         let [height, width] = geometry.image;
-        writeln!(
-            out,
-            "    geometry    {} channels on {} x {} tokens, images of {height} x {width}",
-            geometry.channels, geometry.rows, geometry.columns
-        )?;
-    }
-    if let Some(flow) = part.velocity {
-        let named = match part.classes.is_empty() {
-            true => "without names",
-            false => "with names",
-        };
-        let [rows, columns] = flow.grid;
-        writeln!(
-            out,
-            "    latents     {} channels on {rows} x {columns} tokens",
-            flow.channels
-        )?;
-        writeln!(out, "    classes     {}, {named}", flow.classes)?;
-    }
-    if let (FLOW, Some(file)) = (name, bundle.file(FLOW, FLOW)) {
-        let parameters = grouped(count(TensorFile::open(file)?.tensors()));
-        writeln!(out, "    parameters  {parameters}")?;
-    }
-    if name == SPACE
-        && let Ok(config) = svg::space_config(bundle)
-    {
-        writeln!(out, "    alignment   {:?}", config.alignment)?;
-        if let Some(stored) = svg::alignment_statistics(bundle)? {
+        let tokens = tokens(geometry.channels, geometry.grid());
+        format!("{tokens}, images of {height} x {width}")
+    });
+    let flow = part.velocity;
+    let latents = flow.map(|flow| tokens(flow.channels, flow.grid));
+    let named = match part.classes.is_empty() {
+        true => "without",
+        false => "with",
+    };
+    let classes = flow.map(|flow| format!("{}, {named} names", flow.classes));
+    let parameters = match (name, bundle.file(FLOW, FLOW)) {
+        (FLOW, Some(file)) => Some(grouped(count(TensorFile::open(file)?.tensors()))),
+        _ => None,
+    };
+    let space = svg::space_config(bundle).ok().filter(|_| name == SPACE);
+    let alignment = space.map(|config| format!("{:?}", config.alignment));
+    let statistics = match name {
+        SPACE if alignment.is_some() => svg::alignment_statistics(bundle)?.map(|stored| {
             let (semantic, residual) = (stored.statistics.semantic, stored.statistics.residual);
-            writeln!(
-                out,
-                "    statistics  semantic {:+.4} \u{b1} {:.4}, residual {:+.4} \u{b1} {:.4}; {}",
+            format!(
+                "semantic {:+.4} \u{b1} {:.4}, residual {:+.4} \u{b1} {:.4}; {}",
                 semantic.mean, semantic.std, residual.mean, residual.std, stored.source
-            )?;
+            )
+        }),
+        LATENTS => {
+            let stored = bundle.latent_statistics()?;
+            stored.map(|stored| format!("{}; {}", summary(&stored), stored.source))
+        }
+        _ => None,
+    };
+    let provenance = &part.provenance;
+    let by = said(&provenance.made_by);
+    let made = by.map(|by| format!("{}, by {by}", provenance.source));
+    let steps = provenance.steps.map(|steps| grouped(steps as usize));
+    let rows = [
+        ("name", said(&part.name)),
+        ("fingerprint", part.fingerprint.clone()),
+        ("weights", weights),
+        ("config", said(&scalars.join(", "))),
+        ("geometry", geometry),
+        ("latents", latents),
+        ("classes", classes),
+        ("parameters", parameters),
+        ("alignment", alignment),
+        ("statistics", statistics),
+        ("made", made),
+        ("steps", steps),
+        ("perceptual", provenance.perceptual.clone()),
+    ];
+    for (label, value) in rows {
+        if let Some(value) = value {
+            writeln!(out, "    {label:<11} {value}")?;
         }
     }
-    if name == svg_model::LATENTS
-        && let Some(stored) = bundle.latent_statistics()?
-    {
-        let (summary, source) = (crate::commands::stats::summary(&stored), &stored.source);
-        writeln!(out, "    statistics  {summary}; {source}")?;
-    }
-    let provenance = &part.provenance;
-    if !provenance.made_by.is_empty() {
-        writeln!(
-            out,
-            "    made        {}, by {}",
-            provenance.source, provenance.made_by
-        )?;
-    }
-    if let Some(steps) = provenance.steps {
-        writeln!(out, "    steps       {}", grouped(steps as usize))?;
-    }
-    if let Some(perceptual) = &provenance.perceptual {
-        writeln!(out, "    perceptual  {perceptual}")?;
-    }
     Ok(())
+}
+
+fn tokens(channels: usize, [rows, columns]: [usize; 2]) -> String {
+    format!("{channels} channels on {rows} x {columns} tokens")
 }
 
 fn container(container: Container) -> &'static str {
@@ -270,10 +230,8 @@ fn layout(layout: Layout) -> &'static str {
 }
 
 fn count<'a>(tensors: impl IntoIterator<Item = &'a StoredTensor>) -> usize {
-    let sizes = tensors
-        .into_iter()
-        .map(|t| t.shape.iter().product::<usize>());
-    sizes.sum()
+    let tensors = tensors.into_iter();
+    tensors.map(|tensor| tensor.shape.num_elements()).sum()
 }
 
 fn dtype(tensor: &StoredTensor) -> String {
@@ -284,25 +242,25 @@ fn dtype(tensor: &StoredTensor) -> String {
 
 /// `bf16 (1), f32 (211)`
 fn dtypes(tensors: &[StoredTensor]) -> String {
-    let mut counts = BTreeMap::new();
-    for tensor in tensors {
-        *counts.entry(dtype(tensor)).or_insert(0) += 1;
-    }
-    let parts = counts
-        .iter()
-        .map(|(dtype, count)| format!("{dtype} ({count})"));
+    let counts = counted(tensors.iter().map(dtype)).into_iter();
+    let parts = counts.map(|(dtype, count)| format!("{dtype} ({count})"));
     parts.collect::<Vec<_>>().join(", ")
+}
+
+/// How often each is there.
+fn counted<T: Ord>(all: impl Iterator<Item = T>) -> BTreeMap<T, usize> {
+    let mut counts = BTreeMap::new();
+    for one in all {
+        *counts.entry(one).or_insert(0) += 1;
+    }
+    counts
 }
 
 /// `28,697,472`
 fn grouped(number: usize) -> String {
     let digits = number.to_string();
-    let groups: Vec<_> = digits
-        .as_bytes()
-        .rchunks(3)
-        .rev()
-        .map(String::from_utf8_lossy)
-        .collect();
+    let groups = digits.as_bytes().rchunks(3).rev();
+    let groups: Vec<_> = groups.map(String::from_utf8_lossy).collect();
     groups.join(",")
 }
 

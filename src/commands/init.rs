@@ -8,18 +8,12 @@ use clap::{Args, Subcommand};
 use svg_dino::{DinoConfig, DinoFile, FeedForwardKind, Layout, RopePeriods};
 use svg_nn::draw_parameters;
 
-use crate::commands::checks::check_output;
+use crate::commands::checks::{check_ending, check_output};
 use crate::device::DeviceOptions;
 
 /// Draw random weights
-#[derive(Args)]
-pub struct Init {
-    #[command(subcommand)]
-    what: What,
-}
-
 #[derive(Subcommand)]
-enum What {
+pub enum Init {
     Encoder(InitEncoder),
 }
 
@@ -31,7 +25,7 @@ enum What {
 #[command(after_help = "\
 Examples:
   svg init encoder --d-model 32 --layers 2 --heads 2 --d-ff 64 --patch 4 --seed 7 --out encoder.safetensors")]
-struct InitEncoder {
+pub struct InitEncoder {
     /// Channels of a token
     #[arg(long, value_name = "N", default_value_t = 384)]
     d_model: usize,
@@ -60,31 +54,23 @@ pub const ORIGIN: &str = "drawn by svg init";
 
 impl Init {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
-        match self.what {
-            What::Encoder(init) => init.run(device),
-        }
+        let Self::Encoder(init) = self;
+        init.run(device)
     }
 }
 
 impl InitEncoder {
     fn run(self, device: &DeviceOptions) -> Result<()> {
-        if self
-            .out
-            .extension()
-            .is_none_or(|ending| ending != "safetensors")
-        {
-            bail!("--out {}: name a .safetensors file", self.out.display());
-        }
-        for (name, value) in [
+        check_ending(&self.out, "safetensors")?;
+        let sizes = [
             ("--d-model", self.d_model),
             ("--layers", self.layers),
             ("--heads", self.heads),
             ("--d-ff", self.d_ff),
             ("--patch", self.patch),
-        ] {
-            if value == 0 {
-                bail!("{name} is 0; it must be at least 1");
-            }
+        ];
+        if let Some((name, _)) = sizes.iter().find(|(_, value)| *value == 0) {
+            bail!("{name} is 0; it must be at least 1");
         }
         if !self.d_model.is_multiple_of(4 * self.heads) {
             let (channels, heads) = (self.d_model, self.heads);
@@ -103,10 +89,8 @@ impl InitEncoder {
             .with_layer_scale(0.3);
         let dino = config.init(&device);
         draw_parameters(&dino);
-        let note = format!("{ORIGIN}, seed {}", self.seed);
-        DinoFile::of(&dino)
-            .with_origin(note)
-            .save(Layout::Official, &self.out)?;
+        let file = DinoFile::of(&dino).with_origin(format!("{ORIGIN}, seed {}", self.seed));
+        file.save(Layout::Official, &self.out)?;
         println!("{}: {} parameters", self.out.display(), dino.num_params());
         Ok(())
     }

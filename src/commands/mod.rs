@@ -8,22 +8,19 @@ mod classes;
 mod convert;
 mod cost;
 mod dataset;
-mod decode;
+pub mod decode;
 mod demo;
 mod distance;
 mod encode;
 mod export;
-mod export_flow;
 mod features;
 mod generate;
 mod import;
-mod import_flow;
 mod info;
-mod init;
+pub mod init;
 mod interpolate;
 mod noise_file;
-pub mod origin;
-mod pictures;
+pub mod pictures;
 mod plot;
 mod pretrain;
 mod probe;
@@ -33,10 +30,9 @@ mod stats;
 mod train;
 
 use std::io::Write as _;
-use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 
 use crate::device::DeviceOptions;
 
@@ -44,6 +40,7 @@ use crate::device::DeviceOptions;
 pub enum Command {
     Demo(demo::Demo),
     Pretrain(pretrain::Pretrain),
+    #[command(subcommand)]
     Train(train::Train),
     Reconstruct(reconstruct::Reconstruct),
     Encode(encode::Encode),
@@ -56,22 +53,26 @@ pub enum Command {
     Distance(distance::Distance),
     Probe(probe::Probe),
     Plot(plot::Plot),
+    #[command(subcommand)]
     Import(import::Import),
+    #[command(subcommand)]
     Export(export::Export),
     Features(features::Features),
     Info(info::Info),
     Convert(convert::Convert),
     Cost(cost::Cost),
+    #[command(subcommand)]
     Dataset(dataset::Dataset),
+    #[command(subcommand)]
     Init(init::Init),
 }
 
 impl Command {
-    pub fn run(self, device: &DeviceOptions) -> Result<ExitCode> {
+    pub fn run(self, device: &DeviceOptions) -> Result<()> {
         match self {
-            Self::Pretrain(command) => return command.run(device),
-            Self::Demo(command) => return command.run(device),
-            Self::Train(command) => return command.run(device),
+            Self::Demo(command) => command.run(device),
+            Self::Pretrain(command) => command.run(device),
+            Self::Train(command) => command.run(device),
             Self::Reconstruct(command) => command.run(device),
             Self::Encode(command) => command.run(device),
             Self::Decode(command) => command.run(device),
@@ -91,8 +92,7 @@ impl Command {
             Self::Cost(command) => command.run(),
             Self::Dataset(command) => command.run(),
             Self::Init(command) => command.run(device),
-        }?;
-        Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
@@ -102,4 +102,10 @@ fn print(text: &str) -> Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => Ok(other?),
     }
+}
+
+/// A choice as it stands on the command line.
+pub fn word(value: impl ValueEnum) -> String {
+    let word = value.to_possible_value();
+    word.map_or(String::new(), |word| word.get_name().to_string())
 }

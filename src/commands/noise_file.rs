@@ -3,17 +3,19 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use burn::store::bridge;
 use burn::tensor::TensorData;
 use svg_nn::{StoredTensor, TensorFile, save_tensors};
+
+use crate::gathered::stored;
 
 /// Noise that somebody has given.
 pub struct NoiseFile {
     /// Flat, one sample after the other.
     pub noise: Vec<f32>,
-    /// `[samples, tokens, channels]`
-    pub shape: [usize; 3],
+    /// How many there are.
+    pub count: usize,
     /// The class of each sample, if the file says it.
     pub labels: Option<Vec<usize>>,
 }
@@ -27,14 +29,13 @@ impl NoiseFile {
         let tensor = find("noise").with_context(|| {
             format!("{what} holds no tensor called noise; `svg sample --latents` writes such files")
         })?;
-        let shape = tensor.shape.to_vec();
-        let count = match shape[..] {
-            [count, t, c] if count > 0 && [t, c] == [tokens, channels] => count,
-            _ => bail!(
-                "noise of {what} has the shape {shape:?}, this model takes [n, {tokens}, {channels}]: \
-                 samples, tokens, channels"
-            ),
-        };
+        let found = tensor.shape.to_vec();
+        let count = found.first().copied().unwrap_or(0);
+        ensure!(
+            count > 0 && found == [count, tokens, channels],
+            "noise of {what} has the shape {found:?}, this model takes [n, {tokens}, {channels}]: samples, \
+             tokens, channels"
+        );
         let values = |tensor: &StoredTensor| {
             bridge::to_data(tensor).with_context(|| format!("{} of {what}", tensor.name))
         };
@@ -45,22 +46,22 @@ impl NoiseFile {
                 if let Some(label) = labels.iter().find(|label| **label < 0) {
                     bail!("labels of {what} hold {label}; classes count from 0");
                 }
-                if labels.len() != count {
-                    bail!(
-                        "{what} has {} labels for noise of {count} samples; it needs one for each",
-                        labels.len()
-                    );
-                }
+                ensure!(
+                    labels.len() == count,
+                    "{what} has {} labels for noise of {count} samples; it needs one for each",
+                    labels.len()
+                );
                 Some(labels.into_iter().map(|label| label as usize).collect())
             }
         };
         let noise: Vec<f32> = values(tensor)?.iter().collect();
-        if noise.iter().any(|value| !value.is_finite()) {
-            bail!("noise of {what} holds values that are not finite");
-        }
+        ensure!(
+            noise.iter().all(|value| value.is_finite()),
+            "noise of {what} holds values that are not finite"
+        );
         Ok(Self {
             noise,
-            shape: [count, tokens, channels],
+            count,
             labels,
         })
     }
@@ -75,14 +76,14 @@ pub fn write(
     [tokens, channels]: [usize; 2],
     words: &str,
 ) -> Result<()> {
-    let shape = [labels.len(), tokens, channels];
-    let numbers = |name: &str, values: Vec<f32>| {
-        bridge::from_data(TensorData::new(values, shape), name.to_string(), None)
-    };
-    let labels: Vec<i64> = labels.iter().map(|&label| label as i64).collect();
     let count = labels.len();
-    let labels = bridge::from_data(TensorData::new(labels, [count]), "labels".to_string(), None);
-    let tensors = [numbers("noise", noise), numbers("latents", latents), labels];
+    let shape = [count, tokens, channels];
+    let labels: Vec<i64> = labels.iter().map(|&label| label as i64).collect();
+    let tensors = [
+        stored("noise", TensorData::new(noise, shape)),
+        stored("latents", TensorData::new(latents, shape)),
+        stored("labels", TensorData::new(labels, [count])),
+    ];
     let metadata = HashMap::from([("settings".to_string(), words.to_string())]);
     Ok(save_tensors(path, &tensors, metadata)?)
 }

@@ -9,13 +9,14 @@ use clap::Args;
 use svg_image::{DecodeOptions, ImageSet, Loader, RgbImage, adm_crop};
 use svg_roles::Geometry;
 use svg_train::autoencoder::spread;
-use svg_train::data::{Batches, Broken};
+use svg_train::data::{Batches, Broken, PictureBatch};
 
 use crate::commands::checks::check_size;
+use crate::interrupt::Interrupt;
 use crate::progress::image_bar;
 
 /// Which pictures, how large, and how many at once.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 pub struct PictureOptions {
     /// Pictures: files, folders, .tar or .tar.gz archives, .txt lists
     #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
@@ -32,14 +33,12 @@ pub struct PictureOptions {
     /// Stop at the first picture that cannot be read, instead of skipping it
     #[arg(long)]
     pub strict: bool,
-}
-
-/// Pictures of one batch, with their names.
-pub struct PictureBatch {
-    pub names: Vec<String>,
-    pub crops: Vec<RgbImage>,
-    /// `[batch, 3, size, size]` in [-1, 1]
-    pub images: Tensor<4>,
+    /// How files become pictures
+    #[arg(skip)]
+    pub decode: DecodeOptions,
+    /// What ends the loop before a batch, if there is more to end than this program
+    #[arg(skip)]
+    pub interrupt: Option<Interrupt>,
 }
 
 impl PictureOptions {
@@ -52,19 +51,33 @@ impl PictureOptions {
 
     /// Calls `work` for each batch of crops, in order, with a progress bar. Returns how many pictures
     /// there were.
+    ///
+    /// `work` is given the crops and the same as networks take them, `[batch, 3, size, size]` in [-1, 1].
     pub fn for_each_batch(
         &self,
         size: u32,
         what: &str,
         device: &Device,
-        mut work: impl FnMut(PictureBatch) -> Result<()>,
+        work: impl FnMut(PictureBatch, Tensor<4>) -> Result<()>,
     ) -> Result<usize> {
         let set = Arc::new(ImageSet::open(&self.images)?);
+        self.for_each_batch_of(set, size, what, device, work)
+    }
+
+    /// As [`for_each_batch`](Self::for_each_batch), of pictures that were found before.
+    pub fn for_each_batch_of(
+        &self,
+        set: Arc<ImageSet>,
+        size: u32,
+        what: &str,
+        device: &Device,
+        mut work: impl FnMut(PictureBatch, Tensor<4>) -> Result<()>,
+    ) -> Result<usize> {
         let order = spread(set.len(), self.limit.unwrap_or(set.len()));
         let total = order.len();
         let bar = image_bar(total, what);
         let crop = move |image: RgbImage| adm_crop(&image, size);
-        let loader = Loader::in_order(set, order, DecodeOptions::default(), crop, 0);
+        let loader = Loader::in_order(set, order, self.decode, crop, 0);
         let broken = match self.strict {
             true => Broken::Strict,
             false => Broken::Skip,
@@ -72,6 +85,9 @@ impl PictureOptions {
         let (mut done, mut skipped) = (0, 0);
         for batch in Batches::new(loader, self.batch.into(), broken) {
             let batch = batch?;
+            if let Some(interrupt) = self.interrupt {
+                interrupt.check()?;
+            }
             for (_, error) in &batch.broken {
                 bar.suspend(|| eprintln!("skipped: {error}"));
             }
@@ -79,11 +95,8 @@ impl PictureOptions {
             skipped += batch.broken.len();
             let tried = batch.tried() as u64;
             if !batch.images.is_empty() {
-                work(PictureBatch {
-                    images: batch.to_tensor(device),
-                    names: batch.names,
-                    crops: batch.images,
-                })?;
+                let images = batch.to_tensor(device);
+                work(batch, images)?;
             }
             bar.inc(tried);
         }
@@ -99,4 +112,10 @@ impl PictureOptions {
         }
         Ok(done)
     }
+}
+
+/// Where pictures are, for people.
+pub fn names(paths: &[PathBuf]) -> String {
+    let names = paths.iter().map(|path| path.display().to_string());
+    names.collect::<Vec<_>>().join(", ")
 }

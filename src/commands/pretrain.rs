@@ -1,7 +1,6 @@
 //! `svg pretrain`.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -9,7 +8,8 @@ use clap::Args;
 use svg_image::ImageSet;
 use svg_train::pretrain::{PretrainInputs, Pretraining, train};
 
-use super::train::{TrainingOptions, Watch, configuration, names, report};
+use super::train::{TrainingOptions, validation_set, watched};
+use crate::commands::pictures::names;
 use crate::device::DeviceOptions;
 
 /// Train a small encoder by self-distillation
@@ -45,18 +45,11 @@ pub struct Pretrain {
 }
 
 impl Pretrain {
-    pub fn run(self, device: &DeviceOptions) -> Result<ExitCode> {
-        let config: Pretraining = configuration(
-            self.config.as_deref(),
-            &self.options.out,
-            self.options.resume,
-        )?;
+    pub fn run(self, device: &DeviceOptions) -> Result<()> {
+        let config: Pretraining = self.options.configuration(self.config.as_deref())?;
         let device = device.open_f32()?;
         let data = Arc::new(ImageSet::open(&self.data)?);
-        let validation = match self.validation.is_empty() {
-            true => None,
-            false => Some(Arc::new(ImageSet::open(&self.validation)?)),
-        };
+        let validation = validation_set(&self.validation)?;
         eprintln!("{} pictures", data.len());
         let inputs = PretrainInputs {
             options: self.options.of_run(),
@@ -66,9 +59,6 @@ impl Pretrain {
             workers: self.options.workers,
             replicas: self.options.open_replicas()?,
         };
-        let mut watch = Watch::new()?;
-        let ended = train(config, inputs, &device, &mut watch);
-        watch.finish();
-        report(ended?)
+        watched(|watch| train(config, inputs, &device, watch))
     }
 }

@@ -3,16 +3,19 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use burn::prelude::*;
 use clap::Args;
 use svg_eval::{Lpips, psnr, ssim};
-use svg_image::{RgbImage, grid, save_png};
+use svg_image::{grid, save_png};
 use svg_roles::{Draw, Images, Signed};
 use svg_store::write_bytes;
+use svg_train::data::PictureBatch;
 
 use crate::commands::bundle::{Align, BundleOptions};
+use crate::commands::checks::make_folder;
 use crate::commands::decode::file_name;
-use crate::commands::pictures::{PictureBatch, PictureOptions};
+use crate::commands::pictures::PictureOptions;
 use crate::commands::print;
 use crate::device::DeviceOptions;
 
@@ -46,22 +49,13 @@ pub struct Reconstruct {
 }
 
 /// The smallest side for SSIM's window.
-const SSIM_SIDE: u32 = 11;
+pub const SSIM_SIDE: u32 = 11;
 /// The smallest side that VGG's five levels leave something of.
 const LPIPS_SIDE: u32 = 16;
 
-#[derive(Default)]
-struct Means {
-    count: usize,
-    psnr: f64,
-    ssim: f64,
-    lpips: f64,
-}
-
 impl Reconstruct {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
-        std::fs::create_dir_all(&self.out)
-            .with_context(|| format!("--out {} cannot be made", self.out.display()))?;
+        make_folder(&self.out, "--out")?;
         let device = device.open_f32()?;
         let bundle = self.bundle.open()?;
         let space = self.bundle.space(&bundle, self.align, &device)?;
@@ -72,44 +66,36 @@ impl Reconstruct {
         let lpips = lpips.filter(|_| size >= LPIPS_SIDE);
 
         let mut table = String::from("index,image,psnr,ssim,lpips\n");
-        let mut means = Means::default();
-        let measure = |batch: PictureBatch| {
-            let features = space.encode(batch.images.clone(), Draw::Mode);
+        let (mut index, mut sums) = (0, [0.0; 3]);
+        let measure = |batch: PictureBatch, originals: Tensor<4>| {
+            let features = space.encode(originals.clone(), Draw::Mode);
             let decoded = space.decode(features, grid_of_tokens);
             let ssims = match size >= SSIM_SIDE {
-                true => ssim(decoded.clone(), batch.images.clone()),
+                true => ssim(decoded.clone(), originals.clone()),
                 false => vec![f64::NAN; batch.names.len()],
             };
             let lpips: Vec<f64> = match &lpips {
                 Some(lpips) => {
-                    let distance = lpips.forward(decoded.clone(), batch.images).into_data();
+                    let distance = lpips.forward(decoded.clone(), originals).into_data();
                     distance.convert::<f64>().iter().collect()
                 }
                 None => vec![f64::NAN; batch.names.len()],
             };
             let images = Images::<Signed>::from_tensor(decoded).to_rgb();
-            for (at, (name, image)) in batch.names.iter().zip(&images).enumerate() {
-                let original = &batch.crops[at];
-                let (psnr, ssim, lpips) = (psnr(image, original), ssims[at], lpips[at]);
-                let index = means.count;
-                means.add(psnr, ssim, lpips);
-                let quoted = name.replace('"', "\"\"");
-                writeln!(
-                    table,
-                    "{index},\"{quoted}\",{psnr:.4},{},{}",
-                    optional(ssim),
-                    optional(lpips)
-                )?;
+            let pairs = batch.names.iter().zip(batch.images.into_iter().zip(images));
+            for (at, (name, (original, image))) in pairs.enumerate() {
+                let figures = [psnr(&image, &original), ssims[at], lpips[at]];
+                sums = [0, 1, 2].map(|i| sums[i] + figures[i]);
+                let ([psnr, ssim, lpips], quoted) = (figures, name.replace('"', "\"\""));
+                let (ssim, lpips) = (optional(ssim), optional(lpips));
+                writeln!(table, "{index},\"{quoted}\",{psnr:.4},{ssim},{lpips}")?;
                 if !self.no_pictures {
-                    let pair: [RgbImage; 2] = [original.clone(), image.clone()];
                     let note = format!("PSNR {psnr:.2} dB");
                     let path = self.out.join(file_name(index, Some(name)));
-                    save_png(
-                        &grid(&pair, 2, 4),
-                        path,
-                        &[("Source", name), ("Comment", &note)],
-                    )?;
+                    let notes = [("Source", name.as_str()), ("Comment", &note)];
+                    save_png(&grid(&[original, image], 2, 4), path, &notes)?;
                 }
+                index += 1;
             }
             Ok(())
         };
@@ -117,34 +103,20 @@ impl Reconstruct {
         let count = self.pictures.for_each_batch(size, what, &device, measure)?;
         let path = self.out.join("metrics.csv");
         write_bytes(&path, table)?;
-        let mean = |sum: f64| sum / count as f64;
-        let mut said = String::new();
-        writeln!(said, "images  {count} of {size} x {size}")?;
-        writeln!(said, "PSNR    {:.3} dB", mean(means.psnr))?;
-        match size >= SSIM_SIDE {
-            true => writeln!(said, "SSIM    {:.4}", mean(means.ssim))?,
-            false => writeln!(said, "SSIM    needs {SSIM_SIDE} pixels to a side")?,
-        }
-        match (&self.vgg, size >= LPIPS_SIDE) {
-            (Some(_), true) => writeln!(said, "LPIPS   {:.4} (VGG16, v0.1)", mean(means.lpips))?,
-            (Some(_), false) => writeln!(said, "LPIPS   needs {LPIPS_SIDE} pixels to a side")?,
-            (None, _) => writeln!(
-                said,
-                "LPIPS   not measured; --vgg names torchvision's VGG16"
-            )?,
-        }
-        writeln!(said, "{}", path.display())?;
-        print(&said)?;
-        Ok(())
-    }
-}
-
-impl Means {
-    fn add(&mut self, psnr: f64, ssim: f64, lpips: f64) {
-        self.count += 1;
-        self.psnr += psnr;
-        self.ssim += ssim;
-        self.lpips += lpips;
+        let [psnr, ssim, lpips] = sums.map(|sum| sum / count as f64);
+        let ssim = match size >= SSIM_SIDE {
+            true => format!("{ssim:.4}"),
+            false => format!("needs {SSIM_SIDE} pixels to a side"),
+        };
+        let lpips = match (&self.vgg, size >= LPIPS_SIDE) {
+            (Some(_), true) => format!("{lpips:.4} (VGG16, v0.1)"),
+            (Some(_), false) => format!("needs {LPIPS_SIDE} pixels to a side"),
+            (None, _) => "not measured; --vgg names torchvision's VGG16".to_string(),
+        };
+        print(&format!(
+            "images  {count} of {size} x {size}\nPSNR    {psnr:.3} dB\nSSIM    {ssim}\nLPIPS   {lpips}\n{}\n",
+            path.display()
+        ))
     }
 }
 

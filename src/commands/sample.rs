@@ -6,16 +6,16 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use svg_image::{DecodeOptions, RgbImage, grid, read_image, read_note, save_png};
-use svg_model::gaussian;
 use svg_store::sha256_file;
 
 use crate::commands::bundle::BundleOptions;
-use crate::commands::checks::check_output;
+use crate::commands::checks::{check_output, make_folder};
 use crate::commands::classes::{ClassNames, Classes, drawn};
 use crate::commands::generate::{Sampler, SamplingOptions, number};
 use crate::commands::noise_file::{self, NoiseFile};
 use crate::commands::print;
 use crate::device::DeviceOptions;
+use crate::gathered::numbers;
 
 /// The keyword of the note in a PNG that says how it was made.
 pub const NOTE: &str = "Parameters";
@@ -100,13 +100,14 @@ impl Sample {
         let as_sheet = self.out.extension().is_some_and(|ending| ending == "png");
         match as_sheet {
             true => check_output(&self.out, "--out")?,
-            false => std::fs::create_dir_all(&self.out)
-                .with_context(|| format!("--out {} cannot be made", self.out.display()))?,
+            false => make_folder(&self.out, "--out")?,
         }
         if let Some(path) = &self.latents {
             check_output(path, "--latents")?;
         }
-        let sampler = self.sampling.sampler(&self.bundle, sampling, device)?;
+        let sampler = self
+            .sampling
+            .sampler(&bundle, self.bundle.options(), sampling, device)?;
         let words = self.words(&sampler)?;
         let kept = match as_sheet {
             true => vec![false; items.len()],
@@ -119,22 +120,17 @@ impl Sample {
         let limit = if as_sheet { items.len() } else { SHEET };
         let (mut noises, mut latents) = (Vec::new(), Vec::new());
         for places in work.chunks(self.sampling.batch()) {
-            let some: Vec<&Item> = places.iter().map(|place| &items[*place]).collect();
-            let labels: Vec<usize> = some.iter().map(|item| item.class).collect();
-            let numbers = some.iter().map(|item| number(item.class, item.index));
-            let numbers: Vec<u64> = numbers.collect();
-            let noise: Vec<f32> = match &given {
-                Some(file) => places
-                    .iter()
-                    .flat_map(|place| &file.noise[place * sampler.len()..][..sampler.len()])
-                    .copied()
-                    .collect(),
-                None => numbers
-                    .iter()
-                    .flat_map(|number| gaussian(self.seed, 0, *number, sampler.len()))
-                    .collect(),
+            let some = places.iter().map(|place| &items[*place]);
+            let labels: Vec<usize> = some.clone().map(|item| item.class).collect();
+            let samples: Vec<u64> = some.map(|item| number(item.class, item.index)).collect();
+            let noise = match &given {
+                Some(file) => {
+                    let of_sample = |place| &file.noise[place * sampler.len()..][..sampler.len()];
+                    places.iter().flat_map(of_sample).copied().collect()
+                }
+                None => sampler.noise(self.seed, &samples),
             };
-            let made = sampler.make(&noise, &labels, &numbers, &bar)?;
+            let made = sampler.make(&noise, &labels, &samples, &bar)?;
             passes += made.passes;
             for (place, image) in places.iter().zip(made.images) {
                 if !as_sheet {
@@ -148,7 +144,7 @@ impl Sample {
             }
             if self.latents.is_some() {
                 noises.extend(noise);
-                latents.extend(made.latents);
+                latents.extend(numbers(made.latents)?);
             }
         }
         bar.finish_and_clear();
@@ -157,17 +153,16 @@ impl Sample {
             let labels: Vec<usize> = items.iter().map(|item| item.class).collect();
             noise_file::write(path, noises, latents, &labels, shape, &words)?;
         }
-        self.write_sheet(&items, shown, limit, as_sheet, &words)?;
+        shown.truncate(limit);
+        self.write_sheet(&items, shown, as_sheet, &words)?;
         if work.len() < items.len() {
             eprintln!("there already: {}", images(items.len() - work.len()));
         }
         let mut said = format!("{}: {}", self.out.display(), images(items.len()));
         if !work.is_empty() {
-            let (made, rate) = (work.len(), work.len() as f64 / seconds);
-            let each = passes as f64 / made as f64;
-            let made = images(made);
+            let (made, rate) = (images(work.len()), work.len() as f64 / seconds);
             eprintln!("sampling: {made} in {seconds:.1} s, {rate:.2} images/s");
-            said += &format!(", NFE {each}");
+            said += &format!(", NFE {}", passes as f64 / work.len() as f64);
         }
         print(&format!("{said}\n"))
     }
@@ -176,30 +171,13 @@ impl Sample {
     fn items(&self, flow: &ClassNames, given: Option<&NoiseFile>) -> Result<Vec<Item>> {
         let classes = self.classes.as_deref();
         let classes = classes.map(|text| Classes::read(text, flow)).transpose()?;
-        let Some(given) = given else {
-            let count = self.count as usize;
-            let each = |class: usize| (0..count).map(move |index| Item { class, index });
-            return match classes {
-                Some(Classes::These(classes)) => Ok(classes.into_iter().flat_map(each).collect()),
-                _ => {
-                    let class = |index| drawn(self.seed, index, flow.count);
-                    let item = |index| Item {
-                        class: class(index),
-                        index,
-                    };
-                    Ok((0..count).map(item).collect())
-                }
-            };
-        };
-        let [count, ..] = given.shape;
-        let labels = match (classes, &given.labels) {
-            (None, Some(labels)) => labels.clone(),
-            (None, None) => bail!("--from-noise: the file holds no labels; say --classes"),
-            (Some(Classes::Random), _) => {
-                let class = |index| drawn(self.seed, index, flow.count);
-                (0..count).map(class).collect()
+        let count = given.map_or(self.count as usize, |given| given.count);
+        let labels = match (classes, given) {
+            (Some(Classes::These(classes)), None) => {
+                let each = |class: usize| (0..count).map(move |index| Item { class, index });
+                return Ok(classes.into_iter().flat_map(each).collect());
             }
-            (Some(Classes::These(classes)), _) => match classes[..] {
+            (Some(Classes::These(classes)), Some(_)) => match classes[..] {
                 [class] => vec![class; count],
                 _ if classes.len() == count => classes,
                 _ => bail!(
@@ -207,6 +185,14 @@ impl Sample {
                     classes.len()
                 ),
             },
+            (None, Some(given)) => {
+                let labels = given.labels.clone();
+                labels.context("--from-noise: the file holds no labels; say --classes")?
+            }
+            (Some(Classes::Random) | None, _) => {
+                let class = |index| drawn(self.seed, index, flow.count);
+                (0..count).map(class).collect()
+            }
         };
         let item = |(index, class)| Item { class, index };
         Ok(labels.into_iter().enumerate().map(item).collect())
@@ -234,8 +220,7 @@ impl Sample {
         if self.force {
             return Ok(vec![false; items.len()]);
         }
-        let mut kept = Vec::with_capacity(items.len());
-        for item in items {
+        let kept = |item: &Item| {
             let path = self.out.join(item.file());
             let there = path.exists();
             let asked = note(item, words);
@@ -249,26 +234,23 @@ impl Sample {
                 );
             }
             // Latents of kept pictures are not there.
-            kept.push(there && self.latents.is_none());
-        }
-        Ok(kept)
+            Ok(there && self.latents.is_none())
+        };
+        items.iter().map(kept).collect()
     }
 
     fn write_sheet(
         &self,
         items: &[Item],
         shown: Vec<Option<RgbImage>>,
-        limit: usize,
         as_sheet: bool,
         words: &str,
     ) -> Result<()> {
-        let mut images = Vec::new();
-        for (item, image) in items.iter().zip(shown).take(limit) {
-            images.push(match image {
-                Some(image) => image,
-                None => read_image(self.out.join(item.file()), &DecodeOptions::default())?,
-            });
-        }
+        let images = items.iter().zip(shown).map(|(item, image)| match image {
+            Some(image) => Ok(image),
+            None => read_image(self.out.join(item.file()), &DecodeOptions::default()),
+        });
+        let images = images.collect::<Result<Vec<_>, _>>()?;
         let path: &Path = match as_sheet {
             true => &self.out,
             // Beside the folder and not in it, where it would be taken for a sample.
@@ -279,8 +261,7 @@ impl Sample {
             2..=12 => self.count as usize,
             _ => 8,
         };
-        save_png(&grid(&images, columns, 2), path, &notes(words))?;
-        Ok(())
+        Ok(save_png(&grid(&images, columns, 2), path, &notes(words))?)
     }
 }
 

@@ -1,12 +1,13 @@
 //! `svg stats`: latent statistics over a data set.
 
 use anyhow::{Context, Result, bail};
+use burn::prelude::*;
 use clap::Args;
-use svg_model::{LatentAccumulator, StoredLatentStatistics};
-use svg_roles::Draw;
+use svg_model::{Bundle, LatentAccumulator, StoredLatentStatistics};
+use svg_roles::{Draw, LatentSpace};
 
 use crate::commands::bundle::BundleOptions;
-use crate::commands::pictures::{PictureBatch, PictureOptions};
+use crate::commands::pictures::{PictureOptions, names};
 use crate::commands::print;
 use crate::device::DeviceOptions;
 
@@ -35,30 +36,15 @@ impl Stats {
         let mut bundle = self.bundle.open()?;
         let what = "its features have no statistics of their own: they change with the batch";
         let space = self.bundle.space_of_single_images(&bundle, what, &device)?;
-        let size = self.pictures.size_for(space.geometry())?;
-        let mut all = LatentAccumulator::new();
-        let gather = |batch: PictureBatch| {
-            all.push(space.encode(batch.images, Draw::Mode));
-            Ok(())
-        };
-        let count = self
-            .pictures
-            .for_each_batch(size, "gathering", &device, gather)?;
-        let statistics = all.statistics().context("there are too few tokens")?;
-        if let Some(channel) = statistics.std.iter().position(|std| *std <= 0.0) {
-            bail!("channel {channel} has the same value in all pictures; give more, or others");
-        }
-        let paths = self.pictures.images.iter();
-        let paths: Vec<String> = paths.map(|path| path.display().to_string()).collect();
-        let stored = StoredLatentStatistics {
-            statistics,
-            features: bundle.features_fingerprint(),
-            tokens: all.tokens(),
-            source: format!(
-                "{count} images of {size} x {size} from {}",
-                paths.join(", ")
-            ),
-        };
+        let from = names(&self.pictures.images);
+        let stored = gather(
+            &*space,
+            &bundle,
+            &self.pictures,
+            "gathering",
+            &from,
+            &device,
+        )?;
         let mut text = format!("{}\n", summary(&stored));
         if !self.dry_run {
             bundle.set_latent_statistics(&stored)?;
@@ -67,6 +53,34 @@ impl Stats {
         }
         print(&text)
     }
+}
+
+/// The statistics of the features of pictures, which come `from` somewhere, with a progress bar that says
+/// `what`.
+pub fn gather(
+    space: &dyn LatentSpace,
+    bundle: &Bundle,
+    pictures: &PictureOptions,
+    what: &str,
+    from: &str,
+    device: &Device,
+) -> Result<StoredLatentStatistics> {
+    let size = pictures.size_for(space.geometry())?;
+    let mut all = LatentAccumulator::new();
+    let count = pictures.for_each_batch(size, what, device, |_, images| {
+        all.push(space.encode(images, Draw::Mode));
+        Ok(())
+    })?;
+    let statistics = all.statistics().context("there are too few tokens")?;
+    if let Some(channel) = statistics.std.iter().position(|std| *std <= 0.0) {
+        bail!("channel {channel} has the same value in all pictures; give more, or others");
+    }
+    Ok(StoredLatentStatistics {
+        statistics,
+        features: bundle.features_fingerprint(),
+        tokens: all.tokens(),
+        source: format!("{count} images of {size} x {size} from {from}"),
+    })
 }
 
 /// `392 channels over 5120 tokens: means -1.8 to 3.5, deviations 0.16 to 1.55`

@@ -10,14 +10,10 @@ use svg_store::write_bytes;
 use svg_train::data::Classes;
 
 use super::plan::{Asked, Scale};
-use crate::commands::dataset::{DatasetShapes, PAGE};
+use crate::commands::dataset::{DatasetShapes, PAGE, Recipe};
 
 /// Of each class, every picture whose number is a multiple of this is held out.
 const HELD_OUT: usize = 10;
-
-/// Procedural pictures to learn from, and to judge by.
-const WHOLE: (u64, u64) = (10_000, 1_000);
-const TINY: (u64, u64) = (60, 20);
 
 /// Pictures to learn from and pictures to judge by.
 pub struct Data {
@@ -45,10 +41,8 @@ impl Data {
 
     fn open(train: Vec<PathBuf>, test: Vec<PathBuf>, name: String) -> Result<Self> {
         let [train_set, test_set] = [ImageSet::open(&train)?, ImageSet::open(&test)?];
-        let [classes, of_test] = [
-            Classes::of(&train_set)?.names,
-            Classes::of(&test_set)?.names,
-        ];
+        let classes = Classes::of(&train_set)?.names;
+        let of_test = Classes::of(&test_set)?.names;
         if let Some(other) = of_test.iter().find(|name| !classes.contains(name)) {
             bail!(
                 "{other:?} is a class of the held-out pictures and none of those to train on; give both the \
@@ -56,11 +50,11 @@ impl Data {
             );
         }
         let counts = [train_set.len(), test_set.len()];
-        if counts.iter().any(|&count| count < 2) {
+        let [to_train, to_judge] = counts;
+        if to_train.min(to_judge) < 2 {
             bail!(
-                "{} pictures to train on and {} to judge by are too few; give two of each at least",
-                counts[0],
-                counts[1]
+                "{to_train} pictures to train on and {to_judge} to judge by are too few; give two of each at \
+                 least"
             );
         }
         Ok(Self {
@@ -83,22 +77,24 @@ fn shapes(folder: &Path, asked: &Asked, size: u32, planned: bool) -> Result<Data
             Shapes::SIDES.end()
         );
     }
-    let (count, test_count) = match asked.scale {
-        Scale::Whole => WHOLE,
-        Scale::Tiny => TINY,
+    let seed = asked.seed;
+    let (train, test) = match asked.scale {
+        Scale::Whole => (10_000, 1_000),
+        Scale::Tiny => (60, 20),
     };
     let shapes = DatasetShapes {
         out: folder.to_path_buf(),
-        count,
-        test_count,
-        seed: asked.seed,
-        size,
+        recipe: Recipe {
+            train,
+            test,
+            seed,
+            size,
+        },
         force: !planned || !folder.join(PAGE).exists(),
     };
     shapes.write()?;
     let name = format!(
-        "svg dataset shapes --count {count} --test-count {test_count} --seed {} --size {size}",
-        asked.seed
+        "svg dataset shapes --count {train} --test-count {test} --seed {seed} --size {size}"
     );
     Data::open(vec![folder.join("train")], vec![folder.join("test")], name)
 }
@@ -159,8 +155,8 @@ pub fn split(path: &Path) -> Option<[PathBuf; 2]> {
 }
 
 fn has_folders(path: &Path) -> bool {
-    let entries = std::fs::read_dir(path);
-    entries.is_ok_and(|mut all| all.any(|entry| entry.is_ok_and(|entry| entry.path().is_dir())))
+    let mut entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    entries.any(|entry| entry.path().is_dir())
 }
 
 #[cfg(test)]

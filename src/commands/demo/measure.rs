@@ -18,12 +18,13 @@ use super::plan::Plan;
 use super::samples;
 use super::stages::Setup;
 use super::views::Views;
-use crate::commands::pictures::PictureBatch;
+use crate::commands::reconstruct::SSIM_SIDE;
+use crate::gathered::numbers;
 
+/// The name of the document.
+const NAME: &str = "measurements.json";
 /// Weight decay of the linear probes.
 const DECAY: f64 = 1e-4;
-/// The smallest side for SSIM's window.
-const SSIM_SIDE: u32 = 11;
 const PERPLEXITY: f64 = 30.0;
 
 /// The document `measurements.json`.
@@ -82,17 +83,9 @@ pub struct OfSteps {
 }
 
 impl Measurements {
-    pub fn path(out: &Path) -> PathBuf {
-        out.join("measurements.json")
-    }
-
     /// Those of an earlier start, if they are there and readable.
     pub fn read(out: &Path) -> Option<Self> {
-        serde_json::from_slice(&std::fs::read(Self::path(out)).ok()?).ok()
-    }
-
-    fn write(&self, out: &Path) -> Result<()> {
-        Ok(write_json(Self::path(out), self)?)
+        serde_json::from_slice(&std::fs::read(out.join(NAME)).ok()?).ok()
     }
 
     /// Measures the model and its samples, and draws the sheet of reconstructions.
@@ -120,24 +113,22 @@ impl Measurements {
         let probe =
             |view: &Tensor<2>| LinearProbe::fit(view.clone(), &known.labels, classes, DECAY);
         let of_encoder = probe(&known.class_token);
-        let accuracy =
-            |of: &str, known_view: &Tensor<2>, view: &Tensor<2>, probe: Option<&LinearProbe>| {
-                let linear = probe.map(|probe| share(&probe.classify(view.clone()), &asked.labels));
-                Accuracy {
-                    of: of.to_string(),
-                    neighbours: share(&by_neighbours(known_view, view), &asked.labels),
-                    linear,
-                }
-            };
-        let probed = |of: &str, known_view: &Tensor<2>, view: &Tensor<2>| {
-            accuracy(of, known_view, view, Some(&probe(known_view)))
+        let accuracy = |of: &str, view: fn(&Views) -> &Tensor<2>, probe: Option<&LinearProbe>| {
+            let (known_view, view) = (view(&known), view(&asked));
+            let linear = probe.map(|probe| share(&probe.classify(view.clone()), &asked.labels));
+            Accuracy {
+                of: of.to_string(),
+                neighbours: share(&by_neighbours(known_view, view), &asked.labels),
+                linear,
+            }
         };
-        let (encoder, held_out) = (&known.class_token, &asked.class_token);
+        let of_patches = probe(&known.patches);
+        let of_latents = probe(&known.latents);
         let accuracies = vec![
-            accuracy("pixels", &known.pixels, &asked.pixels, None),
-            accuracy("class token", encoder, held_out, Some(&of_encoder)),
-            probed("patch tokens", &known.patches, &asked.patches),
-            probed("latents", &known.latents, &asked.latents),
+            accuracy("pixels", |views| &views.pixels, None),
+            accuracy("class token", |views| &views.class_token, Some(&of_encoder)),
+            accuracy("patch tokens", |views| &views.patches, Some(&of_patches)),
+            accuracy("latents", |views| &views.latents, Some(&of_latents)),
         ];
 
         let reference = moments(&known.class_token);
@@ -171,7 +162,7 @@ impl Measurements {
             pixels: dots(plan, &asked.pixels, &asked.labels)?,
             latents: dots(plan, &asked.latents, &asked.labels)?,
         };
-        measurements.write(out)?;
+        write_json(out.join(NAME), &measurements)?;
         Ok(measurements)
     }
 }
@@ -186,18 +177,16 @@ fn moments(view: &Tensor<2>) -> Moments {
 fn some(view: &Tensor<2>, count: usize) -> Tensor<2> {
     let [rows, _] = view.dims();
     let places = spread(rows, count).into_iter().map(|place| place as i64);
-    let places: Vec<i64> = places.collect();
-    view.clone()
-        .select(0, Tensor::from_data(places.as_slice(), &view.device()))
+    let places = Tensor::from_data(&*places.collect::<Vec<_>>(), &view.device());
+    view.clone().select(0, places)
 }
 
 fn dots(plan: &Plan, view: &Tensor<2>, labels: &[usize]) -> Result<Vec<(f64, f64, usize)>> {
     let places = spread(labels.len(), plan.measured.dots);
     let view = some(view, places.len());
     let [_, channels] = view.dims();
-    let numbers = view.into_data().convert::<f32>().try_into_vec::<f32>();
-    let numbers = numbers.map_err(|error| anyhow::anyhow!("{error:?}"))?;
-    let points: Vec<Vec<f32>> = numbers.chunks(channels).map(<[f32]>::to_vec).collect();
+    let points = numbers(view)?;
+    let points: Vec<Vec<f32>> = points.chunks(channels).map(<[f32]>::to_vec).collect();
     let start = gaussian(plan.asked.seed, 0, 0, 2 * points.len());
     let plane = tsne(&points, PERPLEXITY, &start);
     let labels = places.iter().map(|&place| labels[place]);
@@ -218,23 +207,20 @@ fn reconstructions(
     out: &Path,
     what: &str,
 ) -> Result<(f64, Option<f64>)> {
-    let [held_out] = [setup.data.counts[1].min(plan.measured.asked)];
+    let held_out = setup.data.counts[1].min(plan.measured.asked);
     let shown = spread(held_out, plan.measured.shown);
     let [mut originals, mut images] = [const { Vec::new() }; 2];
     let (mut psnrs, mut ssims) = (Vec::new(), Vec::new());
-    let pictures = setup.pictures(&setup.data.test, held_out, space.geometry());
-    let size = pictures.size_for(space.geometry())?;
-    pictures.for_each_batch(size, what, &setup.device, |batch: PictureBatch| {
-        setup.interrupt.check()?;
+    let test = &setup.data.test;
+    setup.for_each_batch(test, held_out, space, what, |batch, reference| {
         let features = space.features();
-        let encoded = features.encode(batch.images.clone(), Draw::Mode);
-        let grid = space.geometry().grid();
-        let decoded = features.decode(encoded, grid);
-        if size >= SSIM_SIDE {
-            ssims.extend(ssim(decoded.clone(), batch.images));
+        let encoded = features.encode(reference.clone(), Draw::Mode);
+        let decoded = features.decode(encoded, space.geometry().grid());
+        if plan.size >= SSIM_SIDE {
+            ssims.extend(ssim(decoded.clone(), reference));
         }
         let decoded = Images::<Signed>::from_tensor(decoded).to_rgb();
-        for (original, image) in batch.crops.into_iter().zip(decoded) {
+        for (original, image) in batch.images.into_iter().zip(decoded) {
             if shown.contains(&psnrs.len()) {
                 originals.push(original.clone());
                 images.push(image.clone());
@@ -245,11 +231,8 @@ fn reconstructions(
     })?;
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     let sheet = comparison_sheet(&originals, &images);
-    let note = [(
-        "Comment",
-        "originals over reconstructions of held-out pictures",
-    )];
-    save_png(&sheet, pairs(out), &note)
+    let note = "originals over reconstructions of held-out pictures";
+    save_png(&sheet, pairs(out), &[("Comment", note)])
         .with_context(|| format!("{} cannot be written", pairs(out).display()))?;
     Ok((mean(&psnrs), (!ssims.is_empty()).then(|| mean(&ssims))))
 }

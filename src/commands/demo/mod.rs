@@ -15,26 +15,28 @@ mod timings;
 mod views;
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use burn::prelude::*;
 use clap::Args;
 use svg_model::Bundle;
-use svg_store::FolderLock;
+use svg_store::{FolderLock, write_bytes};
 use svg_train::TrainError;
+use svg_train::run::RunOptions;
 
 use self::data::Data;
 use self::measure::Measurements;
 use self::plan::{Asked, Plan, Scale};
-use self::stages::{Run, Setup, finished, publish};
+use self::stages::{Setup, finished, publish, run_in};
 use self::timings::Timings;
+use crate::commands::checks::make_folder;
 use crate::commands::print;
-use crate::commands::train::watch::Watch;
+use crate::commands::train::watch::{Watch, watch};
 use crate::device::DeviceOptions;
 use crate::encoder::EncoderFile;
 use crate::interrupt::{Interrupt, Interrupted};
+use crate::nano;
 
 /// How long a demonstration of one's own data or encoder takes, if nothing is said.
 const MINUTES: f64 = 8.0;
@@ -60,66 +62,27 @@ pub struct Demo {
     /// The folder to write
     #[arg(long, value_name = "FOLDER", default_value = "demo")]
     out: PathBuf,
-    /// Pictures of one's own, in a folder for each class [default: ten procedural figures]
-    #[arg(long, value_name = "FOLDER")]
-    data: Option<PathBuf>,
-    /// An encoder of one's own, any file that `svg info` reads [default: the embedded one]
-    #[arg(long, value_name = "FILE")]
-    encoder: Option<PathBuf>,
-    /// About how long it is to take [default: a fixed number of steps; 8 for data or an encoder of one's own]
-    #[arg(long, value_name = "N", value_parser = minutes)]
-    minutes: Option<f64>,
-    /// Side of the pictures in pixels [default: 32 for the embedded encoder; 8 patches of one's own, 16 if they are of 14 pixels or more]
-    #[arg(long, value_name = "PIXELS")]
-    size: Option<u32>,
-    /// Of pictures, weights and noise
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    seed: u64,
-    /// How much is done
-    #[arg(long, value_enum, default_value_t, hide = true)]
-    plan: Scale,
-}
-
-fn minutes(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(minutes) if minutes.is_finite() && minutes > 0.0 => Ok(minutes),
-        _ => Err("write a number of minutes above 0".to_string()),
-    }
+    #[command(flatten)]
+    asked: Asked,
 }
 
 impl Demo {
-    pub fn run(self, device: &DeviceOptions) -> Result<ExitCode> {
+    pub fn run(self, device: &DeviceOptions) -> Result<()> {
         let interrupt = Interrupt::listen()?;
         let device = device.open_f32()?;
-        let again = next::again(&self.asked(), &self.out);
-        match self.go(&device, interrupt) {
-            Ok(()) => Ok(ExitCode::SUCCESS),
-            Err(error) if error.is::<Interrupted>() => {
-                eprintln!("interrupted; what is done is kept, and this goes on: {again}");
-                Ok(ExitCode::from(130))
-            }
-            Err(error) => Err(error),
+        let again = next::again(&self.asked, &self.out);
+        let done = self.go(&device, interrupt);
+        if done.as_ref().is_err_and(|error| error.is::<Interrupted>()) {
+            eprintln!("interrupted; what is done is kept, and this goes on: {again}");
         }
-    }
-
-    fn asked(&self) -> Asked {
-        Asked {
-            data: self.data.clone(),
-            encoder: self.encoder.clone(),
-            minutes: self.minutes,
-            size: self.size,
-            seed: self.seed,
-            scale: self.plan,
-        }
+        done
     }
 
     fn go(&self, device: &Device, interrupt: Interrupt) -> Result<()> {
         let out = self.out.as_path();
-        let asked = self.asked();
-        std::fs::create_dir_all(out)
-            .with_context(|| format!("--out {} cannot be made", out.display()))?;
+        make_folder(out, "--out")?;
         let _lock = FolderLock::acquire(out).map_err(TrainError::from)?;
-        let earlier = Plan::read(out, &asked)?;
+        let earlier = Plan::read(out, &self.asked)?;
         if earlier.is_none() {
             folder::claim(out)?;
         }
@@ -127,11 +90,13 @@ impl Demo {
         let mut timings = Timings::open(out);
         let begun = Instant::now();
         let (setup, plan) = timings.phase("data", || {
-            announce("1/6 data", self.data.as_deref());
-            let setup = self.setup(&asked, earlier.as_ref(), device, interrupt)?;
+            let own = self.asked.data.as_ref();
+            let own = own.map(|folder| format!(": {}", folder.display()));
+            eprintln!("1/6 data{}", own.unwrap_or_default());
+            let setup = self.setup(earlier.is_some(), device, interrupt)?;
             let plan = match earlier {
                 Some(plan) => plan,
-                None => self.plan(asked, &setup, begun)?,
+                None => self.plan(&setup, begun)?,
             };
             check(&plan, &setup, out)?;
             Ok((setup, plan))
@@ -143,24 +108,17 @@ impl Demo {
         print(&next::lines(out, &demonstration.plan, complete, &timings))
     }
 
-    /// Data and encoder.
-    fn setup(
-        &self,
-        asked: &Asked,
-        earlier: Option<&Plan>,
-        device: &Device,
-        interrupt: Interrupt,
-    ) -> Result<Setup> {
-        let path = match &self.encoder {
-            Some(path) => path.clone(),
-            None => self.out.join("encoder.safetensors"),
-        };
-        if self.encoder.is_none() && (earlier.is_none() || !path.exists()) {
-            crate::nano::write(&path)?;
+    /// Data and encoder; `planned` if an earlier start made a plan.
+    fn setup(&self, planned: bool, device: &Device, interrupt: Interrupt) -> Result<Setup> {
+        let asked = &self.asked;
+        let embedded = self.out.join("encoder.safetensors");
+        if asked.encoder.is_none() && !(planned && embedded.exists()) {
+            write_bytes(&embedded, nano::WEIGHTS)?;
         }
-        let encoder = EncoderFile::open(&path, None, device)?;
+        let path = asked.encoder.as_ref().unwrap_or(&embedded);
+        let encoder = EncoderFile::open(path, None, device)?;
         let size = plan::size(asked, encoder.spec().patch_size)?;
-        let data = Data::prepare(&self.out, asked, size, earlier.is_some())?;
+        let data = Data::prepare(&self.out, asked, size, planned)?;
         let [train, test] = data.counts;
         let classes = data.classes.len();
         eprintln!("{train} pictures to train on, {test} to judge by, of {classes} classes");
@@ -174,7 +132,8 @@ impl Demo {
     }
 
     /// The plan of a first start, written down.
-    fn plan(&self, asked: Asked, setup: &Setup, begun: Instant) -> Result<Plan> {
+    fn plan(&self, setup: &Setup, begun: Instant) -> Result<Plan> {
+        let asked = self.asked.clone();
         let ours = asked.data.is_none() && asked.encoder.is_none();
         let tiny = asked.scale == Scale::Tiny;
         let minutes = asked.minutes.or((!ours && !tiny).then_some(MINUTES));
@@ -214,13 +173,6 @@ fn check(plan: &Plan, setup: &Setup, out: &Path) -> Result<()> {
     Ok(())
 }
 
-fn announce(title: &str, what: Option<&Path>) {
-    match what {
-        Some(what) => eprintln!("{title}: {}", what.display()),
-        None => eprintln!("{title}"),
-    }
-}
-
 /// A plan, what it works with, and where.
 struct Demonstration<'a> {
     out: &'a Path,
@@ -232,19 +184,11 @@ impl Demonstration<'_> {
     /// Both stages and the statistics between them; what is whole is kept.
     fn train(&self, timings: &mut Timings) -> Result<Bundle> {
         let (plan, setup) = (&self.plan, &self.setup);
-        let run = self.out.join("autoencoder");
-        let steps = plan.autoencoder.steps;
-        let mut bundle = match finished(&run, steps) {
-            Some(bundle) => there("2/6 autoencoder", bundle),
-            None => timings.phase("autoencoder", || {
-                let images = plan.autoencoder.images_per_step();
-                let mut watch = begin("2/6 autoencoder", steps, images)?;
-                let config = plan.autoencoder.clone();
-                let bundle = setup.autoencoder(config, goes(&run, &mut watch));
-                watch.finish();
-                bundle
-            })?,
-        };
+        let config = plan.autoencoder.clone();
+        let length = [config.steps, config.images_per_step()];
+        let mut bundle = self.stage(timings, "2/6", "autoencoder", length, |run, watch| {
+            setup.autoencoder(config, run, watch)
+        })?;
         match bundle.latent_statistics()? {
             Some(_) => there("3/6 statistics", ()),
             None => timings.phase("statistics", || {
@@ -252,20 +196,33 @@ impl Demonstration<'_> {
                 setup.statistics(&mut bundle, plan.statistics, "3/6 statistics")
             })?,
         }
-        let run = self.out.join("flow");
-        let steps = plan.flow.steps;
-        let bundle = match finished(&run, steps) {
-            Some(bundle) => there("4/6 flow", bundle),
-            None => timings.phase("flow", || {
-                setup.interrupt.check()?;
-                let images = plan.flow.images_per_step();
-                let mut watch = begin("4/6 flow", steps, images)?;
-                let bundle = setup.flow(plan.flow.clone(), bundle, goes(&run, &mut watch));
-                watch.finish();
-                bundle
-            })?,
-        };
+        let config = plan.flow.clone();
+        let length = [config.steps, config.images_per_step()];
+        let bundle = self.stage(timings, "4/6", "flow", length, |run, watch| {
+            setup.flow(config, bundle, run, watch)
+        })?;
         publish(&bundle, &self.out.join("bundle"))
+    }
+
+    /// What a training of so many steps and pictures a step has made in the folder of its name, or makes now.
+    fn stage(
+        &self,
+        timings: &mut Timings,
+        number: &str,
+        name: &str,
+        [steps, images]: [u64; 2],
+        train: impl FnOnce(RunOptions, &mut Watch) -> Result<Bundle>,
+    ) -> Result<Bundle> {
+        let (folder, title) = (self.out.join(name), format!("{number} {name}"));
+        if let Some(bundle) = finished(&folder, steps) {
+            return Ok(there(&title, bundle));
+        }
+        timings.phase(name, || {
+            self.setup.interrupt.check()?;
+            eprintln!("{title}: {steps} steps of {images} pictures");
+            let prefix = format!("{title}: ");
+            watch(&prefix, |watch| train(run_in(&folder, None), watch))?
+        })
     }
 
     /// Samples, measurements and the report.
@@ -296,17 +253,4 @@ impl Demonstration<'_> {
 fn there<T>(title: &str, what: T) -> T {
     eprintln!("{title}: there already");
     what
-}
-
-fn begin(title: &str, steps: u64, images: u64) -> Result<Watch> {
-    eprintln!("{title}: {steps} steps of {images} pictures");
-    Ok(Watch::new()?.with_title(title))
-}
-
-fn goes<'a>(out: &'a Path, watch: &'a mut Watch) -> Run<'a> {
-    Run {
-        out,
-        max_steps: None,
-        observer: watch,
-    }
 }

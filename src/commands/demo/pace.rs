@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use svg_train::log::Scalars;
-use svg_train::run::{Headline, Observer};
+use svg_train::run::Observer;
 
 use super::plan::Plan;
-use super::stages::{Run, Setup};
+use super::stages::{Setup, run_in};
 use crate::interrupt::Interrupt;
 
 /// The shares of both stages; samples and measurements have the rest.
@@ -27,20 +27,25 @@ pub fn fill(plan: Plan, setup: &Setup, out: &Path, minutes: f64, spent: f64) -> 
     let begun = Instant::now();
     eprintln!("timing a few steps of each stage");
     let aside = out.join(".pace");
-    let mut watch = Stopwatch::new(setup.interrupt);
+    let interrupt = setup.interrupt;
+    let mut watch = Stopwatch {
+        ends: vec![],
+        interrupt,
+    };
     let mut first = plan.autoencoder.clone();
     (first.checkpoint_every, first.samples_every) = (u64::MAX, u64::MAX);
-    let mut bundle = setup.autoencoder(first, watch.run(&aside.join("autoencoder")))?;
+    let run = |name: &str| run_in(&aside.join(name), Some(TIMED));
+    let mut bundle = setup.autoencoder(first, run("autoencoder"), &mut watch)?;
     let of_first = watch.seconds_of_a_step()?;
 
     let timed = Instant::now();
     setup.statistics(&mut bundle, PICTURES, "timing")?;
     let counted = PICTURES.min(setup.data.counts[0]);
     let of_picture = timed.elapsed().as_secs_f64() / counted as f64;
-    let mut watch = Stopwatch::new(setup.interrupt);
+    watch.ends.clear();
     let mut second = plan.flow.clone();
     (second.checkpoint_every, second.samples_every) = (u64::MAX, u64::MAX);
-    setup.flow(second, bundle, watch.run(&aside.join("flow")))?;
+    setup.flow(second, bundle, run("flow"), &mut watch)?;
     let of_second = watch.seconds_of_a_step()?;
     let _ = std::fs::remove_dir_all(&aside);
 
@@ -59,27 +64,11 @@ struct Stopwatch {
 }
 
 impl Stopwatch {
-    fn new(interrupt: Interrupt) -> Self {
-        Self {
-            ends: Vec::new(),
-            interrupt,
-        }
-    }
-
-    fn run<'a>(&'a mut self, out: &'a Path) -> Run<'a> {
-        Run {
-            out,
-            max_steps: Some(TIMED),
-            observer: self,
-        }
-    }
-
     /// The median.
     fn seconds_of_a_step(&self) -> Result<f64> {
         let pairs = self.ends.windows(2).skip(SKIPPED - 1);
-        let mut seconds: Vec<f64> = pairs
-            .map(|pair| (pair[1] - pair[0]).as_secs_f64())
-            .collect();
+        let seconds = pairs.map(|pair| (pair[1] - pair[0]).as_secs_f64());
+        let mut seconds: Vec<f64> = seconds.collect();
         seconds.sort_by(f64::total_cmp);
         let median = seconds.get(seconds.len() / 2);
         median.copied().context("no step was timed")
@@ -87,7 +76,6 @@ impl Stopwatch {
 }
 
 impl Observer for Stopwatch {
-    fn watches(&mut self, _: &'static [Headline]) {}
     fn begins(&mut self, _: u64, _: u64, _: u64) {}
     fn stepped(&mut self, _: u64, _: &Scalars) {
         self.ends.push(Instant::now());

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use svg_roles::EncoderSpec;
 use svg_store::{read_if_there, versioned_json, write_json};
@@ -12,6 +12,8 @@ use svg_train::flow::FlowTraining;
 
 use crate::nano;
 
+/// The name of the document.
+const NAME: &str = "demo.json";
 /// The version of the document.
 const FORMAT: u32 = 1;
 /// Whose networks the presets of a demonstration have.
@@ -37,21 +39,34 @@ pub enum Scale {
 }
 
 /// What was said on the command line.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Args, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Asked {
-    /// Pictures of one's own; those of `svg dataset shapes` if there are none.
+    /// Pictures of one's own, in a folder for each class [default: ten procedural figures]
+    #[arg(long, value_name = "FOLDER")]
     pub data: Option<PathBuf>,
-    /// An encoder of one's own; the embedded one if there is none.
+    /// An encoder of one's own, any file that `svg info` reads [default: the embedded one]
+    #[arg(long, value_name = "FILE")]
     pub encoder: Option<PathBuf>,
-    /// How long it is to take; a fixed number of steps if that does not matter.
+    /// About how long it is to take [default: a fixed number of steps; 8 for data or an encoder of one's own]
+    #[arg(long, value_name = "N", value_parser = minutes)]
     pub minutes: Option<f64>,
-    /// Side of the pictures, where it is not to follow from the encoder.
+    /// Side of the pictures in pixels [default: 32 for the embedded encoder; 8 patches of one's own, 16 if they are of 14 pixels or more]
+    #[arg(long, value_name = "PIXELS")]
     pub size: Option<u32>,
-    /// Pictures, weights, noise: everything random.
+    /// Of pictures, weights and noise
+    #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
-    /// How much is done.
+    /// How much is done
+    #[arg(long = "plan", value_enum, default_value_t, hide = true)]
     pub scale: Scale,
+}
+
+fn minutes(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(minutes) if minutes.is_finite() && minutes > 0.0 => Ok(minutes),
+        _ => Err("write a number of minutes above 0".to_string()),
+    }
 }
 
 /// The document `demo.json`.
@@ -205,17 +220,13 @@ impl Plan {
         self
     }
 
-    pub fn path(out: &Path) -> PathBuf {
-        out.join("demo.json")
-    }
-
     /// The plan of an earlier start; `None` if this is the first.
     ///
     /// # Errors
     ///
     /// If it cannot be read, is of another version, or was made for other arguments.
     pub fn read(out: &Path, asked: &Asked) -> Result<Option<Self>> {
-        let path = Self::path(out);
+        let path = out.join(NAME);
         let refuse = |reason: String| {
             let path = path.display();
             anyhow::anyhow!("{path}: {reason}; name another folder with --out")
@@ -236,7 +247,7 @@ impl Plan {
     }
 
     pub fn write(&self, out: &Path) -> Result<()> {
-        Ok(write_json(Self::path(out), self)?)
+        Ok(write_json(out.join(NAME), self)?)
     }
 
     /// Patches to a side.

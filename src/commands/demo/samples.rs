@@ -1,19 +1,16 @@
 //! The samples of a demonstration: from the same noise with more and more steps.
 
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use svg_flow::{Guidance, Progress};
+use svg_flow::Guidance;
 use svg_image::{DecodeOptions, RgbImage, grid, read_image, save_png};
 use svg_model::{Bundle, Registry, Sampling};
-use svg_roles::{Condition, Images, Signed};
 
 use super::plan::Plan;
 use super::stages::Setup;
-use crate::commands::generate::number;
+use crate::commands::generate::{Sampler, number};
 use crate::commands::sample::notes;
-use crate::interrupt::Interrupted;
 use crate::progress::evaluation_bar;
 
 /// Pixels between pictures.
@@ -47,27 +44,18 @@ pub fn make(plan: &Plan, setup: &Setup, bundle: &Bundle, out: &Path, title: &str
         let evaluations = missing.iter().map(|(steps, _)| (steps * each) as u64);
         let bar = evaluation_bar(evaluations.sum(), title);
         for &(steps, class) in &missing {
-            let sampling = sampling(plan, steps);
-            let (labels, numbers) = (vec![class; each], numbers(class, each));
-            let noise = generator.noise(plan.asked.seed, &numbers);
-            let mut watch = |_: &Progress| {
-                bar.inc(each as u64);
-                match setup.interrupt.is_asked() {
-                    true => ControlFlow::Break(()),
-                    false => ControlFlow::Continue(()),
-                }
+            let sampler = Sampler {
+                generator: generator.clone(),
+                sampling: sampling(plan, steps),
+                words: words(plan, steps),
+                interrupt: Some(setup.interrupt),
             };
-            let classes = Condition::classes(&labels, &setup.device);
-            let made = generator.latents(noise, &classes, &numbers, &sampling, &mut watch)?;
-            if !made.finished {
-                return Err(Interrupted.into());
-            }
-            let images = generator.images(made.latents);
-            let images = Images::<Signed>::from_tensor(images).to_rgb();
+            let samples: Vec<_> = (0..each).map(|index| number(class, index)).collect();
+            let noise = sampler.noise(plan.asked.seed, &samples);
+            let made = sampler.make(&noise, &vec![class; each], &samples, &bar)?;
             std::fs::create_dir_all(folder(out, steps).join(&plan.classes[class]))?;
-            for (index, image) in images.iter().enumerate() {
-                let words = words(plan, steps);
-                let note = format!("class {class}, sample {index}, {words}");
+            for (index, image) in made.images.iter().enumerate() {
+                let note = format!("class {class}, sample {index}, {}", sampler.words);
                 save_png(image, file(plan, out, steps, class, index), &notes(&note))?;
             }
         }
@@ -87,10 +75,6 @@ fn missing(plan: &Plan, out: &Path) -> Vec<(usize, usize)> {
         (0..samples.each).any(|index| !file(plan, out, steps, class, index).exists())
     };
     all.filter(lacks).collect()
-}
-
-fn numbers(class: usize, each: usize) -> Vec<u64> {
-    (0..each).map(|index| number(class, index)).collect()
 }
 
 fn sampling(plan: &Plan, steps: usize) -> Sampling {
@@ -118,32 +102,25 @@ fn file(plan: &Plan, out: &Path, steps: usize, class: usize, index: usize) -> Pa
 
 fn save_sheets(plan: &Plan, out: &Path) -> Result<()> {
     let samples = &plan.samples;
-    let read = |steps: usize, class: usize, index: usize| {
-        read_image(
-            file(plan, out, steps, class, index),
-            &DecodeOptions::default(),
-        )
+    let sheet_of = |places: &[[usize; 3]], columns: usize| {
+        let images = places.iter().map(|&[steps, class, index]| {
+            let file = file(plan, out, steps, class, index);
+            read_image(file, &DecodeOptions::default())
+        });
+        anyhow::Ok(grid(&images.collect::<Result<Vec<_>, _>>()?, columns, GAP))
     };
     let columns = samples.columns.min(samples.each);
     for &steps in &samples.steps {
-        let places = samples.classes.iter();
-        let places = places.flat_map(|&class| (0..columns).map(move |index| (class, index)));
-        let images = places.map(|(class, index)| read(steps, class, index));
-        let images = images.collect::<Result<Vec<RgbImage>, _>>()?;
-        let note = words(plan, steps);
-        save_png(
-            &grid(&images, columns, GAP),
-            sheet(out, steps),
-            &notes(&note),
-        )?;
+        let row = |&class| (0..columns).map(move |index| [steps, class, index]);
+        let places: Vec<_> = samples.classes.iter().flat_map(row).collect();
+        let drawn = sheet_of(&places, columns)?;
+        save_png(&drawn, sheet(out, steps), &notes(&words(plan, steps)))?;
     }
-    let places = samples.steps.iter();
-    let places = places.flat_map(|&steps| samples.classes.iter().map(move |&class| (class, steps)));
-    let images = places.map(|(class, steps)| read(steps, class, 0));
-    let images = images.collect::<Result<Vec<RgbImage>, _>>()?;
+    let row = |&steps| samples.classes.iter().map(move |&class| [steps, class, 0]);
+    let places: Vec<_> = samples.steps.iter().flat_map(row).collect();
     let rows: Vec<_> = samples.steps.iter().map(usize::to_string).collect();
     let note = format!("rows: {} steps of the same noise", rows.join(", "));
-    let sheet = enlarged(grid(&images, samples.classes.len(), GAP));
+    let sheet = enlarged(sheet_of(&places, samples.classes.len())?);
     Ok(save_png(&sheet, comparison(out), &notes(&note))?)
 }
 

@@ -3,20 +3,20 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use burn::prelude::*;
 use svg_image::ImageSet;
-use svg_model::{
-    Bundle, FLOW, LatentAccumulator, Normalised, OpenOptions, Registry, SPACE,
-    StoredLatentStatistics,
-};
-use svg_roles::{Draw, Geometry, LatentSpace};
+use svg_model::{Bundle, FLOW, Normalised, OpenOptions, Registry, SPACE};
+use svg_roles::LatentSpace;
 use svg_train::autoencoder::{AutoencoderTraining, Perceptual, RunInputs, train};
-use svg_train::flow::{FlowInputs, FlowTraining, OnlineLatents};
+use svg_train::data::PictureBatch;
+use svg_train::flow::{FlowInputs, FlowTraining, LatentSource, OnlineLatents};
 use svg_train::run::{Ended, Observer, RunOptions};
 
 use super::data::Data;
-use crate::commands::pictures::{PictureBatch, PictureOptions};
+use crate::commands::bundle::with_encoder;
+use crate::commands::pictures::PictureOptions;
+use crate::commands::stats::gather;
 use crate::encoder::EncoderFile;
 use crate::interrupt::{Interrupt, Interrupted};
 
@@ -28,23 +28,13 @@ pub struct Setup {
     pub interrupt: Interrupt,
 }
 
-/// Where a training goes, and when it stops.
-pub struct Run<'a> {
-    pub out: &'a Path,
-    /// Steps to stop after, before those of the configuration.
-    pub max_steps: Option<u64>,
-    pub observer: &'a mut dyn Observer,
-}
-
-impl Run<'_> {
-    /// From the newest checkpoint, if there is one.
-    fn options(&self) -> RunOptions {
-        RunOptions {
-            out: self.out.to_path_buf(),
-            resume: has_checkpoints(self.out),
-            force_data: false,
-            max_steps: self.max_steps,
-        }
+/// A training in a folder, from the newest checkpoint if there is one. It stops after `max_steps`, if those of
+/// its configuration are more.
+pub fn run_in(out: &Path, max_steps: Option<u64>) -> RunOptions {
+    RunOptions {
+        resume: has_checkpoints(out),
+        max_steps,
+        ..RunOptions::new(out)
     }
 }
 
@@ -56,9 +46,14 @@ const BLIND: &str = "none";
 
 impl Setup {
     /// The first stage, from wherever it stands.
-    pub fn autoencoder(&self, config: AutoencoderTraining, run: Run) -> Result<Bundle> {
+    pub fn autoencoder(
+        &self,
+        config: AutoencoderTraining,
+        options: RunOptions,
+        observer: &mut dyn Observer,
+    ) -> Result<Bundle> {
         let inputs = RunInputs {
-            options: run.options(),
+            options,
             data: Arc::new(ImageSet::open(&self.data.train)?),
             data_name: format!("trained on {}", self.data.name),
             validation: Some(Arc::new(ImageSet::open(&self.data.test)?)),
@@ -68,7 +63,7 @@ impl Setup {
         };
         let blind = Box::new(Blind);
         let (encoder, part) = (self.encoder.encoder.clone(), self.encoder.part.clone());
-        let (device, observer) = (&self.device, run.observer);
+        let device = &self.device;
         let ended = train(config, encoder, part, inputs, blind, device, observer)?;
         opened(ended)
     }
@@ -76,50 +71,38 @@ impl Setup {
     /// Gives a bundle the statistics of its features over so many pictures.
     pub fn statistics(&self, bundle: &mut Bundle, limit: usize, what: &str) -> Result<()> {
         let space = Registry::standard().space(bundle, &self.options(), &self.device)?;
-        let mut all = LatentAccumulator::new();
-        let pictures = self.pictures(&self.data.train, limit, space.geometry());
-        let size = pictures.size_for(space.geometry())?;
-        let gather = |batch: PictureBatch| {
-            all.push(space.encode(batch.images, Draw::Mode));
-            Ok(self.interrupt.check()?)
-        };
-        let count = pictures.for_each_batch(size, what, &self.device, gather)?;
-        let statistics = all.statistics().context("there are too few tokens")?;
-        if let Some(channel) = statistics.std.iter().position(|std| *std <= 0.0) {
-            bail!("channel {channel} has the same value in all pictures; give more, or others");
-        }
-        let stored = StoredLatentStatistics {
-            statistics,
-            features: bundle.features_fingerprint(),
-            tokens: all.tokens(),
-            source: format!("{count} images of {size} x {size} from {}", self.data.name),
-        };
+        let pictures = self.pictures(&self.data.train, limit);
+        let (from, device) = (&self.data.name, &self.device);
+        let stored = gather(&*space, bundle, &pictures, what, from, device)?;
         Ok(bundle.set_latent_statistics(&stored)?)
     }
 
     /// The second stage, from wherever it stands.
-    pub fn flow(&self, config: FlowTraining, bundle: Bundle, run: Run) -> Result<Bundle> {
+    pub fn flow(
+        &self,
+        config: FlowTraining,
+        bundle: Bundle,
+        options: RunOptions,
+        observer: &mut dyn Observer,
+    ) -> Result<Bundle> {
         let space: Arc<dyn LatentSpace> = Arc::new(self.space(&bundle)?);
         let online = |paths: &[PathBuf]| {
             let set = Arc::new(ImageSet::open(paths)?);
             let (recipe, space) = (config.data.clone(), space.clone());
-            anyhow::Ok(OnlineLatents::new(set, recipe, space, 0, &self.device)?)
+            let latents = OnlineLatents::new(set, recipe, space, 0, &self.device)?;
+            anyhow::Ok(Box::new(latents) as Box<dyn LatentSource>)
         };
-        let source = Box::new(online(&self.data.train)?);
-        let validation = match self.data.complete {
-            true => Some(online(&self.data.test)?),
-            false => None,
-        };
+        let validation = self.data.complete.then(|| online(&self.data.test));
         let inputs = FlowInputs {
-            options: run.options(),
-            source,
-            validation: validation.map(|latents| Box::new(latents) as _),
+            options,
+            source: online(&self.data.train)?,
+            validation: validation.transpose()?,
             data_name: format!("trained on {}", self.data.name),
             bundle,
             space,
             replicas: vec![],
         };
-        let ended = svg_train::flow::train(config, inputs, &self.device, run.observer)?;
+        let ended = svg_train::flow::train(config, inputs, &self.device, observer)?;
         opened(ended)
     }
 
@@ -130,20 +113,30 @@ impl Setup {
 
     /// How parts of a bundle are opened: with this encoder, wherever the bundle expects it.
     pub fn options(&self) -> OpenOptions {
-        OpenOptions {
-            encoder: Some(self.encoder.path().to_path_buf()),
-            ..OpenOptions::default()
-        }
+        with_encoder(Some(self.encoder.path()))
     }
 
-    /// So many pictures of a set, for a loop over them.
-    pub fn pictures(&self, paths: &[PathBuf], limit: usize, geometry: Geometry) -> PictureOptions {
+    /// Calls `work` for each batch of so many pictures of a set.
+    pub fn for_each_batch(
+        &self,
+        paths: &[PathBuf],
+        limit: usize,
+        space: &Normalised,
+        what: &str,
+        work: impl FnMut(PictureBatch, Tensor<4>) -> Result<()>,
+    ) -> Result<usize> {
+        let pictures = self.pictures(paths, limit);
+        let size = pictures.size_for(space.geometry())?;
+        pictures.for_each_batch(size, what, &self.device, work)
+    }
+
+    fn pictures(&self, paths: &[PathBuf], limit: usize) -> PictureOptions {
         PictureOptions {
             images: paths.to_vec(),
-            size: Some(geometry.image[0] as u32),
             batch: 50,
             limit: Some(limit),
-            strict: false,
+            interrupt: Some(self.interrupt),
+            ..PictureOptions::default()
         }
     }
 }
@@ -174,11 +167,9 @@ fn opened(ended: Ended) -> Result<Bundle> {
 
 fn has_checkpoints(run: &Path) -> bool {
     let entries = std::fs::read_dir(run.join("checkpoints"));
-    entries.is_ok_and(|mut entries| {
-        entries.any(|entry| {
-            entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with("step-"))
-        })
-    })
+    let entries = entries.into_iter().flatten().flatten();
+    let mut names = entries.map(|entry| entry.file_name());
+    names.any(|name| name.to_string_lossy().starts_with("step-"))
 }
 
 impl Perceptual for Blind {

@@ -7,6 +7,8 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use svg_store::write_json;
 
+use crate::memory::peak_bytes;
+
 /// The document `timings.json`, added to by every start.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Timings {
@@ -68,16 +70,6 @@ impl Timings {
     fn write(&self) -> Result<()> {
         Ok(write_json(&self.path, self)?)
     }
-}
-
-/// The largest resident memory of this process so far, which Linux tells.
-fn peak_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kibibytes * 1024)
 }
 
 #[cfg(test)]

@@ -10,7 +10,6 @@ use svg_model::Normalised;
 use svg_roles::{Draw, Images, LatentSpace, Signed};
 
 use super::stages::Setup;
-use crate::commands::pictures::PictureBatch;
 
 /// Pixels are compared at this side, at most: more would be more numbers and no other answer.
 const PIXELS: u32 = 32;
@@ -41,22 +40,17 @@ impl Views {
         limit: usize,
         what: &str,
     ) -> Result<Self> {
-        let spec = setup.encoder.spec();
         let [mut pixels, mut class_token, mut patches, mut latents] = [const { Vec::new() }; 4];
         let mut labels = Vec::new();
-        let pictures = setup.pictures(paths, limit, space.geometry());
-        let size = pictures.size_for(space.geometry())?;
-        pictures.for_each_batch(size, what, &setup.device, |batch: PictureBatch| {
-            setup.interrupt.check()?;
+        setup.for_each_batch(paths, limit, space, what, |batch, images| {
             for name in &batch.names {
                 labels.push(label(name, &setup.data.classes)?);
             }
-            pixels.push(small(&batch.crops, &setup.device));
-            let tokens = setup.encoder.encoder.tokens(batch.images.clone());
+            pixels.push(small(&batch.images, &setup.device));
+            let tokens = setup.encoder.encoder.tokens(images.clone());
             class_token.push(tokens.summary.context("the encoder has no class token")?);
-            let grid = [size as usize / spec.patch_size; 2];
-            patches.push(side_by_side(tokens.patches, grid));
-            latents.push(side_by_side(space.encode(batch.images, Draw::Mode), grid));
+            patches.push(side_by_side(tokens.patches, tokens.grid));
+            latents.push(side_by_side(space.encode(images, Draw::Mode), tokens.grid));
             Ok(())
         })?;
         Ok(Self {
@@ -85,9 +79,8 @@ fn side_by_side(tokens: Tensor<3>, [rows, columns]: [usize; 2]) -> Tensor<2> {
 fn label(name: &str, classes: &[String]) -> Result<usize> {
     let folder = Path::new(name).parent().and_then(Path::file_name);
     let folder = folder.and_then(|folder| folder.to_str());
-    let class = classes
-        .iter()
-        .position(|class| Some(class.as_str()) == folder);
+    let mut classes = classes.iter();
+    let class = classes.position(|class| Some(class.as_str()) == folder);
     class.with_context(|| format!("{name} lies in the folder of no class"))
 }
 

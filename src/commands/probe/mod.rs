@@ -4,20 +4,19 @@ mod source;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use burn::prelude::*;
 use clap::Args;
 use serde_json::{Value, json};
-use svg_eval::{Confusion, NearestNeighbours};
+use svg_eval::{Confusion, LinearProbe, NearestNeighbours};
 use svg_store::write_bytes;
 
 use self::source::{Of, Pool, Source};
-use crate::commands::print;
+use crate::commands::checks::make_folder;
+use crate::commands::{print, word};
 use crate::confusion_picture::{save_drawing, save_matrix};
 use crate::device::DeviceOptions;
 use crate::labelled::Labelled;
-use crate::pooled::pooled;
-use crate::probed::Probed;
 
 /// Measure what features know of classes, by nearest neighbours and by a linear probe
 ///
@@ -100,9 +99,25 @@ pub struct Probe {
     out: Option<PathBuf>,
 }
 
+/// The answers of both probes to the same questions.
+struct Probed {
+    nearest: Confusion,
+    linear: Confusion,
+    /// Of the vectors that they were asked about.
+    channels: usize,
+}
+
 impl Probe {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
-        self.check()?;
+        let (temperature, decay) = (self.temperature, self.decay);
+        ensure!(
+            temperature > 0.0 && temperature.is_finite(),
+            "--temperature {temperature} is not positive; 0.07 is usual"
+        );
+        ensure!(
+            decay >= 0.0 && decay.is_finite(),
+            "--decay {decay} is negative; 0.001 is usual"
+        );
         let limit = self.limit.map(|limit| limit as usize);
         let train = Labelled::open(&self.train, limit).context("--train")?;
         let test = Labelled::open(&self.test, limit).context("--test")?;
@@ -115,8 +130,7 @@ impl Probe {
             );
         }
         if let Some(folder) = &self.out {
-            let failed = || format!("--out {} cannot be made", folder.display());
-            std::fs::create_dir_all(folder).with_context(failed)?;
+            make_folder(folder, "--out")?;
         }
         let device = device.open_f32()?;
         let sources = Source::all(&self, &device)?;
@@ -129,26 +143,22 @@ impl Probe {
         ))?;
         let mut probes = Vec::new();
         for (number, source) in sources.iter().enumerate() {
-            let (probed, channels) = self.probe(source, &train, &test, &device)?;
+            let probed = self.probe(source, &train, &test, &device)?;
+            let (name, pool, size) = (&source.name, source.pool(), source.size);
+            let (known, asked, classes) = (train.len(), test.len(), train.names.len());
+            let (channels, chance) = (probed.channels, probed.nearest.chance());
+            let (nearest, linear) = (probed.nearest.accuracy(), probed.linear.accuracy());
             print(&format!(
-                "{:<width$}  {:<6}  {:>4}  {channels:>8}  {:>5}  {:>5}  {:>7}  {:.4}  {:.4}  {:.4}\n",
-                source.name,
-                source.pool(),
-                source.size,
-                train.len(),
-                test.len(),
-                train.names.len(),
-                probed.nearest.chance(),
-                probed.nearest.accuracy(),
-                probed.linear.accuracy(),
+                "{name:<width$}  {pool:<6}  {size:>4}  {channels:>8}  {known:>5}  {asked:>5}  {classes:>7}  \
+                 {chance:.4}  {nearest:.4}  {linear:.4}\n"
             ))?;
             if let Some(folder) = &self.out {
                 let suffix = match sources.len() {
                     1 => String::new(),
                     _ => format!("-{}-{}", number + 1, slug(source)),
                 };
-                self.save(folder, &suffix, &probed, source, &train.names)?;
-                probes.push(page(source, &suffix, &probed, channels));
+                probed.save(folder, &suffix, &source.name, &train.names)?;
+                probes.push(page(source, &suffix, &probed));
             }
         }
         let Some(folder) = &self.out else {
@@ -169,66 +179,46 @@ impl Probe {
         let text = serde_json::to_string_pretty(&page)? + "\n";
         let path = folder.join("probe.json");
         write_bytes(&path, text)?;
-        eprintln!(
-            "{}: counts, and a picture of each probe beside it",
-            path.display()
-        );
+        let path = path.display();
+        eprintln!("{path}: counts, and a picture of each probe beside it");
         Ok(())
     }
 
-    fn check(&self) -> Result<()> {
-        if !(self.temperature > 0.0 && self.temperature.is_finite()) {
-            bail!(
-                "--temperature {} is not positive; 0.07 is usual",
-                self.temperature
-            );
-        }
-        if !(self.decay >= 0.0 && self.decay.is_finite()) {
-            bail!("--decay {} is negative; 0.001 is usual", self.decay);
-        }
-        Ok(())
-    }
-
-    /// The answers, and the number of channels of a vector.
     fn probe(
         &self,
         source: &Source,
         train: &Labelled,
         test: &Labelled,
         device: &Device,
-    ) -> Result<(Probed, usize)> {
+    ) -> Result<Probed> {
         let encoded = |pictures: &Labelled, side: &str| {
-            let (set, order) = (&pictures.set, &pictures.order);
             let (batch, what) = (self.batch.into(), format!("{}, {side}", source.name));
-            pooled(set, order, source.size, batch, &what, device, |images| {
-                (source.encode)(images)
-            })
+            pictures.pooled(source.size, batch, &what, device, &source.encode)
         };
         let (known, asked) = (encoded(train, "train")?, encoded(test, "test")?);
-        let [_, channels] = known.dims();
+        let ([_, channels], classes) = (known.dims(), train.names.len());
         let neighbours = NearestNeighbours {
             neighbours: self.neighbours as usize,
             temperature: self.temperature,
         };
-        let (known, asked) = ((known, &train.labels[..]), (asked, &test.labels[..]));
-        let classes = train.names.len();
-        let probed = Probed::new(known, asked, classes, &neighbours, self.decay);
-        Ok((probed, channels))
+        let nearest = neighbours.classify(known.clone(), &train.labels, asked.clone());
+        let linear = LinearProbe::fit(known, &train.labels, classes, self.decay).classify(asked);
+        let confusion = |said: &[usize]| Confusion::new(classes, &test.labels, said);
+        Ok(Probed {
+            nearest: confusion(&nearest),
+            linear: confusion(&linear),
+            channels,
+        })
     }
+}
 
-    /// The pictures of both probes.
-    fn save(
-        &self,
-        folder: &Path,
-        suffix: &str,
-        probed: &Probed,
-        source: &Source,
-        names: &[String],
-    ) -> Result<()> {
-        for (probe, confusion) in [("knn", &probed.nearest), ("linear", &probed.linear)] {
+impl Probed {
+    /// The pictures of both probes of a source.
+    fn save(&self, folder: &Path, suffix: &str, source: &str, names: &[String]) -> Result<()> {
+        for (probe, confusion) in [("knn", &self.nearest), ("linear", &self.linear)] {
             let path = |ending: &str| folder.join(format!("confusion-{probe}{suffix}.{ending}"));
             let accuracy = 100.0 * confusion.accuracy();
-            let title = format!("{}, {probe}: {accuracy:.1} % right", source.name);
+            let title = format!("{source}, {probe}: {accuracy:.1} % right");
             save_matrix(&path("png"), confusion, &command().join(" "))?;
             save_drawing(&path("svg"), confusion, names, &title)?;
         }
@@ -237,7 +227,7 @@ impl Probe {
 }
 
 /// One probed source, for `probe.json`.
-fn page(source: &Source, suffix: &str, probed: &Probed, channels: usize) -> Value {
+fn page(source: &Source, suffix: &str, probed: &Probed) -> Value {
     let of = |probe: &str, confusion: &Confusion| {
         let classes = 0..confusion.classes();
         let row = |truth| classes.clone().map(move |said| confusion.of(truth, said));
@@ -253,9 +243,9 @@ fn page(source: &Source, suffix: &str, probed: &Probed, channels: usize) -> Valu
         "features": source.name,
         "path": source.path,
         "fingerprint": source.fingerprint,
-        "pool": source.pool.map(source::word),
+        "pool": source.pool.map(word),
         "size": source.size,
-        "channels": channels,
+        "channels": probed.channels,
         "chance": probed.nearest.chance(),
         "knn": of("knn", &probed.nearest),
         "linear": of("linear", &probed.linear),
@@ -264,15 +254,14 @@ fn page(source: &Source, suffix: &str, probed: &Probed, channels: usize) -> Valu
 
 /// Both sides must know the same classes, or their numbers would mean different things.
 fn check_classes(train: &[String], test: &[String]) -> Result<()> {
-    let lacking = |ours: &[String], theirs: &[String]| {
-        theirs.iter().find(|name| !ours.contains(name)).cloned()
-    };
-    let advice = "give both a folder for each class, with the same names";
-    if let Some(name) = lacking(train, test) {
-        bail!("--test has the class {name}, which --train lacks; {advice}");
-    }
-    if let Some(name) = lacking(test, train) {
-        bail!("--train has the class {name}, which --test lacks; {advice}");
+    let (train_side, test_side) = (("--train", train), ("--test", test));
+    for ((one, ours), (other, theirs)) in [(train_side, test_side), (test_side, train_side)] {
+        if let Some(name) = theirs.iter().find(|name| !ours.contains(name)) {
+            bail!(
+                "{other} has the class {name}, which {one} lacks; give both a folder for each class, with \
+                 the same names"
+            );
+        }
     }
     if let [name] = train {
         bail!(
@@ -285,15 +274,12 @@ fn check_classes(train: &[String], test: &[String]) -> Result<()> {
 /// What a source is called in the names of files.
 fn slug(source: &Source) -> String {
     let name = match source.pool {
-        Some(pool) => format!("{} {}", source.name, source::word(pool)),
+        Some(pool) => format!("{} {}", source.name, word(pool)),
         None => source.name.clone(),
     };
-    let plain = |c: char| {
-        if c.is_ascii_alphanumeric() {
-            c.to_ascii_lowercase()
-        } else {
-            '-'
-        }
+    let plain = |c: char| match c.is_ascii_alphanumeric() {
+        true => c.to_ascii_lowercase(),
+        false => '-',
     };
     name.chars().map(plain).collect()
 }

@@ -11,6 +11,7 @@ use svg_roles::Draw;
 use super::Probe;
 use crate::commands::bundle::BundleOptions;
 use crate::commands::checks::check_size;
+use crate::commands::word;
 use crate::encoder::EncoderFile;
 
 /// Side of crops for an encoder, where nothing else says it.
@@ -62,10 +63,10 @@ impl Source {
     pub fn all(probe: &Probe, device: &Device) -> Result<Vec<Self>> {
         let mut sources = Vec::new();
         for weights in &probe.weights {
-            Self::of_weights(probe, weights, device, &mut sources)?;
+            sources.extend(Self::of_weights(probe, weights, device)?);
         }
         if let Some(bundle) = &probe.bundle {
-            Self::of_bundle(probe, bundle, device, &mut sources)?;
+            sources.extend(Self::of_bundle(probe, bundle, device)?);
         }
         if probe.pixels {
             let size = probe.size.unwrap_or(THUMBNAIL);
@@ -86,11 +87,11 @@ impl Source {
         Ok(sources)
     }
 
-    fn of_weights(probe: &Probe, path: &Path, device: &Device, all: &mut Vec<Self>) -> Result<()> {
+    fn of_weights(probe: &Probe, path: &Path, device: &Device) -> Result<Vec<Self>> {
         let file = EncoderFile::open(path, probe.model.as_deref(), device)?;
         let size = probe.size.unwrap_or(USUAL);
         check_size(size, file.spec().patch_size)?;
-        all.extend(probe.pool.iter().map(|&pool| {
+        let of_pool = |&pool: &Pool| {
             let encoder = file.encoder.clone();
             Self {
                 name: short(path),
@@ -106,11 +107,11 @@ impl Source {
                     }
                 }),
             }
-        }));
-        Ok(())
+        };
+        Ok(probe.pool.iter().map(of_pool).collect())
     }
 
-    fn of_bundle(probe: &Probe, path: &Path, device: &Device, all: &mut Vec<Self>) -> Result<()> {
+    fn of_bundle(probe: &Probe, path: &Path, device: &Device) -> Result<Vec<Self>> {
         if probe.pool.contains(&Pool::Cls) {
             bail!(
                 "--pool cls: a bundle's features have no class token; take --pool mean or tokens, or name \
@@ -122,59 +123,50 @@ impl Source {
             encoder: probe.encoder.clone(),
         };
         let bundle = options.open()?;
-        let latents = match probe.of.contains(&Of::Latents) {
+        let asked = |of: Of| probe.of.contains(&of);
+        let at = path.display();
+        let latents = match asked(Of::Latents) {
             false => None,
-            true => {
-                let stored = bundle.latent_statistics()?;
-                let advice = || {
-                    let path = path.display();
-                    format!(
-                        "--of latents: {path} has no latent statistics; compute them with `svg stats --bundle \
-                         {path} --images PATH`, or take --of features"
-                    )
-                };
-                Some(stored.with_context(advice)?.statistics)
-            }
+            true => Some(bundle.latent_statistics()?.with_context(|| {
+                format!(
+                    "--of latents: {at} has no latent statistics; compute them with `svg stats --bundle {at} \
+                     --images PATH`, or take --of features"
+                )
+            })?),
         };
+        let latents = latents.map(|stored| stored.statistics);
         let space = options.space(&bundle, None, device)?;
         let geometry = space.geometry();
-        let parts = probe
-            .of
-            .iter()
-            .any(|of| matches!(of, Of::Semantic | Of::Residual));
-        let semantic = match parts {
+        let semantic = match asked(Of::Semantic) || asked(Of::Residual) {
             false => geometry.channels,
             true => {
-                let registry = Registry::standard();
-                registry
-                    .encoder(&bundle, &options.options(), device)?
-                    .spec()
-                    .channels
+                let options = options.options();
+                let encoder = Registry::standard().encoder(&bundle, &options, device)?;
+                encoder.spec().channels
             }
         };
-        if probe.of.contains(&Of::Residual) && semantic == geometry.channels {
-            let path = path.display();
-            bail!("--of residual: {path} has no residual encoder; take --of features");
+        if asked(Of::Residual) && semantic == geometry.channels {
+            bail!("--of residual: {at} has no residual encoder; take --of features");
         }
         let size = probe.size.unwrap_or(geometry.image[0] as u32);
         check_size(size, geometry.patch()[0])?;
-        for &of in &probe.of {
-            all.extend(probe.pool.iter().map(|&pool| {
-                let (space, latents) = (space.clone(), latents.clone());
-                Self {
-                    name: format!("{} {}", short(path), word(of)),
-                    path: Some(path.display().to_string()),
-                    pool: Some(pool),
-                    size,
-                    fingerprint: Some(bundle.features_fingerprint()),
-                    encode: Box::new(move |images| {
-                        let features = space.encode(images, Draw::Mode);
-                        pooled(taken(features, latents.as_ref(), of, semantic), pool)
-                    }),
-                }
-            }));
-        }
-        Ok(())
+        let kinds = probe.of.iter();
+        let kinds = kinds.flat_map(|&of| probe.pool.iter().map(move |&pool| (of, pool)));
+        let of_kind = |(of, pool)| {
+            let (space, latents) = (space.clone(), latents.clone());
+            Self {
+                name: format!("{} {}", short(path), word(of)),
+                path: Some(at.to_string()),
+                pool: Some(pool),
+                size,
+                fingerprint: Some(bundle.features_fingerprint()),
+                encode: Box::new(move |images| {
+                    let features = space.encode(images, Draw::Mode);
+                    pooled(taken(features, latents.as_ref(), of, semantic), pool)
+                }),
+            }
+        };
+        Ok(kinds.map(of_kind).collect())
     }
 
     /// The word for how it is pooled.
@@ -205,12 +197,6 @@ fn pooled(tokens: Tensor<3>, pool: Pool) -> Tensor<2> {
         Pool::Tokens => tokens.flatten(1, 2),
         Pool::Mean | Pool::Cls => tokens.mean_dim(1).squeeze_dim::<2>(1), // [batch, channels]
     }
-}
-
-/// As it stands on the command line.
-pub fn word(value: impl ValueEnum) -> String {
-    let word = value.to_possible_value();
-    word.map_or(String::new(), |word| word.get_name().to_string())
 }
 
 /// The last part of a path.

@@ -1,20 +1,17 @@
 //! `svg train autoencoder`.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Result;
-use burn::prelude::*;
 use clap::Args;
 use svg_eval::Lpips;
 use svg_image::ImageSet;
-use svg_roles::Encoder;
 use svg_train::autoencoder::{FeatureDistance, Perceptual, RunInputs, train};
 
-use super::document::configuration;
-use super::options::{TrainingOptions, names};
-use super::watch::{Watch, report};
+use super::options::{TrainingOptions, validation_set};
+use super::watch::watched;
+use crate::commands::pictures::names;
 use crate::device::DeviceOptions;
 use crate::encoder::EncoderFile;
 
@@ -59,57 +56,31 @@ pub struct TrainAutoencoder {
 }
 
 impl TrainAutoencoder {
-    pub fn run(self, device: &DeviceOptions) -> Result<ExitCode> {
-        let config = configuration(
-            self.config.as_deref(),
-            &self.options.out,
-            self.options.resume,
-        )?;
+    pub fn run(self, device: &DeviceOptions) -> Result<()> {
+        let config = self.options.configuration(self.config.as_deref())?;
         let data = Arc::new(ImageSet::open(&self.data)?);
-        let validation = match self.validation.is_empty() {
-            true => None,
-            false => Some(Arc::new(ImageSet::open(&self.validation)?)),
-        };
+        let validation = validation_set(&self.validation)?;
         let device = device.open_f32()?;
         let encoder = EncoderFile::open(&self.encoder, None, &device)?;
-        let (perceptual, perceptual_name) = self.perceptual(&*encoder.encoder, &device)?;
-        eprintln!(
-            "{} pictures; perceptual loss: {perceptual_name}",
-            data.len()
-        );
+        let (perceptual, name): (Box<dyn Perceptual>, _) = match &self.vgg {
+            Some(path) => (Box::new(Lpips::open(path, &device)?), "LPIPS v0.1 (VGG16)"),
+            None => (
+                Box::new(FeatureDistance::new(&*encoder.encoder, &device)),
+                "a distance in the frozen encoder's features (no --vgg was given)",
+            ),
+        };
+        let count = data.len();
+        eprintln!("{count} pictures; perceptual loss: {name}");
         let inputs = RunInputs {
             options: self.options.of_run(),
             data,
             data_name: format!("trained on {}", names(&self.data)),
             validation,
             workers: self.options.workers,
-            perceptual_name,
+            perceptual_name: name.to_string(),
             replicas: self.options.open_replicas()?,
         };
-        let mut watch = Watch::new()?;
         let EncoderFile { encoder, part } = encoder;
-        let ended = train(
-            config, encoder, part, inputs, perceptual, &device, &mut watch,
-        );
-        watch.finish();
-        report(ended?)
-    }
-
-    fn perceptual(
-        &self,
-        encoder: &dyn Encoder,
-        device: &Device,
-    ) -> Result<(Box<dyn Perceptual>, String)> {
-        Ok(match &self.vgg {
-            Some(path) => {
-                let lpips = Lpips::open(path, device)?;
-                (Box::new(lpips), "LPIPS v0.1 (VGG16)".to_string())
-            }
-            None => {
-                let distance = FeatureDistance::new(encoder, device);
-                let name = "a distance in the frozen encoder's features (no --vgg was given)";
-                (Box::new(distance), name.to_string())
-            }
-        })
+        watched(|watch| train(config, encoder, part, inputs, perceptual, &device, watch))
     }
 }

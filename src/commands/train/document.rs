@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use svg_train::autoencoder::AutoencoderTraining;
 use svg_train::flow::FlowTraining;
 use svg_train::pretrain::Pretraining;
+
+use super::options::TrainingOptions;
 
 /// A training as a document with presets.
 pub trait Document: PartialEq + Sized {
@@ -32,24 +34,25 @@ macro_rules! documents {
 
 documents!(Pretraining, AutoencoderTraining, FlowTraining);
 
-/// The configuration of a run in `out`: the one given for a new run, the run's own for one that goes on.
-pub fn configuration<D: Document>(given: Option<&str>, out: &Path, resume: bool) -> Result<D> {
-    let own = out.join("config.json");
-    let given: Option<D> = given.map(named_or_read).transpose()?;
-    if !resume {
-        return given.context("--config is needed to begin a run");
-    }
-    if !own.is_file() {
-        let path = out.to_path_buf();
-        return Err(svg_train::TrainError::NothingToResume { path }.into());
-    }
-    let stored = read(&own)?;
-    match given.filter(|given| *given != stored) {
-        None => Ok(stored),
-        Some(_) => bail!(
+impl TrainingOptions {
+    /// The configuration of the run: the one given for a new run, the run's own for one that goes on.
+    pub fn configuration<D: Document>(&self, given: Option<&str>) -> Result<D> {
+        let own = self.out.join("config.json");
+        let given: Option<D> = given.map(named_or_read).transpose()?;
+        if !self.resume {
+            return given.context("--config is needed to begin a run");
+        }
+        if !own.is_file() {
+            let path = self.out.clone();
+            return Err(svg_train::TrainError::NothingToResume { path }.into());
+        }
+        let stored = read(&own)?;
+        ensure!(
+            given.is_none_or(|given| given == stored),
             "--config differs from {}, with which the run began; leave it out, or begin another run",
             own.display()
-        ),
+        );
+        Ok(stored)
     }
 }
 

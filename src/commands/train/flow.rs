@@ -1,22 +1,21 @@
 //! `svg train flow`.
 
-use std::path::PathBuf;
-use std::process::ExitCode;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use burn::prelude::*;
 use clap::Args;
 use svg_image::ImageSet;
-use svg_model::{Bundle, Normalised, Registry, StoredLatentStatistics};
+use svg_model::{Bundle, Registry};
 use svg_roles::LatentSpace;
 use svg_train::cache::LatentCache;
 use svg_train::flow::{FlowInputs, FlowTraining, LatentSource, OnlineLatents, train};
 
-use super::document::configuration;
-use super::options::{TrainingOptions, names};
-use super::watch::{Watch, report};
+use super::options::TrainingOptions;
+use super::watch::watched;
 use crate::commands::bundle::BundleOptions;
+use crate::commands::pictures::names;
 use crate::device::DeviceOptions;
 
 /// Train the velocity network in the latents of a bundle
@@ -56,43 +55,33 @@ pub struct TrainFlow {
 }
 
 impl TrainFlow {
-    pub fn run(self, device: &DeviceOptions) -> Result<ExitCode> {
-        let config: FlowTraining = configuration(
-            self.config.as_deref(),
-            &self.options.out,
-            self.options.resume,
-        )?;
+    pub fn run(self, device: &DeviceOptions) -> Result<()> {
+        let config: FlowTraining = self.options.configuration(self.config.as_deref())?;
         let device = device.open_f32()?;
         let replicas = self.options.open_replicas()?;
         let bundle = self.bundle.open()?;
-        let Some(statistics) = bundle.latent_statistics()? else {
-            let path = self.bundle.bundle.clone();
-            return Err(svg_model::ModelError::NoLatentStatistics { path }.into());
-        };
-        let features = Registry::standard().space(&bundle, &self.bundle.options(), &device)?;
-        let space = Arc::new(Normalised::new(features, statistics.statistics.clone())?);
-        let place = Place {
-            config: &config,
-            bundle: &bundle,
-            statistics: &statistics,
-            space: space.clone(),
-            workers: self.options.workers,
-            device: &device,
+        let registry = Registry::standard();
+        let space = registry.latents(&bundle, &self.bundle.options(), &device)?;
+        let space: Arc<dyn LatentSpace> = Arc::new(space);
+        let online = |paths: &[PathBuf]| -> Result<Box<dyn LatentSource>> {
+            let set = Arc::new(ImageSet::open(paths)?);
+            let (recipe, workers) = (config.data.clone(), self.options.workers);
+            let latents = OnlineLatents::new(set, recipe, space.clone(), workers, &device)?;
+            Ok(Box::new(latents))
         };
         let (source, data_name) = match &self.cache {
-            Some(folder) => (place.cached(folder)?, folder.display().to_string()),
-            None => (place.online(&self.data)?, names(&self.data)),
+            Some(folder) => {
+                let source = cached(folder, &bundle, &*space, &device)?;
+                (source, folder.display().to_string())
+            }
+            None => (online(&self.data)?, names(&self.data)),
         };
-        let validation = match self.validation.is_empty() {
-            true => None,
-            false => Some(place.online(&self.validation)?),
+        let validation = match &*self.validation {
+            [] => None,
+            paths => Some(online(paths)?),
         };
-        eprintln!(
-            "{} pictures of {} classes: {}",
-            source.fingerprint().count,
-            source.classes().len(),
-            source.kind()
-        );
+        let (count, classes) = (source.fingerprint().count, source.classes().len());
+        eprintln!("{count} pictures of {classes} classes: {}", source.kind());
         let inputs = FlowInputs {
             options: self.options.of_run(),
             source,
@@ -102,36 +91,21 @@ impl TrainFlow {
             space,
             replicas,
         };
-        let mut watch = Watch::new()?;
-        let ended = train(config, inputs, &device, &mut watch);
-        watch.finish();
-        report(ended?)
+        watched(|watch| train(config, inputs, &device, watch))
     }
 }
 
-/// What sources of latents are made with.
-struct Place<'a> {
-    config: &'a FlowTraining,
-    bundle: &'a Bundle,
-    statistics: &'a StoredLatentStatistics,
-    space: Arc<dyn LatentSpace>,
-    workers: usize,
-    device: &'a Device,
-}
-
-impl Place<'_> {
-    fn online(&self, paths: &[PathBuf]) -> Result<Box<dyn LatentSource>> {
-        let set = Arc::new(ImageSet::open(paths)?);
-        let (recipe, space) = (self.config.data.clone(), self.space.clone());
-        let latents = OnlineLatents::new(set, recipe, space, self.workers, self.device)?;
-        Ok(Box::new(latents))
-    }
-
-    fn cached(&self, folder: &std::path::Path) -> Result<Box<dyn LatentSource>> {
-        let cache = LatentCache::open(folder)?;
-        cache.check_features(&self.bundle.features_fingerprint())?;
-        cache.check_geometry(self.space.geometry())?;
-        let latents = cache.latents(self.statistics.clone(), self.device)?;
-        Ok(Box::new(latents))
-    }
+/// The latents of a cache that was made of this space.
+fn cached(
+    folder: &Path,
+    bundle: &Bundle,
+    space: &dyn LatentSpace,
+    device: &Device,
+) -> Result<Box<dyn LatentSource>> {
+    let cache = LatentCache::open(folder)?;
+    cache.check_features(&bundle.features_fingerprint())?;
+    cache.check_geometry(space.geometry())?;
+    let statistics = bundle.latent_statistics()?;
+    let statistics = statistics.context("the latent statistics are gone")?;
+    Ok(Box::new(cache.latents(statistics, device)?))
 }

@@ -6,33 +6,26 @@ mod flow;
 mod options;
 pub mod watch;
 
-pub use document::configuration;
-pub use options::{TrainingOptions, names};
-pub use watch::{Watch, report};
+pub use options::{TrainingOptions, validation_set};
+pub use watch::watched;
 
 use anyhow::Result;
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 
 use crate::device::DeviceOptions;
 
 /// Train models
-#[derive(Args)]
-pub struct Train {
-    #[command(subcommand)]
-    what: What,
-}
-
 #[derive(Subcommand)]
-enum What {
+pub enum Train {
     Autoencoder(autoencoder::TrainAutoencoder),
     Flow(flow::TrainFlow),
 }
 
 impl Train {
-    pub fn run(self, device: &DeviceOptions) -> Result<std::process::ExitCode> {
-        match self.what {
-            What::Autoencoder(train) => train.run(device),
-            What::Flow(train) => train.run(device),
+    pub fn run(self, device: &DeviceOptions) -> Result<()> {
+        match self {
+            Self::Autoencoder(train) => train.run(device),
+            Self::Flow(train) => train.run(device),
         }
     }
 }

@@ -1,10 +1,12 @@
 //! What all trainings are told alike.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Result;
 use burn::prelude::*;
 use clap::Args;
+use svg_image::ImageSet;
 use svg_train::run::RunOptions;
 
 use crate::device::DeviceName;
@@ -52,11 +54,10 @@ impl TrainingOptions {
     }
 }
 
-/// Where data are, for people.
-pub fn names(paths: &[PathBuf]) -> String {
-    let names: Vec<_> = paths
-        .iter()
-        .map(|path| path.display().to_string())
-        .collect();
-    names.join(", ")
+/// Pictures to judge by, where they are not those of the training.
+pub fn validation_set(paths: &[PathBuf]) -> Result<Option<Arc<ImageSet>>> {
+    match paths {
+        [] => Ok(None),
+        paths => Ok(Some(Arc::new(ImageSet::open(paths)?))),
+    }
 }

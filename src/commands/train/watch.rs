@@ -1,14 +1,15 @@
 //! A run as seen on a terminal.
 
-use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
+use svg_train::TrainError;
 use svg_train::log::Scalars;
 use svg_train::run::{Ended, Headline, Observer};
 
-use crate::interrupt::Interrupt;
+use crate::interrupt::{Interrupt, Interrupted};
+use crate::progress::bar;
 
 /// Where nobody watches, a line so often.
 const QUIET: Duration = Duration::from_secs(30);
@@ -25,10 +26,10 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Listens for Ctrl-C from now on.
-    pub fn new() -> Result<Self> {
+    /// Listens for Ctrl-C from now on, and says with every step which part of a longer work it is of.
+    fn new(title: &str) -> Result<Self> {
         Ok(Self {
-            title: String::new(),
+            title: title.to_string(),
             bar: ProgressBar::hidden(),
             interrupt: Interrupt::listen()?,
             headlines: &[],
@@ -36,16 +37,6 @@ impl Watch {
             began: (0, Instant::now()),
             printed: Instant::now(),
         })
-    }
-
-    /// Says before the steps which part of a longer work they are.
-    pub fn with_title(mut self, title: &str) -> Self {
-        self.title = format!("{title}: ");
-        self
-    }
-
-    pub fn finish(&self) {
-        self.bar.abandon();
     }
 
     fn images_per_second(&self, step: u64) -> f64 {
@@ -63,12 +54,8 @@ impl Observer for Watch {
     fn begins(&mut self, step: u64, steps: u64, images_per_step: u64) {
         self.images_per_step = images_per_step;
         self.began = (step, Instant::now());
-        let style =
-            ProgressStyle::with_template("{prefix}step {pos}/{len} [{wide_bar}] {msg}, {eta} left");
-        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-        self.bar = ProgressBar::new(steps)
-            .with_style(style.progress_chars("=> "))
-            .with_prefix(self.title.clone());
+        let template = "{prefix}step {pos}/{len} [{wide_bar}] {msg}, {eta} left";
+        self.bar = bar(steps, "", template).with_prefix(self.title.clone());
         // The time that is left follows from the steps of this process, not of those before it.
         self.bar.set_position(step);
         self.bar.reset_eta();
@@ -103,18 +90,26 @@ impl Observer for Watch {
     }
 }
 
-/// Says how a run ended.
-pub fn report(ended: Ended) -> Result<ExitCode> {
-    match ended {
+/// Trains under a watch, whose lines begin with the title.
+pub fn watch<T>(title: &str, train: impl FnOnce(&mut Watch) -> T) -> Result<T> {
+    let mut watch = Watch::new(title)?;
+    let trained = train(&mut watch);
+    watch.bar.abandon();
+    Ok(trained)
+}
+
+/// Trains under a watch, and says how the run ended.
+pub fn watched(train: impl FnOnce(&mut Watch) -> Result<Ended, TrainError>) -> Result<()> {
+    match watch("", train)?? {
         Ended::Finished(folder) => {
             println!("{}: the trained model", folder.display());
-            Ok(ExitCode::SUCCESS)
+            Ok(())
         }
         Ended::Interrupted(step) => {
             eprintln!(
                 "interrupted; a checkpoint of step {step} was written, --resume goes on from it"
             );
-            Ok(ExitCode::from(130))
+            Err(Interrupted.into())
         }
     }
 }
