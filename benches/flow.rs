@@ -13,7 +13,7 @@
 
 mod support;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Error, Result, bail};
 use burn::prelude::*;
 use burn::tensor::Distribution;
 use clap::{Parser, ValueEnum};
@@ -23,7 +23,7 @@ use svg_nn::Precision;
 use svg_roles::Condition;
 use svg_sit::{Sit, SitConfig};
 use svg_train::flow::{ComputeType, FlowBatch, FlowStage, FlowTraining};
-use svg_train::run::Stage;
+use svg_train::run::{Stage, Training};
 
 use support::{compiled_devices, memory, timed};
 
@@ -145,7 +145,8 @@ fn forward(
 }
 
 fn train(config: SitConfig, batch: usize, options: &Options, device: &Device) -> Result<Vec<f64>> {
-    let mut training = FlowTraining::preset("flow_svg_b_256").context("it is built in")?;
+    let training = include_str!("../configs/flow_svg_b_256.json");
+    let mut training = FlowTraining::from_json(training).map_err(Error::msg)?;
     training.batch_size = batch;
     training.precision = match options.dtype {
         Type::F32 => ComputeType::F32,

@@ -13,6 +13,7 @@ mod labelled;
 mod nano;
 mod pca;
 mod pooled;
+mod presets;
 mod probed;
 mod progress;
 mod steps;

@@ -24,6 +24,7 @@ use clap::Args;
 use svg_model::Bundle;
 use svg_store::FolderLock;
 use svg_train::TrainError;
+use svg_train::run::Training;
 
 use self::data::Data;
 use self::measure::Measurements;

@@ -8,7 +8,7 @@ use svg_roles::{Geometry, VelocitySpec};
 use crate::data::Recipe;
 use crate::kinds::FlowKind;
 use crate::run::document::{self, outside};
-use crate::run::{NetworkKind, Pace, pace};
+use crate::run::{NetworkKind, Pace, Training, pace};
 
 /// Everything that decides what a run computes, except the autoencoder and the data.
 ///
@@ -153,66 +153,53 @@ pub struct FlowSamplesSettings {
     pub shift: f64,
 }
 
-impl<C: NetworkKind> FlowTraining<C> {
-    /// Reads a configuration.
-    ///
-    /// # Errors
-    ///
-    /// In words: no JSON, a missing or an unknown field, or an invalid value.
-    pub fn from_json(text: &str) -> Result<Self, String> {
-        let sample = FlowTraining::tiny();
-        document::read::<_, C>(text, &sample, FlowKind::KINDS, Self::invalid)
+impl FlowTraining {
+    /// The smallest training with every part in it, for tests; it learns nothing worth keeping.
+    pub fn tiny() -> Self {
+        Self::from_json(Self::SMALLEST).expect("it is a valid document")
     }
+}
 
-    /// The configuration as a file.
-    pub fn to_json(&self) -> String {
-        document::write(self)
+impl<C: NetworkKind> Training for FlowTraining<C> {
+    type Kind = C;
+    type BuiltIn = FlowKind;
+    const SMALLEST: &'static str = include_str!("tiny.json");
+
+    fn pace(&self) -> Pace {
+        pace!(self, self.accumulation)
     }
 
     fn invalid(&self) -> Option<String> {
-        let positive = [
-            ("samples.count", self.samples.count as u64),
-            ("samples.steps", self.samples.steps as u64),
-            ("data.size", u64::from(self.data.size)),
-        ];
-        if let Some(reason) = self.pace().invalid().or(document::zero(&positive)) {
-            return Some(reason);
-        }
-        let optimizer = &self.optimizer;
+        let (optimizer, samples) = (&self.optimizer, &self.samples);
         let decay = f64::from(optimizer.weight_decay);
-        let mut bounds = vec![
+        let reasons = [
+            self.pace().invalid(),
+            document::zero(&[
+                ("samples.count", samples.count as u64),
+                ("samples.steps", samples.steps as u64),
+                ("data.size", u64::from(self.data.size)),
+            ]),
             outside("label_dropout", self.label_dropout, 0.0, 1.0),
             outside("average_decay", self.average_decay, 0.0, 1.0),
             outside("optimizer.learning_rate", optimizer.learning_rate, 0.0, 1.0),
             outside("optimizer.beta_1", optimizer.beta_1.into(), 0.0, 1.0),
             outside("optimizer.beta_2", optimizer.beta_2.into(), 0.0, 1.0),
             outside("optimizer.weight_decay", decay, 0.0, 1.0),
-            outside("samples.guidance", self.samples.guidance, 0.0, 1e3),
-            outside("samples.shift", self.samples.shift, 1e-3, 1e3),
+            outside("samples.guidance", samples.guidance, 0.0, 1e3),
+            outside("samples.shift", samples.shift, 1e-3, 1e3),
+            optimizer
+                .clip_norm
+                .and_then(|norm| outside("optimizer.clip_norm", norm, 1e-6, 1e6)),
+            match self.time {
+                TimeSettings::Uniform { shift } => outside("time.uniform.shift", shift, 1e-3, 1e3),
+                TimeSettings::LogitNormal { mean, std } => {
+                    outside("time.logit_normal.mean", mean, -20.0, 20.0)
+                        .or_else(|| outside("time.logit_normal.std", std, 0.0, 20.0))
+                }
+            },
+            self.network.invalid(),
         ];
-        if let Some(norm) = optimizer.clip_norm {
-            bounds.push(outside("optimizer.clip_norm", norm, 1e-6, 1e6));
-        }
-        bounds.push(match self.time {
-            TimeSettings::Uniform { shift } => outside("time.uniform.shift", shift, 1e-3, 1e3),
-            TimeSettings::LogitNormal { mean, std } => {
-                outside("time.logit_normal.mean", mean, -20.0, 20.0)
-                    .or_else(|| outside("time.logit_normal.std", std, 0.0, 20.0))
-            }
-        });
-        bounds.push(self.network.invalid());
-        bounds.into_iter().flatten().next()
-    }
-}
-
-impl<C> FlowTraining<C> {
-    /// Images of one optimiser step.
-    pub fn images_per_step(&self) -> u64 {
-        self.pace().images_per_step()
-    }
-
-    pub(crate) fn pace(&self) -> Pace {
-        pace!(self, self.accumulation)
+        reasons.into_iter().flatten().next()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The second stage: a velocity network that carries noise to latents.
 //!
-//! - [`FlowTraining`]: a training as a document, with presets
+//! - [`FlowTraining`]: a training as a document
 //! - [`train`]: a run, from its first step to its last, through interruptions; [`train_network`]: the same
 //!   with a network of your own
 //! - [`FlowNetwork`], [`FlowStage`], [`FlowBatch`], [`flow_gradients`]: one step
@@ -11,7 +11,6 @@ mod draws;
 mod identity;
 mod network;
 mod online;
-mod presets;
 mod rate;
 mod run;
 mod samples;

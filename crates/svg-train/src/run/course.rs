@@ -1,16 +1,18 @@
 //! Trait for a training as the run sees it.
 
+use std::iter;
 use std::path::{Path, PathBuf};
 
+use burn::prelude::*;
 use svg_image::RgbImage;
 
-use super::{Headline, Identity, Observer, Place, Stage, Standing};
+use super::{Headline, Identity, Observer, Place, Replicas, Stage, Standing};
 use crate::TrainError;
 use crate::log::Scalars;
 
 /// How long a run is, and when it does what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Pace {
+pub struct Pace {
     /// Optimiser steps.
     pub steps: u64,
     /// Images of a micro-batch.
@@ -63,18 +65,23 @@ impl Pace {
         super::document::zero(&positive)
     }
 
-    /// Whether batches divide among so many devices.
+    /// A device and others that share every batch with it.
     ///
     /// # Errors
     ///
-    /// [`TrainError::Unfit`] with what to set, if not.
-    pub fn check_devices(&self, devices: usize) -> Result<(), TrainError> {
-        match self.batch_size.is_multiple_of(devices) {
-            true => Ok(()),
+    /// [`TrainError::Unfit`] with what to set, if batches do not divide among them.
+    pub(crate) fn replicas(
+        &self,
+        first: &Device,
+        others: &[Device],
+    ) -> Result<Replicas, TrainError> {
+        let devices: Vec<_> = iter::once(first).chain(others).cloned().collect();
+        let (size, count) = (self.batch_size, devices.len());
+        match size.is_multiple_of(count) {
+            true => Ok(Replicas::new(devices)),
             false => Err(TrainError::Unfit {
                 reason: format!(
-                    "batch_size is {}, which does not divide among {devices} devices; set it to a multiple",
-                    self.batch_size
+                    "batch_size is {size}, which does not divide among {count} devices; set it to a multiple"
                 ),
             }),
         }

@@ -99,7 +99,7 @@ impl<C: Course> Run<C> {
             }
             (None, true) => return Err(TrainError::NothingToResume { path: options.out }),
             (None, false) if checkpoints.is_empty()? => {
-                save_document(&document, &options.out)?;
+                write_bytes(options.out.join("config.json"), document)?;
                 checkpoints.write(0, &now, |folder| stage.save(folder))?;
                 now
             }
@@ -119,11 +119,8 @@ impl<C: Course> Run<C> {
     }
 
     fn go(mut self, observer: &mut dyn Observer) -> Result<Ended, TrainError> {
-        let steps = self
-            .options
-            .max_steps
-            .unwrap_or(u64::MAX)
-            .min(self.pace.steps);
+        let most = self.options.max_steps.unwrap_or(u64::MAX);
+        let steps = self.pace.steps.min(most);
         observer.begins(self.state.step, steps, self.pace.images_per_step());
         while self.state.step < steps {
             if observer.wants_to_stop() {
@@ -181,12 +178,8 @@ impl<C: Course> Run<C> {
         learning_rate: f64,
         observer: &mut dyn Observer,
     ) -> Result<(), TrainError> {
-        let StepReport {
-            mut scalars,
-            dropped,
-        } = report;
-        let step = self.state.step;
-        match dropped {
+        let (step, mut scalars) = (self.state.step, report.scalars);
+        match report.dropped {
             false => self.state.dropped_in_a_row = 0,
             true => {
                 self.state.dropped += 1;
@@ -201,10 +194,8 @@ impl<C: Course> Run<C> {
         scalars.push("dropped", self.state.dropped as f64);
         if step.is_multiple_of(self.pace.samples_every) || step == self.pace.steps {
             let shown = self.show(step)?;
-            for (name, value) in shown.scalars.iter() {
-                scalars.push(name, value);
-            }
-            if let Some(summary) = &shown.summary {
+            scalars.append(shown.scalars);
+            if let Some(summary) = shown.summary {
                 observer.remark(&format!("step {step}: {summary}"));
             }
         }
@@ -285,8 +276,4 @@ fn agreed<I: Identity>(
         }
         Err(error) => Err(error.into()),
     }
-}
-
-fn save_document(json: &str, out: &Path) -> Result<(), TrainError> {
-    Ok(write_bytes(out.join("config.json"), json)?)
 }

@@ -11,17 +11,16 @@ pub(crate) fn save_optimizer(optimizer: &ModuleOptimizer, path: &Path) -> Result
     optimizer.save(path).map_err(|error| failed(path, error))
 }
 
-/// Through memory: Burn reads a file when a moment is first asked for, and by then the checkpoint may have
+/// The same optimiser with the moments of a file. Through memory: Burn reads a file when a moment is first asked for, and by then the checkpoint may have
 /// given way to a newer one.
 pub(crate) fn load_optimizer(
-    optimizer: ModuleOptimizer,
+    optimizer: &ModuleOptimizer,
     path: &Path,
 ) -> Result<ModuleOptimizer, TrainError> {
     let bytes = std::fs::read(path).map_err(TrainError::system(path))?;
     let bytes = Bytes::from_bytes_vec(bytes);
-    optimizer
-        .from_bytes(bytes)
-        .map_err(|error| failed(path, error))
+    let loaded = optimizer.clone().from_bytes(bytes);
+    loaded.map_err(|error| failed(path, error))
 }
 
 fn failed(path: &Path, error: impl std::fmt::Display) -> TrainError {

@@ -8,7 +8,7 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::prelude::*;
 use svg_nn::{StoredTensor, TensorFile, save_tensors};
 
-use super::gradients::moved;
+use super::gradients::{Change, moved};
 use super::optimizer::{load_optimizer, save_optimizer};
 use super::{Network, name_parameters};
 use crate::TrainError;
@@ -31,7 +31,6 @@ pub(crate) struct Player<N: Network> {
     /// `None` only while it is being replaced.
     network: Option<N>,
     optimizer: ModuleOptimizer,
-    fresh: Box<dyn Fn() -> ModuleOptimizer + Send + Sync>,
 }
 
 impl<N: Network> Player<N> {
@@ -39,13 +38,12 @@ impl<N: Network> Player<N> {
     pub fn new(
         names: PlayerNames,
         config: N::Config,
-        optimizer: impl Fn() -> ModuleOptimizer + Send + Sync + 'static,
+        optimizer: impl Into<ModuleOptimizer>,
         device: &Device,
     ) -> Self {
         Self {
             network: Some(name_parameters(N::init(&config, device), names.root)),
-            optimizer: optimizer(),
-            fresh: Box::new(optimizer),
+            optimizer: optimizer.into(),
             device: device.clone(),
             names,
             config,
@@ -68,7 +66,12 @@ impl<N: Network> Player<N> {
 
     /// A step of the optimiser along this player's part of `gradients`.
     pub fn learn(&mut self, rate: f64, gradients: &mut GradientsParams) {
-        let own = moved(gradients, self.network(), GradientsParams::new());
+        let own = moved(
+            gradients,
+            self.network(),
+            GradientsParams::new(),
+            Change::None,
+        );
         let network = self.network.take().expect("replaced in one go");
         self.network = Some(self.optimizer.step(rate, network, own));
     }
@@ -88,7 +91,7 @@ impl<N: Network> Player<N> {
     pub fn restore(&mut self, folder: &Path) -> Result<(), TrainError> {
         let (tensors, source) = stored(folder, self.names.network)?;
         self.load(tensors, &source)?;
-        self.optimizer = load_optimizer((self.fresh)(), &folder.join(self.names.optimizer))?;
+        self.optimizer = load_optimizer(&self.optimizer, &folder.join(self.names.optimizer))?;
         Ok(())
     }
 }
