@@ -7,6 +7,7 @@ use serde::Deserialize;
 use svg_decoder::{Decoder, DecoderConfig};
 use svg_nn::{StoredTensor, load_exact, module_tensors};
 use svg_train::autoencoder::{Critic, CriticConfig, Objective, Reconstruction};
+use svg_train::run::Network;
 
 use crate::compare::Summary;
 use crate::fill::{murmur_fill, murmur_tensor, named};
@@ -71,14 +72,14 @@ fn expected() -> Expected {
 
 fn critic(device: &Device) -> Critic {
     let config = CriticConfig::new();
-    let tensors = config.init(device).checkpoint_tensors();
+    let tensors = config.init(device).tensors();
     // The rule leaves running statistics as they are constructed.
     let (statistics, weights): (Vec<_>, Vec<_>) = tensors
         .into_iter()
         .partition(|tensor| tensor.name.contains(".running_"));
     let mut tensors = murmur_fill(&named(&weights), "disc.");
     tensors.extend(statistics);
-    config.load(tensors, "formula", device).unwrap()
+    Critic::load(&config, tensors, "formula", device).unwrap()
 }
 
 fn decoder(device: &Device) -> Decoder {
@@ -118,7 +119,7 @@ fn the_critic_judges_like_the_reference() {
         let data = burn::store::bridge::into_data(tensor).unwrap();
         data.convert::<f64>().iter().take(4).collect::<Vec<f64>>()
     };
-    let tensors = critic.checkpoint_tensors();
+    let tensors = critic.tensors();
     let means = first(&tensors, "main.3.running_mean");
     for (got, want) in means.into_iter().zip(expected.running_mean_main3) {
         assert_near("running mean", got, want, FORWARD);

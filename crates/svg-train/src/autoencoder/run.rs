@@ -15,8 +15,8 @@ use crate::autoencoder::{AutoencoderStage, AutoencoderTraining, Perceptual, Trai
 use crate::data::{Fingerprint, Pictures};
 use crate::log::Scalars;
 use crate::run::{
-    Begun, Course, Ended, Headline, Identity, Network, NetworkKind, Observer, Picture, Place,
-    RunOptions, Shown, Standing, Training, run,
+    Begun, Course, Ended, Headline, Identity, Network, NetworkKind, Observer, Place, RunOptions,
+    Shown, Standing, Training, run,
 };
 
 /// What a run needs beside its configuration and its encoder.
@@ -144,18 +144,16 @@ impl<T: TrainableAutoencoder, C: NetworkKind> Course for AutoencoderCourse<T, C>
         Ok((batch.to_tensor(&self.device), batch.cursor_after))
     }
 
-    fn show(&mut self, stage: &AutoencoderStage<T, C>) -> Result<Shown, TrainError> {
+    fn show(&mut self, stage: &AutoencoderStage<T, C>) -> Result<Option<Shown>, TrainError> {
         let model = stage.model();
         let batch = self.config.batch_size;
-        let (sheet, psnr) = self.samples.reconstruct(&*model, batch, &self.device);
-        Ok(Shown {
+        let (image, psnr) = self.samples.reconstruct(&*model, batch, &self.device);
+        Ok(Some(Shown {
             scalars: Scalars::new().with("samples/psnr", psnr),
-            picture: Some(Picture {
-                image: sheet,
-                caption: "originals over reconstructions".to_string(),
-            }),
-            summary: Some(format!("samples {psnr:.2} dB")),
-        })
+            image,
+            caption: "originals over reconstructions".to_string(),
+            summary: format!("samples {psnr:.2} dB"),
+        }))
     }
 
     /// The model as a bundle in the folder of the run.

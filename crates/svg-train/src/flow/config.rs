@@ -36,8 +36,9 @@ pub struct FlowTraining<C = FlowKind> {
     /// The share of labels that are replaced by that of no class, so that the network learns both
     /// branches of guidance.
     pub label_dropout: f64,
-    /// Where between noise and data the network is asked.
-    pub time: TimeSettings,
+    /// Where between noise, 0, and data, 1, the network is asked.
+    #[serde(with = "TimeDocument")]
+    pub time: TimeSampler,
     /// Decay of the moving average of the weights after every step. The average is what is sampled from
     /// and what the bundle gets.
     pub average_decay: f64,
@@ -90,33 +91,12 @@ pub enum RateSchedule {
     Cosine,
 }
 
-/// Where between noise, 0, and data, 1, a network is trained: [`TimeSampler`] as a document.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum TimeSettings {
-    /// A uniform number `u`, shifted: `shift u / (1 + (shift - 1) u)`. A shift below 1 asks more often
-    /// near the noise.
-    Uniform {
-        /// The shift; 1 leaves the number alone.
-        shift: f64,
-    },
-    /// The logistic function of a normal number (Esser et al., 2024, arXiv 2403.03206).
-    LogitNormal {
-        /// Mean of the normal number.
-        mean: f64,
-        /// Its deviation.
-        std: f64,
-    },
-}
-
-impl TimeSettings {
-    /// The sampler itself.
-    pub fn sampler(self) -> TimeSampler {
-        match self {
-            Self::Uniform { shift } => TimeSampler::Uniform { shift },
-            Self::LogitNormal { mean, std } => TimeSampler::LogitNormal { mean, std },
-        }
-    }
+/// [`TimeSampler`] as a document.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "TimeSampler", rename_all = "snake_case", deny_unknown_fields)]
+enum TimeDocument {
+    Uniform { shift: f64 },
+    LogitNormal { mean: f64, std: f64 },
 }
 
 /// The number type of matrix products.
@@ -191,8 +171,8 @@ impl<C: NetworkKind> Training for FlowTraining<C> {
                 .clip_norm
                 .and_then(|norm| outside("optimizer.clip_norm", norm, 1e-6, 1e6)),
             match self.time {
-                TimeSettings::Uniform { shift } => outside("time.uniform.shift", shift, 1e-3, 1e3),
-                TimeSettings::LogitNormal { mean, std } => {
+                TimeSampler::Uniform { shift } => outside("time.uniform.shift", shift, 1e-3, 1e3),
+                TimeSampler::LogitNormal { mean, std } => {
                     outside("time.logit_normal.mean", mean, -20.0, 20.0)
                         .or_else(|| outside("time.logit_normal.std", std, 0.0, 20.0))
                 }

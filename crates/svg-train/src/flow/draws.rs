@@ -35,7 +35,7 @@ impl Draws {
         shape: [usize; 2],
         device: &Device,
     ) -> Self {
-        let sampler = config.time.sampler();
+        let sampler = config.time;
         let (mut times, mut kept) = (Vec::new(), Vec::new());
         for (sample, &label) in (first..).zip(labels) {
             let mut random = generator(Purpose::Flow, config.seed, sample, 0);
@@ -60,7 +60,7 @@ impl Draws {
         shape: [usize; 2],
         device: &Device,
     ) -> Self {
-        let sampler = config.time.sampler();
+        let sampler = config.time;
         let count = labels.len();
         let time = |sample: usize| {
             let uniform = (sample as f64 + 0.5) / count as f64;

@@ -20,9 +20,7 @@ mod validation;
 
 pub use crate::kinds::sit::train;
 pub(crate) use config::misfit;
-pub use config::{
-    AdamWSettings, ComputeType, FlowSamplesSettings, FlowTraining, RateSchedule, TimeSettings,
-};
+pub use config::{AdamWSettings, ComputeType, FlowSamplesSettings, FlowTraining, RateSchedule};
 pub use network::{FlowNetwork, flow_gradients};
 pub use online::OnlineLatents;
 pub use run::{FlowInputs, train_network};

@@ -151,15 +151,17 @@ impl<N: FlowNetwork, C: NetworkKind> Course for FlowCourse<N, C> {
         Ok((data, batch.cursor_after))
     }
 
-    fn show(&mut self, stage: &FlowStage<N, C>) -> Result<Shown, TrainError> {
+    fn show(&mut self, stage: &FlowStage<N, C>) -> Result<Option<Shown>, TrainError> {
         let network = stage.network();
         let loss = self.validation.loss(network);
         let space = self.inputs.space.clone();
-        Ok(Shown {
+        let (image, caption) = samples(&self.config, network, space, &self.device)?;
+        Ok(Some(Shown {
             scalars: Scalars::new().with("validation/loss", loss),
-            picture: Some(samples(&self.config, network, space, &self.device)?),
-            summary: Some(format!("validation loss {loss:.4}")),
-        })
+            image,
+            caption,
+            summary: format!("validation loss {loss:.4}"),
+        }))
     }
 
     /// The bundle that was given, with the averaged network as its flow.

@@ -172,14 +172,9 @@ fn two_spreads(len: usize, one: usize, other: usize) -> (Vec<usize>, Vec<usize>)
     let known = (both.len() * one / (one + other)).clamp(1, both.len() - 1);
     // Known ones are spread evenly among them.
     let is_known = |rank: usize| (rank + 1) * known / both.len() > rank * known / both.len();
-    let (mut chosen, mut rest) = (Vec::new(), Vec::new());
-    for (rank, place) in both.iter().enumerate() {
-        match is_known(rank) {
-            true => chosen.push(*place),
-            false => rest.push(*place),
-        }
-    }
-    (chosen, rest)
+    let (known, asked): (Vec<usize>, Vec<_>) = (0..both.len()).partition(|rank| is_known(*rank));
+    let places = |ranks: Vec<usize>| ranks.into_iter().map(|rank| both[rank]).collect();
+    (places(known), places(asked))
 }
 
 #[cfg(test)]

@@ -14,8 +14,8 @@ use crate::log::Scalars;
 use crate::pretrain::judge::Judge;
 use crate::pretrain::{Backbone, PretrainBatch, PretrainStage, Pretraining};
 use crate::run::{
-    Begun, Course, Ended, Headline, Identity, NetworkKind, Observer, Picture, Place, RunOptions,
-    Shown, Standing, Training, run,
+    Begun, Course, Ended, Headline, Identity, NetworkKind, Observer, Place, RunOptions, Shown,
+    Standing, Training, run,
 };
 
 /// How the metadata of an encoder begin that was made here.
@@ -94,11 +94,7 @@ pub fn train_network<B: Backbone, C: NetworkKind>(
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct PretrainIdentity {}
 
-impl Identity for PretrainIdentity {
-    fn differs(&self, _now: &Self) -> Option<String> {
-        None
-    }
-}
+impl Identity for PretrainIdentity {}
 
 struct PretrainCourse<B, C> {
     config: Pretraining<C>,
@@ -144,29 +140,26 @@ impl<B: Backbone, C: NetworkKind> Course for PretrainCourse<B, C> {
         Ok((PretrainBatch { views, masks }, batch.cursor_after))
     }
 
-    fn show(&mut self, stage: &PretrainStage<B, C>) -> Result<Shown, TrainError> {
+    fn show(&mut self, stage: &PretrainStage<B, C>) -> Result<Option<Shown>, TrainError> {
         let Some(judge) = &self.judge else {
-            return Ok(Shown::default());
+            return Ok(None);
         };
         let found = judge.of(stage.network(), self.config.batch_size, &self.device);
-        let percent = |share: f64| 100.0 * share;
-        let summary = format!(
-            "k-NN accuracy {:.1} % by class tokens, {:.1} % by patch tokens ({:.1} % by pixels)",
-            percent(found.class_token),
-            percent(found.patch_tokens),
-            percent(self.of_pixels)
-        );
-        Ok(Shown {
+        let (class, patch, pixels) = (found.class_token, found.patch_tokens, self.of_pixels);
+        Ok(Some(Shown {
             scalars: Scalars::new()
-                .with("judge/class_token", found.class_token)
-                .with("judge/patch_tokens", found.patch_tokens)
-                .with("judge/pixels", self.of_pixels),
-            picture: Some(Picture {
-                image: found.sheet,
-                caption: "a picture and its nearest neighbours by their class tokens".to_string(),
-            }),
-            summary: Some(summary),
-        })
+                .with("judge/class_token", class)
+                .with("judge/patch_tokens", patch)
+                .with("judge/pixels", pixels),
+            image: found.sheet,
+            caption: "a picture and its nearest neighbours by their class tokens".to_string(),
+            summary: format!(
+                "k-NN accuracy {:.1} % by class tokens, {:.1} % by patch tokens ({:.1} % by pixels)",
+                100.0 * class,
+                100.0 * patch,
+                100.0 * pixels
+            ),
+        }))
     }
 
     /// The encoder of the teacher.

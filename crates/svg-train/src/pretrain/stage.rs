@@ -147,15 +147,15 @@ impl<B: Backbone, C: NetworkKind> PretrainStage<B, C> {
         };
         let mut there = there.into_iter();
         let all = crops.iter().zip(classes).zip(patches);
-        let asked = all.map(|((crops, classes), said)| Asked {
-            patches: match said {
-                Some(_) => there.next(),
-                None => crops
-                    .hidden
-                    .as_ref()
-                    .map(|_| self.no_target(&classes.device())),
-            },
-            classes,
+        let asked = all.map(|((crops, classes), said)| {
+            // The target of a patch of no weight.
+            let shape = [1, self.config.heads.patch_prototypes];
+            let hidden = crops.hidden.as_ref();
+            let none = || hidden.map(|_| Tensor::zeros(shape, &classes.device()));
+            Asked {
+                patches: said.and_then(|_| there.next()).or_else(none),
+                classes,
+            }
         });
         (asked.collect(), [class_targets, patch_targets], entropies)
     }
@@ -164,11 +164,6 @@ impl<B: Backbone, C: NetworkKind> PretrainStage<B, C> {
         let [class, patch] = [&self.class_targets, &self.patch_targets]
             .map(|targets| Param::from_tensor(targets.centre().clone()));
         Centres { class, patch }
-    }
-
-    /// The target of a patch of no weight.
-    fn no_target(&self, device: &Device) -> Tensor<2> {
-        Tensor::zeros([1, self.config.heads.patch_prototypes], device)
     }
 
     /// Targets of the scores of all devices, balanced together, on their devices.

@@ -98,22 +98,15 @@ pub struct StepReport {
 }
 
 /// What has been learned so far, to look at.
-#[derive(Default)]
 pub(crate) struct Shown {
     /// Numbers for the logs.
     pub scalars: Scalars,
-    /// The picture, if there is one.
-    pub picture: Option<Picture>,
-    /// One line for people, such as `samples 23.10 dB`.
-    pub summary: Option<String>,
-}
-
-/// A picture for the folder of samples.
-pub(crate) struct Picture {
-    /// The picture.
+    /// A picture for the folder of samples.
     pub image: RgbImage,
     /// What is on it.
     pub caption: String,
+    /// One line for people, such as `samples 23.10 dB`.
+    pub summary: String,
 }
 
 /// A training that begins or goes on.
@@ -155,12 +148,12 @@ pub(crate) trait Course {
         observer: &mut dyn Observer,
     ) -> Result<(<Self::Stage as Stage>::Batch, u64), TrainError>;
 
-    /// What has been learned.
+    /// What has been learned; `None` if there is nothing to show it with.
     ///
     /// # Errors
     ///
-    /// [`TrainError`] if there is nothing to show it with.
-    fn show(&mut self, stage: &Self::Stage) -> Result<Shown, TrainError>;
+    /// [`TrainError`] if it cannot be computed.
+    fn show(&mut self, stage: &Self::Stage) -> Result<Option<Shown>, TrainError>;
 
     /// Puts the model into the folder of the run and returns its path.
     ///

@@ -9,8 +9,7 @@ use svg_store::{FolderLock, write_bytes};
 use crate::TrainError;
 use crate::log::{CsvLog, TensorBoard};
 use crate::run::{
-    Begun, Checkpoints, Course, Ended, Identity, Observer, Pace, Place, Shown, Stage, Standing,
-    StepReport,
+    Begun, Checkpoints, Course, Ended, Identity, Observer, Pace, Place, Stage, Standing, StepReport,
 };
 
 /// After so many returns to one checkpoint, training gives up.
@@ -192,30 +191,22 @@ impl<C: Course> Run<C> {
         }
         scalars.push("learning_rate", learning_rate);
         scalars.push("dropped", self.state.dropped as f64);
-        if step.is_multiple_of(self.pace.samples_every) || step == self.pace.steps {
-            let shown = self.show(step)?;
+        if (step.is_multiple_of(self.pace.samples_every) || step == self.pace.steps)
+            && let Some(shown) = self.course.show(&self.stage)?
+        {
+            let folder = self.options.out.join("samples");
+            std::fs::create_dir_all(&folder).map_err(TrainError::system(&folder))?;
+            let path = folder.join(format!("step-{step:08}.png"));
+            let notes = format!("step {step}, {}", shown.caption);
+            save_png(&shown.image, path, &[("Comment", &notes)])?;
+            self.events.image(step, "samples", &shown.image)?;
+            observer.remark(&format!("step {step}: {}", shown.summary));
             scalars.append(shown.scalars);
-            if let Some(summary) = shown.summary {
-                observer.remark(&format!("step {step}: {summary}"));
-            }
         }
         self.csv.write(step, &scalars)?;
         self.events.scalars(step, &scalars)?;
         observer.stepped(step, &scalars);
         Ok(())
-    }
-
-    fn show(&mut self, step: u64) -> Result<Shown, TrainError> {
-        let shown = self.course.show(&self.stage)?;
-        if let Some(picture) = &shown.picture {
-            let folder = self.options.out.join("samples");
-            std::fs::create_dir_all(&folder).map_err(TrainError::system(&folder))?;
-            let path = folder.join(format!("step-{step:08}.png"));
-            let notes = format!("step {step}, {}", picture.caption);
-            save_png(&picture.image, path, &[("Comment", &notes)])?;
-            self.events.image(step, "samples", &picture.image)?;
-        }
-        Ok(shown)
     }
 
     fn checkpoint(&self) -> Result<(), TrainError> {
