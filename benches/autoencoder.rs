@@ -15,7 +15,7 @@ mod support;
 
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Error, Result, bail};
 use burn::prelude::*;
 use burn::tensor::Distribution;
 use clap::Parser;
@@ -25,7 +25,7 @@ use svg_model::{Alignment, AutoencoderConfig};
 use svg_nn::module_tensors;
 use svg_train::autoencoder::{Adversary, AutoencoderTraining, CriticConfig, Start};
 use svg_train::kinds::Svg;
-use svg_train::run::Stage;
+use svg_train::run::{Stage, Training};
 
 use support::{Times, Timing, random, reset_memory};
 
@@ -85,7 +85,8 @@ fn encode(batch: usize, timing: &Timing, device: &Device) -> Result<Times> {
 }
 
 fn train(batch: usize, timing: &Timing, device: &Device) -> Result<Times> {
-    let mut config = AutoencoderTraining::svg();
+    let config = include_str!("../configs/autoencoder_svg_256.json");
+    let mut config = AutoencoderTraining::from_json(config).map_err(Error::msg)?;
     config.average_decay = None;
     config.critic = Some(Adversary {
         network: CriticConfig::new(),

@@ -13,7 +13,7 @@
 
 mod support;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Error, Result, bail};
 use burn::prelude::*;
 use clap::{Parser, ValueEnum};
 use svg_flow::{Euler, Guidance, Guided, TimeShift, integrate, unwatched};
@@ -21,7 +21,7 @@ use svg_model::{AutoencoderConfig, Conditioned};
 use svg_roles::Condition;
 use svg_sit::{Sit, SitConfig};
 use svg_train::flow::{ComputeType, FlowBatch, FlowStage, FlowTraining};
-use svg_train::run::Stage;
+use svg_train::run::{Stage, Training};
 
 use support::{Times, Timing, random, reset_memory};
 
@@ -113,7 +113,8 @@ fn forward(config: SitConfig, batch: usize, options: &Options, device: &Device) 
 }
 
 fn train(config: SitConfig, batch: usize, options: &Options, device: &Device) -> Result<Times> {
-    let mut training = FlowTraining::preset("flow_svg_b_256").context("it is built in")?;
+    let training = include_str!("../configs/flow_svg_b_256.json");
+    let mut training = FlowTraining::from_json(training).map_err(Error::msg)?;
     training.batch_size = batch;
     training.precision = options.compute_type();
     let data = FlowBatch {

@@ -14,6 +14,7 @@ mod labelled;
 mod memory;
 mod nano;
 mod pca;
+mod presets;
 mod progress;
 mod steps;
 

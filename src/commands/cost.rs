@@ -11,8 +11,10 @@ use svg_nn::Precision;
 use svg_residual::ResidualConfig;
 use svg_sit::SitConfig;
 use svg_train::flow::FlowTraining;
+use svg_train::run::Training;
 
 use crate::commands::print;
+use crate::presets::Presets;
 
 /// Estimate what training a velocity network and sampling from it cost
 ///

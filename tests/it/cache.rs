@@ -12,6 +12,7 @@ use svg_model::{Bundle, OpenOptions, Registry};
 use svg_roles::{Draw, Images, LatentSpace, Signed};
 use svg_train::autoencoder::AutoencoderTraining;
 use svg_train::cache::{Item, LatentCache};
+use svg_train::run::Training;
 
 /// Pictures of two classes, an encoder, and a bundle of two steps of training.
 struct Place {

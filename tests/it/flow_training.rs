@@ -8,6 +8,7 @@ use svg_image::{Rgb, RgbImage, save_png};
 use svg_model::{Bundle, FLOW, LatentStatistics, OpenOptions, Registry, StoredLatentStatistics};
 use svg_sit::SitConfig;
 use svg_train::flow::FlowTraining;
+use svg_train::run::Training;
 
 use crate::support::{svg, text};
 use crate::trained::{Trained, succeed};

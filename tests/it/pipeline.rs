@@ -12,6 +12,7 @@ use svg_nn::TensorFile;
 use svg_train::autoencoder::AutoencoderTraining;
 use svg_train::flow::FlowTraining;
 use svg_train::pretrain::Pretraining;
+use svg_train::run::Training;
 
 /// Channels of the encoder, and with them of the latents, which have four residual ones.
 const CHANNELS: usize = 32;

@@ -9,6 +9,7 @@ use svg_dino::{Dino, DinoConfig, RopePeriods};
 use svg_image::{DecodeOptions, Rgb, RgbImage, read_image, save_png};
 use svg_nn::TensorFile;
 use svg_train::pretrain::Pretraining;
+use svg_train::run::Training;
 
 use crate::support::{svg, text};
 use crate::trained::{Trained, succeed};

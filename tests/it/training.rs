@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use svg_image::{Rgb, RgbImage, save_png};
 use svg_train::autoencoder::AutoencoderTraining;
+use svg_train::run::Training;
 
 use crate::support::{kill, svg, text};
 use crate::trained::Trained;

@@ -1,65 +1,55 @@
-//! The files under `configs/` are what the presets say.
-//!
-//! `UPDATE_CONFIGS=1 cargo test --test laws configs` writes them anew.
+//! The files under `configs/` are presets of the program, written as a training prints itself, and fit each
+//! other.
 
-use std::path::{Path, PathBuf};
+use std::fmt::Debug;
 
 use svg_roles::Geometry;
 use svg_train::autoencoder::AutoencoderTraining;
 use svg_train::flow::FlowTraining;
 use svg_train::pretrain::Pretraining;
+use svg_train::run::Training;
 
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("configs")
-}
+use presets::Presets;
 
-/// The file of a preset is written as the preset prints itself, and read as the preset.
-fn check<T: PartialEq + std::fmt::Debug>(
-    name: &str,
-    preset: &T,
-    json: &str,
-    read: impl Fn(&str) -> Result<T, String>,
-) {
-    let path = folder().join(format!("{name}.json"));
-    if std::env::var_os("UPDATE_CONFIGS").is_some() {
-        std::fs::write(&path, json).unwrap();
+#[path = "../../src/presets.rs"]
+mod presets;
+
+/// The presets are written as they print themselves.
+fn check<T: Presets + PartialEq + Debug>() -> Vec<String> {
+    for (name, text) in T::PRESETS {
+        let training = T::from_json(text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(
+            training.to_json(),
+            *text,
+            "{name} is not written as the preset prints itself"
+        );
+        assert_eq!(T::preset(name), Some(training), "{name}");
     }
-    let text = std::fs::read_to_string(&path).unwrap();
-    assert_eq!(read(&text).unwrap(), *preset, "{name}");
-    assert_eq!(
-        text, json,
-        "{name} is not written as the preset prints itself"
-    );
+    T::preset_names().map(String::from).collect()
 }
 
 #[test]
-fn every_preset_has_its_file_and_every_file_its_preset() {
-    for name in AutoencoderTraining::preset_names() {
-        let preset = AutoencoderTraining::preset(name).unwrap();
-        let json = preset.to_json();
-        check(name, &preset, &json, AutoencoderTraining::from_json);
-    }
-    for name in Pretraining::preset_names() {
-        let preset = Pretraining::preset(name).unwrap();
-        let json = preset.to_json();
-        check(name, &preset, &json, Pretraining::from_json);
-    }
-    for name in FlowTraining::preset_names() {
-        let preset = FlowTraining::preset(name).unwrap();
-        check(name, &preset, &preset.to_json(), FlowTraining::from_json);
-    }
-    for entry in std::fs::read_dir(folder()).unwrap() {
+fn every_preset_is_strict_and_every_file_is_a_preset() {
+    let names = [
+        check::<AutoencoderTraining>(),
+        check::<Pretraining>(),
+        check::<FlowTraining>(),
+    ]
+    .concat();
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/configs");
+    for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.extension().is_some_and(|ending| ending == "json") {
-            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-            assert!(
-                AutoencoderTraining::preset(&name).is_some()
-                    || FlowTraining::preset(&name).is_some()
-                    || Pretraining::preset(&name).is_some(),
-                "{name} has no preset"
-            );
-        }
+        assert_eq!(path.extension().unwrap(), "json", "{}", path.display());
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        assert!(names.contains(&name), "{name} has no preset");
     }
+}
+
+#[test]
+fn a_pretraining_has_a_short_name_too() {
+    let tiny = Pretraining::preset("tiny");
+    assert!(tiny.is_some() && tiny == Pretraining::preset("pretrain_tiny"));
+    assert_eq!(FlowTraining::preset("tiny"), None);
 }
 
 #[test]

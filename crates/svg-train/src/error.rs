@@ -3,7 +3,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use svg_eval::EvalError;
 use svg_image::ImageError;
 use svg_model::ModelError;
 use svg_nn::LoadError;
@@ -26,9 +25,6 @@ pub enum TrainError {
     /// A model or its encoder.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// The perceptual network.
-    #[error(transparent)]
-    Perceptual(#[from] EvalError),
     /// Weights of a checkpoint.
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -41,14 +37,6 @@ pub enum TrainError {
     /// The table of steps or the events.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// A configuration.
-    #[error("{}: {reason}", path.display())]
-    Config {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
     /// The networks do not fit the encoder.
     #[error("the configuration does not fit the encoder: {reason}")]
     Misfit {

@@ -14,8 +14,9 @@
 //! ```
 //! use svg_train::autoencoder::{AutoencoderTraining, Start};
 //! use svg_train::kinds::AutoencoderKind;
+//! use svg_train::run::Training;
 //!
-//! let mut config = AutoencoderTraining::cifar10();
+//! let mut config = AutoencoderTraining::tiny();
 //! config.steps = 1_000;
 //! let json = config.to_json();
 //! assert_eq!(AutoencoderTraining::from_json(&json), Ok(config));

@@ -8,6 +8,7 @@ use svg_report::{
     Block, Chart, Dot, Figure, Page, Picture, Pipeline, Scatter, Section, Series, Table,
 };
 use svg_store::write_bytes;
+use svg_train::run::Training;
 
 use super::curves::chart;
 use super::measure::{self, Accuracy, Measurements, OfSteps};

@@ -23,7 +23,7 @@ use clap::Args;
 use svg_model::Bundle;
 use svg_store::{FolderLock, write_bytes};
 use svg_train::TrainError;
-use svg_train::run::RunOptions;
+use svg_train::run::{RunOptions, Training};
 
 use self::data::Data;
 use self::measure::Measurements;

@@ -11,6 +11,7 @@ use svg_train::autoencoder::{AutoencoderTraining, spread};
 use svg_train::flow::FlowTraining;
 
 use crate::nano;
+use crate::presets::Presets;
 
 /// The name of the document.
 const NAME: &str = "demo.json";
@@ -143,7 +144,10 @@ impl Plan {
         let size = size(&asked, patch)?;
         let tiny = asked.scale == Scale::Tiny;
         let (mut autoencoder, mut flow) = match tiny {
-            false => (AutoencoderTraining::demo(), FlowTraining::demo()),
+            false => (
+                AutoencoderTraining::preset("autoencoder_shapes").context(PRESETS)?,
+                FlowTraining::preset("flow_shapes").context(PRESETS)?,
+            ),
             true => (AutoencoderTraining::tiny(), FlowTraining::tiny()),
         };
         if tiny {
@@ -319,13 +323,17 @@ fn differences(then: &Asked, now: &Asked) -> Result<Vec<String>> {
 mod tests {
     use super::*;
 
+    fn autoencoder() -> AutoencoderTraining {
+        AutoencoderTraining::preset("autoencoder_shapes").unwrap()
+    }
+
     fn asked() -> Asked {
         Asked {
             data: None,
             encoder: None,
             minutes: None,
             size: None,
-            seed: AutoencoderTraining::demo().seed,
+            seed: autoencoder().seed,
             scale: Scale::Whole,
         }
     }
@@ -349,8 +357,9 @@ mod tests {
     #[test]
     fn the_presets_fit_the_embedded_encoder_as_they_are() {
         let plan = plan(&encoder(128, 8));
-        assert_eq!(plan.autoencoder, AutoencoderTraining::demo());
-        assert_eq!(plan.flow.network, FlowTraining::demo().network);
+        assert_eq!(plan.autoencoder, autoencoder());
+        let flow = FlowTraining::preset("flow_shapes").unwrap();
+        assert_eq!(plan.flow.network, flow.network);
         assert_eq!((plan.size, plan.grid()), (32, 4));
     }
 

@@ -3,40 +3,13 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use svg_train::autoencoder::AutoencoderTraining;
-use svg_train::flow::FlowTraining;
-use svg_train::pretrain::Pretraining;
 
 use super::options::TrainingOptions;
-
-/// A training as a document with presets.
-pub trait Document: PartialEq + Sized {
-    fn preset(name: &str) -> Option<Self>;
-    fn preset_names() -> Vec<&'static str>;
-    fn from_json(text: &str) -> Result<Self, String>;
-}
-
-macro_rules! documents {
-    ($($training:ty),*) => {$(
-        impl Document for $training {
-            fn preset(name: &str) -> Option<Self> {
-                Self::preset(name)
-            }
-            fn preset_names() -> Vec<&'static str> {
-                Self::preset_names().collect()
-            }
-            fn from_json(text: &str) -> Result<Self, String> {
-                Self::from_json(text)
-            }
-        }
-    )*};
-}
-
-documents!(Pretraining, AutoencoderTraining, FlowTraining);
+use crate::presets::Presets;
 
 impl TrainingOptions {
     /// The configuration of the run: the one given for a new run, the run's own for one that goes on.
-    pub fn configuration<D: Document>(&self, given: Option<&str>) -> Result<D> {
+    pub fn configuration<D: Presets + PartialEq>(&self, given: Option<&str>) -> Result<D> {
         let own = self.out.join("config.json");
         let given: Option<D> = given.map(named_or_read).transpose()?;
         if !self.resume {
@@ -56,21 +29,22 @@ impl TrainingOptions {
     }
 }
 
-fn named_or_read<D: Document>(config: &str) -> Result<D> {
+fn named_or_read<D: Presets>(config: &str) -> Result<D> {
     if let Some(preset) = D::preset(config) {
         return Ok(preset);
     }
     let path = Path::new(config);
     if !path.exists() {
+        let names: Vec<_> = D::preset_names().collect();
         bail!(
             "--config {config} is no file, and none of {}",
-            D::preset_names().join(", ")
+            names.join(", ")
         );
     }
     read(path)
 }
 
-fn read<D: Document>(path: &Path) -> Result<D> {
+fn read<D: Presets>(path: &Path) -> Result<D> {
     let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
     D::from_json(&text).map_err(|reason| anyhow::anyhow!("{}: {reason}", path.display()))
 }

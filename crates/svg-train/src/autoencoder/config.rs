@@ -6,7 +6,7 @@ use crate::autoencoder::{CriticConfig, Objective};
 use crate::data::Recipe;
 use crate::kinds::AutoencoderKind;
 use crate::run::document::{self, outside};
-use crate::run::{NetworkKind, Pace, pace};
+use crate::run::{NetworkKind, Pace, Training, pace};
 
 /// Everything that decides what a run computes, except the encoder and the data.
 ///
@@ -111,57 +111,42 @@ impl Start {
     }
 }
 
-impl<C: NetworkKind> AutoencoderTraining<C> {
-    /// Reads a configuration.
-    ///
-    /// # Errors
-    ///
-    /// In words: no JSON, a missing or an unknown field, or an invalid value.
-    pub fn from_json(text: &str) -> Result<Self, String> {
-        let sample = AutoencoderTraining::tiny();
-        document::read::<_, C>(text, &sample, AutoencoderKind::KINDS, Self::invalid)
+impl AutoencoderTraining {
+    /// The smallest training with every part in it, for tests; it learns nothing worth keeping.
+    pub fn tiny() -> Self {
+        Self::from_json(Self::SMALLEST).expect("it is a valid document")
     }
+}
 
-    /// The configuration as a file.
-    pub fn to_json(&self) -> String {
-        document::write(self)
+impl<C: NetworkKind> Training for AutoencoderTraining<C> {
+    type Kind = C;
+    type BuiltIn = AutoencoderKind;
+    const SMALLEST: &'static str = include_str!("tiny.json");
+
+    fn pace(&self) -> Pace {
+        pace!(self, self.accumulation)
     }
 
     fn invalid(&self) -> Option<String> {
-        let samples = document::zero(&[("samples", self.samples as u64)]);
-        if let Some(reason) = self.pace().invalid().or(samples) {
-            return Some(reason);
-        }
         let optimizer = &self.optimizer;
         let average_decay = self.average_decay.unwrap_or(0.0);
-        let fractions = [
+        let (side, patch) = (self.data.size as usize, self.network.patch_size());
+        let reasons = [
+            self.pace().invalid(),
+            document::zero(&[("samples", self.samples as u64)]),
             outside("statistics_momentum", self.statistics_momentum, 0.0, 1.0),
             outside("average_decay", average_decay, 0.0, 1.0),
             outside("optimizer.learning_rate", optimizer.learning_rate, 0.0, 1.0),
             outside("optimizer.beta_1", optimizer.beta_1.into(), 0.0, 1.0),
             outside("optimizer.beta_2", optimizer.beta_2.into(), 0.0, 1.0),
             self.network.invalid(),
+            (side == 0 || !side.is_multiple_of(patch)).then(|| {
+                format!(
+                    "data.size is {side}; it must be a multiple of the decoder's enlargement, {patch}"
+                )
+            }),
         ];
-        if let Some(reason) = fractions.into_iter().flatten().next() {
-            return Some(reason);
-        }
-        let (side, patch) = (self.data.size as usize, self.network.patch_size());
-        (side == 0 || !side.is_multiple_of(patch)).then(|| {
-            format!(
-                "data.size is {side}; it must be a multiple of the decoder's enlargement, {patch}"
-            )
-        })
-    }
-}
-
-impl<C> AutoencoderTraining<C> {
-    /// Images of one optimiser step.
-    pub fn images_per_step(&self) -> u64 {
-        self.pace().images_per_step()
-    }
-
-    pub(crate) fn pace(&self) -> Pace {
-        pace!(self, self.accumulation)
+        reasons.into_iter().flatten().next()
     }
 }
 

@@ -82,40 +82,6 @@ impl CriticConfig {
             conv_out: convolution([channels(self.n_layers), 1], 1, true, device),
         }
     }
-
-    /// The network with the weights and running statistics of a checkpoint, named `main.0.weight` and
-    /// so on. Counts of batches, `num_batches_tracked`, are not needed. `source` is named in errors.
-    ///
-    /// # Errors
-    ///
-    /// [`LoadError::Mismatch`] if a tensor is missing, left over or of another shape.
-    ///
-    /// # Panics
-    ///
-    /// As [`init`](Self::init).
-    pub fn load(
-        &self,
-        tensors: Vec<StoredTensor>,
-        source: &str,
-        device: &Device,
-    ) -> Result<Critic, LoadError> {
-        let needed = tensors
-            .into_iter()
-            .filter(|tensor| !tensor.name.ends_with(".num_batches_tracked"));
-        let renamed = needed.map(|mut tensor| {
-            tensor.name = path(&tensor.name, self.n_layers);
-            tensor
-        });
-        let loaded = load_exact(self.init(device), renamed.collect(), source);
-        loaded.map_err(|error| match error {
-            LoadError::Mismatch(mut mismatch) => {
-                let missing = mismatch.missing.iter();
-                mismatch.missing = missing.map(|p| name(p, self.n_layers)).collect();
-                mismatch.into()
-            }
-            other => other,
-        })
-    }
 }
 
 impl Critic {
@@ -140,16 +106,6 @@ impl Critic {
         draw_parameters(self);
         self.clone().no_grad()
     }
-
-    /// Weights and running statistics under the names that [`CriticConfig::load`] takes.
-    pub fn checkpoint_tensors(&self) -> Vec<StoredTensor> {
-        // Running statistics are up to date in a copy for validation; the original is one step behind.
-        let mut tensors = module_tensors(&self.valid());
-        for tensor in &mut tensors {
-            tensor.name = name(&tensor.name, self.blocks.len());
-        }
-        tensors
-    }
 }
 
 impl Network for Critic {
@@ -159,17 +115,36 @@ impl Network for Critic {
         config.init(device)
     }
 
+    /// Weights and running statistics.
     fn tensors(&self) -> Vec<StoredTensor> {
-        self.checkpoint_tensors()
+        // Running statistics are up to date in a copy for validation; the original is one step behind.
+        let mut tensors = module_tensors(&self.valid());
+        for tensor in &mut tensors {
+            tensor.name = name(&tensor.name, self.blocks.len());
+        }
+        tensors
     }
 
+    /// From the weights and running statistics of a checkpoint, named `main.0.weight` and so on. Counts of
+    /// batches, `num_batches_tracked`, are not needed.
     fn load(
         config: &CriticConfig,
-        tensors: Vec<StoredTensor>,
+        mut tensors: Vec<StoredTensor>,
         source: &str,
         device: &Device,
     ) -> Result<Self, TrainError> {
-        Ok(config.load(tensors, source, device)?)
+        tensors.retain(|tensor| !tensor.name.ends_with(".num_batches_tracked"));
+        for tensor in &mut tensors {
+            tensor.name = path(&tensor.name, config.n_layers);
+        }
+        load_exact(config.init(device), tensors, source).map_err(|mut error| {
+            if let LoadError::Mismatch(mismatch) = &mut error {
+                for missing in &mut mismatch.missing {
+                    *missing = name(missing, config.n_layers);
+                }
+            }
+            error.into()
+        })
     }
 }
 
@@ -265,9 +240,7 @@ mod tests {
 
     #[test]
     fn names_are_those_of_the_checkpoint_in_both_directions() {
-        let tensors = CriticConfig::new()
-            .init(&Device::default())
-            .checkpoint_tensors();
+        let tensors = CriticConfig::new().init(&Device::default()).tensors();
         let mut names: Vec<_> = tensors.iter().map(|t| t.name.as_str()).collect();
         names.sort();
         let mut want = vec!["main.0.bias".to_string(), "main.0.weight".to_string()];
@@ -289,11 +262,11 @@ mod tests {
         let device = Device::default().autodiff();
         let critic = small().init(&device);
         critic.forward(images(&device));
-        let mut tensors = critic.checkpoint_tensors();
+        let mut tensors = critic.tensors();
         let mut count = tensors[0].clone();
         count.name = "main.3.num_batches_tracked".to_string();
         tensors.push(count);
-        let loaded = small().load(tensors, "memory", &device).unwrap();
+        let loaded = Critic::load(&small(), tensors, "memory", &device).unwrap();
         let x = images(&Device::default());
         let (got, want) = (loaded.valid().forward(x.clone()), critic.valid().forward(x));
         got.into_data().assert_eq(&want.into_data(), true);
@@ -311,12 +284,10 @@ mod tests {
     #[test]
     fn a_missing_tensor_has_the_name_of_the_checkpoint() {
         let device = Device::default();
-        let mut tensors = small().init(&device).checkpoint_tensors();
+        let mut tensors = small().init(&device).tensors();
         tensors.retain(|tensor| tensor.name != "main.6.running_var");
-        let error = small()
-            .load(tensors, "disc.pth", &device)
-            .unwrap_err()
-            .to_string();
+        let error = Critic::load(&small(), tensors, "disc.pth", &device);
+        let error = error.unwrap_err().to_string();
         assert!(error.contains("main.6.running_var"), "{error}");
     }
 

@@ -8,6 +8,7 @@ use burn::tensor::module::conv2d_weight_backward;
 use burn::tensor::ops::ConvOptions;
 
 use super::{Critic, Perceptual};
+use crate::log::Scalars;
 
 /// The adaptive weight is clamped to this before it is scaled.
 const LARGEST_WEIGHT: f64 = 1e4;
@@ -56,53 +57,21 @@ pub struct Reconstruction<'a> {
 pub struct GeneratorStep {
     /// Of the loss at the reconstructions, on the plain device, `[batch, 3, height, width]`.
     pub gradient: Tensor<4>,
-    /// What to log.
-    pub terms: GeneratorTerms,
-}
-
-/// The parts of the autoencoder's objective, as numbers.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct GeneratorTerms {
-    /// What was minimised.
-    pub total: f64,
-    /// Reconstruction, times the elements of an image.
-    pub nll: f64,
-    /// Reconstruction: `l1 + perceptual_weight * perceptual`.
-    pub rec: f64,
-    /// Mean absolute error.
-    pub l1: f64,
-    /// Mean perceptual distance.
-    pub perceptual: f64,
-    /// The critic's part; `None` if it was not evaluated.
-    pub adversarial: Option<AdversarialTerms>,
-}
-
-/// The critic's part in the autoencoder's objective.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AdversarialTerms {
-    /// `-mean D(y)`.
-    pub g: f64,
-    /// The adaptive weight, with its factor.
-    pub weight: f64,
+    /// The parts of the objective under their names in the log: `loss`, what was minimised;
+    /// `reconstruction`, which is `l1 + perceptual_weight * perceptual`; `l1`, the mean absolute error;
+    /// `perceptual`, the mean distance; and, if the critic was evaluated, `adversarial`, `-mean D(y)`, and
+    /// `adversarial_weight`, the adaptive weight with its factor.
+    pub terms: Scalars,
 }
 
 /// The critic's half of a training step.
 pub struct CriticStep {
     /// Of the critic's parameters; zeros while it does not count.
     pub gradients: Gradients,
-    /// What to log.
-    pub terms: CriticTerms,
-}
-
-/// The parts of the critic's objective, as numbers.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct CriticTerms {
-    /// What was minimised; zero while the critic does not count.
-    pub loss: f64,
-    /// Mean logit of photographs.
-    pub logits_real: f64,
-    /// Mean logit of reconstructions.
-    pub logits_fake: f64,
+    /// The parts of the objective under their names in the log: `critic/loss`, what was minimised, zero while
+    /// the critic does not count; `critic/logits_real` and `critic/logits_fake`, the mean logits of
+    /// photographs and of reconstructions.
+    pub terms: Scalars,
 }
 
 impl Objective {
@@ -168,23 +137,19 @@ impl Objective {
         }
     }
 
-    fn terms(&self, numbers: &[f64], elements: f64, active: bool) -> GeneratorTerms {
-        let (l1, perceptual) = (numbers[0], numbers[1]);
-        let adversarial = numbers.get(2..4).map(|of_critic| AdversarialTerms {
-            g: of_critic[0],
-            weight: of_critic[1],
-        });
-        let rec = l1 + self.perceptual_weight * perceptual;
-        let nll = rec * elements;
-        let counted = adversarial.filter(|_| active);
-        GeneratorTerms {
-            total: nll + counted.map_or(0.0, |terms| terms.weight * terms.g),
-            nll,
-            rec,
-            l1,
-            perceptual,
-            adversarial,
-        }
+    fn terms(&self, numbers: &[f64], elements: f64, active: bool) -> Scalars {
+        let rec = numbers[0] + self.perceptual_weight * numbers[1];
+        let counted = match numbers {
+            [_, _, g, weight] if active => weight * g,
+            _ => 0.0,
+        };
+        let total = rec * elements + counted;
+        let terms = Scalars::new()
+            .with("loss", total)
+            .with("reconstruction", rec);
+        let names = ["l1", "perceptual", "adversarial", "adversarial_weight"];
+        let named = names.into_iter().zip(numbers);
+        named.fold(terms, |terms, (name, value)| terms.with(name, *value))
     }
 
     /// The critic's loss and its gradients.
@@ -214,14 +179,11 @@ impl Objective {
         let loss = loss * if active { 1.0 } else { 0.0 };
         let gradients = loss.backward();
         let numbers = numbers(vec![loss, real.mean(), fake.mean()]);
-        CriticStep {
-            gradients,
-            terms: CriticTerms {
-                loss: numbers[0],
-                logits_real: numbers[1],
-                logits_fake: numbers[2],
-            },
-        }
+        let terms = Scalars::new()
+            .with("critic/loss", numbers[0])
+            .with("critic/logits_real", numbers[1])
+            .with("critic/logits_fake", numbers[2]);
+        CriticStep { gradients, terms }
     }
 }
 
@@ -306,7 +268,7 @@ mod tests {
     struct Learnt {
         gradients: Gradients,
         image: Tensor<4>,
-        terms: GeneratorTerms,
+        terms: Scalars,
     }
 
     struct Scene {
@@ -377,16 +339,13 @@ mod tests {
             let l1 = (image.clone() - scene.target.clone()).abs().mean();
             let p = Squares.distance(image.clone(), scene.target.clone()).mean();
             let mut whole = (l1 + p) * (3.0 * 32.0 * 32.0);
-            if let Some(terms) = step.terms.adversarial {
+            if let Some(weight) = step.terms.get("adversarial_weight") {
                 let g = scene.critic.constant().forward(image).mean().neg();
-                whole = whole + g * terms.weight;
+                whole = whole + g * weight;
             }
             let total: f64 = whole.clone().inner().into_scalar::<f64>();
-            assert!(
-                (step.terms.total - total).abs() < 1e-5 * total,
-                "{:?}",
-                step.terms
-            );
+            let found = step.terms.get("loss").unwrap();
+            assert!((found - total).abs() < 1e-5 * total, "{:?}", step.terms);
             let want = scene.at_both_ends(&whole.backward());
             for (got, want) in scene.at_both_ends(&step.gradients).into_iter().zip(want) {
                 let scale = norm(want.clone());
@@ -411,7 +370,7 @@ mod tests {
         let g = gradient(&|image| scene.critic.constant().forward(image).mean().neg());
         let want = 0.5 * (nll / (g + 1e-4)).clamp(0.0, 1e4);
         let step = scene.generator(&Objective::new(), true);
-        let got = step.terms.adversarial.unwrap().weight;
+        let got = step.terms.get("adversarial_weight").unwrap();
         assert!((got - want).abs() < 1e-4 * want, "{got} for {want}");
     }
 
@@ -436,31 +395,36 @@ mod tests {
     fn an_inactive_critic_changes_no_gradient() {
         let scene = Scene::new();
         let silent = scene.generator(&Objective::new(), false);
-        assert_eq!(silent.terms.adversarial, None);
-        assert_eq!(silent.terms.total, silent.terms.nll);
+        let number = |terms: &Scalars, name| terms.get(name).unwrap();
+        assert_eq!(silent.terms.get("adversarial"), None);
+        let reconstruction = number(&silent.terms, "reconstruction");
+        assert_eq!(number(&silent.terms, "loss"), reconstruction * 3072.0);
 
         let objective = Objective::new().with_monitor_inactive(true);
         let watched = scene.generator(&objective, false);
-        assert!(watched.terms.adversarial.is_some());
-        assert_eq!(watched.terms.total, silent.terms.total);
+        assert!(watched.terms.get("adversarial").is_some());
+        assert_eq!(watched.terms.get("loss"), silent.terms.get("loss"));
         let pairs = scene.at_both_ends(&watched.gradients).into_iter();
         for (a, b) in pairs.zip(scene.at_both_ends(&silent.gradients)) {
             a.into_data().assert_eq(&b.into_data(), true);
         }
 
         let step = objective.critic(&scene.critic, scene.target.clone(), silent.image, false);
-        assert_eq!(step.terms.loss, 0.0);
+        assert_eq!(number(&step.terms, "critic/loss"), 0.0);
         let gradient = scene.critic.conv_in.weight.grad(&step.gradients).unwrap();
         assert_eq!(norm(gradient), 0.0);
     }
 
     #[test]
     fn the_perceptual_distance_counts_for_every_pixel() {
-        let terms = Scene::new().generator(&Objective::new(), false).terms;
-        assert!((terms.rec - terms.l1 - terms.perceptual).abs() < 1e-12);
-        assert!((terms.nll - terms.rec * 3072.0).abs() < 1e-9);
-        let objective = Objective::new().with_perceptual_weight(0.0);
-        let terms = Scene::new().generator(&objective, false).terms;
-        assert_eq!(terms.rec, terms.l1);
+        let terms = |objective: &Objective| {
+            let terms = Scene::new().generator(objective, false).terms;
+            ["loss", "reconstruction", "l1", "perceptual"].map(|name| terms.get(name).unwrap())
+        };
+        let [loss, rec, l1, perceptual] = terms(&Objective::new());
+        assert!((rec - l1 - perceptual).abs() < 1e-12);
+        assert!((loss - rec * 3072.0).abs() < 1e-9);
+        let [_, rec, l1, _] = terms(&Objective::new().with_perceptual_weight(0.0));
+        assert_eq!(rec, l1);
     }
 }

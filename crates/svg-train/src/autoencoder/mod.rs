@@ -1,6 +1,6 @@
 //! The first stage: an autoencoder, trained against a critic.
 //!
-//! - [`AutoencoderTraining`]: a training as a document, with presets
+//! - [`AutoencoderTraining`]: a training as a document
 //! - [`train`]: a run, from its first step to its last, through interruptions; [`train_network`]: the same
 //!   with an autoencoder of your own
 //! - [`TrainableAutoencoder`], [`Pass`], [`AutoencoderStage`]: one step; [`Objective`]: its losses
@@ -12,7 +12,6 @@ mod critic;
 mod feature_distance;
 mod loss;
 mod perceptual;
-mod presets;
 mod run;
 mod samples;
 mod stage;
@@ -22,10 +21,7 @@ pub use crate::kinds::svg::train;
 pub use config::{AdamSettings, Adversary, AutoencoderTraining, Start};
 pub use critic::{Critic, CriticBlock, CriticConfig};
 pub use feature_distance::FeatureDistance;
-pub use loss::{
-    AdversarialTerms, CriticStep, CriticTerms, GeneratorStep, GeneratorTerms, Objective,
-    Reconstruction,
-};
+pub use loss::{CriticStep, GeneratorStep, Objective, Reconstruction};
 pub use perceptual::Perceptual;
 pub use run::{AutoencoderIdentity, RunInputs, train_network};
 pub use samples::spread;

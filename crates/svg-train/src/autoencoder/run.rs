@@ -15,8 +15,8 @@ use crate::autoencoder::{AutoencoderStage, AutoencoderTraining, Perceptual, Trai
 use crate::data::{Fingerprint, Pictures};
 use crate::log::Scalars;
 use crate::run::{
-    Begun, Course, Ended, Headline, Identity, Network, NetworkKind, Observer, Picture, Place,
-    Replicas, RunOptions, Shown, Standing, run,
+    Begun, Course, Ended, Headline, Identity, Network, NetworkKind, Observer, Place, RunOptions,
+    Shown, Standing, Training, run,
 };
 
 /// What a run needs beside its configuration and its encoder.
@@ -56,8 +56,7 @@ pub fn train_network<T: TrainableAutoencoder, C: NetworkKind>(
     let options = inputs.options.clone();
     let device = device.clone().without_autodiff();
     let begin = || {
-        let devices = [vec![device.clone()], inputs.replicas.clone()].concat();
-        config.pace().check_devices(devices.len())?;
+        let replicas = config.pace().replicas(&device, &inputs.replicas)?;
         let fingerprint = autoencoder.fingerprint();
         let stage =
             AutoencoderStage::new(config.clone(), autoencoder, network, perceptual, &device);
@@ -67,12 +66,12 @@ pub fn train_network<T: TrainableAutoencoder, C: NetworkKind>(
             perceptual: inputs.perceptual_name.clone(),
         };
         Ok(Begun {
-            stage: stage.with_replicas(Replicas::new(devices)),
+            stage: stage.with_replicas(replicas),
             pace: config.pace(),
             document: config.to_json(),
             beginning: Standing::new(Fingerprint::of(&inputs.data)?, identity),
             course: AutoencoderCourse {
-                samples: Samples::spread(shown.clone(), config.samples, &config.data)?,
+                samples: Samples::spread(shown, config.samples, &config.data)?,
                 pictures: Pictures::new(inputs.data, config.data.clone(), inputs.workers),
                 data_name: inputs.data_name,
                 perceptual_name: inputs.perceptual_name,
@@ -124,21 +123,9 @@ impl<T: TrainableAutoencoder, C: NetworkKind> Course for AutoencoderCourse<T, C>
     type Stage = AutoencoderStage<T, C>;
 
     const HEADLINES: &'static [Headline] = &[
-        Headline {
-            scalar: "l1",
-            label: "l1",
-            digits: 4,
-        },
-        Headline {
-            scalar: "perceptual",
-            label: "perceptual",
-            digits: 4,
-        },
-        Headline {
-            scalar: "critic/loss",
-            label: "critic",
-            digits: 3,
-        },
+        Headline::new("l1", "l1", 4),
+        Headline::new("perceptual", "perceptual", 4),
+        Headline::new("critic/loss", "critic", 3),
     ];
 
     fn learning_rate(&self, _number: u64) -> f64 {
@@ -157,18 +144,16 @@ impl<T: TrainableAutoencoder, C: NetworkKind> Course for AutoencoderCourse<T, C>
         Ok((batch.to_tensor(&self.device), batch.cursor_after))
     }
 
-    fn show(&mut self, stage: &AutoencoderStage<T, C>) -> Result<Shown, TrainError> {
+    fn show(&mut self, stage: &AutoencoderStage<T, C>) -> Result<Option<Shown>, TrainError> {
         let model = stage.model();
         let batch = self.config.batch_size;
-        let (sheet, psnr) = self.samples.reconstruct(&*model, batch, &self.device);
-        Ok(Shown {
+        let (image, psnr) = self.samples.reconstruct(&*model, batch, &self.device);
+        Ok(Some(Shown {
             scalars: Scalars::new().with("samples/psnr", psnr),
-            picture: Some(Picture {
-                image: sheet,
-                caption: "originals over reconstructions".to_string(),
-            }),
-            summary: Some(format!("samples {psnr:.2} dB")),
-        })
+            image,
+            caption: "originals over reconstructions".to_string(),
+            summary: format!("samples {psnr:.2} dB"),
+        }))
     }
 
     /// The model as a bundle in the folder of the run.

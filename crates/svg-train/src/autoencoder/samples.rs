@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use burn::prelude::*;
 use svg_eval::psnr;
-use svg_image::{DecodeOptions, ImageSet, Loader, RgbImage};
+use svg_image::{ImageSet, RgbImage};
 use svg_roles::{Draw, Images, LatentSpace, Signed};
 
-use crate::data::{Batches, Broken, DataError, Recipe, to_tensor};
+use crate::data::{DataError, Recipe, evaluated, to_tensor};
 use crate::log::comparison_sheet;
 
 /// Pictures that are reconstructed again and again.
@@ -22,15 +22,10 @@ impl Samples {
     /// # Errors
     ///
     /// What is wrong with the last of them, if all are broken.
-    pub fn spread(set: Arc<ImageSet>, count: usize, recipe: &Recipe) -> Result<Self, DataError> {
-        let order = spread(set.len(), count);
-        let recipe = recipe.clone();
-        let prepare = move |image: RgbImage| recipe.evaluate(&image);
-        let loader = Loader::in_order(set, order, DecodeOptions::default(), prepare, 0);
-        let all = Batches::new(loader, count.max(1), Broken::Skip).all()?;
-        Ok(Self {
-            originals: all.images,
-        })
+    pub fn spread(set: &Arc<ImageSet>, count: usize, recipe: &Recipe) -> Result<Self, DataError> {
+        let places = spread(set.len(), count);
+        let originals = evaluated(set, places, recipe)?.images;
+        Ok(Self { originals })
     }
 
     /// Sends them through a space of features, a batch at a time. Gives the originals over their

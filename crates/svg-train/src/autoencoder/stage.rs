@@ -10,12 +10,11 @@ use svg_roles::LatentSpace;
 
 use crate::TrainError;
 use crate::autoencoder::{
-    Adversary, AutoencoderTraining, Critic, CriticTerms, GeneratorTerms, Pass, Perceptual,
-    Reconstruction, TrainableAutoencoder,
+    Adversary, AutoencoderTraining, Critic, Perceptual, Reconstruction, TrainableAutoencoder,
 };
 use crate::kinds::AutoencoderKind;
 use crate::log::Scalars;
-use crate::run::gradients::moved;
+use crate::run::gradients::{Change, moved};
 use crate::run::{
     Average, Found, Group, Network, NetworkKind, Place, Player, PlayerNames, Replicas, Stage, Team,
 };
@@ -73,14 +72,12 @@ impl<T: TrainableAutoencoder, C: NetworkKind> AutoencoderStage<T, C> {
         let device = device.clone().autodiff();
         device.seed(config.seed);
         let settings = config.optimizer;
-        let adam = move || {
-            AdamConfig::new()
-                .with_beta_1(settings.beta_1)
-                .with_beta_2(settings.beta_2)
-                .with_epsilon(settings.epsilon)
-                .init()
-        };
-        let generator = Player::<T::Network>::new(GENERATOR, network, adam, &device);
+        let adam = AdamConfig::new()
+            .with_beta_1(settings.beta_1)
+            .with_beta_2(settings.beta_2)
+            .with_epsilon(settings.epsilon)
+            .init();
+        let generator = Player::<T::Network>::new(GENERATOR, network, adam.clone(), &device);
         let critic = config.critic.as_ref();
         let critic = critic.map(|Adversary { network, .. }| {
             Player::<Critic>::new(CRITIC, network.clone(), adam, &device)
@@ -202,20 +199,11 @@ impl<T: TrainableAutoencoder, C: NetworkKind> Stage for AutoencoderStage<T, C> {
         let (found, gradients) = team.gradients(shards, |players, (images, shard)| {
             let autoencoder = &self.autoencoders[shard.index];
             let pass = autoencoder.pass(&players.generator, images.clone(), place, &shard);
-            let Pass {
-                images: reconstructions,
-                trunk,
-                last,
-                terms,
-                more,
-                observed,
-                finite,
-            } = pass;
-            let fake = reconstructions.clone().inner();
+            let fake = pass.images.clone().inner();
             let made = Reconstruction {
                 images: fake.clone(),
-                trunk: trunk.inner(),
-                conv_out: &last,
+                trunk: pass.trunk.inner(),
+                conv_out: &pass.last,
             };
             let step = objective.generator(
                 made,
@@ -224,31 +212,26 @@ impl<T: TrainableAutoencoder, C: NetworkKind> Stage for AutoencoderStage<T, C> {
                 players.critic.as_ref(),
                 generator_active,
             );
-            let mut pulled = (reconstructions * Tensor::from_inner(step.gradient)).sum();
-            if let Some(more) = more {
+            let mut pulled = (pass.images * Tensor::from_inner(step.gradient)).sum();
+            if let Some(more) = pass.more {
                 pulled = pulled + more;
             }
             let generator = &players.generator;
             let mut gradients = GradientsParams::from_grads(pulled.backward(), generator);
             let critic = players.critic.as_ref().filter(|_| critic_steps);
-            let critic = critic.map(|critic| {
+            let mut scalars = step.terms;
+            if let Some(critic) = critic {
                 let step = objective.critic(critic, images, fake, critic_active);
                 let mut own = GradientsParams::from_grads(step.gradients, critic);
-                let all = std::mem::take(&mut gradients);
-                gradients = moved(&mut own, critic, all);
-                step.terms
-            });
-            let mut scalars = scalars(&step.terms, critic.as_ref());
-            for (name, value) in terms.iter() {
-                scalars.push(name, value);
+                gradients = moved(&mut own, critic, gradients, Change::None);
+                scalars.append(step.terms);
             }
-            ((scalars, observed, finite), gradients)
+            scalars.append(pass.terms);
+            ((pass.finite, (scalars, pass.observed)), gradients)
         });
-        let finite = found.iter().all(|(_, _, finite)| *finite);
-        let (scalars, observed) = found
-            .into_iter()
-            .map(|(scalars, observed, _)| (scalars, observed))
-            .unzip();
+        let (finite, found): (Vec<bool>, Vec<_>) = found.into_iter().unzip();
+        let finite = finite.into_iter().all(|finite| finite);
+        let (scalars, observed) = found.into_iter().unzip();
         Found {
             scalars,
             remarks: Scalars::new(),
@@ -328,27 +311,4 @@ fn finite_or_fresh(tensor: StoredTensor) -> StoredTensor {
             false => burn::tensor::TensorData::new(vec![fresh; values.len()], shape),
         }
     })
-}
-
-/// The terms of both players by the names of the log.
-fn scalars(generator: &GeneratorTerms, critic: Option<&CriticTerms>) -> Scalars {
-    let adversarial = generator.adversarial;
-    let all = [
-        ("loss", Some(generator.total)),
-        ("reconstruction", Some(generator.rec)),
-        ("l1", Some(generator.l1)),
-        ("perceptual", Some(generator.perceptual)),
-        ("adversarial", adversarial.map(|terms| terms.g)),
-        ("adversarial_weight", adversarial.map(|terms| terms.weight)),
-        ("critic/loss", critic.map(|terms| terms.loss)),
-        ("critic/logits_real", critic.map(|terms| terms.logits_real)),
-        ("critic/logits_fake", critic.map(|terms| terms.logits_fake)),
-    ];
-    let mut scalars = Scalars::new();
-    for (name, value) in all {
-        if let Some(value) = value {
-            scalars.push(name, value);
-        }
-    }
-    scalars
 }

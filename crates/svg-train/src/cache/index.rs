@@ -10,7 +10,7 @@ use super::error::CacheError;
 use super::plan::CachePlan;
 
 /// The version of the folder that this program writes and reads.
-const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 1;
 
 /// `cache.json`: what a cache is, and every file of it. It is written when all shards are there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,14 +35,6 @@ pub struct ShardEntry {
 }
 
 impl CacheIndex {
-    pub(super) fn new(plan: CachePlan, shards: Vec<ShardEntry>) -> Self {
-        Self {
-            format: FORMAT,
-            plan,
-            shards,
-        }
-    }
-
     /// Pictures that could be encoded.
     pub fn pictures(&self) -> u64 {
         self.shards.iter().map(|shard| shard.pictures).sum()

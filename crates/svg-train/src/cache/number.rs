@@ -22,10 +22,7 @@ pub enum CacheType {
 impl CacheType {
     /// Bytes of one number.
     pub fn bytes(self) -> usize {
-        match self {
-            Self::F16 => 2,
-            Self::F32 => 4,
-        }
+        self.in_memory().size()
     }
 
     pub(super) fn in_memory(self) -> DType {
@@ -51,13 +48,10 @@ impl CacheType {
         if let Some(&value) = values.iter().find(|value| !fits(**value)) {
             return Err(value);
         }
+        let values = values.iter();
         match self {
-            Self::F16 => bytes.extend(
-                values
-                    .iter()
-                    .flat_map(|value| f16::from_f32(*value).to_bits().to_le_bytes()),
-            ),
-            Self::F32 => bytes.extend(values.iter().flat_map(|value| value.to_le_bytes())),
+            Self::F16 => bytes.extend(values.flat_map(|value| f16::from_f32(*value).to_le_bytes())),
+            Self::F32 => bytes.extend(values.flat_map(|value| value.to_le_bytes())),
         }
         Ok(())
     }
@@ -66,13 +60,10 @@ impl CacheType {
     pub(super) fn unpack(self, bytes: &[u8], values: &mut Vec<f32>) {
         match self {
             Self::F16 => {
-                let (words, _) = bytes.as_chunks();
-                values.extend(words.iter().map(|word| widened(u16::from_le_bytes(*word))));
+                let words = bytes.as_chunks().0.iter();
+                values.extend(words.map(|word| widened(u16::from_le_bytes(*word))));
             }
-            Self::F32 => {
-                let (words, _) = bytes.as_chunks();
-                values.extend(words.iter().map(|word| f32::from_le_bytes(*word)));
-            }
+            Self::F32 => values.extend(bytes.as_chunks().0.iter().copied().map(f32::from_le_bytes)),
         }
     }
 }
@@ -89,10 +80,7 @@ fn widened(bits: u16) -> f32 {
 
 impl fmt::Display for CacheType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::F16 => "f16",
-            Self::F32 => "f32",
-        })
+        f.write_str(self.in_memory().name())
     }
 }
 
@@ -100,13 +88,10 @@ impl FromStr for CacheType {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "f16" => Ok(Self::F16),
-            "f32" => Ok(Self::F32),
-            other => Err(format!(
-                "{other} is no type of a cache; known are f16 and f32"
-            )),
-        }
+        let mut known = [Self::F16, Self::F32].into_iter();
+        known
+            .find(|known| known.to_string() == text)
+            .ok_or_else(|| format!("{text} is no type of a cache; known are f16 and f32"))
     }
 }
 

@@ -97,35 +97,32 @@ impl CachePlan {
 
     /// The first field in which a cache, `self`, differs from what is asked for.
     pub(super) fn difference(&self, asked: &Self) -> Option<String> {
-        let told = |what: &str, there: String, here: String| {
-            (there != here).then(|| format!("{what} {there} there, {here} asked for"))
-        };
-        let data = |data: &Fingerprint| {
-            let start = data.sha256.get(..12).unwrap_or(&data.sha256);
-            format!("{} pictures, {start}", data.count)
-        };
-        let classes = |names: &[String]| match names {
-            [first, .., last] => format!("{} from {first} to {last}", names.len()),
+        let fields = self.in_words().into_iter().zip(asked.in_words());
+        let mut differing = fields.filter(|(there, here)| there != here);
+        match differing.next() {
+            Some(((what, there), (_, here))) => {
+                Some(format!("{what} {there} there, {here} asked for"))
+            }
+            None => (self != asked).then(|| "other names of classes".to_string()),
+        }
+    }
+
+    fn in_words(&self) -> [(&'static str, String); 8] {
+        let start = self.data.sha256.get(..12).unwrap_or(&self.data.sha256);
+        let classes = match self.classes.as_slice() {
+            [first, .., last] => format!("{} from {first} to {last}", self.classes.len()),
             names => names.concat(),
         };
-        told("features", self.features.clone(), asked.features.clone())
-            .or_else(|| told("a grid of", in_words(self.grid), in_words(asked.grid)))
-            .or_else(|| told("squares of", self.size.to_string(), asked.size.to_string()))
-            .or_else(|| {
-                told(
-                    "variants:",
-                    self.variants.to_string(),
-                    asked.variants.to_string(),
-                )
-            })
-            .or_else(|| told("the type", self.dtype.to_string(), asked.dtype.to_string()))
-            .or_else(|| {
-                let [there, here] = [self, asked].map(|plan| plan.shard_size.to_string());
-                told("shards of", there, here)
-            })
-            .or_else(|| told("data of", data(&self.data), data(&asked.data)))
-            .or_else(|| told("classes:", classes(&self.classes), classes(&asked.classes)))
-            .or_else(|| (self != asked).then(|| "other names of classes".to_string()))
+        [
+            ("features", self.features.clone()),
+            ("a grid of", in_words(self.grid)),
+            ("squares of", self.size.to_string()),
+            ("variants:", self.variants.to_string()),
+            ("the type", self.dtype.to_string()),
+            ("shards of", self.shard_size.to_string()),
+            ("data of", format!("{} pictures, {start}", self.data.count)),
+            ("classes:", classes),
+        ]
     }
 }
 

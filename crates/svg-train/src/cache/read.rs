@@ -69,17 +69,15 @@ impl LatentCache {
                     refuse(format!("it is of another cache: {difference} by the index"))
                 }
             })?;
-            let (found, expected) = (shard.bytes(), entry.file.bytes);
-            if found != expected {
-                return Err(refuse(format!(
-                    "it has {found} bytes where the index says {expected}"
-                )));
-            }
-            let (found, expected) = (shard.pictures.len() as u64, entry.pictures);
-            if found != expected {
-                return Err(refuse(format!(
-                    "it has {found} pictures where the index says {expected}"
-                )));
+            for (what, found, expected) in [
+                ("bytes", shard.bytes(), entry.file.bytes),
+                ("pictures", shard.pictures.len() as u64, entry.pictures),
+            ] {
+                if found != expected {
+                    return Err(refuse(format!(
+                        "it has {found} {what} where the index says {expected}"
+                    )));
+                }
             }
             for (row, picture) in shard.pictures.iter().enumerate() {
                 places[*picture] = Some(Place {

@@ -89,68 +89,67 @@ pub(super) struct Shard {
     pub pictures: Vec<usize>,
 }
 
+impl From<String> for Unfit {
+    fn from(damage: String) -> Self {
+        Self::Damaged(damage)
+    }
+}
+
 impl Shard {
     /// Opens the shard of that number, and checks that it is what the plan says; its features are not read.
     pub fn open(path: &Path, plan: &CachePlan, number: usize) -> Result<Self, Unfit> {
-        let damaged = |error: &dyn std::fmt::Display| Unfit::Damaged(error.to_string());
         let file = Safetensors::open(path).map_err(|error| match error {
             OpenError::System(error) if error.kind() == ErrorKind::NotFound => Unfit::Missing,
-            error => damaged(&error),
+            error => error.to_string().into(),
         })?;
         let told = file.metadata().get(KEY);
-        let told = told.ok_or_else(|| Unfit::Damaged("it does not say what it is of".into()))?;
-        let told: Header = serde_json::from_str(told).map_err(|error| damaged(&error))?;
+        let told = told.ok_or_else(|| "it does not say what it is of".to_string())?;
+        let told: Header = serde_json::from_str(told).map_err(|error| error.to_string())?;
         if let Some(difference) = told.plan.difference(plan) {
             return Err(Unfit::Other(difference));
         }
         if told.shard != number {
-            let found = told.shard;
-            return Err(Unfit::Damaged(format!("it is shard {found}, not {number}")));
+            return Err(format!("it is shard {}, not {number}", told.shard).into());
         }
+        Ok(Self::checked(file, plan, number)?)
+    }
+
+    /// The tensors of the shard of that number, or how they are damaged.
+    fn checked(file: Safetensors, plan: &CachePlan, number: usize) -> Result<Self, String> {
         let tensor = |name: &str| {
             let found = file.tensor(name);
-            found.ok_or_else(|| Unfit::Damaged(format!("{name} is missing")))
+            found.ok_or_else(|| format!("{name} is missing"))
         };
-        let integers = |name: &str, below: usize| -> Result<Vec<usize>, Unfit> {
+        let integers = |name: &str, below: usize| -> Result<Vec<usize>, String> {
             let tensor = tensor(name)?;
             if tensor.dtype != Dtype::I64 {
                 let found = tensor.dtype;
-                return Err(Unfit::Damaged(format!(
-                    "{name} is of type {found:?}, not I64"
-                )));
+                return Err(format!("{name} is of type {found:?}, not I64"));
             }
             let (words, _) = file.data(tensor).as_chunks();
             let number = |word: &[u8; 8]| {
                 let value = i64::from_le_bytes(*word);
                 let known = usize::try_from(value).ok().filter(|value| *value < below);
-                known.ok_or_else(|| {
-                    Unfit::Damaged(format!("{name} has {value}, which is not below {below}"))
-                })
+                known.ok_or_else(|| format!("{name} has {value}, which is not below {below}"))
             };
             words.iter().map(number).collect()
         };
         let pictures = integers("pictures", plan.pictures())?;
         let labels = integers("labels", plan.classes.len())?;
         let info = tensor("features")?;
-        let expected = (plan.dtype.on_disk(), shape(plan, pictures.len()));
-        if (info.dtype, &info.shape) != (expected.0, &expected.1) || labels.len() != pictures.len()
-        {
-            return Err(Unfit::Damaged(format!(
-                "its features are {:?} {:?} with {} labels where the index says {:?} {:?}",
+        let (dtype, shape) = (plan.dtype.on_disk(), shape(plan, pictures.len()));
+        if (info.dtype, &info.shape) != (dtype, &shape) || labels.len() != pictures.len() {
+            return Err(format!(
+                "its features are {:?} {:?} with {} labels where the index says {dtype:?} {shape:?}",
                 info.dtype,
                 info.shape,
-                labels.len(),
-                expected.0,
-                expected.1
-            )));
+                labels.len()
+            ));
         }
         let range = plan.range(number);
         if !pictures.iter().all(|picture| range.contains(picture)) || !pictures.is_sorted() {
-            return Err(Unfit::Damaged(format!(
-                "its pictures are not of {} to {}",
-                range.start,
-                range.end - 1
-            )));
+            let (start, last) = (range.start, range.end - 1);
+            return Err(format!("its pictures are not of {start} to {last}"));
         }
         Ok(Self {
             features: info.range.clone(),

@@ -5,7 +5,7 @@ use svg_model::LatentStatistics;
 
 use super::read::{Item, LatentCache};
 use crate::TrainError;
-use crate::data::{Draw, Fingerprint, Order, Sample};
+use crate::data::{Fingerprint, Order};
 use crate::flow::{LatentBatch, LatentSource};
 
 /// A [`LatentCache`] in an endless order, normalised.
@@ -47,21 +47,14 @@ impl LatentSource for CachedLatents {
         let (mut items, mut labels) = (Vec::with_capacity(size), Vec::with_capacity(size));
         let mut cursor = cursor;
         while items.len() < size {
-            let Sample { epoch, index } = order.next().expect("the order has no end");
+            let draw = order.next().expect("the order has no end");
             cursor += 1;
-            let Some(label) = self.cache.label(index) else {
-                continue;
-            };
-            let draw = Draw {
-                seed,
-                epoch,
-                index: index as u64,
-            };
-            items.push(Item {
-                picture: index,
-                variant: self.cache.plan().variants.choose(draw),
-            });
-            labels.push(label);
+            let picture = draw.index as usize;
+            if let Some(label) = self.cache.label(picture) {
+                let variant = self.cache.plan().variants.choose(draw);
+                items.push(Item { picture, variant });
+                labels.push(label);
+            }
         }
         self.order = Some((seed, cursor, order));
         let features = self.cache.features(&items, &self.device);

@@ -11,7 +11,7 @@ use svg_roles::{Draw, LatentSpace};
 use svg_store::{FolderLock, remove_unfinished, sha256_file};
 
 use super::error::CacheError;
-use super::index::{CacheIndex, ShardEntry, shard_path};
+use super::index::{CacheIndex, FORMAT, ShardEntry, shard_path};
 use super::number::CacheType;
 use super::plan::CachePlan;
 use super::shard::{Contents, Shard, Unfit};
@@ -94,19 +94,20 @@ pub fn write_cache(
         let entry = match writer.kept(number, known)? {
             Some(entry) => {
                 let event = CacheEvent::Kept(plan.range(number).len());
-                if (writer.watch)(event).is_break() {
-                    return Ok(None);
-                }
-                entry
+                (writer.watch)(event).is_continue().then_some(entry)
             }
-            None => match writer.made(number)? {
-                Some(entry) => entry,
-                None => return Ok(None),
-            },
+            None => writer.made(number)?,
         };
-        shards.push(entry);
+        match entry {
+            Some(entry) => shards.push(entry),
+            None => return Ok(None),
+        }
     }
-    let index = CacheIndex::new(plan.clone(), shards);
+    let index = CacheIndex {
+        format: FORMAT,
+        plan: plan.clone(),
+        shards,
+    };
     if index.pictures() == 0 {
         let path = out.to_path_buf();
         return Err(CacheError::Empty { path }.into());
@@ -191,10 +192,8 @@ impl Writer<'_, '_> {
             path: path.clone(),
         })?;
         let entry = entry(&path, &shard)?;
-        match (self.watch)(CacheEvent::Done(last)).is_break() {
-            true => Ok(None),
-            false => Ok(Some(entry)),
-        }
+        let goes_on = (self.watch)(CacheEvent::Done(last)).is_continue();
+        Ok(goes_on.then_some(entry))
     }
 
     fn encode(&self, batch: PictureBatch, contents: &mut Contents) -> Result<(), CacheError> {

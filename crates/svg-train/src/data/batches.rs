@@ -153,23 +153,15 @@ impl Batches {
     ///
     /// As [`next`](Iterator::next), and [`DataError::Image`] with what is wrong with the last picture if all
     /// are broken.
-    pub fn all(self) -> Result<PictureBatch, DataError> {
-        let mut all = PictureBatch::default();
-        for batch in self {
-            let batch = batch?;
-            all.images.extend(batch.images);
-            all.indices.extend(batch.indices);
-            all.names.extend(batch.names);
-            all.broken.extend(batch.broken);
-            all.enlarged += batch.enlarged;
+    pub fn all(mut self) -> Result<PictureBatch, DataError> {
+        self.size = usize::MAX;
+        let mut all = self.next().transpose()?.unwrap_or_default();
+        if all.images.is_empty()
+            && let Some((_, error)) = all.broken.pop()
+        {
+            return Err(error.into());
         }
-        match all.broken.pop() {
-            Some((_, error)) if all.images.is_empty() => Err(error.into()),
-            last => {
-                all.broken.extend(last);
-                Ok(all)
-            }
-        }
+        Ok(all)
     }
 
     fn take(&mut self, loaded: Loaded, batch: &mut PictureBatch) -> Result<(), DataError> {
@@ -186,32 +178,24 @@ impl Batches {
             }
             batch.enlarged += 1;
         }
-        let (error, is_broken) = match loaded.image {
-            Ok(image) => {
+        let too_many = match &mut self.broken {
+            Broken::Judge(judge) => judge.count(loaded.image.is_err()),
+            Broken::Strict | Broken::Skip => false,
+        };
+        match (loaded.image, self.broken) {
+            (Ok(image), _) => {
                 batch.images.push(image);
                 batch.indices.push(loaded.index);
                 batch.names.push(loaded.name);
-                (None, false)
             }
-            Err(error) => (Some(error), true),
-        };
-        let too_many = match &mut self.broken {
-            Broken::Judge(judge) => judge.count(is_broken),
-            Broken::Strict | Broken::Skip => false,
-        };
-        match (error, self.broken) {
-            (None, _) => Ok(()),
-            (Some(error), Broken::Strict) => Err(error.into()),
-            (Some(last), Broken::Judge(judge)) if too_many => Err(DataError::Broken {
-                broken: judge.broken,
-                read: judge.tried,
-                last,
-            }),
-            (Some(error), _) => {
-                batch.broken.push((loaded.index, error));
-                Ok(())
+            (Err(error), Broken::Strict) => return Err(error.into()),
+            (Err(last), Broken::Judge(judge)) if too_many => {
+                let (broken, read) = (judge.broken, judge.tried);
+                return Err(DataError::Broken { broken, read, last });
             }
+            (Err(error), _) => batch.broken.push((loaded.index, error)),
         }
+        Ok(())
     }
 }
 

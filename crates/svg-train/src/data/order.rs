@@ -1,17 +1,12 @@
 //! The order of pictures.
 
+use std::vec;
+
+use super::draw::Draw;
 use crate::random::{Purpose, generator};
 
-/// A place in an [`Order`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Sample {
-    /// How often all pictures have been seen before.
-    pub epoch: u64,
-    /// The picture's number in its set.
-    pub index: usize,
-}
-
-/// An endless order of the numbers below `len`: each epoch is a shuffle of all of them.
+/// An endless order of the numbers below `len`, each with what its random numbers follow from: each epoch is a
+/// shuffle of all of them.
 ///
 /// Epoch `e` is the permutation that Fisher and Yates's algorithm makes from ChaCha8 with the key
 /// `(seed, e)`, so the order can be entered anywhere at the cost of one epoch's shuffle.
@@ -19,10 +14,9 @@ pub(crate) struct Sample {
 pub(crate) struct Order {
     seed: u64,
     epoch: u64,
-    /// The present epoch.
-    permutation: Vec<usize>,
-    /// How much of it is over.
-    over: usize,
+    len: usize,
+    /// What is left of the present epoch.
+    rest: vec::IntoIter<u64>,
 }
 
 impl Order {
@@ -33,43 +27,34 @@ impl Order {
     /// If `len` is 0.
     pub fn at(seed: u64, len: usize, cursor: u64) -> Self {
         assert!(len > 0, "there is no order of no pictures");
-        let epoch = cursor / len as u64;
+        let (epoch, over) = (cursor / len as u64, cursor % len as u64);
+        let mut rest = permutation(seed, epoch, len);
+        rest.drain(..over as usize);
         Self {
             seed,
             epoch,
-            permutation: permutation(seed, epoch, len),
-            over: (cursor % len as u64) as usize,
+            len,
+            rest: rest.into_iter(),
         }
     }
 }
 
-fn permutation(seed: u64, epoch: u64, len: usize) -> Vec<usize> {
-    let mut generator = generator(Purpose::Order, seed, epoch, 0);
-    let mut numbers: Vec<usize> = (0..len).collect();
-    generator.shuffle(&mut numbers);
+fn permutation(seed: u64, epoch: u64, len: usize) -> Vec<u64> {
+    let mut numbers: Vec<u64> = (0..len as u64).collect();
+    generator(Purpose::Order, seed, epoch, 0).shuffle(&mut numbers);
     numbers
 }
 
 impl Iterator for Order {
-    type Item = Sample;
+    type Item = Draw;
 
-    fn next(&mut self) -> Option<Sample> {
-        let len = self.permutation.len();
-        if self.over == len {
+    fn next(&mut self) -> Option<Draw> {
+        if self.rest.len() == 0 {
             self.epoch += 1;
-            self.over = 0;
-            self.permutation = permutation(self.seed, self.epoch, len);
+            self.rest = permutation(self.seed, self.epoch, self.len).into_iter();
         }
-        let index = self.permutation[self.over];
-        self.over += 1;
-        Some(Sample {
-            epoch: self.epoch,
-            index,
-        })
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (usize::MAX, None)
+        let (seed, epoch, index) = (self.seed, self.epoch, self.rest.next()?);
+        Some(Draw { seed, epoch, index })
     }
 }
 
@@ -77,8 +62,8 @@ impl Iterator for Order {
 mod tests {
     use super::*;
 
-    fn indices(order: Order, count: usize) -> Vec<usize> {
-        order.take(count).map(|sample| sample.index).collect()
+    fn indices(order: Order, count: usize) -> Vec<u64> {
+        order.take(count).map(|draw| draw.index).collect()
     }
 
     #[test]
@@ -95,7 +80,7 @@ mod tests {
         let order: Vec<_> = Order::at(5, 50, 0).take(150).collect();
         let epochs: Vec<Vec<_>> = order
             .chunks(50)
-            .map(|epoch| epoch.iter().map(|sample| sample.index).collect())
+            .map(|epoch| epoch.iter().map(|draw| draw.index).collect())
             .collect();
         for (number, epoch) in epochs.iter().enumerate() {
             let mut sorted = epoch.clone();
@@ -104,7 +89,7 @@ mod tests {
             assert!(
                 order[50 * number..50 * (number + 1)]
                     .iter()
-                    .all(|sample| sample.epoch == number as u64)
+                    .all(|draw| draw.epoch == number as u64)
             );
         }
         assert_ne!(epochs[0], epochs[1]);
@@ -125,7 +110,7 @@ mod tests {
     }
 
     /// Made by a program of its own in Python, from the definition of ChaCha8.
-    const RECORDED: [usize; 16] = [6, 1, 0, 7, 5, 4, 2, 3, 1, 7, 4, 5, 0, 6, 2, 3];
+    const RECORDED: [u64; 16] = [6, 1, 0, 7, 5, 4, 2, 3, 1, 7, 4, 5, 0, 6, 2, 3];
 
     #[test]
     #[should_panic(expected = "no order of no pictures")]

@@ -2,11 +2,28 @@
 
 use std::sync::Arc;
 
-use svg_image::ImageSet;
+use svg_image::{DecodeOptions, ImageSet, Loader, RgbImage};
 
+use super::batches::{Batches, Broken, PictureBatch};
 use super::error::DataError;
 use super::recipe::Recipe;
 use super::stream::{Batch, Stream};
+
+/// The pictures of a set at these places, cut as for evaluation. Broken ones are left out.
+///
+/// # Errors
+///
+/// What is wrong with the last of them, if all are broken.
+pub(crate) fn evaluated(
+    set: &Arc<ImageSet>,
+    places: Vec<usize>,
+    recipe: &Recipe,
+) -> Result<PictureBatch, DataError> {
+    let recipe = recipe.clone();
+    let prepare = move |image: RgbImage| recipe.evaluate(&image);
+    let loader = Loader::in_order(set.clone(), places, DecodeOptions::default(), prepare, 0);
+    Batches::new(loader, 1, Broken::Skip).all()
+}
 
 /// Batches of a set from any place of any of its orders. Going on where the last batch ended is cheap;
 /// another place costs a new start of threads.

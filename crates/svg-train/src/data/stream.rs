@@ -7,7 +7,6 @@ use burn::prelude::*;
 use svg_image::{DecodeOptions, ImageError, ImageSet, Loader, RgbImage};
 
 use super::batches::{Batches, Broken, Judge, to_tensor};
-use super::draw::Draw;
 use super::error::DataError;
 use super::order::Order;
 use super::recipe::Recipe;
@@ -83,18 +82,10 @@ impl Stream {
         workers: usize,
     ) -> Self {
         assert!(recipe.size > 0, "a crop needs a size of at least one pixel");
-        let jobs = Order::at(seed, set.len(), cursor).map(move |sample| {
-            let draw = Draw {
-                seed,
-                epoch: sample.epoch,
-                index: sample.index as u64,
-            };
-            (sample.index, draw)
-        });
-        let prepare = {
-            let recipe = recipe.clone();
-            move |image, draw| recipe.prepare(image, draw)
-        };
+        let order = Order::at(seed, set.len(), cursor);
+        let jobs = order.map(|draw| (draw.index as usize, draw));
+        let cut = recipe.clone();
+        let prepare = move |image, draw| cut.prepare(image, draw);
         let loader = Loader::augmented(set, jobs, DecodeOptions::default(), prepare, workers);
         let broken = Broken::Judge(Judge::by_hundreds());
         Self {
@@ -183,7 +174,7 @@ mod tests {
             .flat_map(|batch| batch.indices.clone())
             .collect();
         let order: Vec<_> = Order::at(4, 5, 0)
-            .map(|sample| sample.index)
+            .map(|draw| draw.index as usize)
             .filter(|&index| index != 2)
             .take(24)
             .collect();

@@ -8,7 +8,7 @@ use svg_roles::{Geometry, VelocitySpec};
 use crate::data::Recipe;
 use crate::kinds::FlowKind;
 use crate::run::document::{self, outside};
-use crate::run::{NetworkKind, Pace, pace};
+use crate::run::{NetworkKind, Pace, Training, pace};
 
 /// Everything that decides what a run computes, except the autoencoder and the data.
 ///
@@ -36,8 +36,9 @@ pub struct FlowTraining<C = FlowKind> {
     /// The share of labels that are replaced by that of no class, so that the network learns both
     /// branches of guidance.
     pub label_dropout: f64,
-    /// Where between noise and data the network is asked.
-    pub time: TimeSettings,
+    /// Where between noise, 0, and data, 1, the network is asked.
+    #[serde(with = "TimeDocument")]
+    pub time: TimeSampler,
     /// Decay of the moving average of the weights after every step. The average is what is sampled from
     /// and what the bundle gets.
     pub average_decay: f64,
@@ -90,33 +91,12 @@ pub enum RateSchedule {
     Cosine,
 }
 
-/// Where between noise, 0, and data, 1, a network is trained: [`TimeSampler`] as a document.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum TimeSettings {
-    /// A uniform number `u`, shifted: `shift u / (1 + (shift - 1) u)`. A shift below 1 asks more often
-    /// near the noise.
-    Uniform {
-        /// The shift; 1 leaves the number alone.
-        shift: f64,
-    },
-    /// The logistic function of a normal number (Esser et al., 2024, arXiv 2403.03206).
-    LogitNormal {
-        /// Mean of the normal number.
-        mean: f64,
-        /// Its deviation.
-        std: f64,
-    },
-}
-
-impl TimeSettings {
-    /// The sampler itself.
-    pub fn sampler(self) -> TimeSampler {
-        match self {
-            Self::Uniform { shift } => TimeSampler::Uniform { shift },
-            Self::LogitNormal { mean, std } => TimeSampler::LogitNormal { mean, std },
-        }
-    }
+/// [`TimeSampler`] as a document.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "TimeSampler", rename_all = "snake_case", deny_unknown_fields)]
+enum TimeDocument {
+    Uniform { shift: f64 },
+    LogitNormal { mean: f64, std: f64 },
 }
 
 /// The number type of matrix products.
@@ -153,66 +133,53 @@ pub struct FlowSamplesSettings {
     pub shift: f64,
 }
 
-impl<C: NetworkKind> FlowTraining<C> {
-    /// Reads a configuration.
-    ///
-    /// # Errors
-    ///
-    /// In words: no JSON, a missing or an unknown field, or an invalid value.
-    pub fn from_json(text: &str) -> Result<Self, String> {
-        let sample = FlowTraining::tiny();
-        document::read::<_, C>(text, &sample, FlowKind::KINDS, Self::invalid)
+impl FlowTraining {
+    /// The smallest training with every part in it, for tests; it learns nothing worth keeping.
+    pub fn tiny() -> Self {
+        Self::from_json(Self::SMALLEST).expect("it is a valid document")
     }
+}
 
-    /// The configuration as a file.
-    pub fn to_json(&self) -> String {
-        document::write(self)
+impl<C: NetworkKind> Training for FlowTraining<C> {
+    type Kind = C;
+    type BuiltIn = FlowKind;
+    const SMALLEST: &'static str = include_str!("tiny.json");
+
+    fn pace(&self) -> Pace {
+        pace!(self, self.accumulation)
     }
 
     fn invalid(&self) -> Option<String> {
-        let positive = [
-            ("samples.count", self.samples.count as u64),
-            ("samples.steps", self.samples.steps as u64),
-            ("data.size", u64::from(self.data.size)),
-        ];
-        if let Some(reason) = self.pace().invalid().or(document::zero(&positive)) {
-            return Some(reason);
-        }
-        let optimizer = &self.optimizer;
+        let (optimizer, samples) = (&self.optimizer, &self.samples);
         let decay = f64::from(optimizer.weight_decay);
-        let mut bounds = vec![
+        let reasons = [
+            self.pace().invalid(),
+            document::zero(&[
+                ("samples.count", samples.count as u64),
+                ("samples.steps", samples.steps as u64),
+                ("data.size", u64::from(self.data.size)),
+            ]),
             outside("label_dropout", self.label_dropout, 0.0, 1.0),
             outside("average_decay", self.average_decay, 0.0, 1.0),
             outside("optimizer.learning_rate", optimizer.learning_rate, 0.0, 1.0),
             outside("optimizer.beta_1", optimizer.beta_1.into(), 0.0, 1.0),
             outside("optimizer.beta_2", optimizer.beta_2.into(), 0.0, 1.0),
             outside("optimizer.weight_decay", decay, 0.0, 1.0),
-            outside("samples.guidance", self.samples.guidance, 0.0, 1e3),
-            outside("samples.shift", self.samples.shift, 1e-3, 1e3),
+            outside("samples.guidance", samples.guidance, 0.0, 1e3),
+            outside("samples.shift", samples.shift, 1e-3, 1e3),
+            optimizer
+                .clip_norm
+                .and_then(|norm| outside("optimizer.clip_norm", norm, 1e-6, 1e6)),
+            match self.time {
+                TimeSampler::Uniform { shift } => outside("time.uniform.shift", shift, 1e-3, 1e3),
+                TimeSampler::LogitNormal { mean, std } => {
+                    outside("time.logit_normal.mean", mean, -20.0, 20.0)
+                        .or_else(|| outside("time.logit_normal.std", std, 0.0, 20.0))
+                }
+            },
+            self.network.invalid(),
         ];
-        if let Some(norm) = optimizer.clip_norm {
-            bounds.push(outside("optimizer.clip_norm", norm, 1e-6, 1e6));
-        }
-        bounds.push(match self.time {
-            TimeSettings::Uniform { shift } => outside("time.uniform.shift", shift, 1e-3, 1e3),
-            TimeSettings::LogitNormal { mean, std } => {
-                outside("time.logit_normal.mean", mean, -20.0, 20.0)
-                    .or_else(|| outside("time.logit_normal.std", std, 0.0, 20.0))
-            }
-        });
-        bounds.push(self.network.invalid());
-        bounds.into_iter().flatten().next()
-    }
-}
-
-impl<C> FlowTraining<C> {
-    /// Images of one optimiser step.
-    pub fn images_per_step(&self) -> u64 {
-        self.pace().images_per_step()
-    }
-
-    pub(crate) fn pace(&self) -> Pace {
-        pace!(self, self.accumulation)
+        reasons.into_iter().flatten().next()
     }
 }
 

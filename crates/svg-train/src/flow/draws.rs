@@ -2,6 +2,7 @@
 
 use burn::prelude::*;
 use burn::tensor::TensorData;
+use rayon::prelude::*;
 use svg_model::gaussian;
 
 use crate::flow::FlowTraining;
@@ -34,7 +35,7 @@ impl Draws {
         shape: [usize; 2],
         device: &Device,
     ) -> Self {
-        let sampler = config.time.sampler();
+        let sampler = config.time;
         let (mut times, mut kept) = (Vec::new(), Vec::new());
         for (sample, &label) in (first..).zip(labels) {
             let mut random = generator(Purpose::Flow, config.seed, sample, 0);
@@ -44,14 +45,9 @@ impl Draws {
             times.push(sampler.time(uniform, normal.into()) as f32);
             kept.push(if dropped { null } else { label });
         }
+        let shape = [labels.len(), shape[0], shape[1]];
         Self {
-            noise: noise(
-                config.seed,
-                NOISE,
-                first,
-                [labels.len(), shape[0], shape[1]],
-                device,
-            ),
+            noise: noise(config.seed, NOISE, first, shape, device),
             times: Tensor::from_data(times.as_slice(), device),
             labels: kept,
         }
@@ -64,7 +60,7 @@ impl Draws {
         shape: [usize; 2],
         device: &Device,
     ) -> Self {
-        let sampler = config.time.sampler();
+        let sampler = config.time;
         let count = labels.len();
         let time = |sample: usize| {
             let uniform = (sample as f64 + 0.5) / count as f64;
@@ -84,23 +80,9 @@ impl Draws {
 /// The noise of the samples from `first` on, drawn on all cores: each is a function of its number.
 fn noise(seed: u64, stream: u64, first: u64, shape: [usize; 3], device: &Device) -> Tensor<3> {
     let [count, tokens, channels] = shape;
-    let numbers: Vec<u64> = (first..first + count as u64).collect();
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let draw = |numbers: &[u64]| -> Vec<f32> {
-        let draw = |&sample: &u64| gaussian(seed, stream, sample, tokens * channels);
-        numbers.iter().flat_map(draw).collect()
-    };
-    let values = std::thread::scope(|scope| {
-        let threads: Vec<_> = numbers
-            .chunks(count.div_ceil(cores).max(1))
-            .map(|numbers| scope.spawn(move || draw(numbers)))
-            .collect();
-        let parts = threads.into_iter().map(|thread| thread.join());
-        let parts: Vec<_> = parts
-            .map(|part| part.expect("drawing does not panic"))
-            .collect();
-        parts.concat()
-    });
+    let samples = (first..first + count as u64).into_par_iter();
+    let draw = |sample| gaussian(seed, stream, sample, tokens * channels);
+    let values: Vec<f32> = samples.flat_map_iter(draw).collect();
     Tensor::from_data(TensorData::new(values, shape), device)
 }
 

@@ -1,15 +1,14 @@
 //! Trait for velocity networks in training.
 
-use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::prelude::*;
-use burn::tensor::DType;
 use serde::Serialize;
 use svg_flow::PathPoint;
 use svg_nn::sum_of_squares;
 use svg_roles::{Condition, Velocity, VelocitySpec};
 
 use crate::run::Network;
+use crate::run::gradients::{Change, moved};
 
 /// A velocity network that the flow trainer can train.
 ///
@@ -54,27 +53,7 @@ pub fn flow_gradients<N: FlowNetwork>(
     let count = error.shape().num_elements() as f64;
     let squares: f32 = sum_of_squares(error.clone().inner()).into_scalar();
     let found = error.square().mean().backward();
-    let gradients = GradientsParams::from_grads(found, network);
-    (f64::from(squares) / count, in_f32(gradients, network))
-}
-
-/// Gradients of parameters that were cast, in the type of the optimiser.
-fn in_f32<M: Module>(gradients: GradientsParams, module: &M) -> GradientsParams {
-    struct Cast {
-        gradients: GradientsParams,
-        cast: GradientsParams,
-    }
-    impl ModuleVisitor for Cast {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if let Some(gradient) = self.gradients.remove::<D>(param.id) {
-                self.cast.register(param.id, gradient.cast(DType::F32));
-            }
-        }
-    }
-    let mut cast = Cast {
-        gradients,
-        cast: GradientsParams::new(),
-    };
-    module.visit(&mut cast);
-    cast.cast
+    let mut found = GradientsParams::from_grads(found, network);
+    let gradients = moved(&mut found, network, GradientsParams::new(), Change::ToF32);
+    (f64::from(squares) / count, gradients)
 }

@@ -1,26 +1,19 @@
 //! The learning rate as a function of the step.
 
-use std::f64::consts::PI;
-
 use crate::flow::{AdamWSettings, RateSchedule};
+use crate::run::schedule::warmed;
 
 impl AdamWSettings {
     /// The learning rate of step `number` of `steps`, counted from 0.
     ///
     /// Of `w` steps of warm-up the i-th, counted from 1, has the share `i / w` of the rate.
     pub(crate) fn rate(&self, number: u64, steps: u64) -> f64 {
-        let warmup = self.warmup_steps;
-        if number < warmup {
-            return self.learning_rate * (number + 1) as f64 / warmup as f64;
-        }
-        match self.schedule {
+        let last = match self.schedule {
             RateSchedule::Constant => self.learning_rate,
-            RateSchedule::Cosine => {
-                let span = steps.saturating_sub(warmup).max(1) as f64;
-                let over = ((number - warmup) as f64 / span).min(1.0);
-                self.learning_rate * 0.5 * (1.0 + (PI * over).cos())
-            }
-        }
+            RateSchedule::Cosine => 0.0,
+        };
+        let ends = [self.learning_rate, last];
+        warmed(ends, self.warmup_steps, number, steps)
     }
 }
 

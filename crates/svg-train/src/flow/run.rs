@@ -14,8 +14,8 @@ use crate::flow::validation::Validation;
 use crate::flow::{FlowBatch, FlowNetwork, FlowStage, FlowTraining, LatentSource, misfit};
 use crate::log::Scalars;
 use crate::run::{
-    Begun, Course, Ended, Headline, Network, NetworkKind, Observer, Place, Replicas, RunOptions,
-    Shown, Standing, run,
+    Begun, Course, Ended, Headline, Network, NetworkKind, Observer, Place, RunOptions, Shown,
+    Standing, Training, run,
 };
 
 /// What a run needs beside its configuration.
@@ -76,8 +76,7 @@ impl<N: FlowNetwork, C: NetworkKind> FlowCourse<N, C> {
         if let Some(reason) = misfit(N::spec_of(&network), N::FIELDS, geometry, classes) {
             return Err(unfit(reason));
         }
-        let devices = [vec![device.clone()], inputs.replicas.clone()].concat();
-        config.pace().check_devices(devices.len())?;
+        let replicas = config.pace().replicas(&device, &inputs.replicas)?;
         let precision = config.precision.precision();
         if !device.supports_dtype(precision.dtype()) {
             return Err(unfit(format!(
@@ -111,7 +110,7 @@ impl<N: FlowNetwork, C: NetworkKind> FlowCourse<N, C> {
         };
         let stage = FlowStage::new(config.clone(), network.clone(), &device);
         Ok(Begun {
-            stage: stage.with_replicas(Replicas::new(devices)),
+            stage: stage.with_replicas(replicas),
             pace: config.pace(),
             document: config.to_json(),
             beginning: Standing::new(inputs.source.fingerprint().clone(), identity),
@@ -130,11 +129,7 @@ impl<N: FlowNetwork, C: NetworkKind> Course for FlowCourse<N, C> {
     type Identity = FlowIdentity;
     type Stage = FlowStage<N, C>;
 
-    const HEADLINES: &'static [Headline] = &[Headline {
-        scalar: "loss",
-        label: "loss",
-        digits: 4,
-    }];
+    const HEADLINES: &'static [Headline] = &[Headline::new("loss", "loss", 4)];
 
     fn learning_rate(&self, number: u64) -> f64 {
         self.config.optimizer.rate(number, self.config.steps)
@@ -156,15 +151,17 @@ impl<N: FlowNetwork, C: NetworkKind> Course for FlowCourse<N, C> {
         Ok((data, batch.cursor_after))
     }
 
-    fn show(&mut self, stage: &FlowStage<N, C>) -> Result<Shown, TrainError> {
+    fn show(&mut self, stage: &FlowStage<N, C>) -> Result<Option<Shown>, TrainError> {
         let network = stage.network();
         let loss = self.validation.loss(network);
         let space = self.inputs.space.clone();
-        Ok(Shown {
+        let (image, caption) = samples(&self.config, network, space, &self.device)?;
+        Ok(Some(Shown {
             scalars: Scalars::new().with("validation/loss", loss),
-            picture: Some(samples(&self.config, network, space, &self.device)?),
-            summary: Some(format!("validation loss {loss:.4}")),
-        })
+            image,
+            caption,
+            summary: format!("validation loss {loss:.4}"),
+        }))
     }
 
     /// The bundle that was given, with the averaged network as its flow.

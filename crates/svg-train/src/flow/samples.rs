@@ -11,18 +11,17 @@ use svg_roles::{Condition, Images, LatentSpace, Signed};
 
 use crate::TrainError;
 use crate::flow::{FlowNetwork, FlowTraining};
-use crate::run::Picture;
 
 /// Images in a row of the sheet.
 const COLUMNS: usize = 8;
 
-/// A sheet of samples of `network`, of classes spread over all, always from the same noise.
+/// A sheet of samples of `network` and what is on it, of classes spread over all, always from the same noise.
 pub(super) fn samples<C, N: FlowNetwork>(
     config: &FlowTraining<C>,
     network: &N,
     space: Arc<dyn LatentSpace>,
     device: &Device,
-) -> Result<Picture, TrainError> {
+) -> Result<(RgbImage, String), TrainError> {
     let settings = &config.samples;
     let of = network.spec().classes;
     let classes = (0..settings.count).map(|sample| class(sample, settings.count, of.max(1)));
@@ -50,13 +49,11 @@ pub(super) fn samples<C, N: FlowNetwork>(
         let decoded = space.decode(sampled.latents, space.geometry().grid());
         images.extend(Images::<Signed>::from_tensor(decoded).to_rgb());
     }
-    Ok(Picture {
-        image: grid(&images, COLUMNS, 2),
-        caption: format!(
-            "{} Euler steps, guidance {}, shift {}, classes {classes:?}",
-            settings.steps, settings.guidance, settings.shift
-        ),
-    })
+    let caption = format!(
+        "{} Euler steps, guidance {}, shift {}, classes {classes:?}",
+        settings.steps, settings.guidance, settings.shift
+    );
+    Ok((grid(&images, COLUMNS, 2), caption))
 }
 
 /// The class of a sample: all in turn if there are few, a spread of them if there are many.

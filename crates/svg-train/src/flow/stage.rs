@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::optim::GradientsParams;
 use burn::prelude::*;
 use svg_flow::{PathPoint, linear_path};
 use svg_roles::Condition;
@@ -52,13 +52,11 @@ impl<N: FlowNetwork, C: NetworkKind> FlowStage<N, C> {
         let device = device.clone().autodiff();
         device.seed(config.seed);
         let optimizer = config.optimizer;
-        let adamw = move || {
-            ModuleOptimizer::from(AdamW {
-                beta_1: optimizer.beta_1,
-                beta_2: optimizer.beta_2,
-                epsilon: optimizer.epsilon,
-                weight_decay: optimizer.weight_decay,
-            })
+        let adamw = AdamW {
+            beta_1: optimizer.beta_1,
+            beta_2: optimizer.beta_2,
+            epsilon: optimizer.epsilon,
+            weight_decay: optimizer.weight_decay,
         };
         let player = Player::<N>::new(NAMES, network, adamw, &device);
         let average = Average::new(player.network(), config.average_decay);

@@ -143,6 +143,7 @@ fn unwritable(dino: &DinoConfig) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::Training;
 
     #[test]
     fn what_the_file_of_an_encoder_cannot_say_is_refused() {

@@ -2,9 +2,10 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::iter;
 use std::path::{Path, PathBuf};
 
-use csv::{ReaderBuilder, Writer, WriterBuilder};
+use csv::{ReaderBuilder, StringRecord, Writer, WriterBuilder};
 use svg_store::write_file;
 
 use super::error::LogError;
@@ -21,8 +22,8 @@ const STEP: &str = "step";
 #[derive(Debug)]
 pub(crate) struct CsvLog {
     path: PathBuf,
-    /// Names of the columns after `step`; none before the first row.
-    columns: Vec<String>,
+    /// Names of the columns, `step` first; none before the first row.
+    header: StringRecord,
     writer: Writer<File>,
 }
 
@@ -38,17 +39,19 @@ impl CsvLog {
     /// If the file cannot be read or written, or is no log of steps.
     pub fn open(path: impl Into<PathBuf>, resume_at: u64) -> Result<Self, LogError> {
         let path = path.into();
-        let mut columns = Vec::new();
+        let mut header = StringRecord::new();
         if path.exists() {
-            let old = Table::read(&path)?;
-            let kept = old.rows.iter().filter(|row| row.0 <= resume_at);
-            old.write(&path, kept)?;
-            columns = old.columns;
+            let mut records = read(&path)?;
+            // The header has no number.
+            let kept = |record: &StringRecord| record[0].parse().map(|step: u64| step <= resume_at);
+            records.retain(|record| kept(record).unwrap_or(true));
+            replace(&path, &records)?;
+            header = records.into_iter().next().unwrap_or_default();
         }
         let writer = append(&path)?;
         Ok(Self {
             path,
-            columns,
+            header,
             writer,
         })
     }
@@ -62,37 +65,38 @@ impl CsvLog {
         if scalars.is_empty() {
             return Ok(());
         }
-        let news: Vec<_> = scalars
-            .iter()
-            .map(|(name, _)| name)
-            .filter(|name| self.columns.iter().all(|known| known != name))
-            .map(String::from)
-            .collect();
+        let names = scalars.iter().map(|(name, _)| name);
+        let is_new = |name: &&str| self.header.iter().all(|known| known != *name);
+        let news: Vec<_> = names.filter(is_new).collect();
         if !news.is_empty() {
-            self.widen(news)?;
+            self.widen(&news)?;
         }
-        let values = self.columns.iter().map(|name| {
+        let values = self.header.iter().skip(1).map(|name| {
             // `{:?}` is the shortest text that reads as the same number.
-            scalars
-                .get(name)
-                .map_or(String::new(), |value| format!("{value:?}"))
+            let value = scalars.get(name);
+            value.map_or(String::new(), |value| format!("{value:?}"))
         });
         self.writer
-            .write_record(std::iter::once(step.to_string()).chain(values))
+            .write_record(iter::once(step.to_string()).chain(values))
             .map_err(io::Error::from)
             .and_then(|()| self.writer.flush())
-            .map_err(|cause| file_error(&self.path, cause))
+            .map_err(LogError::file(&self.path))
     }
 
     /// Adds columns, empty so far.
-    fn widen(&mut self, news: Vec<String>) -> Result<(), LogError> {
-        let mut table = Table::read(&self.path)?;
-        for (_, values) in &mut table.rows {
-            values.extend(news.iter().map(|_| String::new()));
+    fn widen(&mut self, news: &[&str]) -> Result<(), LogError> {
+        let mut records = read(&self.path)?;
+        if records.is_empty() {
+            records.push(StringRecord::from(vec![STEP]));
         }
-        table.columns.extend(news);
-        table.write(&self.path, table.rows.iter())?;
-        self.columns = table.columns;
+        for name in news {
+            let fields = iter::once(*name).chain(iter::repeat(""));
+            for (record, field) in records.iter_mut().zip(fields) {
+                record.push_field(field);
+            }
+        }
+        replace(&self.path, &records)?;
+        self.header = records.swap_remove(0);
         self.writer = append(&self.path)?;
         Ok(())
     }
@@ -100,84 +104,49 @@ impl CsvLog {
 
 fn append(path: &Path) -> Result<Writer<File>, LogError> {
     let file = OpenOptions::new().create(true).append(true).open(path);
-    let file = file.map_err(|cause| file_error(path, cause))?;
+    let file = file.map_err(LogError::file(path))?;
     Ok(WriterBuilder::new().has_headers(false).from_writer(file))
 }
 
-fn file_error(path: &Path, cause: io::Error) -> LogError {
-    LogError::File {
+/// The header and the whole rows of a log; nothing if it is empty.
+fn read(path: &Path) -> Result<Vec<StringRecord>, LogError> {
+    let foreign = |reason: String| LogError::Foreign {
         path: path.into(),
-        cause,
+        reason,
+    };
+    let file = File::open(path).map_err(LogError::file(path))?;
+    let reader = ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(file);
+    let records: Result<Vec<_>, _> = reader.into_records().collect();
+    let mut records = records.map_err(|cause| foreign(cause.to_string()))?;
+    let Some(header) = records.first() else {
+        return Ok(records);
+    };
+    if &header[0] != STEP {
+        return Err(foreign(format!("its first column is not {STEP:?}")));
+    }
+    let columns = header.len();
+    // Others were cut off.
+    records.retain(|record| record.len() == columns);
+    let mut steps = records[1..].iter().map(|record| &record[0]);
+    match steps.find(|step| step.parse::<u64>().is_err()) {
+        Some(other) => Err(foreign(format!("{other:?} is no step"))),
+        None => Ok(records),
     }
 }
 
-/// The content of a log.
-struct Table {
-    columns: Vec<String>,
-    rows: Vec<(u64, Vec<String>)>,
-}
-
-impl Table {
-    fn read(path: &Path) -> Result<Self, LogError> {
-        let foreign = |reason: String| LogError::Foreign {
-            path: path.into(),
-            reason,
-        };
-        let file = File::open(path).map_err(|cause| file_error(path, cause))?;
-        let reader = ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .from_reader(file);
-        let mut records = reader
-            .into_records()
-            .map(|record| record.map_err(|cause| foreign(cause.to_string())));
-        let mut table = Self {
-            columns: Vec::new(),
-            rows: Vec::new(),
-        };
-        let Some(header) = records.next().transpose()? else {
-            return Ok(table);
-        };
-        if &header[0] != STEP {
-            return Err(foreign(format!("its first column is not {STEP:?}")));
-        }
-        let owned = |record: &csv::StringRecord| record.iter().skip(1).map(String::from).collect();
-        table.columns = owned(&header);
+/// Replaces the file.
+fn replace(path: &Path, records: &[StringRecord]) -> Result<(), LogError> {
+    write_file(path, |file| {
+        let mut writer = Writer::from_writer(file);
         for record in records {
-            let record = record?;
-            // Cut off.
-            if record.len() != header.len() {
-                continue;
-            }
-            let step = record[0]
-                .parse()
-                .map_err(|_| foreign(format!("{:?} is no step", &record[0])))?;
-            table.rows.push((step, owned(&record)));
+            writer.write_record(record)?;
         }
-        Ok(table)
-    }
-
-    /// Replaces the file by the header and `rows`. Without columns there is no header.
-    fn write<'a>(
-        &self,
-        path: &Path,
-        rows: impl Iterator<Item = &'a (u64, Vec<String>)>,
-    ) -> Result<(), LogError> {
-        write_file(path, |file| {
-            if self.columns.is_empty() {
-                return Ok(());
-            }
-            let mut writer = Writer::from_writer(file);
-            writer.write_field(STEP)?;
-            writer.write_record(&self.columns)?;
-            for (step, values) in rows {
-                writer.write_field(step.to_string())?;
-                writer.write_record(values)?;
-            }
-            writer.flush()
-        })?;
-        Ok(())
-    }
+        writer.flush()
+    })?;
+    Ok(())
 }
 
 #[cfg(test)]

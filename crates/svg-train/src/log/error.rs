@@ -1,7 +1,7 @@
 //! Why a log cannot be kept.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why a log could not be opened or written.
 #[derive(Debug, thiserror::Error)]
@@ -31,4 +31,11 @@ pub enum LogError {
     /// A log could not be replaced by its shortened form.
     #[error(transparent)]
     Replace(#[from] svg_store::WriteError),
+}
+
+impl LogError {
+    pub(super) fn file(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |cause| Self::File { path, cause }
+    }
 }

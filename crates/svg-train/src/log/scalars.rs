@@ -43,6 +43,17 @@ impl Scalars {
         self
     }
 
+    /// Adds numbers after the others.
+    ///
+    /// # Panics
+    ///
+    /// As [`push`](Self::push).
+    pub(crate) fn append(&mut self, more: Self) {
+        for (name, value) in more.entries {
+            self.push(name, value);
+        }
+    }
+
     /// The number of that name.
     pub fn get(&self, name: &str) -> Option<f64> {
         let found = self.iter().find(|(known, _)| *known == name);

@@ -36,25 +36,21 @@ impl TensorBoard {
     pub fn create(folder: impl AsRef<Path>, started: SystemTime) -> Result<Self, LogError> {
         let folder = folder.as_ref();
         let seconds = unix_time(started) as u64;
-        let mut path = folder.join(format!("events.out.tfevents.{seconds:010}.svg"));
-        let made = std::fs::create_dir_all(folder).and_then(|()| {
-            let mut number = 0;
-            loop {
-                match OpenOptions::new().append(true).create_new(true).open(&path) {
-                    // Another start within the same second.
-                    Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {
-                        number += 1;
-                        let name = format!("events.out.tfevents.{seconds:010}.svg.{number}");
-                        path.set_file_name(name);
-                    }
-                    made => break made,
+        let name = format!("events.out.tfevents.{seconds:010}.svg");
+        let mut path = folder.join(&name);
+        std::fs::create_dir_all(folder).map_err(LogError::file(&path))?;
+        let mut number = 0;
+        let made = loop {
+            match OpenOptions::new().append(true).create_new(true).open(&path) {
+                // Another start within the same second.
+                Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {
+                    number += 1;
+                    path.set_file_name(format!("{name}.{number}"));
                 }
+                made => break made,
             }
-        });
-        let file = made.map_err(|cause| LogError::File {
-            path: path.clone(),
-            cause,
-        })?;
+        };
+        let file = made.map_err(LogError::file(&path))?;
         let mut events = Self { path, file };
         events.write(&Event {
             wall_time: unix_time(started),
@@ -108,12 +104,8 @@ impl TensorBoard {
 
     fn write(&mut self, event: &Event) -> Result<(), LogError> {
         // One call, so that a reader of the growing file does not see half a record for long.
-        self.file
-            .write_all(&record(&event.encode_to_vec()))
-            .map_err(|cause| LogError::File {
-                path: self.path.clone(),
-                cause,
-            })
+        let written = self.file.write_all(&record(&event.encode_to_vec()));
+        written.map_err(LogError::file(&self.path))
     }
 }
 

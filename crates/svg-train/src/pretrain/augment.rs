@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use svg_image::{Augmentation, CropSettings, JitterSettings};
 
+use crate::run::document::outside;
+
 /// The views of a picture that a student and a teacher are shown: two global crops and some local ones,
 /// each cut, mirrored, turned and coloured on its own.
 ///
@@ -96,10 +98,8 @@ impl ViewsSettings {
             ("blur[2]", self.blur[2], 1.0),
             ("solarize", self.solarize, 1.0),
         ];
-        bounded.iter().find_map(|(name, value, high)| {
-            let inside = (0.0..=*high).contains(value);
-            (!inside).then(|| format!("views.{name} is {value}; it must lie between 0 and {high}"))
-        })
+        let mut bounded = bounded.into_iter();
+        bounded.find_map(|(name, value, high)| outside(&format!("views.{name}"), value, 0.0, high))
     }
 }
 

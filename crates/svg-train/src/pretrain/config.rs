@@ -6,7 +6,7 @@ use crate::data::Recipe;
 use crate::kinds::EncoderKind;
 use crate::pretrain::{MaskSettings, ViewsSettings};
 use crate::run::document::{self, outside};
-use crate::run::{NetworkKind, Pace, pace};
+use crate::run::{NetworkKind, Pace, Training, pace};
 
 /// Everything that decides what a run computes, except the data.
 ///
@@ -152,24 +152,26 @@ pub struct JudgeSettings {
     pub temperature: f64,
 }
 
-impl<C: NetworkKind> Pretraining<C> {
-    /// Reads a configuration.
-    ///
-    /// # Errors
-    ///
-    /// In words: no JSON, a missing or an unknown field, or an invalid value.
-    pub fn from_json(text: &str) -> Result<Self, String> {
-        let sample = Pretraining::smallest();
-        document::read::<_, C>(text, &sample, EncoderKind::KINDS, Self::invalid)
+impl Pretraining {
+    /// The smallest training with every part in it, for tests; it learns nothing worth keeping.
+    pub fn smallest() -> Self {
+        Self::from_json(Self::SMALLEST).expect("it is a valid document")
     }
+}
 
-    /// The configuration as a file.
-    pub fn to_json(&self) -> String {
-        document::write(self)
+impl<C: NetworkKind> Training for Pretraining<C> {
+    type Kind = C;
+    type BuiltIn = EncoderKind;
+    const SMALLEST: &'static str = include_str!("smallest.json");
+
+    fn pace(&self) -> Pace {
+        pace!(self, 1)
     }
 
     fn invalid(&self) -> Option<String> {
         let (heads, judge) = (&self.heads, &self.judge);
+        let (teacher, optimizer, weights) = (&self.teacher, &self.optimizer, &self.weights);
+        let (rate, last) = (optimizer.learning_rate, optimizer.last_learning_rate);
         let positive = [
             ("data.size", u64::from(self.data.size)),
             ("heads.hidden", heads.hidden as u64),
@@ -184,17 +186,18 @@ impl<C: NetworkKind> Pretraining<C> {
             ("heads.patch_prototypes", heads.patch_prototypes),
         ];
         let few = at_least_two.iter().find(|(_, value)| *value < 2);
-        let few = few.map(|(name, value)| format!("{name} is {value}; it must be at least 2"));
-        let reason = document::zero(&positive).or(few);
-        if let Some(reason) = reason.or(self.pace().invalid()) {
-            return Some(reason);
-        }
-        if let Some(reason) = self.network.invalid() {
-            return Some(reason);
-        }
-        let (teacher, optimizer, weights) = (&self.teacher, &self.optimizer, &self.weights);
-        let (rate, last) = (optimizer.learning_rate, optimizer.last_learning_rate);
-        let mut bounds = vec![
+        let ends = |place: usize| {
+            let (momentum, temperature) = (teacher.momentum[place], teacher.temperature[place]);
+            let decay = optimizer.weight_decay[place];
+            outside("teacher.momentum", momentum, 0.0, 1.0)
+                .or_else(|| outside("teacher.temperature", temperature, 1e-3, 10.0))
+                .or_else(|| outside("optimizer.weight_decay", decay, 0.0, 1e3))
+        };
+        let reasons = [
+            document::zero(&positive),
+            few.map(|(name, value)| format!("{name} is {value}; it must be at least 2")),
+            self.pace().invalid(),
+            self.network.invalid(),
             outside("student_temperature", self.student_temperature, 1e-3, 10.0),
             outside("optimizer.learning_rate", rate, 0.0, 1.0),
             outside("optimizer.last_learning_rate", last, 0.0, 1.0),
@@ -205,46 +208,28 @@ impl<C: NetworkKind> Pretraining<C> {
             outside("weights.class", weights.class, 0.0, 1e3),
             outside("weights.patch", weights.patch, 0.0, 1e3),
             outside("weights.spread", weights.spread, 0.0, 1e3),
+            ends(0),
+            ends(1),
+            match teacher.balance {
+                Balance::Centering { momentum } => {
+                    outside("teacher.balance.centering.momentum", momentum, 0.0, 1.0)
+                }
+                Balance::SinkhornKnopp { rounds } => {
+                    let name = "teacher.balance.sinkhorn_knopp.rounds";
+                    outside(name, rounds as f64, 1.0, 100.0)
+                }
+            },
         ];
-        for place in 0..2 {
-            let (momentum, temperature) = (teacher.momentum[place], teacher.temperature[place]);
-            let decay = optimizer.weight_decay[place];
-            bounds.push(outside("teacher.momentum", momentum, 0.0, 1.0));
-            bounds.push(outside("teacher.temperature", temperature, 1e-3, 10.0));
-            bounds.push(outside("optimizer.weight_decay", decay, 0.0, 1e3));
-        }
-        bounds.push(match teacher.balance {
-            Balance::Centering { momentum } => {
-                outside("teacher.balance.centering.momentum", momentum, 0.0, 1.0)
-            }
-            Balance::SinkhornKnopp { rounds } => {
-                let name = "teacher.balance.sinkhorn_knopp.rounds";
-                outside(name, rounds as f64, 1.0, 100.0)
-            }
-        });
-        bounds.push(self.views.invalid(self.network.patch_size()));
-        bounds.push(self.masks.invalid());
-        bounds.into_iter().flatten().next()
-    }
-}
-
-impl<C> Pretraining<C> {
-    pub(crate) fn pace(&self) -> Pace {
-        pace!(self, 1)
+        let reason = reasons.into_iter().flatten().next();
+        // Views are cut into patches, so the network comes first.
+        let views = || self.views.invalid(self.network.patch_size());
+        reason.or_else(views).or_else(|| self.masks.invalid())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_preset_is_accepted() {
-        for name in Pretraining::preset_names() {
-            let config = Pretraining::preset(name).unwrap();
-            assert_eq!(Pretraining::from_json(&config.to_json()), Ok(config));
-        }
-    }
 
     #[test]
     fn typos_and_invalid_values_are_named() {

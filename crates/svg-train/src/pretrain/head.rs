@@ -32,30 +32,22 @@ impl ProjectionHead {
         prototypes: usize,
         device: &Device,
     ) -> Self {
-        let layer = |from, to| {
-            let drawn = LinearConfig::new(from, to)
-                .with_initializer(Initializer::Normal {
-                    mean: 0.0,
-                    std: 0.02,
-                })
-                .init(device);
-            let bias = Initializer::Zeros.init([to], device);
-            Linear {
-                bias: Some(bias),
-                ..drawn
-            }
+        let (mean, std) = (0.0, 0.02);
+        let drawn = |from, to, bias| {
+            LinearConfig::new(from, to)
+                .with_bias(bias)
+                .with_initializer(Initializer::Normal { mean, std })
+                .init(device)
+        };
+        let layer = |from, to| Linear {
+            bias: Some(Initializer::Zeros.init([to], device)),
+            ..drawn(from, to, true)
         };
         Self {
             fc1: layer(d_model, hidden),
             fc2: layer(hidden, hidden),
             fc3: layer(hidden, bottleneck),
-            last_layer: LinearConfig::new(bottleneck, prototypes)
-                .with_bias(false)
-                .with_initializer(Initializer::Normal {
-                    mean: 0.0,
-                    std: 0.02,
-                })
-                .init(device),
+            last_layer: drawn(bottleneck, prototypes, false),
         }
     }
 

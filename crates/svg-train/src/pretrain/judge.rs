@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use burn::prelude::*;
 use svg_eval::{Confusion, NearestNeighbours};
-use svg_image::{DecodeOptions, ImageSet, Loader, RgbImage, grid};
+use svg_image::{ImageSet, RgbImage, grid};
 use svg_roles::Encoder;
 
 use crate::autoencoder::spread;
-use crate::data::{Batches, Broken, Classes, DataError, Recipe, to_tensor};
+use crate::data::{Classes, DataError, Recipe, evaluated, to_tensor};
 use crate::pretrain::JudgeSettings;
 use crate::pretrain::backbone::class_tokens;
 use crate::pretrain::head::unit;
@@ -66,34 +66,23 @@ impl Judge {
         if classes.names.len() < 2 {
             return Ok(None);
         }
+        let others = validation.unwrap_or(data);
+        let of_others = match Classes::of(others) {
+            Ok(of_others) if of_others.names == classes.names => of_others,
+            _ => return Ok(None),
+        };
         let (known, asked) = match validation {
-            Some(validation) => {
-                let Ok(others) = Classes::of(validation) else {
-                    return Ok(None);
-                };
-                if others.names != classes.names {
-                    return Ok(None);
-                }
-                let known = spread(data.len(), settings.known);
-                let asked = spread(validation.len(), settings.asked);
-                (
-                    Labelled::read(data, &classes, known, recipe)?,
-                    Labelled::read(validation, &others, asked, recipe)?,
-                )
-            }
-            None => {
-                let (known, asked) = two_spreads(data.len(), settings.known, settings.asked);
-                (
-                    Labelled::read(data, &classes, known, recipe)?,
-                    Labelled::read(data, &classes, asked, recipe)?,
-                )
-            }
+            Some(_) => (
+                spread(data.len(), settings.known),
+                spread(others.len(), settings.asked),
+            ),
+            None => two_spreads(data.len(), settings.known, settings.asked),
         };
         Ok(Some(Self {
             settings,
             classes: classes.names.len(),
-            known,
-            asked,
+            known: Labelled::read(data, &classes, known, recipe)?,
+            asked: Labelled::read(others, &of_others, asked, recipe)?,
         }))
     }
 
@@ -153,10 +142,7 @@ impl Labelled {
         places: Vec<usize>,
         recipe: &Recipe,
     ) -> Result<Self, DataError> {
-        let recipe = recipe.clone();
-        let prepare = move |image: RgbImage| recipe.evaluate(&image);
-        let loader = Loader::in_order(set.clone(), places, DecodeOptions::default(), prepare, 0);
-        let all = Batches::new(loader, 1, Broken::Skip).all()?;
+        let all = evaluated(set, places, recipe)?;
         let labels = all.indices.iter().map(|&index| classes.labels[index]);
         Ok(Self {
             labels: labels.collect(),
@@ -186,14 +172,9 @@ fn two_spreads(len: usize, one: usize, other: usize) -> (Vec<usize>, Vec<usize>)
     let known = (both.len() * one / (one + other)).clamp(1, both.len() - 1);
     // Known ones are spread evenly among them.
     let is_known = |rank: usize| (rank + 1) * known / both.len() > rank * known / both.len();
-    let (mut chosen, mut rest) = (Vec::new(), Vec::new());
-    for (rank, place) in both.iter().enumerate() {
-        match is_known(rank) {
-            true => chosen.push(*place),
-            false => rest.push(*place),
-        }
-    }
-    (chosen, rest)
+    let (known, asked): (Vec<usize>, Vec<_>) = (0..both.len()).partition(|rank| is_known(*rank));
+    let places = |ranks: Vec<usize>| ranks.into_iter().map(|rank| both[rank]).collect();
+    (places(known), places(asked))
 }
 
 #[cfg(test)]

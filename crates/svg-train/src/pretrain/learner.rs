@@ -59,15 +59,14 @@ impl ModuleMapper for Decay {
         if D < 2 {
             return param;
         }
-        let (id, value, mapper) = param.consume();
-        let trains = value.is_require_grad();
-        let device = value.device();
-        let shorter = value.detach().without_autodiff() * self.keep;
-        let value = match device.is_autodiff() {
-            true => Tensor::from_inner(shorter).set_require_grad(trains),
-            false => shorter,
-        };
-        Param::from_mapped_value(id, value, mapper)
+        param.map(|value| {
+            let (trains, device) = (value.is_require_grad(), value.device());
+            let shorter = value.detach().without_autodiff() * self.keep;
+            match device.is_autodiff() {
+                true => Tensor::from_inner(shorter).set_require_grad(trains),
+                false => shorter,
+            }
+        })
     }
 }
 

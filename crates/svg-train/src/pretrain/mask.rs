@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use svg_store::Random;
 
 use crate::random::{Purpose, generator};
+use crate::run::document::outside;
 
 /// Patches of the smallest rectangle that is asked for, its least height over its width, and how often a
 /// rectangle is tried (BEiT: Bao et al., 2022, arXiv 2106.08254).
@@ -78,15 +79,13 @@ impl MaskSettings {
             low,
             high,
         } = *self;
-        if !(0.0..=1.0).contains(&probability) {
-            return Some(format!(
-                "masks.probability is {probability}; it must lie between 0 and 1"
-            ));
-        }
-        (!(low >= 0.0 && low <= high && high <= 1.0)).then(|| {
-            format!(
-                "masks.low is {low} and masks.high {high}; they must lie between 0 and 1, the smaller first"
-            )
+        let ordered = low >= 0.0 && low <= high && high <= 1.0;
+        outside("masks.probability", probability, 0.0, 1.0).or_else(|| {
+            (!ordered).then(|| {
+                format!(
+                    "masks.low is {low} and masks.high {high}; they must lie between 0 and 1, the smaller first"
+                )
+            })
         })
     }
 }

@@ -5,7 +5,7 @@
 //! al., 2021, arXiv 2104.14294; iBOT, Zhou et al., 2022, arXiv 2111.07832; put together in DINOv2, arXiv
 //! 2304.07193, and DINOv3, arXiv 2508.10104). No label is used.
 //!
-//! - [`Pretraining`]: a training as a document, with presets
+//! - [`Pretraining`]: a training as a document
 //! - [`train`]: a run, from its first step to its last, through interruptions; [`train_network`]: the same
 //!   with an encoder of your own
 //! - [`Backbone`]: what can be trained
@@ -21,7 +21,6 @@ mod learner;
 mod loss;
 mod losses;
 mod mask;
-mod presets;
 mod run;
 mod schedule;
 mod stage;

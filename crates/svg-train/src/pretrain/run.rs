@@ -14,8 +14,8 @@ use crate::log::Scalars;
 use crate::pretrain::judge::Judge;
 use crate::pretrain::{Backbone, PretrainBatch, PretrainStage, Pretraining};
 use crate::run::{
-    Begun, Course, Ended, Headline, Identity, NetworkKind, Observer, Picture, Place, Replicas,
-    RunOptions, Shown, Standing, run,
+    Begun, Course, Ended, Headline, Identity, NetworkKind, Observer, Place, RunOptions, Shown,
+    Standing, Training, run,
 };
 
 /// How the metadata of an encoder begin that was made here.
@@ -51,9 +51,42 @@ pub fn train_network<B: Backbone, C: NetworkKind>(
     device: &Device,
     observer: &mut dyn Observer,
 ) -> Result<Ended, TrainError> {
-    let device = device.clone().without_autodiff();
     let options = inputs.options.clone();
-    let begin = || PretrainCourse::<B, C>::begin(config, network, inputs, device);
+    let device = device.clone().without_autodiff();
+    let begin = || {
+        let replicas = config.pace().replicas(&device, &inputs.replicas)?;
+        let (size, devices) = (config.batch_size, replicas.devices().len());
+        if size / devices < 2 && config.weights.spread > 0.0 {
+            return Err(TrainError::Unfit {
+                reason: format!(
+                    "batch_size is {size}, one picture for each of {devices} devices; the spread of class \
+                     tokens needs two on each, so set batch_size to {} at least, or weights.spread to 0",
+                    2 * devices
+                ),
+            });
+        }
+        let validation = inputs.validation.as_ref();
+        let judge = Judge::new(config.judge, &inputs.data, validation, &config.data)?;
+        let patch_size = B::spec_of(&network).patch_size;
+        let stage = PretrainStage::<B, C>::new(config.clone(), network, &device);
+        let data = Fingerprint::of(&inputs.data)?;
+        Ok(Begun {
+            stage: stage.with_replicas(replicas),
+            pace: config.pace(),
+            document: config.to_json(),
+            beginning: Standing::new(data, PretrainIdentity {}),
+            course: PretrainCourse {
+                of_pixels: judge.as_ref().map_or(0.0, |judge| judge.of_pixels(&device)),
+                judge,
+                pictures: Pictures::new(inputs.data, config.data.clone(), inputs.workers),
+                patch_size,
+                data_name: inputs.data_name,
+                config,
+                device,
+                stage: PhantomData,
+            },
+        })
+    };
     run(options, begin, observer)
 }
 
@@ -61,11 +94,7 @@ pub fn train_network<B: Backbone, C: NetworkKind>(
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct PretrainIdentity {}
 
-impl Identity for PretrainIdentity {
-    fn differs(&self, _now: &Self) -> Option<String> {
-        None
-    }
-}
+impl Identity for PretrainIdentity {}
 
 struct PretrainCourse<B, C> {
     config: Pretraining<C>,
@@ -79,71 +108,14 @@ struct PretrainCourse<B, C> {
     stage: PhantomData<B>,
 }
 
-impl<B: Backbone, C: NetworkKind> PretrainCourse<B, C> {
-    fn begin(
-        config: Pretraining<C>,
-        network: B::Config,
-        inputs: PretrainInputs,
-        device: Device,
-    ) -> Result<Begun<Self>, TrainError> {
-        let devices = [vec![device.clone()], inputs.replicas].concat();
-        config.pace().check_devices(devices.len())?;
-        let share = config.batch_size / devices.len();
-        if share < 2 && config.weights.spread > 0.0 {
-            return Err(TrainError::Unfit {
-                reason: format!(
-                    "batch_size is {}, one picture for each of {} devices; the spread of class tokens needs \
-                     two on each, so set batch_size to {} at least, or weights.spread to 0",
-                    config.batch_size,
-                    devices.len(),
-                    2 * devices.len()
-                ),
-            });
-        }
-        let validation = inputs.validation.as_ref();
-        let judge = Judge::new(config.judge, &inputs.data, validation, &config.data)?;
-        let patch_size = B::spec_of(&network).patch_size;
-        let stage = PretrainStage::new(config.clone(), network, &device);
-        let data = Fingerprint::of(&inputs.data)?;
-        Ok(Begun {
-            stage: stage.with_replicas(Replicas::new(devices)),
-            pace: config.pace(),
-            document: config.to_json(),
-            beginning: Standing::new(data, PretrainIdentity {}),
-            course: Self {
-                of_pixels: judge.as_ref().map_or(0.0, |judge| judge.of_pixels(&device)),
-                judge,
-                pictures: Pictures::new(inputs.data, config.data.clone(), inputs.workers),
-                patch_size,
-                data_name: inputs.data_name,
-                config,
-                device,
-                stage: PhantomData,
-            },
-        })
-    }
-}
-
 impl<B: Backbone, C: NetworkKind> Course for PretrainCourse<B, C> {
     type Identity = PretrainIdentity;
     type Stage = PretrainStage<B, C>;
 
     const HEADLINES: &'static [Headline] = &[
-        Headline {
-            scalar: "class",
-            label: "class",
-            digits: 3,
-        },
-        Headline {
-            scalar: "patch",
-            label: "patch",
-            digits: 3,
-        },
-        Headline {
-            scalar: "judge/class_token",
-            label: "k-NN",
-            digits: 3,
-        },
+        Headline::new("class", "class", 3),
+        Headline::new("patch", "patch", 3),
+        Headline::new("judge/class_token", "k-NN", 3),
     ];
 
     fn learning_rate(&self, number: u64) -> f64 {
@@ -168,29 +140,26 @@ impl<B: Backbone, C: NetworkKind> Course for PretrainCourse<B, C> {
         Ok((PretrainBatch { views, masks }, batch.cursor_after))
     }
 
-    fn show(&mut self, stage: &PretrainStage<B, C>) -> Result<Shown, TrainError> {
+    fn show(&mut self, stage: &PretrainStage<B, C>) -> Result<Option<Shown>, TrainError> {
         let Some(judge) = &self.judge else {
-            return Ok(Shown::default());
+            return Ok(None);
         };
         let found = judge.of(stage.network(), self.config.batch_size, &self.device);
-        let percent = |share: f64| 100.0 * share;
-        let summary = format!(
-            "k-NN accuracy {:.1} % by class tokens, {:.1} % by patch tokens ({:.1} % by pixels)",
-            percent(found.class_token),
-            percent(found.patch_tokens),
-            percent(self.of_pixels)
-        );
-        Ok(Shown {
+        let (class, patch, pixels) = (found.class_token, found.patch_tokens, self.of_pixels);
+        Ok(Some(Shown {
             scalars: Scalars::new()
-                .with("judge/class_token", found.class_token)
-                .with("judge/patch_tokens", found.patch_tokens)
-                .with("judge/pixels", self.of_pixels),
-            picture: Some(Picture {
-                image: found.sheet,
-                caption: "a picture and its nearest neighbours by their class tokens".to_string(),
-            }),
-            summary: Some(summary),
-        })
+                .with("judge/class_token", class)
+                .with("judge/patch_tokens", patch)
+                .with("judge/pixels", pixels),
+            image: found.sheet,
+            caption: "a picture and its nearest neighbours by their class tokens".to_string(),
+            summary: format!(
+                "k-NN accuracy {:.1} % by class tokens, {:.1} % by patch tokens ({:.1} % by pixels)",
+                100.0 * class,
+                100.0 * patch,
+                100.0 * pixels
+            ),
+        }))
     }
 
     /// The encoder of the teacher.

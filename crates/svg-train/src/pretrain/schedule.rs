@@ -1,19 +1,14 @@
 //! Schedules over the steps of a training.
 
-use std::f64::consts::PI;
-
 use crate::pretrain::Pretraining;
+use crate::run::schedule::{cosine, warmed};
 
 impl<C> Pretraining<C> {
     /// The learning rate of step `number`, counted from 0: linear warm-up, then half a cosine down.
     pub(crate) fn rate(&self, number: u64) -> f64 {
         let optimizer = &self.optimizer;
-        let warmup = optimizer.warmup_steps;
-        if number < warmup {
-            return optimizer.learning_rate * (number + 1) as f64 / warmup as f64;
-        }
         let ends = [optimizer.learning_rate, optimizer.last_learning_rate];
-        cosine(ends, number - warmup, self.steps.saturating_sub(warmup))
+        warmed(ends, optimizer.warmup_steps, number, self.steps)
     }
 
     /// The weight decay of step `number`, to be multiplied by the learning rate.
@@ -33,12 +28,6 @@ impl<C> Pretraining<C> {
         let warmup = teacher.temperature_warmup.max(1);
         first + (last - first) * number.min(warmup) as f64 / warmup as f64
     }
-}
-
-/// From the first to the second along half a cosine of `steps` steps.
-fn cosine([first, last]: [f64; 2], number: u64, steps: u64) -> f64 {
-    let over = (number as f64 / steps.max(1) as f64).min(1.0);
-    last + 0.5 * (first - last) * (1.0 + (PI * over).cos())
 }
 
 #[cfg(test)]

@@ -4,10 +4,9 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use burn::module::Param;
-use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::optim::GradientsParams;
 use burn::prelude::*;
-use burn::store::bridge;
-use svg_nn::{load_exact, save_tensors};
+use svg_nn::{load_exact, module_tensors, save_tensors};
 
 use crate::TrainError;
 use crate::kinds::EncoderKind;
@@ -70,14 +69,12 @@ impl<B: Backbone, C: NetworkKind> PretrainStage<B, C> {
         let plain = device.clone().without_autodiff();
         device.seed(config.seed);
         let optimizer = config.optimizer;
-        let adamw = move || {
-            ModuleOptimizer::from(AdamW {
-                beta_1: optimizer.beta_1,
-                beta_2: optimizer.beta_2,
-                epsilon: optimizer.epsilon,
-                // Decayed by `Learner::decayed`, on a schedule and not everywhere.
-                weight_decay: 0.0,
-            })
+        let adamw = AdamW {
+            beta_1: optimizer.beta_1,
+            beta_2: optimizer.beta_2,
+            epsilon: optimizer.epsilon,
+            // Decayed by `Learner::decayed`, on a schedule and not everywhere.
+            weight_decay: 0.0,
         };
         let (heads, balance) = (config.heads, config.teacher.balance);
         let learner = LearnerConfig {
@@ -150,22 +147,23 @@ impl<B: Backbone, C: NetworkKind> PretrainStage<B, C> {
         };
         let mut there = there.into_iter();
         let all = crops.iter().zip(classes).zip(patches);
-        let asked = all.map(|((crops, classes), said)| Asked {
-            patches: match said {
-                Some(_) => there.next(),
-                None => crops
-                    .hidden
-                    .as_ref()
-                    .map(|_| self.no_target(&classes.device())),
-            },
-            classes,
+        let asked = all.map(|((crops, classes), said)| {
+            // The target of a patch of no weight.
+            let shape = [1, self.config.heads.patch_prototypes];
+            let hidden = crops.hidden.as_ref();
+            let none = || hidden.map(|_| Tensor::zeros(shape, &classes.device()));
+            Asked {
+                patches: said.and_then(|_| there.next()).or_else(none),
+                classes,
+            }
         });
         (asked.collect(), [class_targets, patch_targets], entropies)
     }
 
-    /// The target of a patch of no weight.
-    fn no_target(&self, device: &Device) -> Tensor<2> {
-        Tensor::zeros([1, self.config.heads.patch_prototypes], device)
+    fn centres(&self) -> Centres {
+        let [class, patch] = [&self.class_targets, &self.patch_targets]
+            .map(|targets| Param::from_tensor(targets.centre().clone()));
+        Centres { class, patch }
     }
 
     /// Targets of the scores of all devices, balanced together, on their devices.
@@ -232,14 +230,11 @@ impl<B: Backbone, C: NetworkKind> Stage for PretrainStage<B, C> {
             losses(student, crops, asked, weights, temperature)
         });
         if place.step < self.config.optimizer.frozen_prototypes {
-            let Learner {
-                class_head,
-                patch_head,
-                ..
-            } = team.first();
-            for gradients in &mut gradients {
-                gradients.remove::<2>(class_head.last_layer.weight.id);
-                gradients.remove::<2>(patch_head.last_layer.weight.id);
+            let student = team.first();
+            for head in [&student.class_head, &student.patch_head] {
+                for gradients in &mut gradients {
+                    gradients.remove::<2>(head.last_layer.weight.id);
+                }
             }
         }
         Found {
@@ -274,18 +269,12 @@ impl<B: Backbone, C: NetworkKind> Stage for PretrainStage<B, C> {
     fn save(&self, folder: &Path) -> Result<(), TrainError> {
         self.student.save(folder)?;
         self.teacher.save(folder, TEACHER)?;
-        let centres = [
-            ("class", &self.class_targets),
-            ("patch", &self.patch_targets),
-        ];
-        let centres = centres.map(|(name, targets)| {
-            bridge::from_data(targets.centre().to_data(), name.to_string(), None)
-        });
-        Ok(save_tensors(
+        save_tensors(
             &folder.join(CENTRES),
-            &centres,
+            &module_tensors(&self.centres()),
             HashMap::new(),
-        )?)
+        )?;
+        Ok(())
     }
 
     fn restore(&mut self, folder: &Path) -> Result<(), TrainError> {
@@ -293,13 +282,8 @@ impl<B: Backbone, C: NetworkKind> Stage for PretrainStage<B, C> {
         let config = self.student.config();
         self.teacher
             .restore(config, folder, TEACHER, &self.device)?;
-        let empty = |targets: &Targets| Param::from_tensor(targets.centre().clone());
-        let centres = Centres {
-            class: empty(&self.class_targets),
-            patch: empty(&self.patch_targets),
-        };
         let (tensors, source) = stored(folder, CENTRES)?;
-        let Centres { class, patch } = load_exact(centres, tensors, &source)?;
+        let Centres { class, patch } = load_exact(self.centres(), tensors, &source)?;
         self.class_targets = self.class_targets.clone().with_centre(class.val());
         self.patch_targets = self.patch_targets.clone().with_centre(patch.val());
         Ok(())

@@ -1,10 +1,9 @@
 //! Random views of pictures.
 
-use std::slice::ChunksMut;
-
 use burn::prelude::*;
 use burn::tensor::TensorData;
-use svg_image::{Augmentation, RgbImage};
+use rayon::prelude::*;
+use svg_image::RgbImage;
 
 use super::augment::ViewsSettings;
 use crate::random::{Purpose, generator};
@@ -43,12 +42,17 @@ impl ViewsSettings {
                 .all(|image| image.width().min(image.height()) > 0),
             "a picture without pixels has no views"
         );
-        let views = self.augmentations();
-        let mut batches = fill(&views, images, seed, first).into_iter();
         let device = device.clone().without_autodiff();
-        let mut tensors = views.iter().map(|view| {
+        let views = self.augmentations().into_iter();
+        let mut tensors = (0..).zip(views).map(|(number, view)| {
             let size = view.crop.size as usize;
-            let batch = batches.next().expect("one batch for each view");
+            let mut batch = vec![0.0; images.len() * 3 * size * size];
+            let samples = batch.par_chunks_exact_mut(3 * size * size).zip(images);
+            samples.enumerate().for_each(|(place, (values, image))| {
+                let sample = first + place as u64;
+                let mut random = generator(Purpose::Views, seed, sample, number);
+                view.draw(image, &mut random, values);
+            });
             let shape = [images.len(), 3, size, size];
             Tensor::from_data(TensorData::new(batch, shape), &device)
         });
@@ -58,40 +62,6 @@ impl ViewsSettings {
             locals: tensors.collect(),
         }
     }
-}
-
-/// The values of each view of all pictures.
-fn fill(views: &[Augmentation], images: &[RgbImage], seed: u64, first: u64) -> Vec<Vec<f32>> {
-    let length = |view: &Augmentation| 3 * (view.crop.size * view.crop.size) as usize;
-    let mut batches: Vec<Vec<f32>> = views
-        .iter()
-        .map(|view| vec![0.0; images.len() * length(view)])
-        .collect();
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let share = images.len().div_ceil(threads);
-    let mut rest: Vec<ChunksMut<f32>> = batches
-        .iter_mut()
-        .zip(views)
-        .map(|(batch, view)| batch.chunks_mut(share * length(view)))
-        .collect();
-    std::thread::scope(|scope| {
-        for (samples, images) in (first..).step_by(share).zip(images.chunks(share)) {
-            let mine: Vec<&mut [f32]> = rest
-                .iter_mut()
-                .map(|chunks| chunks.next().expect("a stretch for each share of pictures"))
-                .collect();
-            scope.spawn(move || {
-                for ((number, view), values) in (0..).zip(views).zip(mine) {
-                    let values = values.chunks_exact_mut(length(view));
-                    for ((sample, image), values) in (samples..).zip(images).zip(values) {
-                        let mut random = generator(Purpose::Views, seed, sample, number);
-                        view.draw(image, &mut random, values);
-                    }
-                }
-            });
-        }
-    });
-    batches
 }
 
 #[cfg(test)]

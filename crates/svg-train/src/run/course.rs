@@ -1,16 +1,18 @@
 //! Trait for a training as the run sees it.
 
+use std::iter;
 use std::path::{Path, PathBuf};
 
+use burn::prelude::*;
 use svg_image::RgbImage;
 
-use super::{Headline, Identity, Observer, Place, Stage, Standing};
+use super::{Headline, Identity, Observer, Place, Replicas, Stage, Standing};
 use crate::TrainError;
 use crate::log::Scalars;
 
 /// How long a run is, and when it does what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Pace {
+pub struct Pace {
     /// Optimiser steps.
     pub steps: u64,
     /// Images of a micro-batch.
@@ -63,18 +65,23 @@ impl Pace {
         super::document::zero(&positive)
     }
 
-    /// Whether batches divide among so many devices.
+    /// A device and others that share every batch with it.
     ///
     /// # Errors
     ///
-    /// [`TrainError::Unfit`] with what to set, if not.
-    pub fn check_devices(&self, devices: usize) -> Result<(), TrainError> {
-        match self.batch_size.is_multiple_of(devices) {
-            true => Ok(()),
+    /// [`TrainError::Unfit`] with what to set, if batches do not divide among them.
+    pub(crate) fn replicas(
+        &self,
+        first: &Device,
+        others: &[Device],
+    ) -> Result<Replicas, TrainError> {
+        let devices: Vec<_> = iter::once(first).chain(others).cloned().collect();
+        let (size, count) = (self.batch_size, devices.len());
+        match size.is_multiple_of(count) {
+            true => Ok(Replicas::new(devices)),
             false => Err(TrainError::Unfit {
                 reason: format!(
-                    "batch_size is {}, which does not divide among {devices} devices; set it to a multiple",
-                    self.batch_size
+                    "batch_size is {size}, which does not divide among {count} devices; set it to a multiple"
                 ),
             }),
         }
@@ -91,22 +98,15 @@ pub struct StepReport {
 }
 
 /// What has been learned so far, to look at.
-#[derive(Default)]
 pub(crate) struct Shown {
     /// Numbers for the logs.
     pub scalars: Scalars,
-    /// The picture, if there is one.
-    pub picture: Option<Picture>,
-    /// One line for people, such as `samples 23.10 dB`.
-    pub summary: Option<String>,
-}
-
-/// A picture for the folder of samples.
-pub(crate) struct Picture {
-    /// The picture.
+    /// A picture for the folder of samples.
     pub image: RgbImage,
     /// What is on it.
     pub caption: String,
+    /// One line for people, such as `samples 23.10 dB`.
+    pub summary: String,
 }
 
 /// A training that begins or goes on.
@@ -148,12 +148,12 @@ pub(crate) trait Course {
         observer: &mut dyn Observer,
     ) -> Result<(<Self::Stage as Stage>::Batch, u64), TrainError>;
 
-    /// What has been learned.
+    /// What has been learned; `None` if there is nothing to show it with.
     ///
     /// # Errors
     ///
-    /// [`TrainError`] if there is nothing to show it with.
-    fn show(&mut self, stage: &Self::Stage) -> Result<Shown, TrainError>;
+    /// [`TrainError`] if it cannot be computed.
+    fn show(&mut self, stage: &Self::Stage) -> Result<Option<Shown>, TrainError>;
 
     /// Puts the model into the folder of the run and returns its path.
     ///

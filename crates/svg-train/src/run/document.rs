@@ -4,8 +4,10 @@ use std::fmt::Debug;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use svg_store::strict_json;
+
+use super::Pace;
 
 /// The part of a training's configuration that says which network is trained.
 ///
@@ -28,57 +30,71 @@ pub trait NetworkKind:
     }
 }
 
-/// Reads a document. `sample` is any other document of the training, which names the fields that do not
-/// depend on the kind, and `kinds` are those of the sample.
-pub(crate) fn read<T, K>(
-    text: &str,
-    sample: &impl Serialize,
-    kinds: &[&str],
-    invalid: impl Fn(&T) -> Option<String>,
-) -> Result<T, String>
-where
-    T: Serialize + DeserializeOwned,
-    K: NetworkKind,
-{
-    let config: T = strict_json(text)
-        .map_err(|error| wrong_field::<K>(text, sample, kinds).unwrap_or(error))?;
-    match invalid(&config) {
-        Some(reason) => Err(reason),
-        None => Ok(config),
-    }
-}
+/// A training as a JSON document.
+///
+/// Every field must be in the document, and a field that is not known is an error.
+pub trait Training: Serialize + DeserializeOwned {
+    /// The part that says which network is trained.
+    type Kind: NetworkKind;
+    /// Kinds of [`SMALLEST`](Self::SMALLEST).
+    type BuiltIn: NetworkKind;
+    /// The smallest document of the training with every part in it, for tests; it learns nothing worth
+    /// keeping. Its fields are the known ones.
+    const SMALLEST: &'static str;
 
-/// A document as text.
-pub(crate) fn write(config: &impl Serialize) -> String {
-    let json = serde_json::to_string_pretty(config).expect("plain fields always serialise");
-    json + "\n"
+    /// How long a run is, and when it does what.
+    fn pace(&self) -> Pace;
+
+    /// The first invalid value, in words and with what to set.
+    fn invalid(&self) -> Option<String>;
+
+    /// Reads a configuration.
+    ///
+    /// # Errors
+    ///
+    /// In words: no JSON, a missing or an unknown field, or an invalid value.
+    fn from_json(text: &str) -> Result<Self, String> {
+        let config: Self =
+            strict_json(text).map_err(|error| wrong_field::<Self>(text).unwrap_or(error))?;
+        match config.invalid() {
+            Some(reason) => Err(reason),
+            None => Ok(config),
+        }
+    }
+
+    /// The configuration as a file.
+    fn to_json(&self) -> String {
+        let json = serde_json::to_string_pretty(self).expect("plain fields always serialise");
+        json + "\n"
+    }
+
+    /// Images of one optimiser step.
+    fn images_per_step(&self) -> u64 {
+        self.pace().images_per_step()
+    }
 }
 
 /// A field of the outermost level that is unknown, or a missing kind. Serde cannot refuse unknown fields
 /// beside a field whose name varies.
-fn wrong_field<K: NetworkKind>(
-    text: &str,
-    sample: &impl Serialize,
-    kinds: &[&str],
-) -> Option<String> {
-    let given: Value = serde_json::from_str(text).ok()?;
-    let given = given.as_object()?;
-    let sample = serde_json::to_value(sample).ok()?;
-    let mut known: Vec<&str> = Vec::new();
-    for name in sample.as_object()?.keys() {
-        match kinds.contains(&name.as_str()) {
-            true => known.extend(K::KINDS),
-            false => known.push(name),
-        }
-    }
+fn wrong_field<T: Training>(text: &str) -> Option<String> {
+    let given: Map<String, Value> = serde_json::from_str(text).ok()?;
+    let sample: Map<String, Value> = serde_json::from_str(T::SMALLEST).ok()?;
+    let kinds = T::Kind::KINDS;
+    let known: Vec<&str> = sample
+        .keys()
+        .flat_map(|name| match T::BuiltIn::KINDS.contains(&name.as_str()) {
+            true => kinds.to_vec(),
+            false => vec![name.as_str()],
+        })
+        .collect();
     if let Some(unknown) = given.keys().find(|name| !known.contains(&name.as_str())) {
         let known = known.join("`, `");
         return Some(format!(
             "unknown field `{unknown}`, expected one of `{known}`"
         ));
     }
-    let kind = K::KINDS.iter().any(|kind| given.contains_key(*kind));
-    (!kind).then(|| format!("missing field `{}`", K::KINDS.join("` or `")))
+    let kind = kinds.iter().any(|kind| given.contains_key(*kind));
+    (!kind).then(|| format!("missing field `{}`", kinds.join("` or `")))
 }
 
 /// The first of these numbers that is 0, in words.

@@ -9,8 +9,7 @@ use svg_store::{FolderLock, write_bytes};
 use crate::TrainError;
 use crate::log::{CsvLog, TensorBoard};
 use crate::run::{
-    Begun, Checkpoints, Course, Ended, Identity, Observer, Pace, Place, Shown, Stage, Standing,
-    StepReport,
+    Begun, Checkpoints, Course, Ended, Identity, Observer, Pace, Place, Stage, Standing, StepReport,
 };
 
 /// After so many returns to one checkpoint, training gives up.
@@ -99,7 +98,7 @@ impl<C: Course> Run<C> {
             }
             (None, true) => return Err(TrainError::NothingToResume { path: options.out }),
             (None, false) if checkpoints.is_empty()? => {
-                save_document(&document, &options.out)?;
+                write_bytes(options.out.join("config.json"), document)?;
                 checkpoints.write(0, &now, |folder| stage.save(folder))?;
                 now
             }
@@ -119,11 +118,8 @@ impl<C: Course> Run<C> {
     }
 
     fn go(mut self, observer: &mut dyn Observer) -> Result<Ended, TrainError> {
-        let steps = self
-            .options
-            .max_steps
-            .unwrap_or(u64::MAX)
-            .min(self.pace.steps);
+        let most = self.options.max_steps.unwrap_or(u64::MAX);
+        let steps = self.pace.steps.min(most);
         observer.begins(self.state.step, steps, self.pace.images_per_step());
         while self.state.step < steps {
             if observer.wants_to_stop() {
@@ -181,12 +177,8 @@ impl<C: Course> Run<C> {
         learning_rate: f64,
         observer: &mut dyn Observer,
     ) -> Result<(), TrainError> {
-        let StepReport {
-            mut scalars,
-            dropped,
-        } = report;
-        let step = self.state.step;
-        match dropped {
+        let (step, mut scalars) = (self.state.step, report.scalars);
+        match report.dropped {
             false => self.state.dropped_in_a_row = 0,
             true => {
                 self.state.dropped += 1;
@@ -199,32 +191,22 @@ impl<C: Course> Run<C> {
         }
         scalars.push("learning_rate", learning_rate);
         scalars.push("dropped", self.state.dropped as f64);
-        if step.is_multiple_of(self.pace.samples_every) || step == self.pace.steps {
-            let shown = self.show(step)?;
-            for (name, value) in shown.scalars.iter() {
-                scalars.push(name, value);
-            }
-            if let Some(summary) = &shown.summary {
-                observer.remark(&format!("step {step}: {summary}"));
-            }
+        if (step.is_multiple_of(self.pace.samples_every) || step == self.pace.steps)
+            && let Some(shown) = self.course.show(&self.stage)?
+        {
+            let folder = self.options.out.join("samples");
+            std::fs::create_dir_all(&folder).map_err(TrainError::system(&folder))?;
+            let path = folder.join(format!("step-{step:08}.png"));
+            let notes = format!("step {step}, {}", shown.caption);
+            save_png(&shown.image, path, &[("Comment", &notes)])?;
+            self.events.image(step, "samples", &shown.image)?;
+            observer.remark(&format!("step {step}: {}", shown.summary));
+            scalars.append(shown.scalars);
         }
         self.csv.write(step, &scalars)?;
         self.events.scalars(step, &scalars)?;
         observer.stepped(step, &scalars);
         Ok(())
-    }
-
-    fn show(&mut self, step: u64) -> Result<Shown, TrainError> {
-        let shown = self.course.show(&self.stage)?;
-        if let Some(picture) = &shown.picture {
-            let folder = self.options.out.join("samples");
-            std::fs::create_dir_all(&folder).map_err(TrainError::system(&folder))?;
-            let path = folder.join(format!("step-{step:08}.png"));
-            let notes = format!("step {step}, {}", picture.caption);
-            save_png(&picture.image, path, &[("Comment", &notes)])?;
-            self.events.image(step, "samples", &picture.image)?;
-        }
-        Ok(shown)
     }
 
     fn checkpoint(&self) -> Result<(), TrainError> {
@@ -285,8 +267,4 @@ fn agreed<I: Identity>(
         }
         Err(error) => Err(error.into()),
     }
-}
-
-fn save_document(json: &str, out: &Path) -> Result<(), TrainError> {
-    Ok(write_bytes(out.join("config.json"), json)?)
 }

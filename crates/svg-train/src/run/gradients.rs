@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::prelude::*;
-use svg_nn::sum_of_squares;
+use burn::tensor::DType;
+use svg_nn::{module_tensors, sum_of_squares};
 
 use super::Team;
 use crate::log::Scalars;
@@ -103,7 +104,7 @@ pub(crate) fn logged(norms: &[f64], groups: &[Group]) -> Scalars {
 /// Gradients divided by `count`, and those of a group whose norm is too long shortened, in one
 /// multiplication.
 pub(crate) fn clipped<M: Module>(
-    gradients: GradientsParams,
+    mut gradients: GradientsParams,
     module: &M,
     groups: &[Group],
     norms: &[f64],
@@ -117,30 +118,28 @@ pub(crate) fn clipped<M: Module>(
         Some((Some(longest), norm)) if norm > longest => longest / norm / count,
         _ => 1.0 / count,
     };
-    scale(gradients, module, factor)
+    let (none, scaled) = (GradientsParams::new(), Change::Scaled(&factor));
+    moved(&mut gradients, module, none, scaled)
 }
 
-/// The gradients of a module times a number.
-pub(crate) fn scaled<M: Module>(
+/// Gradients divided by `count`.
+pub(crate) fn divided<M: Module>(
     gradients: GradientsParams,
     module: &M,
-    factor: f64,
+    count: f64,
 ) -> GradientsParams {
-    scale(gradients, module, |_| factor)
+    clipped(gradients, module, &[], &[], count)
 }
 
-fn scale<M: Module>(
-    gradients: GradientsParams,
-    module: &M,
-    factor: impl Fn(ParamId) -> f64,
-) -> GradientsParams {
-    let mut scale = Scale {
-        gradients,
-        factor,
-        scaled: GradientsParams::new(),
-    };
-    module.visit(&mut scale);
-    scale.scaled
+/// What becomes of gradients on their way from one collection to another.
+#[derive(Clone, Copy)]
+pub(crate) enum Change<'a> {
+    /// They stay as they are.
+    None,
+    /// They are multiplied by the factor of their parameter.
+    Scaled(&'a dyn Fn(ParamId) -> f64),
+    /// They are cast to the type of the optimiser.
+    ToF32,
 }
 
 /// Moves the gradients of a module from one collection to another.
@@ -148,8 +147,9 @@ pub(crate) fn moved<M: Module>(
     from: &mut GradientsParams,
     module: &M,
     to: GradientsParams,
+    change: Change,
 ) -> GradientsParams {
-    let mut moved = Move { from, to };
+    let mut moved = Move { from, to, change };
     module.visit(&mut moved);
     moved.to
 }
@@ -157,53 +157,39 @@ pub(crate) fn moved<M: Module>(
 struct Move<'a> {
     from: &'a mut GradientsParams,
     to: GradientsParams,
+    change: Change<'a>,
 }
 
 impl ModuleVisitor for Move<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(gradient) = self.from.remove::<D>(param.id) {
-            self.to.register(param.id, gradient);
-        }
+        let Some(gradient) = self.from.remove::<D>(param.id) else {
+            return;
+        };
+        let gradient = match self.change {
+            Change::None => gradient,
+            Change::ToF32 => gradient.cast(DType::F32),
+            Change::Scaled(factor) => match factor(param.id) {
+                1.0 => gradient,
+                factor => gradient * factor,
+            },
+        };
+        self.to.register(param.id, gradient);
     }
 }
 
 /// The first group that has each parameter.
 fn members<M: Module>(module: &M, groups: &[Group]) -> HashMap<ParamId, usize> {
-    let mut members = Members {
-        groups,
-        path: Vec::new(),
-        found: HashMap::new(),
-    };
-    module.visit(&mut members);
-    members.found
-}
-
-struct Members<'a> {
-    groups: &'a [Group],
-    path: Vec<String>,
-    found: HashMap<ParamId, usize>,
-}
-
-impl ModuleVisitor for Members<'_> {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_string());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let path = self.path.join(".");
+    let tensors = module_tensors(module).into_iter();
+    let members = tensors.filter_map(|tensor| {
         let has = |group: &Group| {
-            let rest = path.strip_prefix(group.path);
+            let rest = tensor.name.strip_prefix(group.path);
             let below = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
             group.path.is_empty() || below
         };
-        if let Some(group) = self.groups.iter().position(has) {
-            self.found.insert(param.id, group);
-        }
-    }
+        let group = groups.iter().position(has)?;
+        Some((tensor.param_id?.into(), group))
+    });
+    members.collect()
 }
 
 struct Measure<'a> {
@@ -218,24 +204,6 @@ impl ModuleVisitor for Measure<'_> {
             && let Some(gradient) = self.gradients.get::<D>(param.id)
         {
             self.squares[*group].push(sum_of_squares(gradient));
-        }
-    }
-}
-
-struct Scale<F> {
-    gradients: GradientsParams,
-    factor: F,
-    scaled: GradientsParams,
-}
-
-impl<F: Fn(ParamId) -> f64> ModuleVisitor for Scale<F> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(gradient) = self.gradients.remove::<D>(param.id) {
-            let gradient = match (self.factor)(param.id) {
-                1.0 => gradient,
-                factor => gradient * factor,
-            };
-            self.scaled.register(param.id, gradient);
         }
     }
 }

@@ -8,7 +8,8 @@
 //! - [`RunOptions`]: where a run is, and whether to go on with it
 //! - [`Observer`], [`Headline`], [`Ended`]: watching a run
 //! - [`Stage`], [`Place`], [`Found`], [`Group`], [`StepReport`]: one step of any training
-//! - [`Network`]: what a checkpoint can hold; [`NetworkKind`]: which network a configuration asks for
+//! - [`Training`], [`Pace`]: a training as a document; [`NetworkKind`]: which network it asks for
+//! - [`Network`]: what a checkpoint can hold
 //! - [`Replicas`], [`Team`], [`Shard`], [`Reduction`]: a step on several devices
 //! - [`AdamW`], [`Average`]: optimiser and moving average
 //! - [`Checkpoints`], [`Standing`], [`Identity`]: what a run goes on from
@@ -23,10 +24,10 @@ pub(crate) mod gradients;
 mod identity;
 mod network;
 mod observer;
-mod optimizer;
 mod player;
 mod reduce;
 mod replicas;
+pub(crate) mod schedule;
 mod stage;
 mod standing;
 mod team;
@@ -34,9 +35,9 @@ mod team;
 pub use adamw::AdamW;
 pub use average::Average;
 pub use checkpoints::{CheckpointFound, Checkpoints};
-pub use course::StepReport;
-pub(crate) use course::{Begun, Course, Pace, Picture, Shown, pace};
-pub use document::NetworkKind;
+pub(crate) use course::{Begun, Course, Shown, pace};
+pub use course::{Pace, StepReport};
+pub use document::{NetworkKind, Training};
 pub use driver::RunOptions;
 pub(crate) use driver::run;
 pub use gradients::Group;

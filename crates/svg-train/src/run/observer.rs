@@ -15,6 +15,16 @@ pub struct Headline {
     pub digits: usize,
 }
 
+impl Headline {
+    pub(crate) const fn new(scalar: &'static str, label: &'static str, digits: usize) -> Self {
+        Self {
+            scalar,
+            label,
+            digits,
+        }
+    }
+}
+
 /// Receives what happens in a run.
 pub trait Observer {
     /// The scalars of the line of progress, once before the run begins.

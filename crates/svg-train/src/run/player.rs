@@ -2,14 +2,15 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::io;
 use std::path::Path;
 
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::prelude::*;
+use burn::store::burn_pack::Bytes;
 use svg_nn::{StoredTensor, TensorFile, save_tensors};
 
-use super::gradients::moved;
-use super::optimizer::{load_optimizer, save_optimizer};
+use super::gradients::{Change, moved};
 use super::{Network, name_parameters};
 use crate::TrainError;
 
@@ -31,7 +32,6 @@ pub(crate) struct Player<N: Network> {
     /// `None` only while it is being replaced.
     network: Option<N>,
     optimizer: ModuleOptimizer,
-    fresh: Box<dyn Fn() -> ModuleOptimizer + Send + Sync>,
 }
 
 impl<N: Network> Player<N> {
@@ -39,13 +39,12 @@ impl<N: Network> Player<N> {
     pub fn new(
         names: PlayerNames,
         config: N::Config,
-        optimizer: impl Fn() -> ModuleOptimizer + Send + Sync + 'static,
+        optimizer: impl Into<ModuleOptimizer>,
         device: &Device,
     ) -> Self {
         Self {
             network: Some(name_parameters(N::init(&config, device), names.root)),
-            optimizer: optimizer(),
-            fresh: Box::new(optimizer),
+            optimizer: optimizer.into(),
             device: device.clone(),
             names,
             config,
@@ -68,7 +67,12 @@ impl<N: Network> Player<N> {
 
     /// A step of the optimiser along this player's part of `gradients`.
     pub fn learn(&mut self, rate: f64, gradients: &mut GradientsParams) {
-        let own = moved(gradients, self.network(), GradientsParams::new());
+        let own = moved(
+            gradients,
+            self.network(),
+            GradientsParams::new(),
+            Change::None,
+        );
         let network = self.network.take().expect("replaced in one go");
         self.network = Some(self.optimizer.step(rate, network, own));
     }
@@ -82,13 +86,20 @@ impl<N: Network> Player<N> {
 
     pub fn save(&self, folder: &Path) -> Result<(), TrainError> {
         save_network(self.network(), folder, self.names.network)?;
-        save_optimizer(&self.optimizer, &folder.join(self.names.optimizer))
+        let path = folder.join(self.names.optimizer);
+        self.optimizer.save(&path).map_err(unreadable(&path))
     }
 
     pub fn restore(&mut self, folder: &Path) -> Result<(), TrainError> {
         let (tensors, source) = stored(folder, self.names.network)?;
         self.load(tensors, &source)?;
-        self.optimizer = load_optimizer((self.fresh)(), &folder.join(self.names.optimizer))?;
+        // Through memory: Burn reads a file when a moment is first asked for, and by then the checkpoint
+        // may have given way to a newer one.
+        let path = folder.join(self.names.optimizer);
+        let bytes = std::fs::read(&path).map_err(TrainError::system(&path))?;
+        let optimizer = self.optimizer.clone();
+        let optimizer = optimizer.from_bytes(Bytes::from_bytes_vec(bytes));
+        self.optimizer = optimizer.map_err(unreadable(&path))?;
         Ok(())
     }
 }
@@ -98,6 +109,12 @@ impl<N: Network> fmt::Debug for Player<N> {
         let name = self.names.root;
         f.debug_struct("Player").field("name", &name).finish()
     }
+}
+
+/// The error of an optimiser's file.
+fn unreadable<E: fmt::Display>(path: &Path) -> impl FnOnce(E) -> TrainError {
+    let path = path.to_path_buf();
+    move |error| TrainError::system(&path)(io::Error::other(error.to_string()))
 }
 
 /// Writes the weights of a network.

@@ -7,7 +7,7 @@ use burn::optim::GradientsParams;
 use burn::prelude::*;
 use svg_roles::Reduce;
 
-use super::gradients::{Group, Sums, clipped, logged, norms, scaled};
+use super::gradients::{Group, Sums, clipped, divided, logged, norms};
 use super::{Replicas, StepReport, Team};
 use crate::TrainError;
 use crate::log::Scalars;
@@ -126,14 +126,12 @@ pub trait Stage: Sized {
         let (mut gradients, mut count) = sums.finish(&team);
         if let Some(processes) = replicas.processes() {
             let device = &replicas.devices()[0];
-            gradients = scaled(gradients, team.first(), 1.0 / count);
+            gradients = divided(gradients, team.first(), count);
             count = 1.0;
             (gradients, scalars, finite) = reduced(processes, gradients, scalars, finite, device);
         }
         let norms = norms(&gradients, team.first(), &groups, count);
-        for (name, norm) in logged(&norms, &groups).iter() {
-            scalars.push(name, norm);
-        }
+        scalars.append(logged(&norms, &groups));
         finite &= scalars.iter().all(|(_, value)| value.is_finite());
         let gradients = finite.then(|| clipped(gradients, team.first(), &groups, &norms, count));
         // Weights that nothing else holds are changed in place.
@@ -142,9 +140,7 @@ pub trait Stage: Sized {
             Some(gradients) => self.learn(number, rate, gradients, observed),
             None => self.recover(),
         }
-        for (name, value) in Scalars::mean(&remarks).iter() {
-            scalars.push(name, value);
-        }
+        scalars.append(Scalars::mean(&remarks));
         StepReport {
             scalars,
             dropped: !finite,
@@ -169,10 +165,10 @@ fn reduced(
     let means = gradients.remove::<1>(id);
     let means = means.expect("the mean is of the same parameters");
     let means: Vec<f64> = means.into_data().convert::<f64>().iter().collect();
-    let mut mean = Scalars::new();
-    for ((name, _), value) in scalars.iter().zip(&means) {
-        mean.push(name, *value);
-    }
+    let named = scalars.iter().zip(&means);
+    let mean = named.fold(Scalars::new(), |mean, ((name, _), value)| {
+        mean.with(name, *value)
+    });
     let finite = means.last().is_some_and(|value| value.is_finite());
     (gradients, mean, finite)
 }

@@ -7,9 +7,11 @@ use crate::data::Fingerprint;
 
 /// What a run was begun with and must go on with.
 pub trait Identity: Clone + Serialize + DeserializeOwned {
-    /// How the present run, `now`, differs from the stored one, `self`, and what to do; `None` if it is the
-    /// same. The data are compared elsewhere.
-    fn differs(&self, now: &Self) -> Option<String>;
+    /// How the present run, the argument, differs from the stored one, `self`, and what to do; `None` if it
+    /// is the same, which is the default. The data are compared elsewhere.
+    fn differs(&self, _now: &Self) -> Option<String> {
+        None
+    }
 }
 
 /// How far a run is, beside its weights. Random numbers follow from the seed and the step.

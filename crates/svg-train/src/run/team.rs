@@ -8,14 +8,15 @@ use burn::prelude::*;
 use burn::tensor::kind::Basic;
 use svg_roles::Condition;
 
-use super::gradients::scaled;
+use super::gradients::divided;
 use super::{Reduction, Replicas, reduce};
 
 /// A module on every device, for one step.
 #[derive(Debug)]
 pub struct Team<'a, M> {
-    replicas: &'a Replicas,
-    copies: Vec<M>,
+    pub(super) replicas: &'a Replicas,
+    /// One for each device.
+    pub(super) copies: Vec<M>,
 }
 
 /// One device's part of a batch.
@@ -44,12 +45,7 @@ impl Shard {
     }
 }
 
-impl<'a, M: Module + Sync> Team<'a, M> {
-    /// One copy for each device.
-    pub(super) fn new(replicas: &'a Replicas, copies: Vec<M>) -> Self {
-        Self { replicas, copies }
-    }
-
+impl<M: Module + Sync> Team<'_, M> {
     /// The module on the first device.
     pub fn first(&self) -> &M {
         &self.copies[0]
@@ -68,13 +64,13 @@ impl<'a, M: Module + Sync> Team<'a, M> {
         );
         let size = samples / count;
         let devices = self.replicas.devices().iter().enumerate();
-        let shard = |(index, device): (usize, &Device)| Shard {
+        let shards = devices.map(|(index, device)| Shard {
             index,
             first: index * size,
             count: size,
             device: device.clone(),
-        };
-        devices.map(shard).map(cut).collect()
+        });
+        shards.map(cut).collect()
     }
 
     /// Calls `work` with the module and a shard on every device, one thread for each. What it returns comes
@@ -121,7 +117,7 @@ impl<'a, M: Module + Sync> Team<'a, M> {
     /// The mean of the gradients of all devices, on the first one.
     pub fn mean(&self, gradients: Vec<GradientsParams>) -> GradientsParams {
         let (sum, count) = self.sum(gradients);
-        scaled(sum, self.first(), 1.0 / count)
+        divided(sum, self.first(), count)
     }
 
     /// Gradients of all devices on the first one, and what they must be divided by to be their mean.

@@ -258,17 +258,16 @@ impl TrainableAutoencoder for Svg {
 }
 
 fn mean(shards: &[Statistics]) -> Statistics {
-    let mean =
-        |value: fn(&Statistics) -> f64| shards.iter().map(value).sum::<f64>() / shards.len() as f64;
+    let mean = |of: fn(&Statistics) -> Moments| {
+        let mean = |value: fn(Moments) -> f64| {
+            shards.iter().map(|shard| value(of(shard))).sum::<f64>() / shards.len() as f64
+        };
+        let (mean, std) = (mean(|moments| moments.mean), mean(|moments| moments.std));
+        Moments { mean, std }
+    };
     Statistics {
-        semantic: Moments {
-            mean: mean(|shard| shard.semantic.mean),
-            std: mean(|shard| shard.semantic.std),
-        },
-        residual: Moments {
-            mean: mean(|shard| shard.residual.mean),
-            std: mean(|shard| shard.residual.std),
-        },
+        semantic: mean(|shard| shard.semantic),
+        residual: mean(|shard| shard.residual),
     }
 }
 
