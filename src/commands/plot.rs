@@ -88,7 +88,7 @@ impl Plot {
             log_y: self.log,
             series,
         };
-        let svg = chart.svg();
+        let svg = chart.svg([720, 400]);
         Ok(svg_store::write_bytes(&self.out, svg.as_bytes())?)
     }
 
