@@ -12,23 +12,18 @@ use super::timings::Timings;
 
 /// The command that goes on with a demonstration.
 pub fn again(asked: &Asked, out: &Path) -> String {
+    let tiny = asked.scale == Scale::Tiny;
+    let options = [
+        ("--data", asked.data.as_deref().map(quoted)),
+        ("--encoder", asked.encoder.as_deref().map(quoted)),
+        ("--minutes", asked.minutes.as_ref().map(f64::to_string)),
+        ("--size", asked.size.as_ref().map(u32::to_string)),
+        ("--seed", (asked.seed != 0).then(|| asked.seed.to_string())),
+        ("--plan", tiny.then(|| "tiny".to_string())),
+    ];
     let mut line = format!("svg demo --out {}", quoted(out));
-    for (option, path) in [("--data", &asked.data), ("--encoder", &asked.encoder)] {
-        if let Some(path) = path {
-            line += &format!(" {option} {}", quoted(path));
-        }
-    }
-    if let Some(minutes) = asked.minutes {
-        line += &format!(" --minutes {minutes}");
-    }
-    if let Some(size) = asked.size {
-        line += &format!(" --size {size}");
-    }
-    if asked.seed != 0 {
-        line += &format!(" --seed {}", asked.seed);
-    }
-    if asked.scale == Scale::Tiny {
-        line += " --plan tiny";
+    for (option, value) in options {
+        line += &value.map_or(String::new(), |value| format!(" {option} {value}"));
     }
     line
 }
