@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use anyhow::Result;
+use serde::Serialize;
 use svg_eval::Confusion;
 use svg_image::{Rgb, RgbImage, save_png};
-use svg_report::{Anchor, Drawing, Text};
+use svg_report::render;
 use svg_store::write_bytes;
 
 /// With more classes than this, names and numbers would be too small to read.
@@ -13,9 +14,6 @@ const READABLE: usize = 64;
 
 /// Letters of a name that are drawn.
 const LONGEST: usize = 30;
-
-/// The side of a square of the drawing, in pixels.
-const SIDE: f64 = 40.0;
 
 const RIGHT: [u8; 3] = [31, 119, 180];
 const WRONG: [u8; 3] = [214, 39, 40];
@@ -36,6 +34,24 @@ pub fn save_matrix(path: &Path, confusion: &Confusion, note: &str) -> Result<()>
     Ok(save_png(&picture, path, &[("Command", note)])?)
 }
 
+/// What the template draws.
+#[derive(Serialize)]
+struct Drawing<'a> {
+    title: &'a str,
+    /// Space for a name, in pixels.
+    margin: usize,
+    /// Of each class, what is drawn of its name, and its row.
+    rows: Vec<(String, Vec<Cell>)>,
+}
+
+#[derive(Serialize)]
+struct Cell {
+    count: u64,
+    fill: String,
+    /// Whether a number on it must be light.
+    dark: bool,
+}
+
 /// The matrix as an SVG with the names of the classes and the counts. Returns whether there is one: not with
 /// more classes than can be read.
 pub fn save_drawing(
@@ -47,67 +63,31 @@ pub fn save_drawing(
     if confusion.classes() > READABLE {
         return Ok(false);
     }
-    let longest = names.iter().map(|name| name.chars().count()).max();
-    let margin = 44.0 + 7.0 * longest.unwrap_or(0).min(LONGEST) as f64;
-    let edge = margin + SIDE * names.len() as f64;
-    let mut drawing = Drawing::new([edge + 20.0, edge + 60.0], title);
-    draw(
-        &mut drawing,
-        confusion,
-        names,
-        title,
-        [margin, margin + 40.0],
-    );
-    write_bytes(path, drawing.svg())?;
-    Ok(true)
-}
-
-fn draw(
-    drawing: &mut Drawing,
-    confusion: &Confusion,
-    names: &[String],
-    title: &str,
-    [left, above]: [f64; 2],
-) {
-    let plain = Text::default();
-    drawing.text(
-        [12.0, 20.0],
-        title,
-        Text {
-            size: 16.0,
-            ..plain
-        },
-    );
-    let axes = "rows: the class, columns: what was said";
-    drawing.text([12.0, 40.0], axes, plain);
-    let anchored = |anchor| Text { anchor, ..plain };
-    let upwards = Text {
-        upwards: true,
-        ..plain
-    };
-    for (row, name) in names.iter().enumerate() {
-        let top = above + SIDE * row as f64;
-        let middle = SIDE * (row as f64 + 0.5);
-        let name: String = name.chars().take(LONGEST).collect();
-        drawing.text([left - 6.0, above + middle], &name, anchored(Anchor::End));
-        drawing.text([left + middle, above - 6.0], &name, upwards);
-        for column in 0..names.len() {
-            let x = left + SIDE * column as f64;
-            let [r, g, b] = colour(confusion, row, column);
-            let fill = format!("#{r:02x}{g:02x}{b:02x}");
-            drawing.rectangle([x + 1.0, top + 1.0, SIDE - 2.0, SIDE - 2.0], &fill);
-            let count = confusion.of(row, column);
-            if count > 0 {
-                let dark = share(confusion, row, column) > 0.5;
-                let style = Text {
-                    colour: if dark { "#ffffff" } else { "#000000" },
-                    ..anchored(Anchor::Middle)
-                };
-                let place = [x + SIDE / 2.0, top + SIDE / 2.0];
-                drawing.text(place, &count.to_string(), style);
-            }
+    let cell = |row: usize, column: usize| {
+        let [r, g, b] = colour(confusion, row, column);
+        Cell {
+            count: confusion.of(row, column),
+            fill: format!("#{r:02x}{g:02x}{b:02x}"),
+            dark: share(confusion, row, column) > 0.5,
         }
-    }
+    };
+    let rows = names.iter().enumerate().map(|(row, name)| {
+        let name: String = name.chars().take(LONGEST).collect();
+        (
+            name,
+            (0..names.len()).map(|column| cell(row, column)).collect(),
+        )
+    });
+    let rows: Vec<(String, Vec<Cell>)> = rows.collect();
+    let longest = rows.iter().map(|(name, _)| name.chars().count()).max();
+    let margin = 44 + 7 * longest.unwrap_or(0);
+    let drawing = Drawing {
+        title,
+        margin,
+        rows,
+    };
+    write_bytes(path, render(include_str!("confusion.svg"), drawing))?;
+    Ok(true)
 }
 
 /// What part of its row a cell is.

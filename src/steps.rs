@@ -1,8 +1,12 @@
 //! The table of a run, `steps.csv`, as curves.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+
+/// Steps and values of columns, by their names.
+pub type Curves = BTreeMap<String, Vec<[f64; 2]>>;
 
 /// A run's table: the step in the first column, then a column for each number.
 pub struct Steps {
@@ -30,6 +34,14 @@ impl Steps {
             columns,
             rows: lines.map(cells).collect(),
         })
+    }
+
+    /// The curves of all columns by their names.
+    pub fn curves(&self) -> Curves {
+        let names = self.columns().iter();
+        names
+            .filter_map(|name| Some((name.clone(), self.curve(name)?)))
+            .collect()
     }
 
     /// The names of the columns after the step.

@@ -5,49 +5,64 @@ use std::path::Path;
 
 use anyhow::Result;
 use burn::prelude::*;
+use serde::Serialize;
 use svg_flow::{Euler, GaussianMixture, Rk4, TimeShift, VelocityField, integrate};
-use svg_report::{Anchor, Axis, Chart, Drawing, Frame, Series, Text};
+use svg_report::{Axis, Chart, Frame, Series, render};
 
 use crate::{RATIOS, STEPS, Toy, at_time, end, errors};
 
 const CLASSES: [&str; 2] = ["#1f77b4", "#d62728"];
 const SHOWN: usize = 80;
 const EDGE: f64 = 2.7;
-const LEGEND: &str =
-    "noise: black, ends: filled, ends of five Euler steps: rings, velocity at t = 0.5: arrows";
+
+/// What the template draws.
+#[derive(Serialize)]
+struct Picture {
+    fields: [Field; 2],
+    /// SVG pictures of the errors.
+    charts: [String; 2],
+}
+
+/// A velocity field; all points are places in the picture.
+#[derive(Serialize)]
+struct Field {
+    title: String,
+    frame: Frame,
+    /// The exact path of each sample.
+    paths: Vec<Vec<[f64; 2]>>,
+    colours: Vec<&'static str>,
+    /// Where five Euler steps would have ended.
+    coarse: Vec<[f64; 2]>,
+    /// Lines of arrows along the velocity.
+    arrows: Vec<Vec<[f64; 2]>>,
+}
 
 /// Draws both into a file.
 pub fn draw(path: &Path, noise: &Tensor<3>) -> Result<()> {
-    let label = "two velocity fields in the plane, and the errors after 1 to 25 Euler steps";
-    let mut drawing = Drawing::new([1120.0, 1000.0], label);
-    for (place, name, ratio) in [(0.0, "entangled", 1.0), (560.0, "separated", 8.0)] {
-        field(&mut drawing, place, name, &Toy::new(ratio), noise);
-    }
-    let place = |left| [left, 580.0, 560.0, 420.0];
-    error_chart("the field of all data", noise, |toy| toy.all).draw(&mut drawing, place(0.0));
     let of_class = |toy: Toy| {
         let [class, _] = toy.classes;
         class
     };
-    error_chart("the field of one class", noise, of_class).draw(&mut drawing, place(560.0));
-    let svg = drawing.svg();
+    let picture = Picture {
+        fields: [
+            field(40.0, "entangled", &Toy::new(1.0), noise),
+            field(600.0, "separated", &Toy::new(8.0), noise),
+        ],
+        charts: [
+            error_chart("the field of all data", noise, |toy| toy.all),
+            error_chart("the field of one class", noise, of_class),
+        ]
+        .map(|chart| chart.svg([560, 420])),
+    };
+    let svg = render(include_str!("picture.svg"), picture);
     Ok(svg_store::write_bytes(path, svg)?)
 }
 
-fn field(drawing: &mut Drawing, left: f64, name: &str, toy: &Toy, noise: &Tensor<3>) {
-    let title = format!("{name}: |m1 - m2| = {} s", toy.ratio);
-    let middle = |size| Text {
-        size,
-        anchor: Anchor::Middle,
-        ..Text::default()
-    };
-    drawing.text([left + 290.0, 22.0], &title, middle(18.0));
-    drawing.text([left + 290.0, 568.0], LEGEND, middle(11.0));
+fn field(left: f64, name: &str, toy: &Toy, noise: &Tensor<3>) -> Field {
     let axis = || Axis::tight([-EDGE, EDGE].into_iter());
-    let frame = Frame::new([left + 40.0, 40.0, 500.0, 490.0], axis(), axis());
-    frame.draw(drawing);
+    let frame = Frame::new([left, 40.0, 500.0, 490.0], axis(), axis());
 
-    // The exact path of each sample that fits, and where five Euler steps would have ended.
+    // Samples whose path fits.
     let near = points(noise).into_iter();
     let near = near.filter(|[x, y]| x.hypot(*y) < EDGE);
     let start = tokens(&near.take(SHOWN).collect::<Vec<_>>(), &noise.device());
@@ -59,27 +74,25 @@ fn field(drawing: &mut Drawing, left: f64, name: &str, toy: &Toy, noise: &Tensor
         }
         ControlFlow::Continue(())
     });
-    for way in &ways {
-        let line: Vec<_> = way.iter().map(|point| frame.at(*point)).collect();
-        drawing.line(&line, &format!("{}59", colour(way)), 1.0);
-    }
+    let coarse = points(&end(&toy.all, &Euler, 5, &start)).into_iter();
+    let coarse = coarse.map(|point| frame.at(point)).collect();
+    let colours = ways.iter().map(|way| colour(way)).collect();
 
     let grid: Vec<[f64; 2]> = (0..13 * 13)
         .map(|i| [i % 13, i / 13].map(|place| 2.4 * (f64::from(place) / 6.0 - 1.0)))
         .collect();
     let places = tokens(&grid, &noise.device());
     let velocities = points(&toy.all.velocity_at(places, at_time(0.5)));
-    for (from, velocity) in grid.into_iter().zip(velocities) {
-        arrow(drawing, &frame, from, velocity.map(|v| 0.12 * v));
-    }
-
-    for way in &ways {
-        drawing.disc(frame.at(way[0]), 2.0, "#00000099");
-        drawing.disc(frame.at(way[way.len() - 1]), 3.0, colour(way));
-    }
-    let coarse = points(&end(&toy.all, &Euler, 5, &start));
-    for (point, way) in coarse.into_iter().zip(&ways) {
-        drawing.ring(frame.at(point), 4.0, colour(way));
+    let arrows = grid.into_iter().zip(velocities);
+    let arrows = arrows.flat_map(|(from, velocity)| arrow(from, velocity.map(|v| 0.12 * v)));
+    let placed = |line: Vec<[f64; 2]>| line.into_iter().map(|point| frame.at(point)).collect();
+    Field {
+        title: format!("{name}: |m1 - m2| = {} s", toy.ratio),
+        paths: ways.into_iter().map(placed).collect(),
+        arrows: arrows.map(placed).collect(),
+        colours,
+        coarse,
+        frame,
     }
 }
 
@@ -88,17 +101,14 @@ fn colour(way: &[[f64; 2]]) -> &'static str {
     CLASSES[usize::from(way[way.len() - 1][0] < 0.0)]
 }
 
-fn arrow(drawing: &mut Drawing, frame: &Frame, from: [f64; 2], by: [f64; 2]) {
+fn arrow(from: [f64; 2], by: [f64; 2]) -> [Vec<[f64; 2]>; 2] {
     let to = [from[0] + by[0], from[1] + by[1]];
     let barb = |turn: f64| {
         let (sin, cos) = turn.sin_cos();
         let back = [cos * by[0] - sin * by[1], sin * by[0] + cos * by[1]];
         [to[0] + 0.3 * back[0], to[1] + 0.3 * back[1]]
     };
-    for line in [vec![from, to], vec![barb(2.6), to, barb(-2.6)]] {
-        let line: Vec<_> = line.into_iter().map(|point| frame.at(point)).collect();
-        drawing.line(&line, "#969696", 1.0);
-    }
+    [vec![from, to], vec![barb(2.6), to, barb(-2.6)]]
 }
 
 fn error_chart(name: &str, noise: &Tensor<3>, choose: impl Fn(Toy) -> GaussianMixture) -> Chart {

@@ -1,7 +1,6 @@
 //! `svg plot`: columns of training tables as a picture.
 
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use anyhow::{Result, bail, ensure};
 use clap::Args;
@@ -45,19 +44,17 @@ struct Run {
     folder: PathBuf,
 }
 
-impl FromStr for Run {
-    type Err = std::convert::Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
+impl From<&str> for Run {
+    fn from(text: &str) -> Self {
         let (name, folder) = match text.split_once('=') {
             // A folder may have the sign in its own name.
             Some((name, folder)) if !PathBuf::from(text).exists() => (name, folder),
             _ => (text, text),
         };
-        Ok(Self {
+        Self {
             name: name.to_string(),
             folder: folder.into(),
-        })
+        }
     }
 }
 
@@ -88,7 +85,7 @@ impl Plot {
             log_y: self.log,
             series,
         };
-        let svg = chart.svg();
+        let svg = chart.svg([720, 400]);
         Ok(svg_store::write_bytes(&self.out, svg.as_bytes())?)
     }
 

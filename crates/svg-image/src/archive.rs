@@ -35,16 +35,12 @@ impl Archive {
     /// Opens an archive and lists its pictures in the order of a walk of the unpacked folder. Of two
     /// entries with the same name, the later one is used, as when unpacking.
     pub(crate) fn open(path: &Path) -> Result<(Self, Vec<Stretch>), ImageError> {
-        let read_error = |cause| ImageError::Read {
-            path: path.display().to_string(),
-            cause,
-        };
         let archive_error = |cause| ImageError::Archive {
             path: PathBuf::from(path),
             cause,
         };
 
-        let mut file = File::open(path).map_err(read_error)?;
+        let mut file = File::open(path).map_err(ImageError::read(path.display()))?;
         if is_compressed(&path.to_string_lossy().to_ascii_lowercase()) {
             file = decompressed(file).map_err(archive_error)?;
         }

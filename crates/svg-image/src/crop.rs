@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use image::RgbImage;
 
-use crate::resample::{Filter, Window, resize, resize_window};
+use crate::resample::{Filter, Region, Window, resample, resize};
 
 /// The centre square of a picture, `size` x `size` pixels.
 ///
@@ -44,7 +44,14 @@ pub fn adm_crop(image: &RgbImage, size: u32) -> RgbImage {
             count: size,
         }
     };
-    resize_window(&image, middle(width), middle(height), Filter::Bicubic)
+    let (columns, rows) = (middle(width), middle(height));
+    resample(
+        &image,
+        Region::whole(&image),
+        columns,
+        rows,
+        Filter::Bicubic,
+    )
 }
 
 /// The horizontally flipped picture.

@@ -3,6 +3,7 @@
 //! Each message fits on one line, including its cause, because a broken picture among many becomes one line
 //! of a log.
 
+use std::fmt::Display;
 use std::io;
 use std::path::PathBuf;
 
@@ -121,4 +122,14 @@ pub enum ImageError {
     /// A file could not be written.
     #[error(transparent)]
     Write(#[from] svg_store::WriteError),
+}
+
+impl ImageError {
+    /// [`ImageError::Read`] of a file or folder.
+    pub(crate) fn read(path: impl Display) -> impl FnOnce(io::Error) -> Self {
+        move |cause| Self::Read {
+            path: path.to_string(),
+            cause,
+        }
+    }
 }

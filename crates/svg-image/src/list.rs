@@ -22,10 +22,7 @@ pub(crate) struct Listed {
 
 /// The pictures of a list, in order. Empty lines and those that begin with `#` are skipped.
 pub(crate) fn read_list(list: &Path) -> Result<Vec<Listed>, ImageError> {
-    let text = std::fs::read_to_string(list).map_err(|cause| ImageError::Read {
-        path: list.display().to_string(),
-        cause,
-    })?;
+    let text = std::fs::read_to_string(list).map_err(ImageError::read(list.display()))?;
     let folder = list.parent().unwrap_or(Path::new(""));
     let mut listed = Vec::new();
     for (number, line) in text.lines().enumerate() {

@@ -11,10 +11,7 @@
 
 use image::RgbImage;
 
-use crate::resample::Window;
-
-/// Channels of an [`RgbImage`].
-const CHANNELS: usize = 3;
+use crate::resample::{CHANNELS, Window, assert_pixels};
 
 /// The weight of a whole pixel: 11 fractional bits.
 const ONE: f32 = 2048.0;
@@ -97,14 +94,7 @@ fn taps(from: u32, window: Window) -> Vec<Tap> {
 
 fn resize_window(image: &RgbImage, columns: Window, rows: Window) -> RgbImage {
     let (width, height) = image.dimensions();
-    assert!(
-        width > 0 && height > 0,
-        "a picture without pixels cannot be resized"
-    );
-    assert!(
-        columns.count > 0 && rows.count > 0,
-        "a picture cannot be resized to no pixels"
-    );
+    assert_pixels([width, height], [columns.count, rows.count]);
     let across = taps(width, columns);
     let stride = width as usize * CHANNELS;
     let row = |at: usize| &image.as_raw()[at * stride..(at + 1) * stride];

@@ -74,10 +74,7 @@ pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<RgbImage, DecodeE
 /// If the file cannot be read, and as [`decode`].
 pub fn read_image(path: impl AsRef<Path>, options: &DecodeOptions) -> Result<RgbImage, ImageError> {
     let name = path.as_ref().display().to_string();
-    let bytes = std::fs::read(path).map_err(|cause| ImageError::Read {
-        path: name.clone(),
-        cause,
-    })?;
+    let bytes = std::fs::read(path).map_err(ImageError::read(&name))?;
     decode(&bytes, options).map_err(|cause| ImageError::Decode { name, cause })
 }
 

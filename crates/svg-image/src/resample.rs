@@ -17,7 +17,7 @@
 use image::RgbImage;
 
 /// Channels of an [`RgbImage`].
-const CHANNELS: usize = 3;
+pub(crate) const CHANNELS: usize = 3;
 
 /// Fractional bits of a weight: 32 minus 8 for the sample minus 2 for sums above 1.
 const PRECISION: u32 = 32 - 8 - 2;
@@ -69,9 +69,7 @@ impl Filter {
 ///
 /// If the picture or the new size has no pixels.
 pub fn resize(image: &RgbImage, width: u32, height: u32, filter: Filter) -> RgbImage {
-    let columns = Window::whole(width);
-    let rows = Window::whole(height);
-    resize_window(image, columns, rows, filter)
+    resize_region(image, Region::whole(image), width, height, filter)
 }
 
 /// A rectangle of a picture, in pixels.
@@ -85,6 +83,18 @@ pub struct Region {
     pub width: u32,
     /// Number of rows.
     pub height: u32,
+}
+
+impl Region {
+    pub(crate) fn whole(image: &RgbImage) -> Self {
+        let (width, height) = image.dimensions();
+        Self {
+            left: 0,
+            top: 0,
+            width,
+            height,
+        }
+    }
 }
 
 /// Crops a rectangle and resizes it to `width` x `height` as [`resize`] does, without a copy of the crop.
@@ -126,44 +136,16 @@ impl Window {
     }
 }
 
-/// [`resize`] to `columns.size` x `rows.size` followed by a crop, computing only the crop.
-pub(crate) fn resize_window(
-    image: &RgbImage,
-    columns: Window,
-    rows: Window,
-    filter: Filter,
-) -> RgbImage {
-    let (width, height) = image.dimensions();
-    let whole = Region {
-        left: 0,
-        top: 0,
-        width,
-        height,
-    };
-    resample(image, whole, columns, rows, filter)
-}
-
-fn resample(
+/// [`resize_region`] to `columns.size` x `rows.size` followed by a crop, computing only the crop.
+pub(crate) fn resample(
     image: &RgbImage,
     region: Region,
     columns: Window,
     rows: Window,
     filter: Filter,
 ) -> RgbImage {
-    let Region {
-        left,
-        top,
-        width,
-        height,
-    } = region;
-    assert!(
-        width > 0 && height > 0,
-        "a picture without pixels cannot be resized"
-    );
-    assert!(
-        columns.count > 0 && rows.count > 0,
-        "a picture cannot be resized to no pixels"
-    );
+    let (left, top, width, height) = (region.left, region.top, region.width, region.height);
+    assert_pixels([width, height], [columns.count, rows.count]);
     let within = |first: u32, count: u32, size: u32| first <= size && count <= size - first;
     assert!(
         within(left, width, image.width()) && within(top, height, image.height()),
@@ -187,6 +169,16 @@ fn resample(
         needed.start,
     );
     RgbImage::from_raw(columns.count, rows.count, pixels).expect("one pixel per position")
+}
+
+/// Panics if a picture or its new size has no pixels.
+pub(crate) fn assert_pixels(from: [u32; 2], to: [u32; 2]) {
+    let has_pixels = |sides: [u32; 2]| !sides.contains(&0);
+    assert!(
+        has_pixels(from),
+        "a picture without pixels cannot be resized"
+    );
+    assert!(has_pixels(to), "a picture cannot be resized to no pixels");
 }
 
 /// Input pixels and weights of each output pixel of an axis.
@@ -360,7 +352,8 @@ mod tests {
                 first: 2,
                 count: 8,
             };
-            let window = resize_window(&image, columns, rows, Filter::Bicubic);
+            let whole_image = Region::whole(&image);
+            let window = resample(&image, whole_image, columns, rows, Filter::Bicubic);
             assert_eq!(
                 window,
                 image::imageops::crop_imm(&whole, 5, 2, 9, 8).to_image()

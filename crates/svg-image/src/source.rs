@@ -92,10 +92,7 @@ impl ImageSet {
         };
         for path in paths {
             let before = set.entries.len();
-            let metadata = std::fs::metadata(path).map_err(|cause| ImageError::Read {
-                path: path.display().to_string(),
-                cause,
-            })?;
+            let metadata = std::fs::metadata(path).map_err(ImageError::read(path.display()))?;
             if metadata.is_dir() {
                 set.add_folder(path)?;
             } else if is_archive(path) {
@@ -225,10 +222,7 @@ impl ImageSet {
             Place::File(path) => std::fs::metadata(path).map(|metadata| metadata.len()),
             Place::Archive { size, .. } => Ok(*size),
         }
-        .map_err(|cause| ImageError::Read {
-            path: entry.name.clone(),
-            cause,
-        })
+        .map_err(ImageError::read(&entry.name))
     }
 
     /// Bytes of picture `index`.
@@ -250,10 +244,7 @@ impl ImageSet {
                 size,
             } => self.archives[*archive].read(*offset, *size),
         }
-        .map_err(|cause| ImageError::Read {
-            path: entry.name.clone(),
-            cause,
-        })
+        .map_err(ImageError::read(&entry.name))
     }
 }
 

@@ -16,30 +16,25 @@ impl Axis {
     /// An axis from the smallest to the largest of these numbers.
     pub fn tight(values: impl Iterator<Item = f64>) -> Self {
         let (low, high) = range(values);
-        let step = step(low, high);
-        let marks = multiples(step, (low / step).ceil(), (high / step).floor());
         Self {
             low,
             high,
             log: false,
-            marks,
+            marks: multiples_between(low, high),
         }
     }
 
     /// An axis that begins and ends at a mark and contains these numbers. It begins at zero if that is near.
     pub fn rounded(values: impl Iterator<Item = f64>) -> Self {
-        let (low, high) = range(values);
-        let low = if low > 0.0 && low < high / 2.0 {
-            0.0
-        } else {
-            low
-        };
+        let (mut low, high) = range(values);
+        if low > 0.0 && low < high / 2.0 {
+            low = 0.0;
+        }
         let step = step(low, high);
         let marks = multiples(step, (low / step).floor(), (high / step).ceil());
-        let (low, high) = (marks[0], marks[marks.len() - 1]);
         Self {
-            low,
-            high,
+            low: marks[0],
+            high: marks[marks.len() - 1],
             log: false,
             marks,
         }
@@ -64,8 +59,7 @@ impl Axis {
         });
         let mut marks: Vec<f64> = marks.filter(|mark| (low..=high).contains(mark)).collect();
         if marks.len() < 2 {
-            let step = step(low, high);
-            marks = multiples(step, (low / step).ceil(), (high / step).floor());
+            marks = multiples_between(low, high);
             marks.retain(|mark| *mark > 0.0);
         }
         Self {
@@ -86,16 +80,19 @@ impl Axis {
 
 /// Minimum and maximum, extended if they are equal.
 fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
-    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
-        (low.min(value), high.max(value))
-    });
-    match low.partial_cmp(&high) {
-        Some(std::cmp::Ordering::Less) => (low, high),
-        Some(std::cmp::Ordering::Equal) if low != 0.0 => {
-            (low - low.abs() / 2.0, low + low.abs() / 2.0)
-        }
-        _ => (0.0, 1.0),
+    let (low, high) = ends(values);
+    if low == high && low != 0.0 {
+        let beside = low.abs() / 2.0;
+        return (low - beside, high + beside);
     }
+    if low < high { (low, high) } else { (0.0, 1.0) }
+}
+
+/// Minimum and maximum.
+pub(crate) fn ends(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
+        (low.min(value), high.max(value))
+    })
 }
 
 /// The step of 1, 2 or 5 times a power of ten that gives about [`MARKS`] marks.
@@ -108,41 +105,16 @@ fn step(low: f64, high: f64) -> f64 {
     factor.unwrap_or(10.0) * unit
 }
 
+/// Multiples of the step of a range within it.
+fn multiples_between(low: f64, high: f64) -> Vec<f64> {
+    let step = step(low, high);
+    multiples(step, (low / step).ceil(), (high / step).floor())
+}
+
 fn multiples(step: f64, first: f64, last: f64) -> Vec<f64> {
     (first as i64..=last as i64)
         .map(|times| times as f64 * step)
         .collect()
-}
-
-/// Formats a number with at most four significant digits and commas between thousands.
-pub fn number(value: f64) -> String {
-    let size = value.abs();
-    if size == 0.0 || !value.is_finite() {
-        return if size == 0.0 {
-            "0".into()
-        } else {
-            value.to_string()
-        };
-    }
-    if !(1e-4..1e9).contains(&size) {
-        return format!("{value:.1e}")
-            .replace(".0e", "e")
-            .replace('-', "\u{2212}");
-    }
-    let decimals = (3 - size.log10().floor() as i32).max(0) as usize;
-    let text = format!("{size:.decimals$}");
-    let (whole, part) = text.split_once('.').unwrap_or((&text, ""));
-    let part = part.trim_end_matches('0');
-    let mut grouped = String::new();
-    for (place, digit) in whole.chars().enumerate() {
-        if place > 0 && (whole.len() - place) % 3 == 0 {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    let sign = if value < 0.0 { "\u{2212}" } else { "" };
-    let point = if part.is_empty() { "" } else { "." };
-    format!("{sign}{grouped}{point}{part}")
 }
 
 #[cfg(test)]
@@ -158,23 +130,6 @@ mod tests {
             near && found.len() == expected.len(),
             "{found:?} is not {expected:?}"
         );
-    }
-
-    #[test]
-    fn numbers_have_four_significant_digits() {
-        let pairs = [
-            (0.0, "0"),
-            (0.25, "0.25"),
-            (-1.5, "\u{2212}1.5"),
-            (1234.56, "1,235"),
-            (1_500_000.0, "1,500,000"),
-            (0.000_123_46, "0.0001235"),
-            (0.000_02, "2e\u{2212}5"),
-            (99.999, "100"),
-        ];
-        for (value, text) in pairs {
-            assert_eq!(number(value), text);
-        }
     }
 
     #[test]

@@ -1,20 +1,31 @@
 //! Line charts.
 
-use crate::axis::{Axis, number};
-use crate::markup::escape;
-use crate::palette::COLOURS;
+use serde::{Deserialize, Serialize};
+
+use crate::axis::Axis;
+use crate::frame::Frame;
+use crate::number::number;
+use crate::render::render;
 use crate::thin::thin;
 
 /// Maximum number of points of a drawn curve.
 const MOST: usize = 300;
 
-/// Points of curves with at most this many are marked, and their values written if there is only one curve.
-pub(crate) const FEW: usize = 12;
+/// The plotting area on a page, where the drawing is stretched.
+const STRETCHED: [f64; 4] = [0.0, 0.0, 1000.0, 1000.0];
 
-/// Side of the drawing, which is stretched to the size on the page.
-const SIDE: f64 = 1000.0;
+/// Margin around a chart of its own, in pixels.
+const MARGIN: f64 = 16.0;
+
+/// Space for the part of the last number of the horizontal axis that extends beyond the axis.
+const LAST: f64 = 12.0;
+
+/// Height of a line of text, in pixels.
+const LINE: f64 = 20.0;
 
 /// A line chart.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Chart {
     /// Title.
     pub title: String,
@@ -23,14 +34,18 @@ pub struct Chart {
     /// Label of the vertical axis.
     pub y_label: String,
     /// Whether the horizontal axis is logarithmic. If so, points that are not above zero are omitted.
+    #[serde(default)]
     pub log_x: bool,
     /// Whether the vertical axis is logarithmic. If so, points that are not above zero are omitted.
+    #[serde(default)]
     pub log_y: bool,
     /// Curves.
     pub series: Vec<Series>,
 }
 
 /// A curve of a [`Chart`].
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Series {
     /// Name, shown in the legend if there are several curves.
     pub name: String,
@@ -38,17 +53,77 @@ pub struct Series {
     pub points: Vec<[f64; 2]>,
 }
 
-/// Drawn points and axes of a chart.
-pub(crate) struct Plot {
-    pub(crate) curves: Vec<Vec<[f64; 2]>>,
-    pub(crate) x: Axis,
-    pub(crate) y: Axis,
+/// What the templates draw.
+#[derive(Serialize)]
+pub(crate) struct Plot<'a> {
+    chart: &'a Chart,
+    frame: Frame,
+    /// Position to the right and down, and number, of each drawn point.
+    curves: Vec<Vec<[f64; 3]>>,
+}
+
+/// A chart of its own: a [`Plot`], and the lines of text around it.
+#[derive(Serialize)]
+struct Picture<'a> {
+    plot: Plot<'a>,
+    size: [u32; 2],
+    /// Left and right end of the lines of text.
+    start: f64,
+    end: f64,
+    /// Vertical positions of the title, and of the label of the vertical axis.
+    title: f64,
+    y_label: f64,
+    legend: Vec<Entry>,
+}
+
+/// An entry of a legend.
+#[derive(Serialize)]
+struct Entry {
+    at: [f64; 2],
+    text: String,
 }
 
 impl Chart {
-    pub(crate) fn plot(&self) -> Plot {
-        let curves = self.series.iter().map(|series| self.shown(series));
-        let curves: Vec<Vec<[f64; 2]>> = curves.collect();
+    /// Renders the chart as an SVG file of this width and height in pixels.
+    pub fn svg(&self, size: [u32; 2]) -> String {
+        let [width, height] = size.map(f64::from);
+        let (start, end, title) = (MARGIN, width - MARGIN, MARGIN + LINE / 2.0);
+        let below_title = if self.title.is_empty() {
+            title
+        } else {
+            title + LINE
+        };
+        let (legend, y_label) = self.legend(start, end, below_title);
+        let (above, below) = (y_label + LINE / 2.0 + 4.0, height - MARGIN - 2.0 * LINE);
+        let plot = self.plot(|y| {
+            let widest = y.marks.iter().map(|mark| number(*mark).chars().count());
+            let left = start + 7.0 * widest.max().unwrap_or(1) as f64 + 8.0;
+            [left, above, end - LAST - left, below - above]
+        });
+        let picture = Picture {
+            plot,
+            size,
+            start,
+            end,
+            title,
+            y_label,
+            legend,
+        };
+        render(include_str!("templates/chart.svg"), picture)
+    }
+
+    /// The chart as it is drawn on a page.
+    pub(crate) fn on_page(&self) -> Plot<'_> {
+        self.plot(|_| STRETCHED)
+    }
+
+    /// Axes and drawn points in the rectangle that is chosen for a vertical axis.
+    fn plot(&self, place: impl FnOnce(&Axis) -> [f64; 4]) -> Plot<'_> {
+        let curves: Vec<_> = self
+            .series
+            .iter()
+            .map(|series| self.shown(series))
+            .collect();
         let all = |i: usize| curves.iter().flatten().map(move |point| point[i]);
         let x = match self.log_x {
             true => Axis::log(all(0)),
@@ -58,81 +133,19 @@ impl Chart {
             true => Axis::log(all(1)),
             false => Axis::rounded(all(1)),
         };
-        Plot { curves, x, y }
-    }
-
-    pub(crate) fn html(&self) -> String {
-        let Plot {
-            curves,
-            x: x_axis,
-            y: y_axis,
-        } = self.plot();
-        let place = |[x, y]: [f64; 2]| [SIDE * x_axis.place(x), SIDE * (1.0 - y_axis.place(y))];
-
-        let mut drawing = String::new();
-        for mark in &y_axis.marks {
-            let [_, y] = place([0.0, *mark]);
-            drawing.push_str(&format!("<path class=\"rule\" d=\"M0 {y:.1}H{SIDE}\"/>\n"));
+        let frame = Frame::new(place(&y), x, y);
+        let drawn = |point: [f64; 2]| {
+            let [x, y] = frame.at(point);
+            [x, y, point[1]]
+        };
+        let curves = curves
+            .into_iter()
+            .map(|curve| curve.into_iter().map(drawn).collect());
+        Plot {
+            chart: self,
+            curves: curves.collect(),
+            frame,
         }
-        for (colour, curve) in curves.iter().enumerate() {
-            let places: Vec<[f64; 2]> = curve.iter().map(|point| place(*point)).collect();
-            drawing.push_str(&curve_svg(&places, colour % COLOURS));
-        }
-        let percent = |of: f64| format!("{:.2}%", 100.0 * of);
-        let mut labels = String::new();
-        for mark in &y_axis.marks {
-            let (top, text) = (percent(1.0 - y_axis.place(*mark)), number(*mark));
-            labels.push_str(&format!(
-                "<span class=\"y\" style=\"top:{top}\">{text}</span>\n"
-            ));
-        }
-        for mark in &x_axis.marks {
-            let (left, text) = (percent(x_axis.place(*mark)), number(*mark));
-            labels.push_str(&format!(
-                "<span class=\"x\" style=\"left:{left}\">{text}</span>\n"
-            ));
-        }
-        if let [only] = curves.as_slice()
-            && only.len() <= FEW
-        {
-            for (place_in, point) in only.iter().enumerate() {
-                let [x, y] = place(*point);
-                let (left, top, text) = (percent(x / SIDE), percent(y / SIDE), number(point[1]));
-                let side = beside(only, place_in);
-                labels.push_str(&format!(
-                    "<span class=\"value{side}\" style=\"left:{left};top:{top}\">{text}</span>\n"
-                ));
-            }
-        }
-        let widest = y_axis
-            .marks
-            .iter()
-            .map(|mark| number(*mark).chars().count());
-        format!(
-            "<figure class=\"chart\">\n<figcaption>{title}</figcaption>\n{legend}\
-             <p class=\"y-label\">{y_label}</p>\n\
-             <div class=\"plot\" style=\"--left:{left}ch\">\n\
-             <svg viewBox=\"0 0 {SIDE} {SIDE}\" preserveAspectRatio=\"none\" role=\"img\" \
-             aria-label=\"{said}\">\n{drawing}</svg>\n\
-             <div class=\"labels\" aria-hidden=\"true\">\n{labels}</div>\n</div>\n\
-             <p class=\"x-label\">{x_label}</p>\n</figure>\n",
-            title = escape(&self.title),
-            legend = self.legend(),
-            y_label = escape(&self.y_text()),
-            left = widest.max().unwrap_or(1) + 1,
-            said = escape(&self.said()),
-            x_label = escape(&self.x_text()),
-        )
-    }
-
-    /// Label of the horizontal axis.
-    pub(crate) fn x_text(&self) -> String {
-        labelled(&self.x_label, self.log_x)
-    }
-
-    /// Label of the vertical axis.
-    pub(crate) fn y_text(&self) -> String {
-        labelled(&self.y_label, self.log_y)
     }
 
     /// Points of a curve that can be drawn.
@@ -143,98 +156,67 @@ impl Chart {
         thin(&points, MOST)
     }
 
-    /// Names and last values if there is more than one curve.
-    fn legend(&self) -> String {
+    /// Names and last values of several curves in lines from `start` to `end`, and the position of the next line.
+    fn legend(&self, start: f64, end: f64, mut y: f64) -> (Vec<Entry>, f64) {
         if self.series.len() < 2 {
-            return String::new();
+            return (Vec::new(), y);
         }
-        let entries = self.series.iter().enumerate().map(|(place, series)| {
-            let name = escape(&series.name);
-            let last = series.points.last().map(|point| number(point[1]));
-            let last = last
-                .map(|last| format!(" <b>{last}</b>"))
-                .unwrap_or_default();
-            format!(
-                "<li class=\"c{}\"><i></i>{name}{last}</li>\n",
-                place % COLOURS
-            )
-        });
-        format!(
-            "<ul class=\"legend\">\n{}</ul>\n",
-            entries.collect::<String>()
-        )
+        let mut x = start;
+        let entry = |series: &Series| {
+            let last = series
+                .points
+                .last()
+                .map(|last| format!("  {}", number(last[1])));
+            let text = series.name.clone() + &last.unwrap_or_default();
+            let width = 24.0 + 6.8 * text.chars().count() as f64;
+            if x > start && x + width > end {
+                (x, y) = (start, y + LINE);
+            }
+            let at = [x, y];
+            x += width + 16.0;
+            Entry { at, text }
+        };
+        let entries = self.series.iter().map(entry).collect();
+        (entries, y + LINE)
     }
-
-    /// Text alternative of the chart.
-    pub(crate) fn said(&self) -> String {
-        let curves = self.series.iter().filter_map(|series| {
-            let ([x, y], [end, last]) = (*series.points.first()?, *series.points.last()?);
-            let [x, y, end, last] = [x, y, end, last].map(number);
-            Some(format!(
-                "{} goes from {y} at {x} to {last} at {end}",
-                series.name
-            ))
-        });
-        let curves: Vec<String> = curves.collect();
-        let (title, y_label, x_label) = (&self.title, &self.y_label, &self.x_label);
-        format!("{title}: {y_label} over {x_label}. {}", curves.join("; "))
-    }
-}
-
-fn labelled(label: &str, log: bool) -> String {
-    format!("{label}{}", if log { ", logarithmic" } else { "" })
-}
-
-/// Side of a point on which its value does not overlap the curve.
-fn beside(curve: &[[f64; 2]], place: usize) -> &'static str {
-    let (first, last) = (place.saturating_sub(1), (place + 1).min(curve.len() - 1));
-    let rises = curve[last][1] > curve[first][1];
-    match (rises, place) {
-        (true, 1..) => " left",
-        (false, place) if place + 1 < curve.len() => " right",
-        // The first point is beside the other axis, and the last one beside the edge of the page.
-        _ => "",
-    }
-}
-
-fn curve_svg(places: &[[f64; 2]], colour: usize) -> String {
-    let points: Vec<String> = places
-        .iter()
-        .map(|[x, y]| format!("{x:.1},{y:.1}"))
-        .collect();
-    let line = format!(
-        "<polyline class=\"c{colour}\" points=\"{}\"/>\n",
-        points.join(" ")
-    );
-    if places.len() > FEW {
-        return line;
-    }
-    // A line of zero length with round caps is a disc however the drawing is stretched.
-    let discs: String = places
-        .iter()
-        .map(|[x, y]| format!("M{x:.1} {y:.1}h0.01"))
-        .collect();
-    format!("{line}<path class=\"discs c{colour}\" d=\"{discs}\"/>\n")
 }
 
 #[cfg(test)]
 mod tests {
+    use minijinja::context;
+    use minijinja::value::Serde;
+
     use super::*;
 
-    fn chart(log_y: bool, curves: &[&[[f64; 2]]]) -> String {
+    const SIZE: [u32; 2] = [720, 400];
+
+    fn drawn(log_x: bool, log_y: bool, curves: &[&[[f64; 2]]]) -> Chart {
         let series = curves.iter().enumerate().map(|(place, points)| Series {
             name: format!("curve <{place}>"),
             points: points.to_vec(),
         });
-        let chart = Chart {
+        Chart {
             title: "A & B".into(),
             x_label: "step".into(),
             y_label: "loss".into(),
-            log_x: false,
+            log_x,
             log_y,
             series: series.collect(),
-        };
-        chart.html()
+        }
+    }
+
+    /// A chart on a page.
+    fn chart(log_y: bool, curves: &[&[[f64; 2]]]) -> String {
+        let template = r#"{% from "chart.html" import chart %}{{ chart(drawn) }}"#;
+        render(
+            template,
+            context! { drawn => Serde(drawn(false, log_y, curves)) },
+        )
+    }
+
+    /// A chart of its own.
+    fn alone(log: bool, curves: &[&[[f64; 2]]]) -> String {
+        drawn(log, log, curves).svg(SIZE)
     }
 
     #[test]
@@ -286,5 +268,57 @@ mod tests {
             .unwrap();
         assert_eq!(drawn.split(' ').count(), MOST);
         assert!(!html.contains("discs"));
+    }
+
+    #[test]
+    fn values_of_one_short_curve_are_written_beside_it() {
+        let html = chart(false, &[&[[0.0, 3.0], [1.0, 1.5], [2.0, 2.0], [3.0, 0.5]]]);
+        let sides = ["value right", "value right", "value right", "value"];
+        let found = html.split("<span class=\"value").skip(1);
+        let found: Vec<_> = found
+            .map(|span| format!("value{}", span.split('"').next().unwrap()))
+            .collect();
+        assert_eq!(found, sides);
+        assert!(html.contains(">1.5</span>"));
+    }
+
+    #[test]
+    fn svg_has_title_labels_names_and_last_values() {
+        let curve: &[[f64; 2]] = &[[1.0, 10.0], [5.0, 0.25]];
+        let svg = alone(false, &[curve, curve]);
+        for text in ["A &amp; B", ">step<", ">loss<", "curve &lt;1&gt;  0.25"] {
+            assert!(svg.contains(text), "{text}: {svg}");
+        }
+        let logarithmic = alone(true, &[curve]);
+        assert!(logarithmic.contains(">step, logarithmic<"), "{logarithmic}");
+    }
+
+    #[test]
+    fn only_few_points_are_marked() {
+        let points: Vec<[f64; 2]> = (0..50).map(|i| [f64::from(i), f64::from(i % 7)]).collect();
+        assert!(!alone(false, &[&points]).contains("<circle"));
+        let few = alone(false, &[&points[..5]]);
+        assert_eq!(few.matches("<circle").count(), 5);
+    }
+
+    #[test]
+    fn long_legends_are_wrapped() {
+        let curve: &[[f64; 2]] = &[[1.0, 10.0], [5.0, 0.25]];
+        let height = |count: usize| {
+            let svg = alone(false, &vec![curve; count]);
+            let label = svg.split('\n').find(|line| line.contains(">loss<"));
+            let y = label.unwrap().split("y=\"").nth(1).unwrap();
+            y.split('"').next().unwrap().parse::<f64>().unwrap()
+        };
+        assert_eq!(height(3), height(2));
+        assert_eq!(height(20) - height(2), 3.0 * LINE);
+    }
+
+    #[test]
+    fn an_empty_chart_renders_as_svg() {
+        for log in [false, true] {
+            assert!(!alone(log, &[]).contains("NaN"));
+            assert!(!alone(log, &[&[], &[]]).contains("NaN"));
+        }
     }
 }

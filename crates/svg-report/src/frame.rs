@@ -1,72 +1,68 @@
 //! A plotting area with two axes.
 
-use crate::axis::{Axis, number};
-use crate::drawing::{Anchor, Drawing, Text};
+use serde::Serialize;
 
-const RULE: &str = "#e3e5e8";
-const EDGE: &str = "#8b9199";
-/// Colour of the labels of an axis.
-pub(crate) const QUIET: &str = "#5c6169";
+use crate::axis::Axis;
+use crate::number::number;
 
-/// A rectangle of a drawing with two axes.
+/// A rectangle of a drawing with two axes; the macro `frame` of `drawing.svg` draws it.
+#[derive(Serialize)]
 pub struct Frame {
-    place: [f64; 4],
+    left: f64,
+    top: f64,
+    width: f64,
+    height: f64,
+    /// Horizontal position and text of each mark of the horizontal axis.
+    x_marks: Vec<(f64, String)>,
+    /// Vertical position and text of each mark of the vertical axis.
+    y_marks: Vec<(f64, String)>,
+    #[serde(skip)]
     x: Axis,
+    #[serde(skip)]
     y: Axis,
 }
 
 impl Frame {
     /// Creates a frame from a rectangle (left, top, width, height) and its axes.
-    pub fn new(place: [f64; 4], x: Axis, y: Axis) -> Self {
-        Self { place, x, y }
+    pub fn new([left, top, width, height]: [f64; 4], x: Axis, y: Axis) -> Self {
+        let mut frame = Self {
+            left,
+            top,
+            width,
+            height,
+            x_marks: Vec::new(),
+            y_marks: Vec::new(),
+            x,
+            y,
+        };
+        let (across, down) = (frame.x.marks.iter(), frame.y.marks.iter());
+        let across = across.map(|mark| (frame.across(*mark), number(*mark)));
+        let down = down.map(|mark| (frame.down(*mark), number(*mark)));
+        (frame.x_marks, frame.y_marks) = (across.collect(), down.collect());
+        frame
     }
 
     /// Position of a point in the drawing.
     pub fn at(&self, [x, y]: [f64; 2]) -> [f64; 2] {
-        let [left, top, width, height] = self.place;
-        [
-            left + width * self.x.place(x),
-            top + height * (1.0 - self.y.place(y)),
-        ]
+        [self.across(x), self.down(y)]
     }
 
-    /// Draws a grid line at each mark of the vertical axis, and the numbers of both axes outside the rectangle.
-    pub fn draw(&self, drawing: &mut Drawing) {
-        let [left, top, width, height] = self.place;
-        let (right, bottom) = (left + width, top + height);
-        for &mark in &self.y.marks {
-            let y = top + height * (1.0 - self.y.place(mark));
-            drawing.line(&[[left, y], [right, y]], RULE, 1.0);
-            let style = Text {
-                anchor: Anchor::End,
-                colour: QUIET,
-                ..Text::default()
-            };
-            drawing.text([left - 6.0, y], &number(mark), style);
-        }
-        for &mark in &self.x.marks {
-            let x = left + width * self.x.place(mark);
-            drawing.line(&[[x, bottom], [x, bottom + 4.0]], EDGE, 1.0);
-            let style = Text {
-                anchor: Anchor::Middle,
-                colour: QUIET,
-                ..Text::default()
-            };
-            drawing.text([x, bottom + 13.0], &number(mark), style);
-        }
-        drawing.line(&[[left, top], [left, bottom], [right, bottom]], EDGE, 1.0);
+    fn across(&self, x: f64) -> f64 {
+        self.left + self.width * self.x.place(x)
     }
 
-    /// Width of the numbers beside the vertical axis, in pixels.
-    pub(crate) fn margin(y: &Axis) -> f64 {
-        let widest = y.marks.iter().map(|mark| number(*mark).chars().count());
-        7.0 * widest.max().unwrap_or(1) as f64 + 8.0
+    fn down(&self, y: f64) -> f64 {
+        self.top + self.height * (1.0 - self.y.place(y))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use minijinja::context;
+    use minijinja::value::Serde;
+
     use super::*;
+    use crate::render;
 
     #[test]
     fn points_are_placed_from_the_lower_left_corner() {
@@ -81,10 +77,10 @@ mod tests {
     fn every_mark_is_written() {
         let axis = |high| Axis::tight([0.0, high].into_iter());
         let frame = Frame::new([40.0, 10.0, 100.0, 50.0], axis(4.0), axis(200.0));
-        let mut drawing = Drawing::new([150.0, 80.0], "");
-        frame.draw(&mut drawing);
+        let template = r#"{% from "drawing.svg" import frame %}{{ frame(area) }}"#;
+        let svg = render(template, context! { area => Serde(frame) });
         for mark in ["1", "2", "3", "4", "50", "100", "150", "200"] {
-            assert!(drawing.svg().contains(&format!(">{mark}</text>")), "{mark}");
+            assert!(svg.contains(&format!(">{mark}</text>")), "{mark}: {svg}");
         }
     }
 }

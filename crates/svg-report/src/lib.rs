@@ -1,12 +1,17 @@
 //! Reports as self-contained HTML pages without scripts, and charts as SVG pictures.
 //!
-//! A [`Page`] consists of [`Section`]s, and these of [`Block`]s: text, pictures, charts, tables, commands. The page
-//! needs no other file and no network, and its content security policy forbids both. Charts are stretched to the width
-//! of the page while their labels are ordinary text, so they are readable on small screens. Colours follow the
-//! reader's preference for light or dark.
+//! [`render`] fills a template. The crate has templates to build on:
 //!
-//! [`Chart::svg`] draws a [`Chart`] as a picture. Other pictures are composed of lines, discs and text on a
-//! [`Drawing`], with the axes of a [`Frame`].
+//! - `page.html`, which a page extends with the blocks `title`, `lead` and `main`. The page needs no other file and no
+//!   network, and its content security policy forbids both. Colours follow the reader's preference for light or dark.
+//! - `parts.html`: the macros `section`, `picture`, `table` and `commands`
+//! - `chart.html`, `scatter.html` and `pipeline.html`: macros of the same names for a line chart, a scatter plot, and
+//!   the method with the sizes of a run. Charts are stretched to the width of the page while their labels are ordinary
+//!   text, so they are readable on small screens.
+//! - `drawing.svg`: macros for an SVG picture of fixed size: `drawing`, `rectangle`, `line`, `disc`, `ring`, `text`, and
+//!   `frame` for the axes of a [`Frame`]
+//!
+//! [`Chart::svg`] draws a [`Chart`] as a picture.
 //!
 //! ```
 //! use svg_report::{Chart, Series};
@@ -19,7 +24,7 @@
 //!     log_y: true,
 //!     series: vec![Series { name: "loss".into(), points: vec![[1.0, 0.5], [2.0, 0.25]] }],
 //! };
-//! assert!(chart.svg().starts_with("<svg"));
+//! assert!(chart.svg([720, 400]).starts_with("<svg"));
 //! ```
 //!
 //! The crate is independent of images, networks and training: its inputs are numbers and the bytes of PNG files.
@@ -27,17 +32,12 @@
 mod affinity;
 mod axis;
 mod chart;
-mod chart_drawing;
-mod drawing;
 mod frame;
-mod layout;
 mod markup;
-mod page;
-mod palette;
+mod number;
 mod picture;
-mod pipeline;
+mod render;
 mod scatter;
-mod table;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -47,11 +47,7 @@ mod tsne;
 
 pub use axis::Axis;
 pub use chart::{Chart, Series};
-pub use drawing::{Anchor, Drawing, Text};
 pub use frame::Frame;
-pub use page::{Block, Command, Figure, Page, Section};
 pub use picture::Picture;
-pub use pipeline::Pipeline;
-pub use scatter::{Dot, Scatter};
-pub use table::Table;
+pub use render::render;
 pub use tsne::tsne;

@@ -1,7 +1,8 @@
 //! Scatter plots of several classes.
 
-use crate::markup::escape;
-use crate::palette::COLOURS;
+use serde::{Deserialize, Serialize};
+
+use crate::axis::ends;
 
 /// Side of the drawing.
 const SIDE: f64 = 1000.0;
@@ -16,120 +17,94 @@ const NEAR: f64 = 0.17;
 const AMONG_THEMSELVES: f64 = 0.67;
 
 /// A scatter plot without axes, for points whose positions are only meaningful relative to each other.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Scatter {
-    /// Title.
-    pub title: String,
     /// Names of the classes.
-    pub classes: Vec<String>,
-    /// Points, in drawing order.
-    pub points: Vec<Dot>,
+    classes: Vec<String>,
+    /// Coordinates to the right and up, and class from 0, of each point, in drawing order.
+    points: Vec<(f64, f64, usize)>,
 }
 
-/// A point of a [`Scatter`].
-pub struct Dot {
-    /// Coordinates to the right and up.
-    pub at: [f64; 2],
-    /// Index of the class, from 0.
-    pub class: usize,
+/// What the template draws.
+#[derive(Serialize)]
+pub struct Dots {
+    /// Position to the right and down, and class, of each point.
+    points: Vec<(f64, f64, usize)>,
+    names: Vec<Name>,
+}
+
+/// A label of a class, above or below a position.
+#[derive(Serialize)]
+struct Name {
+    class: usize,
+    at: [f64; 2],
+    below: bool,
 }
 
 impl Scatter {
     /// # Panics
     ///
     /// If the class of a point has no name.
-    pub(crate) fn html(&self) -> String {
-        let places = self.places();
-        let marks = self.points.iter().zip(&places).map(|(point, place)| {
-            let (class, count) = (point.class, self.classes.len());
+    pub fn on_page(&self) -> Dots {
+        let count = self.classes.len();
+        for (_, _, class) in &self.points {
             assert!(
-                class < count,
+                *class < count,
                 "a point of class {class} among {count} classes"
             );
-            format!(
-                "<path class=\"c{}\" d=\"{}\"/>\n",
-                class % COLOURS,
-                mark(class, *place, MARK)
-            )
-        });
-        let legend = self.classes.iter().enumerate().map(|(class, name)| {
-            format!(
-                "<li class=\"c{}\"><svg viewBox=\"0 0 24 24\" aria-hidden=\"true\"><path d=\"{}\"/></svg>{}</li>\n",
-                class % COLOURS,
-                mark(class, [12.0, 12.0], MARK),
-                escape(name)
-            )
-        });
-        let said = format!(
-            "{}: {} points of the classes {}",
-            self.title,
-            self.points.len(),
-            self.classes.join(", ")
-        );
-        format!(
-            "<figure class=\"scatter\">\n<figcaption>{title}</figcaption>\n<ul class=\"legend\">\n{legend}</ul>\n\
-             <div class=\"square\">\n<svg viewBox=\"0 0 {SIDE} {SIDE}\" role=\"img\" aria-label=\"{said}\">\n\
-             {marks}</svg>\n<div class=\"labels\" aria-hidden=\"true\">\n{names}</div>\n</div>\n</figure>\n",
-            title = escape(&self.title),
-            legend = legend.collect::<String>(),
-            said = escape(&said),
-            marks = marks.collect::<String>(),
-            names = self.names(&places),
-        )
+        }
+        let places = self.places();
+        let points = places.iter().zip(&self.points);
+        Dots {
+            points: points
+                .map(|([x, y], (_, _, class))| (*x, *y, *class))
+                .collect(),
+            names: self.names(&places),
+        }
     }
 
     /// Positions of the points in the drawing, centred and with one scale for both axes.
     fn places(&self) -> Vec<[f64; 2]> {
-        let ends = |i: usize| {
-            let values = self.points.iter().map(|point| point.at[i]);
-            values.fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], value| {
-                [low.min(value), high.max(value)]
-            })
-        };
-        let [[left, right], [bottom, top]] = [0, 1].map(ends);
+        let (left, right) = ends(self.points.iter().map(|(x, _, _)| *x));
+        let (bottom, top) = ends(self.points.iter().map(|(_, y, _)| *y));
         let extent = (right - left).max(top - bottom).max(1e-9);
         let scale = (SIDE - 4.0 * MARK) / extent;
-        let place = |[x, y]: [f64; 2]| {
+        let place = |(x, y, _): &(f64, f64, usize)| {
             let (x, y) = (x - (left + right) / 2.0, y - (bottom + top) / 2.0);
             [SIDE / 2.0 + scale * x, SIDE / 2.0 - scale * y]
         };
-        self.points.iter().map(|point| place(point.at)).collect()
+        self.points.iter().map(place).collect()
     }
 
     /// Labels of classes that are clusters, above or below their points, where they do not overlap.
-    fn names(&self, places: &[[f64; 2]]) -> String {
-        let mut written: Vec<([f64; 2], f64)> = Vec::new();
-        let mut html = String::new();
-        for (class, name) in self.classes.iter().enumerate() {
+    fn names(&self, places: &[[f64; 2]]) -> Vec<Name> {
+        // Half the width of a name and the height of a line on a narrow screen.
+        let half = |class: usize| 14.0 * self.classes[class].chars().count() as f64 + 14.0;
+        let line = 75.0;
+        let mut names: Vec<Name> = Vec::new();
+        for class in 0..self.classes.len() {
             let Some([x, top, bottom]) = self.middle(class, places) else {
                 continue;
             };
             let below = top < 0.1 * SIDE;
             let y = if below { bottom } else { top };
-            // Half the width of a name and the height of a line on a narrow screen.
-            let (half, line) = (14.0 * name.chars().count() as f64 + 14.0, 75.0);
-            let x = x.clamp(half, (SIDE - half).max(half));
-            let covered = written.iter().any(|([other, height], width)| {
-                (other - x).abs() < half + width && (height - y).abs() < line
+            let x = x.clamp(half(class), (SIDE - half(class)).max(half(class)));
+            let covered = names.iter().any(|name| {
+                let [other, height] = name.at;
+                (other - x).abs() < half(class) + half(name.class) && (height - y).abs() < line
             });
-            if covered {
-                continue;
+            if !covered {
+                let at = [x, y];
+                names.push(Name { class, at, below });
             }
-            written.push(([x, y], half));
-            html.push_str(&format!(
-                "<span class=\"c{}{}\" style=\"left:{:.1}%;top:{:.1}%\">{}</span>\n",
-                class % COLOURS,
-                if below { " below" } else { "" },
-                100.0 * x / SIDE,
-                100.0 * y / SIDE,
-                escape(name)
-            ));
         }
-        html
+        names
     }
 
     /// Horizontal median of a class and the vertical range of most of its points, if it is a cluster.
     fn middle(&self, class: usize, places: &[[f64; 2]]) -> Option<[f64; 3]> {
-        let own = |place: &usize| self.points[*place].class == class;
+        let own = |place: &usize| self.points[*place].2 == class;
         let members: Vec<usize> = (0..places.len()).filter(own).collect();
         if members.is_empty() {
             return None;
@@ -154,38 +129,6 @@ impl Scatter {
     }
 }
 
-/// A disc, square, triangle or diamond, so that classes differ not only in colour.
-fn mark(class: usize, [x, y]: [f64; 2], size: f64) -> String {
-    // Of about the same area.
-    let (r, s, t) = (size, 0.87 * size, 1.15 * size);
-    match (class + class / COLOURS) % 4 {
-        0 => format!(
-            "M{:.1} {y:.1}a{r:.1} {r:.1} 0 1 0 {:.1} 0a{r:.1} {r:.1} 0 1 0 -{:.1} 0z",
-            x - r,
-            2.0 * r,
-            2.0 * r
-        ),
-        1 => format!(
-            "M{:.1} {:.1}h{:.1}v{:.1}h-{:.1}z",
-            x - s,
-            y - s,
-            2.0 * s,
-            2.0 * s,
-            2.0 * s
-        ),
-        2 => format!(
-            "M{x:.1} {:.1}l{t:.1} {:.1}h-{:.1}z",
-            y - t,
-            1.85 * t,
-            2.0 * t
-        ),
-        _ => format!(
-            "M{x:.1} {:.1}l{t:.1} {t:.1}l-{t:.1} {t:.1}l-{t:.1} -{t:.1}z",
-            y - t
-        ),
-    }
-}
-
 fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
@@ -194,15 +137,30 @@ fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
+    use minijinja::context;
+    use minijinja::value::Serde;
+
     use super::*;
+    use crate::render;
+
+    const CLASSES: [&str; 2] = ["ring", "<star>"];
 
     fn scatter(points: &[([f64; 2], usize)]) -> Scatter {
-        let points = points.iter().map(|&(at, class)| Dot { at, class });
+        let points = points.iter().map(|&([x, y], class)| (x, y, class));
         Scatter {
-            title: "Map".into(),
-            classes: vec!["ring".into(), "<star>".into()],
+            classes: CLASSES.map(String::from).to_vec(),
             points: points.collect(),
         }
+    }
+
+    fn html(points: &[([f64; 2], usize)]) -> String {
+        let template =
+            r#"{% from "scatter.html" import scatter %}{{ scatter("Map", classes, points) }}"#;
+        let points = scatter(points).points;
+        render(
+            template,
+            context! { classes => CLASSES.to_vec(), points => Serde(points) },
+        )
     }
 
     #[test]
@@ -227,25 +185,25 @@ mod tests {
             ([5.0, 5.0], 1),
             ([5.0, 4.9], 1),
         ];
-        assert_eq!(scatter(&apart).html().matches("<span").count(), 2);
+        assert_eq!(html(&apart).matches("<span").count(), 2);
         let mixed = [
             ([0.0, 0.0], 0),
             ([5.0, 5.0], 0),
             ([0.1, 0.0], 1),
             ([5.0, 4.9], 1),
         ];
-        assert_eq!(scatter(&mixed).html().matches("<span").count(), 0);
+        assert_eq!(html(&mixed).matches("<span").count(), 0);
     }
 
     #[test]
     fn names_are_escaped_and_few_points_are_drawn() {
-        assert!(scatter(&[([1.0, 1.0], 1)]).html().contains("&lt;star&gt;"));
+        assert!(html(&[([1.0, 1.0], 1)]).contains("&lt;star&gt;"));
         for points in [
             &[][..],
             &[([1.0, 1.0], 1)],
             &[([1.0, 1.0], 1), ([1.0, 1.0], 0)],
         ] {
-            let html = scatter(points).html();
+            let html = html(points);
             assert!(!html.contains("NaN") && !html.contains("inf"), "{html}");
         }
     }
@@ -253,6 +211,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "a point of class 2 among 2 classes")]
     fn a_class_without_a_name_panics() {
-        scatter(&[([0.0, 0.0], 2)]).html();
+        html(&[([0.0, 0.0], 2)]);
     }
 }

@@ -1,158 +1,87 @@
-//! Tests of the whole page on a sample with every kind of block.
+//! Tests of the whole page on a sample with every part.
 
 use std::collections::HashSet;
 
 use image::{Rgb, RgbImage};
+use minijinja::context;
+use minijinja::value::{Serde, Value};
 
 use super::*;
 use crate::testing::{normal, png, uniform};
+
+const SAMPLE: &str = include_str!("tests/sample.html");
 
 const CLASSES: [&str; 10] = [
     "disc", "ring", "square", "triangle", "cross", "star", "heart", "arrow", "crescent", "wave",
 ];
 
+const SECTIONS: [(&str, &str); 6] = [
+    ("method", "The method"),
+    ("features", "What the encoder sees"),
+    ("training", "Training"),
+    ("samples", "Samples"),
+    ("timings", "Timings"),
+    ("next", "Next"),
+];
+
 /// Squares of different colours, one row per class.
-fn picture(columns: u32, caption: &str) -> Picture {
+fn picture(columns: u32) -> Value {
     let squares = RgbImage::from_fn(34 * columns, 34 * CLASSES.len() as u32, |x, y| {
         let square = u64::from(y / 34 * columns + x / 34);
         Rgb([0, 1, 2].map(|channel| (255.0 * uniform(channel, square)) as u8))
     });
-    Picture {
-        png: png(&squares),
-        alt: format!("Ten rows of {columns} small pictures, one row for each class"),
-        caption: caption.into(),
-    }
+    Value::from(Serde(Picture::new(&png(&squares))))
 }
 
-fn loss(name: &str, from: f64, to: f64, seed: u64) -> Series {
+fn loss(name: &str, from: f64, to: f64, seed: u64) -> Value {
     let value = |step: u64| {
         let decay = (-(step as f64) / 200.0).exp();
         (to + (from - to) * decay) * (0.9 + 0.2 * uniform(seed, step))
     };
-    let points = (1..=1500).map(|step| [step as f64, value(step)]);
-    Series {
-        name: name.into(),
-        points: points.collect(),
-    }
+    let points = (1..=1500).map(|step| vec![step as f64, value(step)]);
+    context! { name, points => points.collect::<Vec<_>>() }
 }
 
-fn strings<const COUNT: usize>(words: [&str; COUNT]) -> Vec<String> {
-    words.map(String::from).to_vec()
-}
-
-/// A page similar to that of the demonstration, with `<`, `&` and quotes in its texts.
-fn sample() -> Page {
+/// What the templates of the tests show.
+fn data() -> Value {
     let point = |number: usize| {
         let mut point = normal(1, number as u64, 16);
         point[number % 10] += if number % 10 < 7 { 7.0 } else { 1.0 };
         point
     };
     let points: Vec<Vec<f32>> = (0..500).map(point).collect();
-    let dots = tsne(&points, 30.0, &normal(2, 0, 1000))
-        .into_iter()
-        .enumerate();
-    let distances = [
-        [1.0, 214.3],
-        [2.0, 96.8],
-        [5.0, 41.25],
-        [10.0, 33.1],
-        [25.0, 31.92],
-    ];
-    let section = |id: &str, heading: &str, blocks: Vec<Block>| Section {
-        id: id.into(),
-        heading: heading.into(),
-        blocks,
-    };
-    let chart = |title: &str, log_y, series| Chart {
-        title: title.into(),
-        x_label: "step".into(),
-        y_label: "loss".into(),
-        log_x: false,
-        log_y,
-        series,
-    };
-    let pipeline = Pipeline {
-        image_side: 32,
-        grid: [8, 8],
-        semantic: 96,
-        residual: 8,
-        encoder: "Nano ViT".into(),
-        encoder_parameters: 712_320,
-        residual_parameters: 1_204_000,
-        decoder_parameters: 2_350_000,
-        velocity_parameters: 4_830_000,
-        steps: 25,
-    };
-    let table = Table {
-        head: strings([
-            "Steps",
-            "Fr\u{e9}chet distance",
-            "Agreement with the class",
-            "Evaluations of the network",
-        ]),
-        rows: distances
-            .iter()
-            .map(|[steps, distance]| {
-                vec![
-                    steps.to_string(),
-                    format!("{distance:.2}"),
-                    format!("{:.1} %", 90.0 - distance / 3.0),
-                    format!("{}", 2.0 * steps),
-                ]
-            })
-            .collect(),
-        caption: "1,000 samples against the 1,000 pictures of the test set".into(),
-    };
-    Page {
-        title: "SVG on shapes & colours".into(),
-        lead: "Latent diffusion on frozen features, trained from nothing in seven minutes on two CPU cores: a velocity \
-               network reaches a Fr\u{e9}chet distance of 31.9 in 25 steps.".into(),
-        sections: vec![
-            section("method", "The method", vec![
-                Block::Text("It is that of \u{201c}Latent Diffusion Model without Variational Autoencoder\u{201d}, https://arxiv.org/abs/2510.15301.\n\n\
-                             The encoder is `encoder.safetensors` in this folder, <frozen>.".into()),
-                Block::Pipeline(pipeline),
-            ]),
-            section("features", "What the encoder sees", vec![
-                Block::Figures(vec![
-                    Figure::Picture(picture(4, "Pictures, and below each other their classes")),
-                    Figure::Picture(picture(2, "The same, fewer")),
-                ]),
-                Block::Figures(vec![Figure::Scatter(Scatter {
-                    title: "t-SNE of the latents of 500 test pictures".into(),
-                    classes: CLASSES.map(String::from).to_vec(),
-                    points: dots.map(|(number, at)| Dot { at, class: number % 10 }).collect(),
-                })]),
-            ]),
-            section("training", "Training", vec![
-                Block::Figures(vec![
-                    Figure::Chart(chart("Autoencoder", true, vec![loss("reconstruction", 0.6, 0.04, 1), loss("alignment", 2.0, 0.2, 2)])),
-                    Figure::Chart(chart("Flow", false, vec![loss("velocity", 2.0, 0.9, 3)])),
-                ]),
-            ]),
-            section("samples", "Samples", vec![
-                Block::Picture(picture(8, "Samples in 25 steps, a class in each row.")),
-                Block::Chart(Chart {
-                    title: "Fr\u{e9}chet distance by steps".into(),
-                    x_label: "steps".into(),
-                    y_label: "distance".into(),
-                    log_x: false,
-                    log_y: true,
-                    series: vec![Series { name: "distance".into(), points: distances.to_vec() }],
-                }),
-                Block::Table(table),
-            ]),
-            section("timings", "Timings", vec![Block::Table(Table {
-                head: strings(["Phase", "Time"]),
-                rows: vec![strings(["data", "2.1 s"]), strings(["autoencoder", "134.0 s"]), strings(["flow", "240.9 s"])],
-                caption: "Seconds of each phase, over all starts".into(),
-            })]),
-            section("next", "Next", vec![Block::Commands(vec![
-                Command { says: "More samples of one class:".into(), line: "svg sample --bundle demo/bundle --class star --count 64 --steps 25 --seed 7 --guidance 1.5 --out stars.png".into() },
-                Command { says: "Train on, with `--resume`:".into(), line: "svg train flow --resume demo/flow && echo \"done\"".into() },
-            ])]),
+    let dots = tsne(&points, 30.0, &normal(2, 0, 1000));
+    let dots = dots.into_iter().enumerate();
+    let dots = dots.map(|(number, [x, y])| (x, y, number % 10));
+    context! {
+        title => "SVG on shapes & colours",
+        mark => "<b>\"&'</b>",
+        classes => CLASSES.to_vec(),
+        pictures => [4, 2, 8].map(picture).to_vec(),
+        dots => Serde(dots.collect::<Vec<_>>()),
+        losses => vec![
+            loss("reconstruction", 0.6, 0.04, 1),
+            loss("alignment", 2.0, 0.2, 2),
+            loss("velocity", 2.0, 0.9, 3),
         ],
+        distances => Serde([[1.0, 214.3], [2.0, 96.8], [5.0, 41.25], [10.0, 33.1], [25.0, 31.92]]),
+        sizes => context! {
+            image_side => 32,
+            grid => vec![8, 8],
+            semantic => 96,
+            residual => 8,
+            encoder => "Nano ViT",
+            encoder_parameters => 712_320,
+            residual_parameters => 1_204_000,
+            decoder_parameters => 2_350_000,
+            velocity_parameters => 4_830_000,
+            steps => 25,
+        },
     }
+}
+
+fn sample() -> String {
+    render(SAMPLE, data())
 }
 
 /// Values of an attribute in the whole document.
@@ -164,7 +93,7 @@ fn attributes<'a>(html: &'a str, name: &str) -> Vec<&'a str> {
 
 #[test]
 fn the_page_references_no_other_resources() {
-    let html = sample().html();
+    let html = sample();
     assert!(
         attributes(&html, "src")
             .iter()
@@ -183,8 +112,7 @@ fn the_page_references_no_other_resources() {
 
 #[test]
 fn the_navigation_links_to_every_section() {
-    let page = sample();
-    let html = page.html();
+    let html = sample();
     let nav = html
         .split("<nav")
         .nth(1)
@@ -192,7 +120,7 @@ fn the_navigation_links_to_every_section() {
         .split("</nav>")
         .next()
         .unwrap();
-    for Section { id, heading, .. } in &page.sections {
+    for (id, heading) in SECTIONS {
         assert!(
             nav.contains(&format!("<a href=\"#{id}\">{heading}</a>")),
             "{heading}"
@@ -206,7 +134,7 @@ fn the_navigation_links_to_every_section() {
 
 #[test]
 fn identifiers_are_unique() {
-    let html = sample().html();
+    let html = sample();
     let ids = attributes(&html, "id");
     assert_eq!(ids.len(), 6);
     assert_eq!(ids.iter().collect::<HashSet<_>>().len(), ids.len());
@@ -214,7 +142,7 @@ fn identifiers_are_unique() {
 
 #[test]
 fn every_element_is_closed() {
-    let html = sample().html();
+    let html = sample();
     let mut open = Vec::new();
     for tag in html.split('<').skip(1) {
         let inside = tag.split('>').next().unwrap();
@@ -232,67 +160,14 @@ fn every_element_is_closed() {
 
 #[test]
 fn text_is_escaped_everywhere() {
-    let mark = || "<b>\"&'</b>".to_string();
-    let text = |id: &str, blocks| Section {
-        id: id.into(),
-        heading: mark(),
-        blocks,
-    };
-    let chart = || Chart {
-        title: mark(),
-        x_label: mark(),
-        y_label: mark(),
-        log_x: false,
-        log_y: false,
-        series: [1.0, 2.0]
-            .map(|y| Series {
-                name: mark(),
-                points: vec![[0.0, y], [1.0, y]],
-            })
-            .into(),
-    };
-    let page = Page {
-        title: mark(),
-        lead: mark(),
-        sections: vec![text(
-            "all",
-            vec![
-                Block::Text(mark()),
-                Block::Chart(chart()),
-                Block::Figures(vec![Figure::Chart(chart())]),
-                Block::Picture(Picture {
-                    alt: mark(),
-                    caption: mark(),
-                    ..picture(1, "")
-                }),
-                Block::Figures(vec![Figure::Scatter(Scatter {
-                    title: mark(),
-                    classes: vec![mark()],
-                    points: vec![Dot {
-                        at: [0.0, 0.0],
-                        class: 0,
-                    }],
-                })]),
-                Block::Table(Table {
-                    head: vec![mark()],
-                    rows: vec![vec![mark()]],
-                    caption: mark(),
-                }),
-                Block::Commands(vec![Command {
-                    says: mark(),
-                    line: mark(),
-                }]),
-            ],
-        )],
-    };
-    let html = page.html();
+    let html = render(include_str!("tests/escaped.html"), data());
     assert!(!html.contains("<b>\"") && !html.contains("\"&'"));
     assert!(html.matches("&lt;b&gt;&quot;&amp;&#39;&lt;/b&gt;").count() > 20);
 }
 
 #[test]
 fn sections_are_delimited_by_comments() {
-    let html = sample().html();
+    let html = sample();
     let (before, rest) = html.split_once("<!-- timings -->").unwrap();
     let (timings, after) = rest.split_once("<!-- /timings -->").unwrap();
     assert!(timings.contains("134.0 s"));
@@ -301,31 +176,99 @@ fn sections_are_delimited_by_comments() {
 
 #[test]
 fn the_same_page_gives_the_same_html() {
-    assert!(sample().html() == sample().html());
+    assert!(sample() == sample());
 }
 
 #[test]
 #[should_panic(expected = "two sections have the identifier `method`")]
 fn two_sections_with_one_identifier_panic() {
-    let mut page = sample();
-    page.sections[1].id = "method".into();
-    page.html();
+    render(&SAMPLE.replace("\"features\"", "\"method\""), data());
 }
 
 #[test]
 #[should_panic(expected = "`a--b` must consist of lower-case letters, digits and single hyphens")]
 fn an_invalid_identifier_panics() {
-    let mut page = sample();
-    page.sections[0].id = "a--b".into();
-    page.html();
+    render(&SAMPLE.replace("\"method\"", "\"a--b\""), data());
+}
+
+#[test]
+#[should_panic(expected = "undefined")]
+fn a_value_that_is_missing_panics() {
+    render("{{ value }}", context! {});
 }
 
 /// To view the page: `SVG_REPORT_SAMPLE=page.html cargo test -p svg-report`.
 #[test]
 fn a_page_with_all_blocks_is_smaller_than_500_kb() {
-    let html = sample().html();
+    let html = sample();
     assert!(html.len() < 500_000, "{} bytes", html.len());
     if let Some(path) = std::env::var_os("SVG_REPORT_SAMPLE") {
         std::fs::write(path, html).unwrap();
+    }
+}
+
+/// Left, top, width and height of the boxes of a layout of the diagram of the method, its texts, and where its arrows
+/// begin and end.
+type Diagram<'a> = (Vec<[f64; 4]>, Vec<&'a str>, Vec<[[f64; 2]; 2]>);
+
+fn diagram(svg: &str) -> Diagram<'_> {
+    let number = |text: &str| text.parse::<f64>().unwrap();
+    let boxes = svg.split("<rect ").skip(1).map(|rect| {
+        let rect = format!(" {rect}");
+        ["x", "y", "width", "height"].map(|side| number(attributes(&rect, side)[0]))
+    });
+    let texts = svg
+        .split("</text>")
+        .filter_map(|text| text.rsplit_once('>'));
+    let arrows = svg.split("class=\"arrow\" d=\"M").skip(1).map(|path| {
+        let path = path.split('"').next().unwrap().replace('C', " ");
+        let numbers: Vec<f64> = path.split(' ').map(number).collect();
+        [[numbers[0], numbers[1]], [numbers[6], numbers[7]]]
+    });
+    let mut texts: Vec<_> = texts.map(|(_, text)| text).collect();
+    texts.sort_unstable();
+    (boxes.collect(), texts, arrows.collect())
+}
+
+#[test]
+fn both_layouts_of_the_method_show_the_same_and_arrows_connect_boxes_that_do_not_overlap() {
+    let html = sample();
+    let layouts = ["wide", "narrow"].map(|class| {
+        let (_, svg) = html
+            .split_once(&format!("<svg class=\"{class}\" viewBox=\"0 0 "))
+            .unwrap();
+        svg.split_once("</svg>").unwrap().0
+    });
+    let [wide, narrow] = layouts.map(diagram);
+    assert_eq!(wide.1, narrow.1);
+    for (layout, (boxes, _, arrows)) in layouts.iter().zip([wide, narrow]) {
+        assert_eq!((boxes.len(), arrows.len()), (11, 11));
+        let size = layout.split('"').next().unwrap().split_once(' ').unwrap();
+        let [right, bottom] = [size.0, size.1].map(|side| side.parse::<f64>().unwrap());
+        for (place, [left, top, width, height]) in boxes.iter().enumerate() {
+            assert!(*left > 0.0 && left + width < right, "{place}");
+            assert!(*top > 0.0 && top + height <= bottom, "{place}");
+            let covered = boxes[..place].iter().any(|[x, y, w, h]| {
+                *left < x + w && *x < left + width && *top < y + h && *y < top + height
+            });
+            assert!(!covered, "{place}");
+        }
+        // A head is 8 long.
+        let near = |[x, y]: [f64; 2]| {
+            let beside = |[left, top, width, height]: &[f64; 4]| {
+                let [across, down] = [(left, width, x), (top, height, y)]
+                    .map(|(start, length, at)| (start - at).max(at - start - length));
+                (across <= 0.0 && (0.0..=8.0).contains(&down))
+                    || (down <= 0.0 && (0.0..=8.0).contains(&across))
+            };
+            boxes.iter().position(beside)
+        };
+        for [from, to] in arrows {
+            let (from, to) = (near(from), near(to));
+            assert!(
+                from.is_some() && to.is_some() && from != to,
+                "{from:?} {to:?}"
+            );
+        }
     }
 }

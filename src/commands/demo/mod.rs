@@ -1,7 +1,6 @@
 //! `svg demo`: the whole method in one command.
 
 mod compose;
-mod curves;
 mod data;
 mod features;
 mod folder;

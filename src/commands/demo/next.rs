@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use svg_report::Command;
+use serde_json::json;
+use svg_report::render;
 
 use super::data::split;
 use super::plan::{Asked, Plan, Scale};
@@ -11,97 +12,54 @@ use super::timings::Timings;
 
 /// The command that goes on with a demonstration.
 pub fn again(asked: &Asked, out: &Path) -> String {
+    let tiny = asked.scale == Scale::Tiny;
+    let options = [
+        ("--data", asked.data.as_deref().map(quoted)),
+        ("--encoder", asked.encoder.as_deref().map(quoted)),
+        ("--minutes", asked.minutes.as_ref().map(f64::to_string)),
+        ("--size", asked.size.as_ref().map(u32::to_string)),
+        ("--seed", (asked.seed != 0).then(|| asked.seed.to_string())),
+        ("--plan", tiny.then(|| "tiny".to_string())),
+    ];
     let mut line = format!("svg demo --out {}", quoted(out));
-    for (option, path) in [("--data", &asked.data), ("--encoder", &asked.encoder)] {
-        if let Some(path) = path {
-            line += &format!(" {option} {}", quoted(path));
-        }
-    }
-    if let Some(minutes) = asked.minutes {
-        line += &format!(" --minutes {minutes}");
-    }
-    if let Some(size) = asked.size {
-        line += &format!(" --size {size}");
-    }
-    if asked.seed != 0 {
-        line += &format!(" --seed {}", asked.seed);
-    }
-    if asked.scale == Scale::Tiny {
-        line += " --plan tiny";
+    for (option, value) in options {
+        line += &value.map_or(String::new(), |value| format!(" {option} {value}"));
     }
     line
 }
 
-/// Commands that go on with the model. `complete` says whether there are held-out pictures of all classes.
-pub fn commands(out: &Path, plan: &Plan, complete: bool) -> Vec<Command> {
-    let place = |name: &str| quoted(&out.join(name));
-    let (guidance, shift) = (plan.samples.guidance, plan.samples.shift);
-    let bundle = place("bundle");
-    let encoder = match &plan.asked.encoder {
-        Some(path) => quoted(path),
-        None => place("encoder.safetensors"),
-    };
-    let (first, last) = (0, plan.classes.len().saturating_sub(1));
-    let [train, test] = match &plan.asked.data {
+/// Commands that go on with the model, each after its description. `complete` says whether there are held-out pictures
+/// of all classes.
+pub fn commands(out: &Path, plan: &Plan, complete: bool) -> Vec<(String, String)> {
+    let place = |name: &str| out.join(name);
+    let (data, names) = (&plan.asked.data, &plan.classes);
+    let [train, test] = match data.as_ref().map(|path| split(path)) {
         None => [place("data/train"), place("data/test")],
-        Some(path) => match split(path) {
-            Some(folders) => folders.map(|folder| quoted(&folder)),
-            None => [place("data/train.txt"), place("data/test.txt")],
-        },
+        Some(Some(folders)) => folders,
+        Some(None) => [place("data/train.txt"), place("data/test.txt")],
     };
-    let validation = match complete {
-        true => format!(" --validation {test}"),
-        false => String::new(),
-    };
-    let command = |says: &str, line: String| Command {
-        says: says.to_string(),
-        line,
-    };
-    let mut commands = vec![
-        command(
-            "More samples, of one class",
-            format!(
-                "svg sample --bundle {bundle} --classes {} --count 16 --seed 1 --guidance {guidance} --shift \
-                 {shift} --out more/",
-                class(&plan.classes, first)
-            ),
-        ),
-        command(
-            "A walk between two samples of a class",
-            format!(
-                "svg interpolate --bundle {bundle} --class {} --guidance {guidance} --shift {shift} --out \
-                 walk.png",
-                class(&plan.classes, last)
-            ),
-        ),
-        command(
-            "Held-out pictures through the autoencoder and back",
-            format!("svg reconstruct --bundle {bundle} --images {test} --out pairs/"),
-        ),
-        command(
-            "A longer training of the flow; longer.json is a copy of `flow/config.json` with more `steps`",
-            format!(
-                "svg train flow --config longer.json --data {train}{validation} --bundle {} --out longer/",
-                place("autoencoder/bundle")
-            ),
-        ),
-        command(
-            "The same job on pictures of your own, in a folder for each class",
-            "svg demo --data PHOTOS --minutes 60 --out mine/".to_string(),
-        ),
-        command(
-            "Losses as they fell",
-            format!("tensorboard --logdir {}", quoted(out)),
-        ),
-    ];
-    if complete && plan.classes.len() > 1 {
-        let size = plan.size;
-        commands.push(command(
-            "What the encoder knows of the classes",
-            format!("svg probe --weights {encoder} --size {size} --train {train} --test {test}"),
-        ));
-    }
+    let embedded = place("encoder.safetensors");
+    let words = json!({
+        "out": quoted(out),
+        "bundle": quoted(&place("bundle")),
+        "autoencoder": quoted(&place("autoencoder/bundle")),
+        "encoder": quoted(plan.asked.encoder.as_ref().unwrap_or(&embedded)),
+        "train": quoted(&train),
+        "test": quoted(&test),
+        "first": class(names, 0),
+        "last": class(names, names.len().saturating_sub(1)),
+        "guidance": plan.samples.guidance.to_string(),
+        "shift": plan.samples.shift.to_string(),
+        "size": plan.size,
+        "classes": names.len(),
+        "complete": complete,
+    });
+    let text = render(include_str!("next.txt"), words);
+    let commands = text.trim_start_matches("# ").trim_end().split("\n# ");
+    let commands = commands.filter_map(|command| command.split_once('\n'));
     commands
+        .map(|(says, line)| (says.to_string(), line.to_string()))
+        .collect()
 }
 
 /// The last words: where to look, and what to type.
@@ -122,8 +80,8 @@ pub fn lines(out: &Path, plan: &Plan, complete: bool, timings: &Timings) -> Stri
         "\n{:.1} minutes in all. To go on:",
         timings.total() / 60.0
     );
-    for command in commands(out, plan, complete) {
-        let _ = writeln!(text, "  # {}\n  {}", command.says, command.line);
+    for (says, line) in commands(out, plan, complete) {
+        let _ = writeln!(text, "  # {says}\n  {line}");
     }
     text
 }
