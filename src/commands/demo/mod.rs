@@ -23,7 +23,6 @@ use burn::prelude::*;
 use clap::Args;
 use svg_model::Bundle;
 use svg_store::FolderLock;
-use svg_train::TrainError;
 
 use self::data::Data;
 use self::measure::Measurements;
@@ -118,7 +117,7 @@ impl Demo {
         let asked = self.asked();
         std::fs::create_dir_all(out)
             .with_context(|| format!("--out {} cannot be made", out.display()))?;
-        let _lock = FolderLock::acquire(out).map_err(TrainError::from)?;
+        let _lock = FolderLock::acquire(out, "trains in")?;
         let earlier = Plan::read(out, &asked)?;
         if earlier.is_none() {
             folder::claim(out)?;
