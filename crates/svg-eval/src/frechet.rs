@@ -82,10 +82,8 @@ pub fn frechet_distance(one: &Moments, other: &Moments) -> Result<f64, FrechetEr
         0 => 0.0,
         _ => {
             let values = product.singular_values();
-            values
-                .map_err(|_| FrechetError::NoConvergence)?
-                .iter()
-                .sum()
+            let values = values.map_err(|_| FrechetError::NoConvergence)?;
+            values.iter().sum()
         }
     };
     Ok((means + trace(one) + trace(other) - 2.0 * common).max(0.0))

@@ -2,6 +2,8 @@
 
 use burn::prelude::*;
 
+use crate::highest::highest;
+
 /// Maximum number of similarities on the host at once.
 const AT_ONCE: usize = 1 << 22;
 
@@ -113,15 +115,7 @@ impl NearestNeighbours {
         for &at in &nearest {
             votes[labels[at]] += ((f64::from(similarities[at]) - best) / self.temperature).exp();
         }
-        let first = (0, f64::MIN);
-        let most =
-            votes.iter().enumerate().fold(
-                first,
-                |most, (class, &vote)| {
-                    if vote > most.1 { (class, vote) } else { most }
-                },
-            );
-        most.0
+        highest(&votes)
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
+use std::mem::discriminant;
 use std::path::Path;
 
-use burn::tensor::DType;
 use svg_store::{Dtype, TensorHeader, WriteError, write_safetensors};
 
+use crate::tensor_file::TYPES;
 use crate::{LoadError, StoredTensor};
 
 /// Writes tensors as safetensors, one at a time, so that memory holds no more than the largest.
@@ -46,27 +47,16 @@ pub fn save_tensors(
     Ok(write_safetensors(path, &headers, &metadata, bytes)?)
 }
 
+/// Burn's variants of a boolean are one type in the file.
 fn dtype(tensor: &StoredTensor) -> io::Result<Dtype> {
-    Ok(match tensor.dtype {
-        DType::F64 => Dtype::F64,
-        DType::F32 => Dtype::F32,
-        DType::F16 => Dtype::F16,
-        DType::BF16 => Dtype::BF16,
-        DType::I64 => Dtype::I64,
-        DType::I32 => Dtype::I32,
-        DType::I16 => Dtype::I16,
-        DType::I8 => Dtype::I8,
-        DType::U64 => Dtype::U64,
-        DType::U32 => Dtype::U32,
-        DType::U16 => Dtype::U16,
-        DType::U8 => Dtype::U8,
-        DType::Bool(_) => Dtype::BOOL,
-        other => {
-            let name = &tensor.name;
-            return Err(io::Error::other(format!(
-                "{name} is of type {other:?}, which safetensors cannot hold"
-            )));
-        }
+    let found = TYPES
+        .iter()
+        .find(|(_, ours)| discriminant(ours) == discriminant(&tensor.dtype));
+    found.map(|(dtype, _)| *dtype).ok_or_else(|| {
+        let (name, other) = (&tensor.name, tensor.dtype);
+        io::Error::other(format!(
+            "{name} is of type {other:?}, which safetensors cannot hold"
+        ))
     })
 }
 
@@ -75,7 +65,7 @@ mod tests {
     use super::*;
     use crate::TensorFile;
     use burn::store::{bridge, burn_pack::Error};
-    use burn::tensor::{Shape, TensorData};
+    use burn::tensor::{DType, Shape, TensorData};
 
     fn tensor(name: &str) -> StoredTensor {
         let data = TensorData::from([[1.0f32, 2.0], [3.0, 4.0]]);

@@ -77,6 +77,18 @@ impl TensorFile {
         &self.tensors
     }
 
+    /// The numbers of the tensor of that name, as f64.
+    ///
+    /// # Errors
+    ///
+    /// In words, that there is no such tensor or that it cannot be read.
+    pub fn numbers(&self, name: &str) -> Result<Vec<f64>, String> {
+        let tensor = self.tensors.iter().find(|tensor| tensor.name == name);
+        let tensor = tensor.ok_or_else(|| format!("{name} is missing"))?;
+        let data = bridge::to_data(tensor).map_err(|error| format!("{name}: {error}"))?;
+        Ok(data.iter::<f64>().collect())
+    }
+
     /// The tensors, by value.
     pub fn into_tensors(self) -> Vec<StoredTensor> {
         self.tensors
@@ -95,12 +107,13 @@ impl TensorFile {
         let file = Arc::new(file);
         let tensors = file.tensors().iter().map(|tensor| {
             let (name, dtype) = (&tensor.name, tensor.dtype);
-            let known = burn_dtype(dtype)
-                .ok_or_else(|| malformed(path, format!("{name} is of type {dtype:?}")))?;
+            let known = TYPES.iter().find(|(theirs, _)| *theirs == dtype);
+            let (_, known) =
+                known.ok_or_else(|| malformed(path, format!("{name} is of type {dtype:?}")))?;
             let (file, range) = (file.clone(), tensor.range.clone());
             Ok(StoredTensor::deferred(
                 name.clone(),
-                known,
+                *known,
                 tensor.shape.clone(),
                 None,
                 range.len(),
@@ -215,24 +228,22 @@ fn weight_file_in(folder: &Path) -> Result<PathBuf, LoadError> {
     }
 }
 
-fn burn_dtype(dtype: Dtype) -> Option<DType> {
-    Some(match dtype {
-        Dtype::F64 => DType::F64,
-        Dtype::F32 => DType::F32,
-        Dtype::F16 => DType::F16,
-        Dtype::BF16 => DType::BF16,
-        Dtype::I64 => DType::I64,
-        Dtype::I32 => DType::I32,
-        Dtype::I16 => DType::I16,
-        Dtype::I8 => DType::I8,
-        Dtype::U64 => DType::U64,
-        Dtype::U32 => DType::U32,
-        Dtype::U16 => DType::U16,
-        Dtype::U8 => DType::U8,
-        Dtype::BOOL => DType::Bool(BoolStore::Native),
-        _ => return None,
-    })
-}
+/// The type of numbers that safetensors and Burn call by these names.
+pub(crate) const TYPES: [(Dtype, DType); 13] = [
+    (Dtype::F64, DType::F64),
+    (Dtype::F32, DType::F32),
+    (Dtype::F16, DType::F16),
+    (Dtype::BF16, DType::BF16),
+    (Dtype::I64, DType::I64),
+    (Dtype::I32, DType::I32),
+    (Dtype::I16, DType::I16),
+    (Dtype::I8, DType::I8),
+    (Dtype::U64, DType::U64),
+    (Dtype::U32, DType::U32),
+    (Dtype::U16, DType::U16),
+    (Dtype::U8, DType::U8),
+    (Dtype::BOOL, DType::Bool(BoolStore::Native)),
+];
 
 #[cfg(test)]
 mod tests {
