@@ -20,9 +20,10 @@ use burn::tensor::TensorData;
 use svg_flow::Progress;
 use svg_image::{ImageSet, grid, save_png};
 use svg_model::{
-    Bundle, LatentAccumulator, NewEncoder, OpenOptions, Registry, Sampling, StoredLatentStatistics,
+    Accumulator, Bundle, LatentStatistics, NewEncoder, OpenOptions, Registry, Sampling,
+    StoredLatentStatistics,
 };
-use svg_roles::{Condition, Draw, Encoder, EncoderSpec, Images, LatentSpace, Signed, Tokens};
+use svg_roles::{Condition, Draw, Encoder, EncoderSpec, LatentSpace, Tokens, from_rgb, to_rgb};
 use svg_shapes::{CLASSES, Shapes};
 use svg_train::autoencoder::{AutoencoderTraining, FeatureDistance, RunInputs};
 use svg_train::flow::{FlowInputs, FlowTraining, OnlineLatents};
@@ -138,16 +139,16 @@ fn main() -> Result<()> {
     // Its features, and what makes them latents.
     let registry = Registry::standard().with_encoder(KIND, |_opening, _part| Ok(Arc::new(Cosines)));
     let space = registry.space(&bundle, &OpenOptions::default(), &device)?;
-    let mut moments = LatentAccumulator::new();
+    let mut moments = Accumulator::new();
     let pictures: Vec<_> = Shapes::new(1).images(100).map(|(_, image)| image).collect();
     for some in pictures.chunks(20) {
-        let images = Images::<Signed>::from_rgb(some, &device).into_tensor();
+        let images = from_rgb(some, &device);
         moments.push(space.encode(images, Draw::Mode));
     }
     bundle.set_latent_statistics(&StoredLatentStatistics {
-        statistics: moments.statistics().context("there are tokens")?,
+        statistics: LatentStatistics::of(&moments).context("there are tokens")?,
         features: bundle.features_fingerprint(),
-        tokens: moments.tokens(),
+        tokens: moments.count(),
         source: "drawn figures".to_string(),
     })?;
 
@@ -194,7 +195,7 @@ fn main() -> Result<()> {
     let noise = generator.noise(0, &numbers);
     let sampled = generator.latents(noise, &classes, &numbers, &Sampling::svg(), go_on)?;
     println!("latents {:?}", sampled.latents.dims());
-    let images = Images::<Signed>::from_tensor(generator.images(sampled.latents)).to_rgb();
+    let images = to_rgb(generator.images(sampled.latents));
     save_png(&grid(&images, 4, 2), "encoder.png", &[])?;
     println!("encoder.png: samples of a short training");
     Ok(())

@@ -18,10 +18,10 @@ use burn::prelude::*;
 use svg_flow::{Guidance, Progress};
 use svg_image::{ImageSet, Rgb, RgbImage, grid, save_png};
 use svg_model::{
-    Bundle, LatentAccumulator, NewPart, Normalised, OpenOptions, Registry, SPACE, Sampling,
-    StoredLatentStatistics,
+    Accumulator, Bundle, LatentStatistics, NewPart, Normalised, OpenOptions, Registry, SPACE,
+    Sampling, StoredLatentStatistics,
 };
-use svg_roles::{Condition, Draw, Geometry, Images, LatentSpace, Signed};
+use svg_roles::{Condition, Draw, Geometry, LatentSpace, from_rgb, to_rgb};
 use svg_train::flow::{FlowInputs, FlowTraining, OnlineLatents, train};
 use svg_train::log::Scalars;
 use svg_train::run::{Ended, Observer, RunOptions};
@@ -82,15 +82,15 @@ fn main() -> Result<()> {
     });
 
     // What features are normalised by, so that they become latents.
-    let mut moments = LatentAccumulator::new();
+    let mut moments = Accumulator::new();
     let pictures: Vec<_> = (0..50).map(picture).collect();
-    let images = Images::<Signed>::from_rgb(&pictures, &device).into_tensor();
+    let images = from_rgb(&pictures, &device);
     moments.push(space.encode(images, Draw::Mode));
-    let statistics = moments.statistics().context("there are tokens")?;
+    let statistics = LatentStatistics::of(&moments).context("there are tokens")?;
     bundle.set_latent_statistics(&StoredLatentStatistics {
         statistics: statistics.clone(),
         features: bundle.features_fingerprint(),
-        tokens: moments.tokens(),
+        tokens: moments.count(),
         source: "drawn pictures".to_string(),
     })?;
 
@@ -135,7 +135,7 @@ fn main() -> Result<()> {
             "{name}: mean {:.2}",
             images.clone().mean().into_scalar::<f32>()
         );
-        sheet.extend(Images::<Signed>::from_tensor(images).to_rgb());
+        sheet.extend(to_rgb(images));
     }
     save_png(&grid(&sheet, 8, 2), "latent_space.png", &[])?;
     println!("latent_space.png: a row of each class");

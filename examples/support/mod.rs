@@ -8,11 +8,11 @@ use burn::prelude::*;
 use svg_decoder::DecoderConfig;
 use svg_dino::{Dino, DinoConfig, DinoFile, Layout};
 use svg_model::{
-    AutoencoderConfig, Bundle, ENCODER, FLOW, LatentAccumulator, NewEncoder, NewFlow, NewSpace,
-    Provenance, SPACE, StoredLatentStatistics, autoencoder_tensors, kinds,
+    Accumulator, AutoencoderConfig, Bundle, ENCODER, FLOW, LatentStatistics, NewEncoder, NewFlow,
+    NewSpace, Provenance, SPACE, StoredLatentStatistics, autoencoder_tensors, kinds,
 };
 use svg_nn::draw_parameters;
-use svg_roles::{Encoder, Images, Signed, Velocity};
+use svg_roles::{Encoder, Velocity, from_rgb};
 use svg_shapes::{CLASSES, Shapes};
 use svg_sit::{SitConfig, checkpoint_tensors};
 
@@ -64,13 +64,13 @@ pub fn untrained_bundle(parent: &Path, device: &Device) -> Result<PathBuf> {
         .images(20)
         .map(|(_, image)| image)
         .collect();
-    let images = Images::<Signed>::from_rgb(&pictures, device).into_tensor();
-    let mut moments = LatentAccumulator::new();
+    let images = from_rgb(&pictures, device);
+    let mut moments = Accumulator::new();
     moments.push(autoencoder.encoder.features(images));
     bundle.set_latent_statistics(&StoredLatentStatistics {
-        statistics: moments.statistics().context("there are tokens")?,
+        statistics: LatentStatistics::of(&moments).context("there are tokens")?,
         features: bundle.features_fingerprint(),
-        tokens: moments.tokens(),
+        tokens: moments.count(),
         source: "drawn figures".to_string(),
     })?;
     let geometry = bundle.geometry()?;

@@ -64,7 +64,7 @@ impl ImportAutoencoder {
         let checkpoint = Checkpoint::open(&self.checkpoint)?;
         let encoder_path: &Path = match &self.encoder {
             Some(path) => path,
-            None if checkpoint.has_encoder() => checkpoint.path(),
+            None if !checkpoint.encoder.is_empty() => &checkpoint.path,
             None => bail!(
                 "{} holds no encoder; name its weights with --encoder",
                 self.checkpoint.display()
@@ -72,16 +72,16 @@ impl ImportAutoencoder {
         };
         let encoder = EncoderFile::open(encoder_path, None, &device)
             .with_context(|| format!("the encoder in {}", encoder_path.display()))?;
-        let (config, spec) = (checkpoint.config(), encoder.spec());
+        let (config, spec) = (&checkpoint.config, encoder.spec());
         if let Some(misfit) = config.misfit(spec.channels, spec.patch_size) {
             bail!("{}: {misfit}", self.checkpoint.display());
         }
         checkpoint.check(&device)?;
         let space = NewSpace {
             config: config.clone(),
-            tensors: checkpoint.autoencoder(),
+            tensors: checkpoint.autoencoder,
             statistics: None,
-            rest: checkpoint.rest().to_vec(),
+            rest: checkpoint.rest,
             provenance: Provenance {
                 made_by: concat!("svg ", env!("CARGO_PKG_VERSION")).to_string(),
                 source: format!("imported from {}", self.checkpoint.display()),

@@ -38,7 +38,7 @@ impl ImportFlow {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
         let mut bundle = Bundle::open(&self.bundle)?;
         let checkpoint = FlowCheckpoint::open(&self.checkpoint)?;
-        bundle.check_flow(&checkpoint.spec(), checkpoint.classes())?;
+        bundle.check_flow(&checkpoint.spec(), &checkpoint.classes)?;
         let statistics = self
             .stats
             .as_deref()
@@ -54,13 +54,13 @@ impl ImportFlow {
                 source: imported(path),
             })?;
         }
-        let config = checkpoint.config();
+        let (config, spec) = (&checkpoint.config, checkpoint.spec());
         let flow = bundle.flow_part(NewFlow {
             kind: kinds::SIT,
             config,
-            spec: checkpoint.spec(),
-            tensors: checkpoint.tensors().to_vec(),
-            classes: checkpoint.classes().to_vec(),
+            spec,
+            tensors: checkpoint.tensors,
+            classes: checkpoint.classes,
             provenance: Provenance {
                 made_by: concat!("svg ", env!("CARGO_PKG_VERSION")).to_string(),
                 source: imported(&self.checkpoint),

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use svg_model::{LatentAccumulator, StoredLatentStatistics};
+use svg_model::{Accumulator, LatentStatistics, StoredLatentStatistics};
 use svg_roles::Draw;
 
 use crate::commands::bundle::BundleOptions;
@@ -36,7 +36,7 @@ impl Stats {
         let what = "its features have no statistics of their own: they change with the batch";
         let space = self.bundle.space_of_single_images(&bundle, what, &device)?;
         let size = self.pictures.size_for(space.geometry())?;
-        let mut all = LatentAccumulator::new();
+        let mut all = Accumulator::new();
         let gather = |batch: PictureBatch| {
             all.push(space.encode(batch.images, Draw::Mode));
             Ok(())
@@ -44,7 +44,7 @@ impl Stats {
         let count = self
             .pictures
             .for_each_batch(size, "gathering", &device, gather)?;
-        let statistics = all.statistics().context("there are too few tokens")?;
+        let statistics = LatentStatistics::of(&all).context("there are too few tokens")?;
         if let Some(channel) = statistics.std.iter().position(|std| *std <= 0.0) {
             bail!("channel {channel} has the same value in all pictures; give more, or others");
         }
@@ -53,7 +53,7 @@ impl Stats {
         let stored = StoredLatentStatistics {
             statistics,
             features: bundle.features_fingerprint(),
-            tokens: all.tokens(),
+            tokens: all.count(),
             source: format!(
                 "{count} images of {size} x {size} from {}",
                 paths.join(", ")

@@ -34,10 +34,14 @@ const LANDMARK: &str = "ln1.weight";
 /// same names in safetensors.
 #[derive(Debug)]
 pub struct FlowCheckpoint {
-    path: PathBuf,
-    config: SitConfig,
-    classes: Vec<String>,
-    tensors: Vec<StoredTensor>,
+    /// The file.
+    pub path: PathBuf,
+    /// What the file says of itself under [`FLOW_KEY`], else the sizes that its shapes show.
+    pub config: SitConfig,
+    /// The names of the classes, if the file says them.
+    pub classes: Vec<String>,
+    /// The weights, under the names of the state dictionary.
+    pub tensors: Vec<StoredTensor>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -94,16 +98,6 @@ impl FlowCheckpoint {
         })
     }
 
-    /// The file.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// What the file says of itself under [`FLOW_KEY`], else the sizes that its shapes show.
-    pub fn config(&self) -> &SitConfig {
-        &self.config
-    }
-
     /// The sizes as a role.
     pub fn spec(&self) -> VelocitySpec {
         VelocitySpec {
@@ -111,16 +105,6 @@ impl FlowCheckpoint {
             channels: self.config.in_channels,
             classes: self.config.n_classes,
         }
-    }
-
-    /// The names of the classes, if the file says them.
-    pub fn classes(&self) -> &[String] {
-        &self.classes
-    }
-
-    /// The weights, under the names of the state dictionary.
-    pub fn tensors(&self) -> &[StoredTensor] {
-        &self.tensors
     }
 
     /// Whether names and shapes are those of the network; nothing is kept.
@@ -140,11 +124,9 @@ impl FlowCheckpoint {
     ///
     /// [`ModelError::NoFlow`] if there is none, [`ModelError::Manifest`] if it is of another kind.
     pub fn description(bundle: &Bundle) -> Result<String, ModelError> {
-        let part = bundle.part(FLOW)?;
-        let config = part.read_config();
         let said = Said {
-            config: config.map_err(|reason| bundle.unusable(FLOW, &reason))?,
-            classes: part.classes.clone(),
+            config: bundle.config(FLOW)?,
+            classes: bundle.part(FLOW)?.classes.clone(),
         };
         Ok(serde_json::to_string(&said).expect("plain fields always serialise"))
     }
@@ -189,7 +171,7 @@ mod tests {
                 tensors.push(renamed(tensors[0].clone(), "opt.state".to_string()));
             }
             let found = open(&tensors, HashMap::new()).unwrap();
-            assert_eq!(*found.config(), tiny(), "{prefix}");
+            assert_eq!(found.config, tiny(), "{prefix}");
             found.check(&Device::default()).unwrap();
         }
     }
@@ -208,8 +190,8 @@ mod tests {
         let said = serde_json::to_string(&said).unwrap();
         let metadata = HashMap::from([(FLOW_KEY.to_string(), said)]);
         let found = open(&under(""), metadata).unwrap();
-        assert_eq!(*found.config(), config);
-        assert_eq!(found.classes(), classes);
+        assert_eq!(found.config, config);
+        assert_eq!(found.classes, classes);
     }
 
     #[test]

@@ -9,7 +9,6 @@ use burn::prelude::*;
 use svg_dino::{Dino, DinoConfig, DinoFile};
 use svg_nn::Precision;
 use svg_roles::{Encoder, LatentSpace, Velocity};
-use svg_sit::SitConfig;
 
 use crate::bundle::{ENCODER, FLOW, SPACE};
 use crate::{Alignment, Bundle, Generator, ModelError, Normalised, Part, kinds, svg};
@@ -73,13 +72,8 @@ impl Opening<'_> {
     ///
     /// As [`Registry::encoder`].
     pub fn encoder(&self) -> Result<Arc<dyn Encoder>, ModelError> {
-        let Self {
-            bundle,
-            options,
-            device,
-            registry,
-        } = self;
-        registry.encoder(bundle, options, device)
+        self.registry
+            .encoder(self.bundle, self.options, self.device)
     }
 }
 
@@ -95,13 +89,12 @@ impl Registry {
             .with_encoder(kinds::DINOV3, |opening, part| {
                 Ok(Arc::new(dinov3(opening, part)?))
             })
-            .with_space(kinds::SVG, |opening, part| svg::open(opening, part))
-            .with_velocity(kinds::SIT, |opening, part| {
-                let Opening { bundle, device, .. } = opening;
-                let config: SitConfig = config(opening, FLOW, part)?;
-                let file = bundle.tensors(FLOW, FLOW)?;
+            .with_space(kinds::SVG, |opening, _| svg::open(opening))
+            .with_velocity(kinds::SIT, |opening, _| {
+                let bundle = opening.bundle;
+                let tensors = bundle.tensors(FLOW, FLOW)?.into_tensors();
                 let source = bundle.folder().display().to_string();
-                let sit = svg_sit::load(&config, file.into_tensors(), &source, device)?;
+                let sit = svg_sit::load(&bundle.config(FLOW)?, tensors, &source, opening.device)?;
                 Ok(Arc::new(opening.options.precision.apply(sit)))
             })
     }
@@ -203,10 +196,7 @@ impl Registry {
         options: &OpenOptions,
         device: &Device,
     ) -> Result<Normalised, ModelError> {
-        let Some(stored) = bundle.latent_statistics()? else {
-            let path = bundle.folder().to_path_buf();
-            return Err(ModelError::NoLatentStatistics { path });
-        };
+        let stored = bundle.required_latent_statistics()?;
         Normalised::new(self.space(bundle, options, device)?, stored.statistics)
     }
 
@@ -251,13 +241,9 @@ impl Registry {
         device: &Device,
     ) -> Result<Arc<R>, ModelError> {
         let part = bundle.part(name)?;
+        let known = || kinds.keys().cloned().collect::<Vec<_>>().join(", ");
         let open = kinds.get(&part.kind);
-        let open = open.ok_or_else(|| ModelError::UnknownKind {
-            path: bundle.folder().to_path_buf(),
-            part: name.to_string(),
-            kind: part.kind.clone(),
-            known: kinds.keys().cloned().collect::<Vec<_>>().join(", "),
-        })?;
+        let open = open.ok_or_else(|| bundle.unknown_kind(name, part, known()))?;
         open(&self.opening(bundle, options, device), part)
     }
 }
@@ -272,19 +258,9 @@ impl fmt::Debug for Registry {
     }
 }
 
-/// The strict configuration of a part.
-fn config<T: serde::de::DeserializeOwned + serde::Serialize>(
-    opening: &Opening,
-    name: &str,
-    part: &Part,
-) -> Result<T, ModelError> {
-    let config = part.read_config();
-    config.map_err(|reason| opening.bundle.unusable(name, &reason))
-}
-
 /// DINOv3 from where the bundle says or from a file that is named instead.
 fn dinov3(opening: &Opening, part: &Part) -> Result<Dino, ModelError> {
-    let config: DinoConfig = config(opening, ENCODER, part)?;
+    let config: DinoConfig = opening.bundle.config(ENCODER)?;
     let fingerprint = part.fingerprint.clone().unwrap_or_default();
     let instead = opening.options.encoder.clone();
     let path = instead.or_else(|| opening.bundle.weights(ENCODER));

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use burn::prelude::*;
 use svg_image::ImageSet;
 use svg_model::{
-    Bundle, FLOW, LatentAccumulator, Normalised, OpenOptions, Registry, SPACE,
+    Accumulator, Bundle, FLOW, LatentStatistics, Normalised, OpenOptions, Registry, SPACE,
     StoredLatentStatistics,
 };
 use svg_roles::{Draw, Geometry, LatentSpace};
@@ -76,7 +76,7 @@ impl Setup {
     /// Gives a bundle the statistics of its features over so many pictures.
     pub fn statistics(&self, bundle: &mut Bundle, limit: usize, what: &str) -> Result<()> {
         let space = Registry::standard().space(bundle, &self.options(), &self.device)?;
-        let mut all = LatentAccumulator::new();
+        let mut all = Accumulator::new();
         let pictures = self.pictures(&self.data.train, limit, space.geometry());
         let size = pictures.size_for(space.geometry())?;
         let gather = |batch: PictureBatch| {
@@ -84,14 +84,14 @@ impl Setup {
             Ok(self.interrupt.check()?)
         };
         let count = pictures.for_each_batch(size, what, &self.device, gather)?;
-        let statistics = all.statistics().context("there are too few tokens")?;
+        let statistics = LatentStatistics::of(&all).context("there are too few tokens")?;
         if let Some(channel) = statistics.std.iter().position(|std| *std <= 0.0) {
             bail!("channel {channel} has the same value in all pictures; give more, or others");
         }
         let stored = StoredLatentStatistics {
             statistics,
             features: bundle.features_fingerprint(),
-            tokens: all.tokens(),
+            tokens: all.count(),
             source: format!("{count} images of {size} x {size} from {}", self.data.name),
         };
         Ok(bundle.set_latent_statistics(&stored)?)

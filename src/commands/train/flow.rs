@@ -65,10 +65,7 @@ impl TrainFlow {
         let device = device.open_f32()?;
         let replicas = self.options.open_replicas()?;
         let bundle = self.bundle.open()?;
-        let Some(statistics) = bundle.latent_statistics()? else {
-            let path = self.bundle.bundle.clone();
-            return Err(svg_model::ModelError::NoLatentStatistics { path }.into());
-        };
+        let statistics = bundle.required_latent_statistics()?;
         let features = Registry::standard().space(&bundle, &self.bundle.options(), &device)?;
         let space = Arc::new(Normalised::new(features, statistics.statistics.clone())?);
         let place = Place {

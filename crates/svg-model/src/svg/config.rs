@@ -92,7 +92,7 @@ impl AutoencoderConfig {
     /// Initialises an autoencoder on a given encoder.
     ///
     /// Features can be computed in [`Alignment::Frozen`] once there are
-    /// [statistics](SvgEncoder::with_statistics).
+    /// [statistics](SvgEncoder::statistics).
     ///
     /// # Panics
     ///
@@ -118,9 +118,16 @@ impl AutoencoderConfig {
         if let Some(misfit) = self.misfit(spec.channels, spec.patch_size) {
             panic!("{misfit}");
         }
-        let geometry = self.geometry(spec.channels, spec.patch_size);
-        let encoder = SvgEncoder::new(encoder, residual, self.alignment, statistics);
-        SvgAutoencoder::new(encoder, decoder, geometry)
+        SvgAutoencoder {
+            encoder: SvgEncoder {
+                semantic: encoder,
+                residual,
+                alignment: self.alignment,
+                statistics,
+            },
+            decoder,
+            geometry: self.geometry(spec.channels, spec.patch_size),
+        }
     }
 }
 
