@@ -86,8 +86,7 @@ impl NearestNeighbours {
         let chunks = asked.split(chunk, 0).into_iter();
         chunks
             .flat_map(|asked| {
-                let data = unit(asked).matmul(known.clone()).into_data(); // [chunk, n]
-                let similarities = data.convert::<f32>();
+                let similarities = unit(asked).matmul(known.clone()).into_data(); // [chunk, n]
                 let rows = similarities.iter::<f32>().collect::<Vec<_>>();
                 rows.chunks_exact(count)
                     .map(|row| self.vote(row, labels))

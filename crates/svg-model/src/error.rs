@@ -178,11 +178,13 @@ pub enum ModelError {
          one with `svg import flow FILE --bundle {}`", .0.display(), .0.display(), .0.display()
     )]
     NoFlow(PathBuf),
-    /// The file is not a velocity network.
-    #[error("{} holds no velocity network of SVG: {reason}", path.display())]
-    NotAFlow {
+    /// The file is not a published checkpoint.
+    #[error("{} holds no {network}: {reason}", path.display())]
+    NotACheckpoint {
         /// The file.
         path: PathBuf,
+        /// What it should hold.
+        network: &'static str,
         /// What was looked for.
         reason: String,
     },
@@ -192,14 +194,6 @@ pub enum ModelError {
     /// What was asked of a sampler cannot be done: what was asked, what there is, and what to do.
     #[error("{0}")]
     Sampling(String),
-    /// The file is not an SVG autoencoder.
-    #[error("{} holds no SVG autoencoder: {reason}", path.display())]
-    NotAnAutoencoder {
-        /// The file.
-        path: PathBuf,
-        /// What was looked for.
-        reason: String,
-    },
     /// Weights could not be read back from the device, for this reason.
     #[error("weights cannot be read back from the device: {0}")]
     Device(String),

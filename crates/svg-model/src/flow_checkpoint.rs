@@ -56,14 +56,15 @@ impl FlowCheckpoint {
     ///
     /// # Errors
     ///
-    /// [`ModelError::Load`] if the file cannot be read, [`ModelError::NotAFlow`] if there is no velocity
+    /// [`ModelError::Load`] if the file cannot be read, [`ModelError::NotACheckpoint`] if there is no velocity
     /// network in it or its sizes contradict each other.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
         let file = TensorFile::open(path)?;
         let path = file.path().to_path_buf();
         let said = file.metadata().get(FLOW_KEY).cloned();
-        let refuse = |reason: String| ModelError::NotAFlow {
+        let refuse = |reason: String| ModelError::NotACheckpoint {
             path: path.clone(),
+            network: "velocity network of SVG",
             reason,
         };
         let there = |prefix: &&str| {

@@ -13,7 +13,8 @@ use svg_roles::{Encoder, LatentSpace, Velocity};
 use crate::bundle::{ENCODER, FLOW, SPACE};
 use crate::{Alignment, Bundle, Generator, ModelError, Normalised, Part, kinds, svg};
 
-type Open<R> = Arc<dyn Fn(&Opening, &Part) -> Result<Arc<R>, ModelError> + Send + Sync>;
+type Open<R> = dyn Fn(&Opening, &Part) -> Result<Arc<R>, ModelError> + Send + Sync;
+type Kinds<R> = BTreeMap<String, Arc<Open<R>>>;
 
 /// Functions that open parts, by kind.
 ///
@@ -36,9 +37,9 @@ type Open<R> = Arc<dyn Fn(&Opening, &Part) -> Result<Arc<R>, ModelError> + Send 
 /// ```
 #[derive(Clone, Default)]
 pub struct Registry {
-    encoders: BTreeMap<String, Open<dyn Encoder>>,
-    spaces: BTreeMap<String, Open<dyn LatentSpace>>,
-    velocities: BTreeMap<String, Open<dyn Velocity>>,
+    encoders: Kinds<dyn Encoder>,
+    spaces: Kinds<dyn LatentSpace>,
+    velocities: Kinds<dyn Velocity>,
 }
 
 /// How parts are opened.
@@ -72,8 +73,15 @@ impl Opening<'_> {
     ///
     /// As [`Registry::encoder`].
     pub fn encoder(&self) -> Result<Arc<dyn Encoder>, ModelError> {
-        self.registry
-            .encoder(self.bundle, self.options, self.device)
+        self.part(&self.registry.encoders, ENCODER)
+    }
+
+    fn part<R: ?Sized>(&self, kinds: &Kinds<R>, name: &str) -> Result<Arc<R>, ModelError> {
+        let part = self.bundle.part(name)?;
+        let known = || kinds.keys().cloned().collect::<Vec<_>>().join(", ");
+        let open = kinds.get(&part.kind);
+        let open = open.ok_or_else(|| self.bundle.unknown_kind(name, part, known()))?;
+        open(self, part)
     }
 }
 
@@ -168,7 +176,7 @@ impl Registry {
         options: &OpenOptions,
         device: &Device,
     ) -> Result<Arc<dyn Encoder>, ModelError> {
-        self.open(&self.encoders, ENCODER, bundle, options, device)
+        self.opening(bundle, options, device).encoder()
     }
 
     /// The space of features of a bundle: raw, as its decoder takes them.
@@ -182,7 +190,8 @@ impl Registry {
         options: &OpenOptions,
         device: &Device,
     ) -> Result<Arc<dyn LatentSpace>, ModelError> {
-        self.open(&self.spaces, SPACE, bundle, options, device)
+        self.opening(bundle, options, device)
+            .part(&self.spaces, SPACE)
     }
 
     /// The space of latents of a bundle: features, normalised by its statistics.
@@ -211,7 +220,8 @@ impl Registry {
         options: &OpenOptions,
         device: &Device,
     ) -> Result<Arc<dyn Velocity>, ModelError> {
-        self.open(&self.velocities, FLOW, bundle, options, device)
+        self.opening(bundle, options, device)
+            .part(&self.velocities, FLOW)
     }
 
     /// Everything that makes images.
@@ -230,21 +240,6 @@ impl Registry {
         let space = self.space(bundle, options, device)?;
         let space = Normalised::new(space, stored.statistics)?;
         Generator::new(Arc::new(space), flow, device)
-    }
-
-    fn open<R: ?Sized>(
-        &self,
-        kinds: &BTreeMap<String, Open<R>>,
-        name: &str,
-        bundle: &Bundle,
-        options: &OpenOptions,
-        device: &Device,
-    ) -> Result<Arc<R>, ModelError> {
-        let part = bundle.part(name)?;
-        let known = || kinds.keys().cloned().collect::<Vec<_>>().join(", ");
-        let open = kinds.get(&part.kind);
-        let open = open.ok_or_else(|| bundle.unknown_kind(name, part, known()))?;
-        open(&self.opening(bundle, options, device), part)
     }
 }
 

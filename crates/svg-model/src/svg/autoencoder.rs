@@ -28,7 +28,7 @@ impl SvgAutoencoder {
     /// As [`SvgEncoder::features`].
     pub fn reconstruct(&self, images: Tensor<4>) -> Tensor<4> {
         let [_, _, height, width] = images.dims();
-        let grid = self.encoder.grid([height, width]);
+        let grid = self.geometry.grid_of([height, width]);
         self.decoder.forward(self.encoder.features(images), grid)
     }
 }

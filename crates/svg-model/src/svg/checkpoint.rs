@@ -47,7 +47,7 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// [`ModelError::Load`] if the file cannot be read, [`ModelError::NotAnAutoencoder`] if there is no
+    /// [`ModelError::Load`] if the file cannot be read, [`ModelError::NotACheckpoint`] if there is no
     /// decoder in it or its sizes contradict each other.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
         let file = TensorFile::open(path)?;
@@ -71,8 +71,9 @@ impl Checkpoint {
             Some(json) => strict_json(&json).map_err(|reason| format!("{CONFIG_KEY}: {reason}")),
             None => infer(autoencoder.clone()),
         };
-        let config = config.map_err(|reason| ModelError::NotAnAutoencoder {
+        let config = config.map_err(|reason| ModelError::NotACheckpoint {
             path: path.clone(),
+            network: "SVG autoencoder",
             reason,
         })?;
         Ok(Self {

@@ -34,12 +34,6 @@ impl SvgEncoder {
         self.residual.is_some() && self.alignment == Alignment::Batch
     }
 
-    /// Rows and columns of tokens of an image.
-    pub fn grid(&self, [height, width]: [usize; 2]) -> [usize; 2] {
-        let patch = self.semantic.spec().patch_size;
-        [height / patch, width / patch]
-    }
-
     /// The two branches before alignment: the frozen features, and the residual if there is one.
     ///
     /// # Shapes
