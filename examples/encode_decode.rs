@@ -16,7 +16,7 @@ use anyhow::{Result, bail};
 use burn::prelude::*;
 use svg_image::{DecodeOptions, adm_crop, grid, read_image, save_png};
 use svg_model::{Bundle, OpenOptions, Registry};
-use svg_roles::{Draw, from_rgb, to_rgb};
+use svg_roles::{Draw, Images, Signed};
 use svg_shapes::Shapes;
 
 fn main() -> Result<()> {
@@ -45,7 +45,7 @@ fn main() -> Result<()> {
         }
     };
 
-    let images = from_rgb(&pictures, &device);
+    let images = Images::<Signed>::from_rgb(&pictures, &device).into_tensor();
     let features = space.encode(images.clone(), Draw::Mode);
     println!("images   {:?}", images.dims());
     println!("features {:?}", features.dims()); // [batch, tokens, channels]
@@ -55,7 +55,7 @@ fn main() -> Result<()> {
     println!("mean absolute error {:.3}", error.into_scalar::<f32>());
 
     let columns = pictures.len();
-    pictures.extend(to_rgb(again));
+    pictures.extend(Images::<Signed>::from_tensor(again).to_rgb());
     save_png(&grid(&pictures, columns, 2), "reconstructions.png", &[])?;
     println!("reconstructions.png: originals over reconstructions");
     Ok(())

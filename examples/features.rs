@@ -11,7 +11,7 @@ use anyhow::Result;
 use burn::prelude::*;
 use svg_dino::{Dino, DinoConfig};
 use svg_image::{DecodeOptions, Rgb, RgbImage, adm_crop, read_image};
-use svg_roles::from_rgb;
+use svg_roles::{Images, Signed};
 
 fn main() -> Result<()> {
     let device = Device::default();
@@ -27,7 +27,8 @@ fn main() -> Result<()> {
 
     // The crop that the published statistics were made with, in the one range that networks accept.
     let crop = adm_crop(&picture, 256);
-    let output = dino.forward(from_rgb(&[crop], &device));
+    let images = Images::<Signed>::from_rgb(&[crop], &device);
+    let output = dino.forward(images.into_tensor());
 
     let [rows, columns] = output.grid;
     println!(

@@ -19,7 +19,7 @@ use burn::prelude::*;
 use svg_flow::{Guidance, Progress};
 use svg_image::{grid, save_png};
 use svg_model::{Bundle, FLOW, OpenOptions, Registry, Sampling, SolverKind};
-use svg_roles::{Condition, to_rgb};
+use svg_roles::{Condition, Images, Signed};
 
 fn main() -> Result<()> {
     let device = Device::default();
@@ -53,7 +53,7 @@ fn main() -> Result<()> {
     println!("latents {:?}", sampled.latents.dims()); // [batch, tokens, channels]
     println!("passes through the network {:?}", sampled.evaluations);
 
-    let images = to_rgb(generator.images(sampled.latents));
+    let images = Images::<Signed>::from_tensor(generator.images(sampled.latents)).to_rgb();
     save_png(&grid(&images, 4, 2), "samples.png", &[])?;
     let names = labels.iter().map(|label| match names.get(*label) {
         Some(name) => name.clone(),

@@ -10,7 +10,7 @@ use burn::tensor::DType;
 use svg_dino::{Dino, DinoFile};
 use svg_image::{RgbImage, save_png};
 use svg_nn::{StoredTensor, save_tensors};
-use svg_roles::from_rgb;
+use svg_roles::{Images, Signed};
 
 use crate::pca::{Pca, beside};
 use crate::progress::image_bar;
@@ -73,7 +73,7 @@ impl Encoded {
         device: &Device,
     ) -> Result<()> {
         let (names, crops): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-        let images = from_rgb(&crops, device);
+        let images = Images::<Signed>::from_rgb(&crops, device).into_tensor();
         // The last block's tokens are the output, so one pass gives everything.
         let mut wanted = self.blocks.clone();
         wanted.push(dino.config().n_layers - 1);

@@ -10,7 +10,7 @@ use clap::Args;
 use svg_image::save_png;
 use svg_model::{Bundle, OpenOptions, Registry};
 use svg_nn::{StoredTensor, TensorFile, save_tensors};
-use svg_roles::to_rgb;
+use svg_roles::{Images, Signed};
 
 use crate::commands::checks::check_output;
 use crate::device::DeviceOptions;
@@ -124,7 +124,11 @@ impl Decode {
                 shape = images.dims()[1..].to_vec();
                 raw.extend(images.to_data().convert::<f32>().iter::<f32>());
             }
-            for (offset, image) in to_rgb(images).iter().enumerate() {
+            for (offset, image) in Images::<Signed>::from_tensor(images)
+                .to_rgb()
+                .iter()
+                .enumerate()
+            {
                 let name = names.get(first + offset).map(String::as_str);
                 let path = self.out.join(file_name(first + offset, name));
                 save_png(image, path, &[("Source", name.unwrap_or("features"))])?;

@@ -13,7 +13,7 @@ use svg_image::RgbImage;
 use svg_model::{
     Bundle, FLOW, Generator, LATENTS, OpenOptions, Registry, SPACE, Sampling, SolverKind,
 };
-use svg_roles::{Condition, to_rgb};
+use svg_roles::{Condition, Images, Signed};
 
 use crate::commands::bundle::BundleOptions;
 use crate::device::DeviceOptions;
@@ -182,7 +182,7 @@ impl Sampler {
                 latents: latents
                     .try_into_vec()
                     .map_err(|error| anyhow!("{error:?}"))?,
-                images: to_rgb(images),
+                images: Images::<Signed>::from_tensor(images).to_rgb(),
                 passes: sampled.evaluations.iter().sum(),
             })
         })

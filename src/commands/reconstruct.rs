@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use svg_eval::{Lpips, psnr, ssim};
 use svg_image::{RgbImage, grid, save_png};
-use svg_roles::{Draw, to_rgb};
+use svg_roles::{Draw, Images, Signed};
 use svg_store::write_bytes;
 
 use crate::commands::bundle::{Align, BundleOptions};
@@ -87,7 +87,7 @@ impl Reconstruct {
                 }
                 None => vec![f64::NAN; batch.names.len()],
             };
-            let images = to_rgb(decoded);
+            let images = Images::<Signed>::from_tensor(decoded).to_rgb();
             for (at, (name, image)) in batch.names.iter().zip(&images).enumerate() {
                 let original = &batch.crops[at];
                 let (psnr, ssim, lpips) = (psnr(image, original), ssims[at], lpips[at]);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use burn::prelude::*;
 use svg_image::{DecodeOptions, ImageSet, Rgb, RgbImage, adm_crop, mirrored, read_image, save_png};
 use svg_model::{Bundle, OpenOptions, Registry};
-use svg_roles::{Draw, from_rgb};
+use svg_roles::{Draw, Images, LatentSpace, Signed};
 use svg_train::autoencoder::AutoencoderTraining;
 use svg_train::cache::{Item, LatentCache};
 
@@ -148,7 +148,7 @@ fn cached_features_are_those_of_the_bundle() {
         let image = read_image(Path::new(set.name(picture)), &DecodeOptions::default()).unwrap();
         let crop = adm_crop(&image, 16);
         let squares = [crop.clone(), mirrored(&crop)];
-        let images = from_rgb(&squares, &device);
+        let images = Images::<Signed>::from_rgb(&squares, &device).into_tensor();
         let expected = space.encode(images, Draw::Mode);
         let items = [0, 1].map(|variant| Item { picture, variant });
         let found = cache.features(&items, &device);

@@ -4,7 +4,7 @@ use burn::prelude::*;
 use svg_dino::DinoFile;
 use svg_eval::NearestNeighbours;
 use svg_image::RgbImage;
-use svg_roles::from_rgb;
+use svg_roles::{Images, Signed};
 use svg_shapes::{CLASSES, Shapes};
 use svg_store::sha256_file;
 
@@ -27,7 +27,7 @@ fn drawn(first: u64, count: u64) -> (Vec<RgbImage>, Vec<usize>) {
 }
 
 fn tensor(images: &[RgbImage]) -> Tensor<4> {
-    from_rgb(images, &Device::default())
+    Images::<Signed>::from_rgb(images, &Device::default()).into_tensor()
 }
 
 fn accuracy(known: Tensor<2>, labels: &[usize], asked: Tensor<2>, truth: &[usize]) -> f64 {

@@ -18,7 +18,7 @@ use burn::optim::{AdamConfig, GradientsParams};
 use burn::prelude::*;
 use burn::tensor::activation::relu;
 use svg_image::{DecodeOptions, Filter, RgbImage, read_image, resize};
-use svg_roles::from_rgb;
+use svg_roles::{Images, Signed};
 
 /// Side that the network sees; larger pictures are made smaller.
 const SIDE: u32 = 32;
@@ -69,7 +69,7 @@ impl Labelled {
     /// `[count, 3, SIDE, SIDE]`
     fn images(&self, places: &[usize], device: &Device) -> Tensor<4> {
         let images = places.iter().map(|&place| self.images[place].clone());
-        from_rgb(&images.collect::<Vec<_>>(), device)
+        Images::<Signed>::from_rgb(&images.collect::<Vec<_>>(), device).into_tensor()
     }
 
     fn labels(&self, places: &[usize], device: &Device) -> Tensor<1, Int> {

@@ -1,8 +1,9 @@
 //! Object-safe traits for the parts of a latent diffusion model.
 //!
-//! A frozen [`Encoder`] maps images to tokens, a [`LatentSpace`] maps images to latents and back, and a
-//! [`Velocity`] network moves noise to latents under a [`Condition`]. Samplers, trainers, caches and commands
-//! are written against these traits; networks implement them. None of them requires Burn's `Module`, so each can be used as a trait
+//! A frozen [`Encoder`] maps images to tokens, a [`LatentSpace`] maps images to latents and back, a
+//! [`Velocity`] network moves noise to latents under a [`Condition`], and an [`Embedding`] maps images to
+//! vectors for probes and distances. Samplers, trainers, caches and commands are written against these
+//! traits; networks implement them. None of them requires Burn's `Module`, so each can be used as a trait
 //! object such as `Arc<dyn Encoder>`, and your own types can replace the provided ones.
 //!
 //! Conventions: images are `[batch, 3, height, width]` in [-1, 1], tokens are ordered row by row over the
@@ -50,21 +51,24 @@
 //! - [`Encoder`], [`Tokens`], [`EncoderSpec`]: frozen features of images
 //! - [`LatentSpace`], [`Geometry`], [`Draw`]: between images and a generative model
 //! - [`Velocity`], [`VelocitySpec`], [`Condition`]: the network of a flow
-//! - [`from_rgb`], [`to_rgb`]: pictures of 8 bits to images and back
-//! - [`Reduce`]: averaging of gradients over processes
+//! - [`Embedding`], [`MeanToken`], [`SummaryToken`]: one vector per image
+//! - [`Images`], [`Signed`], [`Unit`]: batches of images with the pixel range in their type
+//! - [`Reduce`], [`Rank`]: averaging of gradients over processes
 
 mod condition;
+mod embedding;
 mod encoder;
 mod geometry;
-mod images;
+pub mod images;
 mod reduce;
 mod space;
 mod velocity;
 
 pub use condition::Condition;
+pub use embedding::{Embedding, MeanToken, SummaryToken};
 pub use encoder::{Encoder, EncoderSpec, Tokens};
 pub use geometry::Geometry;
-pub use images::{from_rgb, to_rgb};
-pub use reduce::Reduce;
+pub use images::{Images, PixelRange, Signed, Unit};
+pub use reduce::{Rank, Reduce};
 pub use space::{Draw, LatentSpace};
 pub use velocity::{Velocity, VelocitySpec};

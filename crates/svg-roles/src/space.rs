@@ -1,6 +1,7 @@
 //! Trait for latent spaces.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use burn::prelude::*;
 
@@ -56,5 +57,27 @@ pub trait LatentSpace: Debug + Send + Sync {
     /// Whether the latents of an image depend on the other images of its batch.
     fn depends_on_batch(&self) -> bool {
         false
+    }
+}
+
+impl<L: LatentSpace + ?Sized> LatentSpace for Arc<L> {
+    fn encode(&self, images: Tensor<4>, draw: Draw) -> Tensor<3> {
+        (**self).encode(images, draw)
+    }
+
+    fn decode(&self, latents: Tensor<3>, grid: [usize; 2]) -> Tensor<4> {
+        (**self).decode(latents, grid)
+    }
+
+    fn decode_tiled(&self, latents: Tensor<3>, grid: [usize; 2], tile: usize) -> Tensor<4> {
+        (**self).decode_tiled(latents, grid, tile)
+    }
+
+    fn geometry(&self) -> Geometry {
+        (**self).geometry()
+    }
+
+    fn depends_on_batch(&self) -> bool {
+        (**self).depends_on_batch()
     }
 }

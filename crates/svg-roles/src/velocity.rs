@@ -1,6 +1,7 @@
 //! Trait for velocity networks.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -51,5 +52,23 @@ pub trait Velocity: Debug + Send + Sync {
     /// Number of parameters, if known.
     fn parameters(&self) -> Option<usize> {
         None
+    }
+}
+
+impl<V: Velocity + ?Sized> Velocity for Arc<V> {
+    fn velocity(&self, x: Tensor<3>, t: Tensor<1>, condition: &Condition) -> Tensor<3> {
+        (**self).velocity(x, t, condition)
+    }
+
+    fn unconditional(&self, condition: &Condition) -> Condition {
+        (**self).unconditional(condition)
+    }
+
+    fn spec(&self) -> VelocitySpec {
+        (**self).spec()
+    }
+
+    fn parameters(&self) -> Option<usize> {
+        (**self).parameters()
     }
 }

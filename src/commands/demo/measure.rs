@@ -9,7 +9,7 @@ use svg_eval::{Confusion, LinearProbe, Moments, NearestNeighbours, frechet_dista
 use svg_image::save_png;
 use svg_model::{Normalised, gaussian};
 use svg_report::tsne;
-use svg_roles::{Draw, LatentSpace, to_rgb};
+use svg_roles::{Draw, Images, LatentSpace, Signed};
 use svg_store::write_json;
 use svg_train::autoencoder::spread;
 use svg_train::log::comparison_sheet;
@@ -233,7 +233,7 @@ fn reconstructions(
         if size >= SSIM_SIDE {
             ssims.extend(ssim(decoded.clone(), batch.images));
         }
-        let decoded = to_rgb(decoded);
+        let decoded = Images::<Signed>::from_tensor(decoded).to_rgb();
         for (original, image) in batch.crops.into_iter().zip(decoded) {
             if shown.contains(&psnrs.len()) {
                 originals.push(original.clone());

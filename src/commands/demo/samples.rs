@@ -7,7 +7,7 @@ use anyhow::Result;
 use svg_flow::{Guidance, Progress};
 use svg_image::{DecodeOptions, RgbImage, grid, read_image, save_png};
 use svg_model::{Bundle, Registry, Sampling};
-use svg_roles::{Condition, to_rgb};
+use svg_roles::{Condition, Images, Signed};
 
 use super::plan::Plan;
 use super::stages::Setup;
@@ -63,7 +63,7 @@ pub fn make(plan: &Plan, setup: &Setup, bundle: &Bundle, out: &Path, title: &str
                 return Err(Interrupted.into());
             }
             let images = generator.images(made.latents);
-            let images = to_rgb(images);
+            let images = Images::<Signed>::from_tensor(images).to_rgb();
             std::fs::create_dir_all(folder(out, steps).join(&plan.classes[class]))?;
             for (index, image) in images.iter().enumerate() {
                 let words = words(plan, steps);

@@ -7,7 +7,7 @@ use burn::prelude::*;
 use burn::tensor::module::adaptive_avg_pool2d;
 use svg_image::{Filter, RgbImage, resize};
 use svg_model::Normalised;
-use svg_roles::{Draw, LatentSpace, from_rgb};
+use svg_roles::{Draw, Images, LatentSpace, Signed};
 
 use super::stages::Setup;
 use crate::commands::pictures::PictureBatch;
@@ -98,6 +98,6 @@ fn small(crops: &[RgbImage], device: &Device) -> Tensor<2> {
         false => crop.clone(),
     };
     let crops: Vec<_> = crops.iter().map(shrink).collect();
-    let images = from_rgb(&crops, device);
+    let images = Images::<Signed>::from_rgb(&crops, device).into_tensor();
     images.flatten(1, 3)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::prelude::*;
 use svg_eval::psnr;
 use svg_image::{DecodeOptions, ImageSet, Loader, RgbImage};
-use svg_roles::{Draw, LatentSpace, to_rgb};
+use svg_roles::{Draw, Images, LatentSpace, Signed};
 
 use crate::data::{Batches, Broken, DataError, Recipe, to_tensor};
 use crate::log::comparison_sheet;
@@ -47,7 +47,7 @@ impl Samples {
             let [_, _, height, width] = images.dims();
             let grid = space.geometry().grid_of([height, width]);
             let decoded = space.decode(space.encode(images, Draw::Mode), grid);
-            reconstructions.extend(to_rgb(decoded));
+            reconstructions.extend(Images::<Signed>::from_tensor(decoded).to_rgb());
         }
         let pairs = self.originals.iter().zip(&reconstructions);
         let sum: f64 = pairs.map(|(original, image)| psnr(image, original)).sum();

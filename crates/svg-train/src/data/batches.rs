@@ -2,7 +2,7 @@
 
 use burn::prelude::*;
 use svg_image::{ImageError, Loaded, Loader, RgbImage};
-use svg_roles::from_rgb;
+use svg_roles::{Images, Signed};
 
 use super::error::DataError;
 use super::recipe::{Recipe, Smaller};
@@ -85,7 +85,7 @@ impl PictureBatch {
 
 /// Pictures of one size as networks take them, `[batch, 3, height, width]` in [-1, 1].
 pub(crate) fn to_tensor(images: &[RgbImage], device: &Device) -> Tensor<4> {
-    from_rgb(images, device)
+    Images::<Signed>::from_rgb(images, device).into_tensor()
 }
 
 /// The pictures of a [`Loader`] in batches, in order.

@@ -7,7 +7,7 @@ use burn::prelude::*;
 use svg_flow::{Guidance, Progress};
 use svg_image::{RgbImage, grid};
 use svg_model::{Generator, Sampling, SolverKind};
-use svg_roles::{Condition, LatentSpace, to_rgb};
+use svg_roles::{Condition, Images, LatentSpace, Signed};
 
 use crate::TrainError;
 use crate::flow::{FlowNetwork, FlowTraining};
@@ -48,7 +48,7 @@ pub(super) fn samples<C, N: FlowNetwork>(
         let sampled = generator.latents(start, &condition, &numbers, &sampling, go_on)?;
         let space = &generator.space;
         let decoded = space.decode(sampled.latents, space.geometry().grid());
-        images.extend(to_rgb(decoded));
+        images.extend(Images::<Signed>::from_tensor(decoded).to_rgb());
     }
     Ok(Picture {
         image: grid(&images, COLUMNS, 2),

@@ -108,7 +108,7 @@ impl Replicas {
     /// The processes that share every step, if there are several.
     pub(crate) fn processes(&self) -> Option<&dyn Reduce> {
         let processes = self.processes.as_deref();
-        processes.filter(|processes| processes.processes() > 1)
+        processes.filter(|processes| processes.rank().count > 1)
     }
 
     /// Copies a module to every device. On the first device it is the module itself; the copies share

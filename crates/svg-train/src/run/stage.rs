@@ -180,14 +180,15 @@ fn reduced(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use svg_roles::Rank;
 
     /// Another process that found three times the same.
     #[derive(Debug)]
     struct Other;
 
     impl Reduce for Other {
-        fn processes(&self) -> usize {
-            2
+        fn rank(&self) -> Rank {
+            Rank { index: 0, count: 2 }
         }
 
         fn mean(&self, mut gradients: GradientsParams) -> GradientsParams {
