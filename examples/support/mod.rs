@@ -12,8 +12,8 @@ use svg_decoder::DecoderConfig;
 use svg_dino::{Dino, DinoConfig, DinoFile, Layout};
 use svg_image::{ImageSet, RgbImage, save_png};
 use svg_model::{
-    AutoencoderConfig, Bundle, ENCODER, FLOW, LatentAccumulator, NewEncoder, NewFlow, NewSpace,
-    Provenance, SPACE, StoredLatentStatistics, autoencoder_tensors, kinds,
+    Accumulator, AutoencoderConfig, Bundle, ENCODER, FLOW, LatentStatistics, NewEncoder, NewFlow,
+    NewSpace, Provenance, SPACE, StoredLatentStatistics, autoencoder_tensors, kinds,
 };
 use svg_nn::draw_parameters;
 use svg_roles::{Draw, Encoder, Images, LatentSpace, Signed, Velocity};
@@ -104,15 +104,15 @@ pub fn set_statistics(
     pictures: &[RgbImage],
     device: &Device,
 ) -> Result<()> {
-    let mut moments = LatentAccumulator::new();
+    let mut moments = Accumulator::new();
     for some in pictures.chunks(20) {
         let images = Images::<Signed>::from_rgb(some, device).into_tensor();
         moments.push(space.encode(images, Draw::Mode));
     }
     Ok(bundle.set_latent_statistics(&StoredLatentStatistics {
-        statistics: moments.statistics().context("there are tokens")?,
+        statistics: LatentStatistics::of(&moments).context("there are tokens")?,
         features: bundle.features_fingerprint(),
-        tokens: moments.tokens(),
+        tokens: moments.count(),
         source: "drawn pictures".to_string(),
     })?)
 }

@@ -109,11 +109,9 @@ impl ExportAutoencoder {
         let path = self.encoder.clone().or_else(|| bundle.weights(ENCODER));
         let path = path.context("the bundle's encoder names no weights")?;
         let stored = match Checkpoint::open(&path) {
-            Ok(checkpoint) if checkpoint.has_encoder() => checkpoint.encoder().to_vec(),
+            Ok(checkpoint) if !checkpoint.encoder.is_empty() => checkpoint.encoder,
             _ => {
-                let config = bundle.part(ENCODER)?.read_config();
-                let config = config.map_err(|reason| bundle.unusable(ENCODER, &reason))?;
-                let dino = DinoFile::open(&path)?.with_config(config);
+                let dino = DinoFile::open(&path)?.with_config(bundle.config(ENCODER)?);
                 DinoFile::of(&dino.load(&device)?).tensors_in(Layout::Official)
             }
         };

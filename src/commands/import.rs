@@ -93,21 +93,21 @@ impl ImportAutoencoder {
         let from = self.checkpoint.display();
         let encoder_path: &Path = match &self.encoder {
             Some(path) => path,
-            None if checkpoint.has_encoder() => checkpoint.path(),
+            None if !checkpoint.encoder.is_empty() => &checkpoint.path,
             None => bail!("{from} holds no encoder; name its weights with --encoder"),
         };
         let encoder = EncoderFile::open(encoder_path, None, &device)
             .with_context(|| format!("the encoder in {}", encoder_path.display()))?;
-        let (config, spec) = (checkpoint.config(), encoder.spec());
+        let (config, spec) = (&checkpoint.config, encoder.spec());
         if let Some(misfit) = config.misfit(spec.channels, spec.patch_size) {
             bail!("{from}: {misfit}");
         }
         checkpoint.check(&device)?;
         let space = NewSpace {
             config: config.clone(),
-            tensors: checkpoint.autoencoder(),
+            tensors: checkpoint.autoencoder,
             statistics: None,
-            rest: checkpoint.rest().to_vec(),
+            rest: checkpoint.rest,
             provenance: imported(&self.checkpoint),
         };
         let space = space.into_part(encoder.fingerprint(), spec.channels, spec.patch_size)?;
@@ -134,7 +134,7 @@ impl ImportFlow {
     fn run(self, device: &DeviceOptions) -> Result<()> {
         let mut bundle = Bundle::open(&self.bundle)?;
         let checkpoint = FlowCheckpoint::open(&self.checkpoint)?;
-        bundle.check_flow(&checkpoint.spec(), checkpoint.classes())?;
+        bundle.check_flow(&checkpoint.spec(), &checkpoint.classes)?;
         let stats = match &self.stats {
             Some(path) => Some((LatentStatistics::open(path)?, path)),
             None => None,
@@ -148,13 +148,13 @@ impl ImportFlow {
                 source: imported(path).source,
             })?;
         }
-        let config = checkpoint.config();
+        let (config, spec) = (&checkpoint.config, checkpoint.spec());
         let flow = bundle.flow_part(NewFlow {
             kind: kinds::SIT,
             config,
-            spec: checkpoint.spec(),
-            tensors: checkpoint.tensors().to_vec(),
-            classes: checkpoint.classes().to_vec(),
+            spec,
+            tensors: checkpoint.tensors,
+            classes: checkpoint.classes,
             provenance: imported(&self.checkpoint),
         })?;
         bundle.set_part(FLOW, flow)?;

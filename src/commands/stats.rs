@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use burn::prelude::*;
 use clap::Args;
-use svg_model::{Bundle, LatentAccumulator, StoredLatentStatistics};
+use svg_model::{Accumulator, Bundle, LatentStatistics, StoredLatentStatistics};
 use svg_roles::{Draw, LatentSpace};
 
 use crate::commands::bundle::BundleOptions;
@@ -66,19 +66,19 @@ pub fn gather(
     device: &Device,
 ) -> Result<StoredLatentStatistics> {
     let size = pictures.size_for(space.geometry())?;
-    let mut all = LatentAccumulator::new();
+    let mut all = Accumulator::new();
     let count = pictures.for_each_batch(size, what, device, |_, images| {
         all.push(space.encode(images, Draw::Mode));
         Ok(())
     })?;
-    let statistics = all.statistics().context("there are too few tokens")?;
+    let statistics = LatentStatistics::of(&all).context("there are too few tokens")?;
     if let Some(channel) = statistics.std.iter().position(|std| *std <= 0.0) {
         bail!("channel {channel} has the same value in all pictures; give more, or others");
     }
     Ok(StoredLatentStatistics {
         statistics,
         features: bundle.features_fingerprint(),
-        tokens: all.tokens(),
+        tokens: all.count(),
         source: format!("{count} images of {size} x {size} from {from}"),
     })
 }

@@ -4,26 +4,18 @@ use faer::{Mat, Side};
 
 use crate::Moments;
 
-/// `Q L Q^T` of a symmetric matrix, with the eigenvalues in ascending order.
-pub(crate) struct Eigen {
-    pub(crate) values: Vec<f64>,
-    /// An eigenvector in each column.
-    pub(crate) vectors: Mat<f64>,
-}
-
-impl Eigen {
-    /// Decomposes the symmetric part of a matrix given by its entries. `None` if the decomposition does not
-    /// converge.
-    pub(crate) fn of(size: usize, entry: impl Fn(usize, usize) -> f64) -> Option<Self> {
-        let matrix = Mat::from_fn(size, size, |row, column| {
-            0.5 * (entry(row, column) + entry(column, row))
-        });
-        let decomposed = matrix.self_adjoint_eigen(Side::Lower).ok()?;
-        Some(Self {
-            values: decomposed.S().column_vector().iter().copied().collect(),
-            vectors: decomposed.U().to_owned(),
-        })
-    }
+/// Eigenvalues in ascending order, and an eigenvector in each column, of the symmetric part of a matrix given by
+/// its entries. `None` if the decomposition does not converge.
+pub(crate) fn eigen(
+    size: usize,
+    entry: impl Fn(usize, usize) -> f64,
+) -> Option<(Vec<f64>, Mat<f64>)> {
+    let matrix = Mat::from_fn(size, size, |row, column| {
+        0.5 * (entry(row, column) + entry(column, row))
+    });
+    let decomposed = matrix.self_adjoint_eigen(Side::Lower).ok()?;
+    let values = decomposed.S().column_vector().iter().copied().collect();
+    Some((values, decomposed.U().to_owned()))
 }
 
 impl Moments {
@@ -53,11 +45,10 @@ impl Moments {
         if !self.is_finite() {
             return None;
         }
-        let eigen = Eigen::of(channels, |row, column| {
-            self.squares[row * channels + column]
-        })?;
+        let squares = |row, column| self.squares[row * channels + column];
+        let (_, vectors) = eigen(channels, squares)?;
         let direction = |rank: usize| {
-            let column = eigen.vectors.col(channels - 1 - rank);
+            let column = vectors.col(channels - 1 - rank);
             let largest = column.iter().fold(
                 0.0f64,
                 |most, v| if v.abs() > most.abs() { *v } else { most },

@@ -3,7 +3,7 @@
 use faer::Mat;
 
 use crate::Moments;
-use crate::eigen::Eigen;
+use crate::eigen::eigen;
 
 /// Error of computing a Fréchet distance.
 #[derive(Debug, thiserror::Error)]
@@ -82,10 +82,8 @@ pub fn frechet_distance(one: &Moments, other: &Moments) -> Result<f64, FrechetEr
         0 => 0.0,
         _ => {
             let values = product.singular_values();
-            values
-                .map_err(|_| FrechetError::NoConvergence)?
-                .iter()
-                .sum()
+            let values = values.map_err(|_| FrechetError::NoConvergence)?;
+            values.iter().sum()
         }
     };
     Ok((means + trace(one) + trace(other) - 2.0 * common).max(0.0))
@@ -95,9 +93,8 @@ pub fn frechet_distance(one: &Moments, other: &Moments) -> Result<f64, FrechetEr
 /// up to a rotation, which does not change singular values.
 fn root(moments: &Moments) -> Result<Mat<f64>, FrechetError> {
     let channels = moments.channels();
-    let Eigen { values, vectors } =
-        Eigen::of(channels, |row, column| moments.covariance(row, column))
-            .ok_or(FrechetError::NoConvergence)?;
+    let decomposed = eigen(channels, |row, column| moments.covariance(row, column));
+    let (values, vectors) = decomposed.ok_or(FrechetError::NoConvergence)?;
     let largest = values.last().copied().unwrap_or(0.0).max(0.0);
     let rounding = largest * f64::EPSILON * channels as f64;
     let zeros = values.partition_point(|value| *value <= rounding);

@@ -51,17 +51,13 @@ pub(crate) fn is_linear(tensor: &StoredTensor) -> bool {
 /// | taming, lpips | `scaling_layer.shift`: constants | |
 /// | lpips | `lins.1.model.1.weight`: duplicates of the same tensors | |
 fn path(name: &str) -> Option<String> {
-    if ["classifier.", "scaling_layer.", "lins."]
-        .iter()
-        .any(|known| name.starts_with(known))
-    {
+    let unneeded = ["classifier.", "scaling_layer.", "lins."];
+    if unneeded.iter().any(|known| name.starts_with(known)) {
         return None;
     }
     let bare = name.strip_prefix("net.").unwrap_or(name);
-    if let Some((_, place)) = bare
-        .strip_prefix("slice")
-        .and_then(|rest| rest.split_once('.'))
-    {
+    let slice = bare.strip_prefix("slice");
+    if let Some((_, place)) = slice.and_then(|slice| slice.split_once('.')) {
         return Some(format!("vgg.features.{place}"));
     }
     let layer = name.strip_prefix("lin");

@@ -33,6 +33,7 @@ mod confusion;
 mod eigen;
 mod error;
 mod frechet;
+mod highest;
 mod import;
 mod linear_probe;
 mod lpips;

@@ -5,6 +5,8 @@ use burn::optim::{GradientsParams, LBFGSConfig, LineSearchFn};
 use burn::prelude::*;
 use burn::tensor::activation::log_softmax;
 
+use crate::highest::highest;
+
 /// Maximum number of steps; features of a few thousand channels need fewer.
 const STEPS: usize = 500;
 
@@ -113,13 +115,7 @@ impl LinearProbe {
         let logits = self.plane.valid().logits(features);
         let [_, classes] = logits.dims();
         let logits = logits.into_data().iter::<f32>().collect::<Vec<_>>();
-        let largest = |row: &[f32]| {
-            (1..classes).fold(0, |most, class| match row[class] > row[most] {
-                true => class,
-                false => most,
-            })
-        };
-        logits.chunks_exact(classes).map(largest).collect()
+        logits.chunks_exact(classes).map(highest).collect()
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::module::{Initializer, Param};
 use burn::prelude::*;
-use svg_nn::{LoadError, StoredTensor, TensorFile, load_exact};
+use svg_nn::{StoredTensor, TensorFile, load_exact};
 
 use crate::vgg::CHANNELS;
 use crate::{EvalError, Vgg16, import};
@@ -70,8 +70,10 @@ impl Lpips {
             None => own,
         });
         let device = device.clone().without_autodiff();
-        let lpips = load_exact(Self::new(&device), tensors, source).map_err(in_the_users_names)?;
-        Ok(lpips.no_grad())
+        let lpips = load_exact(Self::new(&device), tensors, source);
+        Ok(lpips
+            .map_err(|error| error.with_names(in_the_file))?
+            .no_grad())
     }
 
     fn new(device: &Device) -> Self {
@@ -127,17 +129,8 @@ fn assert_sizes(images: &Tensor<4>, reference: &Tensor<4>) {
 }
 
 /// Files do not have the name of our field in front of torchvision's.
-fn in_the_users_names(error: LoadError) -> LoadError {
-    let LoadError::Mismatch(mut mismatch) = error else {
-        return error;
-    };
-    let lists = [&mut mismatch.missing, &mut mismatch.unusable];
-    for name in lists.into_iter().flatten() {
-        if let Some(bare) = name.strip_prefix("vgg.") {
-            *name = bare.to_string();
-        }
-    }
-    mismatch.into()
+fn in_the_file(name: &str) -> String {
+    name.strip_prefix("vgg.").unwrap_or(name).to_string()
 }
 
 fn normalize(images: Tensor<4>) -> Tensor<4> {

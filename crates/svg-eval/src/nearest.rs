@@ -2,6 +2,8 @@
 
 use burn::prelude::*;
 
+use crate::highest::highest;
+
 /// Maximum number of similarities on the host at once.
 const AT_ONCE: usize = 1 << 22;
 
@@ -84,8 +86,7 @@ impl NearestNeighbours {
         let chunks = asked.split(chunk, 0).into_iter();
         chunks
             .flat_map(|asked| {
-                let data = unit(asked).matmul(known.clone()).into_data(); // [chunk, n]
-                let similarities = data.convert::<f32>();
+                let similarities = unit(asked).matmul(known.clone()).into_data(); // [chunk, n]
                 let rows = similarities.iter::<f32>().collect::<Vec<_>>();
                 rows.chunks_exact(count)
                     .map(|row| self.vote(row, labels))
@@ -113,15 +114,7 @@ impl NearestNeighbours {
         for &at in &nearest {
             votes[labels[at]] += ((f64::from(similarities[at]) - best) / self.temperature).exp();
         }
-        let first = (0, f64::MIN);
-        let most =
-            votes.iter().enumerate().fold(
-                first,
-                |most, (class, &vote)| {
-                    if vote > most.1 { (class, vote) } else { most }
-                },
-            );
-        most.0
+        highest(&votes)
     }
 }
 

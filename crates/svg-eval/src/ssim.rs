@@ -51,11 +51,8 @@ pub fn ssim(images: Tensor<4>, reference: Tensor<4>) -> Vec<f64> {
         x,
         y,
     ];
-    let mut moments = window_means(Tensor::cat(products, 0))
-        .chunk(5, 0)
-        .into_iter();
-    let mut next = || moments.next().expect("five moments");
-    let (xx, yy, xy, x, y): (Tensor<4>, _, _, _, _) = (next(), next(), next(), next(), next());
+    let moments = window_means(Tensor::cat(products, 0)).chunk(5, 0);
+    let [xx, yy, xy, x, y] = moments.try_into().expect("five moments");
 
     let (x2, y2, product) = (x.clone().square(), y.clone().square(), x * y);
     let covariance = xy - product.clone();

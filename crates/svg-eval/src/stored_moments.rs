@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use burn::store::bridge;
 use burn::tensor::TensorData;
-use svg_nn::{LoadError, StoredTensor, TensorFile, save_tensors};
+use svg_nn::{LoadError, TensorFile, save_tensors};
 
 use crate::Moments;
 
@@ -92,8 +92,11 @@ impl StoredMoments {
         for kind in kinds {
             let find = |name: &str| {
                 let name = format!("{kind}.{name}");
-                let found = file.tensors().iter().find(|tensor| tensor.name == name);
-                numbers(found, &name).map_err(refuse)
+                let numbers = file.numbers(&name).map_err(refuse)?;
+                match numbers.iter().all(|value| value.is_finite()) {
+                    true => Ok(numbers),
+                    false => Err(refuse(format!("{name} is not finite"))),
+                }
             };
             let (count, mean, squares) = (find("count")?, find("mean")?, find("squares")?);
             let channels = mean.len();
@@ -104,9 +107,8 @@ impl StoredMoments {
                     squares.len()
                 )));
             }
-            let count = count[0] as u64;
             let moments = Moments {
-                count,
+                count: count[0] as u64,
                 mean,
                 squares,
             };
@@ -116,22 +118,10 @@ impl StoredMoments {
     }
 }
 
-fn numbers(tensor: Option<&StoredTensor>, name: &str) -> Result<Vec<f64>, String> {
-    let tensor = tensor.ok_or_else(|| format!("{name} is missing"))?;
-    let bytes = tensor
-        .to_bytes()
-        .map_err(|error| format!("{name}: {error}"))?;
-    let data = TensorData::from_bytes_vec(bytes.to_vec(), tensor.shape.to_vec(), tensor.dtype);
-    let values: Vec<f64> = data.iter::<f64>().collect();
-    match values.iter().all(|value| value.is_finite()) {
-        true => Ok(values),
-        false => Err(format!("{name} is not finite")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use burn::prelude::*;
+    use svg_nn::StoredTensor;
 
     use super::*;
 

@@ -8,28 +8,11 @@ use burn::tensor::module::max_pool2d;
 use burn::tensor::ops::MaxPoolOptions;
 use svg_nn::conv3x3;
 
-/// Places in torchvision's list of layers, with the channels that go in and come out.
-pub(crate) const CONVOLUTIONS: [(usize, [usize; 2]); 13] = [
-    (0, [3, 64]),
-    (2, [64, 64]),
-    (5, [64, 128]),
-    (7, [128, 128]),
-    (10, [128, 256]),
-    (12, [256, 256]),
-    (14, [256, 256]),
-    (17, [256, 512]),
-    (19, [512, 512]),
-    (21, [512, 512]),
-    (24, [512, 512]),
-    (26, [512, 512]),
-    (28, [512, 512]),
-];
-
-/// Convolutions after whose ReLU the features are taken: relu1_2, 2_2, 3_3, 4_3 and 5_3.
-pub(crate) const TAPS: [usize; 5] = [2, 7, 14, 21, 28];
-
-/// Channels of the five features.
+/// Channels at the five resolutions, also those of the features.
 pub(crate) const CHANNELS: [usize; 5] = [64, 128, 256, 512, 512];
+
+/// Numbers of convolutions at the five resolutions.
+const CONVOLUTIONS: [usize; 5] = [2, 2, 3, 3, 3];
 
 /// The convolutional part of VGG16 without batch norm (Simonyan & Zisserman, 2014), up to its last ReLU.
 ///
@@ -44,15 +27,18 @@ pub struct Vgg16 {
 impl Vgg16 {
     /// Random weights, which see nothing; [`Lpips::open`](crate::Lpips::open) reads trained ones.
     pub fn init(device: &Device) -> Self {
-        let convolution = |index: usize| {
-            let (_, channels) = *CONVOLUTIONS.iter().find(|(place, _)| *place == index)?;
-            let config = Conv2dConfig::new(channels, [3, 3]);
-            let config = config.with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1));
-            Some(config.init(device))
-        };
-        Self {
-            features: (0..=28).map(convolution).collect(),
+        let (mut features, mut before) = (Vec::new(), 3);
+        for (channels, convolutions) in CHANNELS.into_iter().zip(CONVOLUTIONS) {
+            for _ in 0..convolutions {
+                let config = Conv2dConfig::new([before, channels], [3, 3]);
+                let config = config.with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1));
+                features.extend([Some(config.init(device)), None]);
+                before = channels;
+            }
+            features.push(None);
         }
+        features.truncate(29);
+        Self { features }
     }
 
     /// The features after the last ReLU of each of the five resolutions.
@@ -63,27 +49,20 @@ impl Vgg16 {
     /// - output: `[batch, channels, height / 2^k, width / 2^k]` with 64, 128, 256, 512 and 512 channels
     ///   for k from 0 to 4
     pub fn forward(&self, pixels: Tensor<4>) -> Vec<Tensor<4>> {
-        let mut taps = Vec::with_capacity(TAPS.len());
-        let mut x = pixels;
-        for (index, convolution) in self.features.iter().enumerate() {
-            let Some(convolution) = convolution else {
-                continue;
-            };
-            let bias = convolution.bias.as_ref().map(|bias| bias.val());
-            x = relu(conv3x3(x, convolution.weight.val(), bias));
-            if TAPS.contains(&index) {
-                taps.push(x.clone());
-                if taps.len() < TAPS.len() {
-                    x = halve(x);
-                }
+        let mut convolutions = self.features.iter().flatten();
+        let (mut x, mut features) = (pixels, Vec::with_capacity(CHANNELS.len()));
+        for (level, count) in CONVOLUTIONS.into_iter().enumerate() {
+            if level > 0 {
+                x = max_pool2d(x, MaxPoolOptions::new([2, 2]).with_stride([2, 2]));
             }
+            for convolution in convolutions.by_ref().take(count) {
+                let bias = convolution.bias.as_ref().map(|bias| bias.val());
+                x = relu(conv3x3(x, convolution.weight.val(), bias));
+            }
+            features.push(x.clone());
         }
-        taps
+        features
     }
-}
-
-fn halve(x: Tensor<4>) -> Tensor<4> {
-    max_pool2d(x, MaxPoolOptions::new([2, 2]).with_stride([2, 2]))
 }
 
 #[cfg(test)]

@@ -1,11 +1,10 @@
 //! What can go wrong between a folder and a model.
 
-use std::io;
 use std::path::PathBuf;
 
 use svg_dino::DinoError;
 use svg_nn::LoadError;
-use svg_store::WriteError;
+use svg_store::{PathError, WriteError};
 
 /// Why a model could not be opened, checked or written.
 #[derive(Debug, thiserror::Error)]
@@ -21,22 +20,14 @@ pub enum ModelError {
     #[error(transparent)]
     Write(#[from] WriteError),
     /// The system could not read, make or rename a file or folder.
-    #[error("{}: {source}", path.display())]
-    System {
-        /// The file or folder.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// The folder is not a bundle.
+    #[error(transparent)]
+    System(#[from] PathError),
+    /// This folder is not a bundle.
     #[error(
         "{} is not a bundle: it has no manifest.json. A bundle is the folder that `svg train` and \
-         `svg import` write", path.display()
+         `svg import` write", .0.display()
     )]
-    NotABundle {
-        /// The folder.
-        path: PathBuf,
-    },
+    NotABundle(PathBuf),
     /// The manifest cannot be used.
     #[error("{}: {reason}", path.display())]
     Manifest {
@@ -95,12 +86,9 @@ pub enum ModelError {
         /// How it differs.
         reason: String,
     },
-    /// The place to write to is taken.
-    #[error("{} exists and is not empty; name another folder, or say --force to replace it", path.display())]
-    Taken {
-        /// The folder.
-        path: PathBuf,
-    },
+    /// The folder to write to exists and is not empty.
+    #[error("{} exists and is not empty; name another folder, or say --force to replace it", .0.display())]
+    Taken(PathBuf),
     /// The encoder's weights are not where the bundle says.
     #[error(
         "the encoder's weights are not at {}, where this bundle was made with them. Name them with \
@@ -125,16 +113,13 @@ pub enum ModelError {
         /// How they differ.
         reason: String,
     },
-    /// Frozen alignment was asked for and there are no statistics.
+    /// Frozen alignment was asked for, and the bundle in this folder has no statistics.
     #[error(
         "{} has no alignment statistics yet. Compute them with `svg align-stats --bundle {} --images \
          PATH`, or use --align batch, with which an image's features depend on its batch",
-        path.display(), path.display()
+        .0.display(), .0.display()
     )]
-    NoStatistics {
-        /// The bundle.
-        path: PathBuf,
-    },
+    NoStatistics(PathBuf),
     /// The statistics file cannot be used.
     #[error("{}: {reason}; compute the statistics again with `svg align-stats`", path.display())]
     Statistics {
@@ -143,15 +128,12 @@ pub enum ModelError {
         /// What is wrong.
         reason: String,
     },
-    /// There are no statistics to normalise features by.
+    /// The bundle in this folder has no statistics to normalise features by.
     #[error(
         "{} has no latent statistics yet, so there are no latents. Compute them with `svg stats --bundle {} \
-         --images PATH`", path.display(), path.display()
+         --images PATH`", .0.display(), .0.display()
     )]
-    NoLatentStatistics {
-        /// The bundle.
-        path: PathBuf,
-    },
+    NoLatentStatistics(PathBuf),
     /// The file of latent statistics cannot be used.
     #[error("{}: {reason}; compute the statistics again with `svg stats`", path.display())]
     LatentStatistics {
@@ -190,54 +172,29 @@ pub enum ModelError {
         /// What the bundle has.
         bundle: String,
     },
-    /// There is no velocity network.
+    /// The bundle in this folder has no velocity network.
     #[error(
         "{} has no flow yet, so it cannot make images. Train one with `svg train flow --bundle {}`, or import \
-         one with `svg import flow FILE --bundle {}`", path.display(), path.display(), path.display()
+         one with `svg import flow FILE --bundle {}`", .0.display(), .0.display(), .0.display()
     )]
-    NoFlow {
-        /// The bundle.
-        path: PathBuf,
-    },
-    /// The file is not a velocity network.
-    #[error("{} holds no velocity network of SVG: {reason}", path.display())]
-    NotAFlow {
+    NoFlow(PathBuf),
+    /// The file is not a published checkpoint.
+    #[error("{} holds no {network}: {reason}", path.display())]
+    NotACheckpoint {
         /// The file.
         path: PathBuf,
+        /// What it should hold.
+        network: &'static str,
         /// What was looked for.
         reason: String,
     },
-    /// A flow and a space of latents, or its classes, do not belong together.
-    #[error("the flow does not fit: {reason}")]
-    Misfit {
-        /// Both sides, and what to do.
-        reason: String,
-    },
-    /// What was asked of a sampler cannot be done.
-    #[error("{reason}")]
-    Sampling {
-        /// What was asked, what there is, and what to do.
-        reason: String,
-    },
-    /// The file is not an SVG autoencoder.
-    #[error("{} holds no SVG autoencoder: {reason}", path.display())]
-    NotAnAutoencoder {
-        /// The file.
-        path: PathBuf,
-        /// What was looked for.
-        reason: String,
-    },
-    /// Weights could not be read back from the device.
-    #[error("weights cannot be read back from the device: {reason}")]
-    Device {
-        /// The device's reason.
-        reason: String,
-    },
-}
-
-impl ModelError {
-    pub(crate) fn system(path: &std::path::Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_path_buf();
-        move |source| Self::System { path, source }
-    }
+    /// A flow and a space of latents, or its classes, do not belong together: both sides, and what to do.
+    #[error("the flow does not fit: {0}")]
+    Misfit(String),
+    /// What was asked of a sampler cannot be done: what was asked, what there is, and what to do.
+    #[error("{0}")]
+    Sampling(String),
+    /// Weights could not be read back from the device, for this reason.
+    #[error("weights cannot be read back from the device: {0}")]
+    Device(String),
 }

@@ -34,10 +34,14 @@ const LANDMARK: &str = "ln1.weight";
 /// same names in safetensors.
 #[derive(Debug)]
 pub struct FlowCheckpoint {
-    path: PathBuf,
-    config: SitConfig,
-    classes: Vec<String>,
-    tensors: Vec<StoredTensor>,
+    /// The file.
+    pub path: PathBuf,
+    /// What the file says of itself under [`FLOW_KEY`], else the sizes that its shapes show.
+    pub config: SitConfig,
+    /// The names of the classes, if the file says them.
+    pub classes: Vec<String>,
+    /// The weights, under the names of the state dictionary.
+    pub tensors: Vec<StoredTensor>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -52,14 +56,15 @@ impl FlowCheckpoint {
     ///
     /// # Errors
     ///
-    /// [`ModelError::Load`] if the file cannot be read, [`ModelError::NotAFlow`] if there is no velocity
+    /// [`ModelError::Load`] if the file cannot be read, [`ModelError::NotACheckpoint`] if there is no velocity
     /// network in it or its sizes contradict each other.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
         let file = TensorFile::open(path)?;
         let path = file.path().to_path_buf();
         let said = file.metadata().get(FLOW_KEY).cloned();
-        let refuse = |reason: String| ModelError::NotAFlow {
+        let refuse = |reason: String| ModelError::NotACheckpoint {
             path: path.clone(),
+            network: "velocity network of SVG",
             reason,
         };
         let there = |prefix: &&str| {
@@ -94,16 +99,6 @@ impl FlowCheckpoint {
         })
     }
 
-    /// The file.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// What the file says of itself under [`FLOW_KEY`], else the sizes that its shapes show.
-    pub fn config(&self) -> &SitConfig {
-        &self.config
-    }
-
     /// The sizes as a role.
     pub fn spec(&self) -> VelocitySpec {
         VelocitySpec {
@@ -111,16 +106,6 @@ impl FlowCheckpoint {
             channels: self.config.in_channels,
             classes: self.config.n_classes,
         }
-    }
-
-    /// The names of the classes, if the file says them.
-    pub fn classes(&self) -> &[String] {
-        &self.classes
-    }
-
-    /// The weights, under the names of the state dictionary.
-    pub fn tensors(&self) -> &[StoredTensor] {
-        &self.tensors
     }
 
     /// Whether names and shapes are those of the network; nothing is kept.
@@ -140,11 +125,9 @@ impl FlowCheckpoint {
     ///
     /// [`ModelError::NoFlow`] if there is none, [`ModelError::Manifest`] if it is of another kind.
     pub fn description(bundle: &Bundle) -> Result<String, ModelError> {
-        let part = bundle.part(FLOW)?;
-        let config = part.read_config();
         let said = Said {
-            config: config.map_err(|reason| bundle.unusable(FLOW, &reason))?,
-            classes: part.classes.clone(),
+            config: bundle.config(FLOW)?,
+            classes: bundle.part(FLOW)?.classes.clone(),
         };
         Ok(serde_json::to_string(&said).expect("plain fields always serialise"))
     }
@@ -189,7 +172,7 @@ mod tests {
                 tensors.push(renamed(tensors[0].clone(), "opt.state".to_string()));
             }
             let found = open(&tensors, HashMap::new()).unwrap();
-            assert_eq!(*found.config(), tiny(), "{prefix}");
+            assert_eq!(found.config, tiny(), "{prefix}");
             found.check(&Device::default()).unwrap();
         }
     }
@@ -208,8 +191,8 @@ mod tests {
         let said = serde_json::to_string(&said).unwrap();
         let metadata = HashMap::from([(FLOW_KEY.to_string(), said)]);
         let found = open(&under(""), metadata).unwrap();
-        assert_eq!(*found.config(), config);
-        assert_eq!(found.classes(), classes);
+        assert_eq!(found.config, config);
+        assert_eq!(found.classes, classes);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use burn::prelude::*;
 use svg_flow::{
     Counted, Diffusion, DormandPrince, Euler, EulerMaruyama, Guided, Heun, LastStep, Midpoint,
-    Progress, Rk4, Solution, Solver, integrate,
+    Progress, Rk4, Solver, integrate,
 };
 use svg_roles::{Condition, LatentSpace, Velocity};
 
@@ -51,7 +51,7 @@ impl Generator {
         device: &Device,
     ) -> Result<Self, ModelError> {
         match misfit(&flow.spec(), space.geometry()) {
-            Some(reason) => Err(ModelError::Misfit { reason }),
+            Some(reason) => Err(ModelError::Misfit(reason)),
             None => Ok(Self {
                 space,
                 flow,
@@ -118,10 +118,9 @@ impl Generator {
             };
             let solver = solver(sampling, samples);
             let solution = integrate(&field, &*solver, &times, x, &mut |at| watch(&at));
-            let Solution { x, finished: whole } = solution;
-            finished = whole;
+            finished = solution.finished;
             evaluations.extend(vec![field.branches.evaluations(); count]);
-            latents.push(x);
+            latents.push(solution.x);
         }
         Ok(Sampled {
             latents: match latents.is_empty() {
@@ -152,15 +151,12 @@ impl Generator {
         condition: &Condition,
         samples: &[u64],
     ) -> Result<(), ModelError> {
-        let refuse = |reason: String| Err(ModelError::Sampling { reason });
+        let refuse = |reason: String| Err(ModelError::Sampling(reason));
         let classes = self.flow.spec().classes;
         if let Condition::Classes(asked) = condition {
-            let mut asked = asked
-                .to_data()
-                .iter::<i64>()
-                .collect::<Vec<_>>()
-                .into_iter();
-            if let Some(class) = asked.find(|&class| class < 0 || class >= classes as i64) {
+            let asked = asked.to_data();
+            let none = |class: &i64| *class < 0 || *class >= classes as i64;
+            if let Some(class) = asked.iter::<i64>().find(none) {
                 return refuse(format!(
                     "there is no class {class}: the model has {classes}, from 0 to {}",
                     classes.saturating_sub(1)

@@ -6,10 +6,12 @@ use std::path::Path;
 use burn::prelude::*;
 use burn::store::bridge;
 use burn::tensor::TensorData;
-use svg_nn::{StoredTensor, TensorFile, save_tensors};
+use svg_nn::TensorFile;
+use svg_residual::Accumulator;
 use svg_store::Sha256;
 
-use crate::ModelError;
+use crate::bundle::LATENTS;
+use crate::{ModelError, NewFile};
 
 /// The mean and deviation of each channel of the features of a data set: `latent = (feature - mean) / std`
 /// (arXiv 2510.15301, released code).
@@ -22,6 +24,15 @@ pub struct LatentStatistics {
 }
 
 impl LatentStatistics {
+    /// The statistics of the features of a data set, with deviations over `n - 1`, as those of `torch.std`; `None`
+    /// before the second token.
+    pub fn of(features: &Accumulator) -> Option<Self> {
+        Some(Self {
+            mean: features.means().to_vec(),
+            std: features.deviations()?,
+        })
+    }
+
     /// Reads `mean` and `std`, or the published `dinov3_sp_mean` and `dinov3_sp_std`, of any shape, from a
     /// safetensors file or one of `torch.save`.
     ///
@@ -31,27 +42,21 @@ impl LatentStatistics {
     /// missing, the two differ in length, or a number is not finite or a deviation not positive.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
         let file = TensorFile::open(path)?;
-        Self::of(&file).map_err(|reason| ModelError::LatentStatistics {
+        Self::read(&file).map_err(|reason| ModelError::LatentStatistics {
             path: file.path().to_path_buf(),
             reason,
         })
     }
 
-    fn of(file: &TensorFile) -> Result<Self, String> {
+    fn read(file: &TensorFile) -> Result<Self, String> {
         let numbers = |what: &str| -> Result<Vec<f64>, String> {
-            let named = |tensor: &&StoredTensor| {
-                tensor.name == what || tensor.name.ends_with(&format!("_{what}"))
-            };
-            let mut found = file.tensors().iter().filter(named);
+            let published = format!("_{what}");
+            let names = file.tensors().iter().map(|tensor| &tensor.name);
+            let mut found = names.filter(|name| *name == what || name.ends_with(&published));
             match (found.next(), found.next()) {
-                (Some(tensor), None) => {
-                    let data = bridge::to_data(tensor).map_err(|error| error.to_string())?;
-                    Ok(data.iter::<f64>().collect())
-                }
+                (Some(name), None) => file.numbers(name),
                 (None, _) => Err(format!("{what} is missing")),
-                (Some(one), Some(two)) => {
-                    Err(format!("both {} and {} are there", one.name, two.name))
-                }
+                (Some(one), Some(two)) => Err(format!("both {one} and {two} are there")),
             }
         };
         let statistics = Self {
@@ -68,14 +73,11 @@ impl LatentStatistics {
                 "there are {means} means and {deviations} deviations"
             ));
         }
-        let bad = |&(_, mean, std): &(usize, f64, f64)| {
-            !(mean.is_finite() && std.is_finite() && std > 0.0)
-        };
-        let mut channels =
-            (0..means).map(|channel| (channel, self.mean[channel], self.std[channel]));
-        match channels.find(bad) {
+        let mut channels = self.mean.iter().zip(&self.std).enumerate();
+        let fits = |mean: f64, std: f64| mean.is_finite() && std.is_finite() && std > 0.0;
+        match channels.find(|(_, (mean, std))| !fits(**mean, **std)) {
             None => Ok(()),
-            Some((channel, mean, std)) => Err(format!(
+            Some((channel, (mean, std))) => Err(format!(
                 "channel {channel} has the mean {mean} and the deviation {std}"
             )),
         }
@@ -84,6 +86,18 @@ impl LatentStatistics {
     /// Number of channels.
     pub fn channels(&self) -> usize {
         self.mean.len()
+    }
+
+    /// Whether features of so many channels can be normalised.
+    pub(crate) fn check_channels(&self, expected: usize) -> Result<(), ModelError> {
+        let found = self.channels();
+        match found == expected {
+            true => Ok(()),
+            false => Err(ModelError::Misfit(format!(
+                "the statistics have {found} channels, the bundle's features {expected}; compute them with \
+                 `svg stats`"
+            ))),
+        }
     }
 
     /// `(features - mean) / std`
@@ -147,21 +161,19 @@ pub struct StoredLatentStatistics {
 }
 
 impl StoredLatentStatistics {
-    pub(crate) fn tensors(&self) -> Vec<StoredTensor> {
+    pub(crate) fn file(&self) -> NewFile {
         let LatentStatistics { mean, std } = &self.statistics;
         let tensor = |(name, values): (&str, &Vec<f64>)| {
             let data = TensorData::new(values.clone(), [values.len()]);
             bridge::from_data(data, name.to_string(), None)
         };
-        [("mean", mean), ("std", std)].map(tensor).into()
-    }
-
-    pub(crate) fn metadata(&self) -> HashMap<String, String> {
-        HashMap::from([
+        let metadata = HashMap::from([
             ("features".to_string(), self.features.clone()),
             ("tokens".to_string(), self.tokens.to_string()),
             ("source".to_string(), self.source.clone()),
-        ])
+        ]);
+        let tensors = [("mean", mean), ("std", std)].map(tensor);
+        NewFile::new(LATENTS, tensors.into(), metadata)
     }
 
     /// Writes the file, whole or not at all.
@@ -170,7 +182,7 @@ impl StoredLatentStatistics {
     ///
     /// [`ModelError::Load`] if it cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), ModelError> {
-        Ok(save_tensors(path, &self.tensors(), self.metadata())?)
+        self.file().save(path)
     }
 
     /// Reads the file.
@@ -186,7 +198,7 @@ impl StoredLatentStatistics {
         };
         let said = |name: &str| file.metadata().get(name).cloned();
         Ok(Self {
-            statistics: LatentStatistics::of(&file).map_err(refuse)?,
+            statistics: LatentStatistics::read(&file).map_err(refuse)?,
             features: said("features")
                 .ok_or_else(|| refuse("the fingerprint of its features is missing".to_string()))?,
             tokens: said("tokens")
@@ -201,11 +213,33 @@ impl StoredLatentStatistics {
 mod tests {
     use super::*;
     use burn::tensor::Tolerance;
+    use svg_nn::save_tensors;
 
     fn statistics() -> LatentStatistics {
         LatentStatistics {
             mean: vec![1.0 / 3.0, -2.0],
             std: vec![0.5, 3.0],
+        }
+    }
+
+    #[test]
+    fn statistics_are_those_of_each_channel_with_unbiased_deviations() {
+        let device = Device::default();
+        let mut all = Accumulator::new();
+        assert_eq!(LatentStatistics::of(&all), None);
+        all.push(Tensor::from_data([[[1.0f32, 10.0], [2.0, 10.5]]], &device));
+        let mut other = Accumulator::new();
+        other.push(Tensor::from_data(
+            [[[3.0f32, 11.0]], [[6.0, 12.5]]],
+            &device,
+        ));
+        all.merge(other);
+        let LatentStatistics { mean, std } = LatentStatistics::of(&all).unwrap();
+        assert_eq!(all.count(), 4);
+        assert_eq!(mean, [3.0, 11.0]);
+        // Sums of squares 14 and 3.5, over three.
+        for (found, expected) in std.iter().zip([14.0 / 3.0, 3.5 / 3.0]) {
+            assert!((found - f64::sqrt(expected)).abs() < 1e-15, "{found}");
         }
     }
 

@@ -80,7 +80,7 @@
 //!
 //! - [`Bundle`], [`Manifest`], [`Part`], [`NewPart`], [`NewFlow`]: the folder on disk
 //! - [`Registry`], [`OpenOptions`], [`Opening`]: kinds to roles
-//! - [`Normalised`], [`LatentStatistics`], [`LatentAccumulator`]: features to latents
+//! - [`Normalised`], [`LatentStatistics`], [`Accumulator`]: features to latents
 //! - [`Generator`], [`Conditioned`], [`Sampling`], [`SolverKind`], [`Sampled`]: noise to latents and images
 //! - [`noise`], [`gaussian`], [`uniform`], [`Interpolation`]: random numbers that are a function of where they
 //!   are used, and paths between two of them
@@ -97,7 +97,6 @@ mod flow_checkpoint;
 mod generator;
 mod interpolation;
 pub mod kinds;
-mod latent_accumulator;
 mod latent_statistics;
 mod noise;
 mod normalised;
@@ -114,7 +113,6 @@ pub use error::ModelError;
 pub use flow_checkpoint::{FLOW_KEY, FlowCheckpoint};
 pub use generator::{Generator, Sampled};
 pub use interpolation::Interpolation;
-pub use latent_accumulator::LatentAccumulator;
 pub use latent_statistics::{LatentStatistics, StoredLatentStatistics};
 pub use noise::{gaussian, noise, uniform};
 pub use normalised::Normalised;
@@ -124,6 +122,8 @@ pub use svg::{
     Alignment, AutoencoderConfig, CONFIG_KEY, Checkpoint, NewEncoder, NewSpace, StoredStatistics,
     SvgAutoencoder, SvgEncoder, autoencoder_tensors, load_autoencoder,
 };
+
+pub use svg_residual::Accumulator;
 
 use svg_nn::StoredTensor;
 

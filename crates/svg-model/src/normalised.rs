@@ -24,16 +24,8 @@ impl Normalised {
         space: Arc<dyn LatentSpace>,
         statistics: LatentStatistics,
     ) -> Result<Self, ModelError> {
-        let (found, expected) = (statistics.channels(), space.geometry().channels);
-        match found == expected {
-            true => Ok(Self { space, statistics }),
-            false => Err(ModelError::Misfit {
-                reason: format!(
-                    "the statistics have {found} channels, the bundle's features {expected}; compute them \
-                     with `svg stats`"
-                ),
-            }),
-        }
+        statistics.check_channels(space.geometry().channels)?;
+        Ok(Self { space, statistics })
     }
 
     /// The space of features.

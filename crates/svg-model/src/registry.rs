@@ -9,12 +9,12 @@ use burn::prelude::*;
 use svg_dino::{Dino, DinoConfig, DinoFile};
 use svg_nn::Precision;
 use svg_roles::{Encoder, LatentSpace, Velocity};
-use svg_sit::SitConfig;
 
 use crate::bundle::{ENCODER, FLOW, SPACE};
 use crate::{Alignment, Bundle, Generator, ModelError, Normalised, Part, kinds, svg};
 
-type Open<R> = Arc<dyn Fn(&Opening, &Part) -> Result<Arc<R>, ModelError> + Send + Sync>;
+type Open<R> = dyn Fn(&Opening, &Part) -> Result<Arc<R>, ModelError> + Send + Sync;
+type Kinds<R> = BTreeMap<String, Arc<Open<R>>>;
 
 /// Functions that open parts, by kind.
 ///
@@ -37,9 +37,9 @@ type Open<R> = Arc<dyn Fn(&Opening, &Part) -> Result<Arc<R>, ModelError> + Send 
 /// ```
 #[derive(Clone, Default)]
 pub struct Registry {
-    encoders: BTreeMap<String, Open<dyn Encoder>>,
-    spaces: BTreeMap<String, Open<dyn LatentSpace>>,
-    velocities: BTreeMap<String, Open<dyn Velocity>>,
+    encoders: Kinds<dyn Encoder>,
+    spaces: Kinds<dyn LatentSpace>,
+    velocities: Kinds<dyn Velocity>,
 }
 
 /// How parts are opened.
@@ -73,13 +73,15 @@ impl Opening<'_> {
     ///
     /// As [`Registry::encoder`].
     pub fn encoder(&self) -> Result<Arc<dyn Encoder>, ModelError> {
-        let Self {
-            bundle,
-            options,
-            device,
-            registry,
-        } = self;
-        registry.encoder(bundle, options, device)
+        self.part(&self.registry.encoders, ENCODER)
+    }
+
+    fn part<R: ?Sized>(&self, kinds: &Kinds<R>, name: &str) -> Result<Arc<R>, ModelError> {
+        let part = self.bundle.part(name)?;
+        let known = || kinds.keys().cloned().collect::<Vec<_>>().join(", ");
+        let open = kinds.get(&part.kind);
+        let open = open.ok_or_else(|| self.bundle.unknown_kind(name, part, known()))?;
+        open(self, part)
     }
 }
 
@@ -95,13 +97,12 @@ impl Registry {
             .with_encoder(kinds::DINOV3, |opening, part| {
                 Ok(Arc::new(dinov3(opening, part)?))
             })
-            .with_space(kinds::SVG, |opening, part| svg::open(opening, part))
-            .with_velocity(kinds::SIT, |opening, part| {
-                let Opening { bundle, device, .. } = opening;
-                let config: SitConfig = config(opening, FLOW, part)?;
-                let file = bundle.tensors(FLOW, FLOW)?;
+            .with_space(kinds::SVG, |opening, _| svg::open(opening))
+            .with_velocity(kinds::SIT, |opening, _| {
+                let bundle = opening.bundle;
+                let tensors = bundle.tensors(FLOW, FLOW)?.into_tensors();
                 let source = bundle.folder().display().to_string();
-                let sit = svg_sit::load(&config, file.into_tensors(), &source, device)?;
+                let sit = svg_sit::load(&bundle.config(FLOW)?, tensors, &source, opening.device)?;
                 Ok(Arc::new(opening.options.precision.apply(sit)))
             })
     }
@@ -175,7 +176,7 @@ impl Registry {
         options: &OpenOptions,
         device: &Device,
     ) -> Result<Arc<dyn Encoder>, ModelError> {
-        self.open(&self.encoders, ENCODER, bundle, options, device)
+        self.opening(bundle, options, device).encoder()
     }
 
     /// The space of features of a bundle: raw, as its decoder takes them.
@@ -189,7 +190,8 @@ impl Registry {
         options: &OpenOptions,
         device: &Device,
     ) -> Result<Arc<dyn LatentSpace>, ModelError> {
-        self.open(&self.spaces, SPACE, bundle, options, device)
+        self.opening(bundle, options, device)
+            .part(&self.spaces, SPACE)
     }
 
     /// The space of latents of a bundle: features, normalised by its statistics.
@@ -203,10 +205,7 @@ impl Registry {
         options: &OpenOptions,
         device: &Device,
     ) -> Result<Normalised, ModelError> {
-        let Some(stored) = bundle.latent_statistics()? else {
-            let path = bundle.folder().to_path_buf();
-            return Err(ModelError::NoLatentStatistics { path });
-        };
+        let stored = bundle.required_latent_statistics()?;
         Normalised::new(self.space(bundle, options, device)?, stored.statistics)
     }
 
@@ -221,7 +220,8 @@ impl Registry {
         options: &OpenOptions,
         device: &Device,
     ) -> Result<Arc<dyn Velocity>, ModelError> {
-        self.open(&self.velocities, FLOW, bundle, options, device)
+        self.opening(bundle, options, device)
+            .part(&self.velocities, FLOW)
     }
 
     /// Everything that makes images.
@@ -241,25 +241,6 @@ impl Registry {
         let space = Normalised::new(space, stored.statistics)?;
         Generator::new(Arc::new(space), flow, device)
     }
-
-    fn open<R: ?Sized>(
-        &self,
-        kinds: &BTreeMap<String, Open<R>>,
-        name: &str,
-        bundle: &Bundle,
-        options: &OpenOptions,
-        device: &Device,
-    ) -> Result<Arc<R>, ModelError> {
-        let part = bundle.part(name)?;
-        let open = kinds.get(&part.kind);
-        let open = open.ok_or_else(|| ModelError::UnknownKind {
-            path: bundle.folder().to_path_buf(),
-            part: name.to_string(),
-            kind: part.kind.clone(),
-            known: kinds.keys().cloned().collect::<Vec<_>>().join(", "),
-        })?;
-        open(&self.opening(bundle, options, device), part)
-    }
 }
 
 impl fmt::Debug for Registry {
@@ -272,19 +253,9 @@ impl fmt::Debug for Registry {
     }
 }
 
-/// The strict configuration of a part.
-fn config<T: serde::de::DeserializeOwned + serde::Serialize>(
-    opening: &Opening,
-    name: &str,
-    part: &Part,
-) -> Result<T, ModelError> {
-    let config = part.read_config();
-    config.map_err(|reason| opening.bundle.unusable(name, &reason))
-}
-
 /// DINOv3 from where the bundle says or from a file that is named instead.
 fn dinov3(opening: &Opening, part: &Part) -> Result<Dino, ModelError> {
-    let config: DinoConfig = config(opening, ENCODER, part)?;
+    let config: DinoConfig = opening.bundle.config(ENCODER)?;
     let fingerprint = part.fingerprint.clone().unwrap_or_default();
     let instead = opening.options.encoder.clone();
     let path = instead.or_else(|| opening.bundle.weights(ENCODER));

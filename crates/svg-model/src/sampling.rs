@@ -45,9 +45,7 @@ impl SolverKind {
             Self::DormandPrince => None,
         }
     }
-}
 
-impl SolverKind {
     /// Whether the steps depend on the samples, so that a sample is its own only if it is followed alone.
     pub fn is_adaptive(self) -> bool {
         self.evaluations().is_none()
@@ -108,18 +106,12 @@ impl Sampling {
     /// [`ModelError::Sampling`] if these settings mean nothing: no steps, numbers that are not finite, or a
     /// guidance schedule that counts the steps of a solver without any.
     pub fn times(&self) -> Result<Vec<f64>, ModelError> {
-        self.grid()
-            .map_err(|reason| ModelError::Sampling { reason })
+        self.grid().map_err(ModelError::Sampling)
     }
 
     fn grid(&self) -> Result<Vec<f64>, String> {
-        let Self {
-            solver,
-            steps,
-            shift,
-            guidance,
-            ..
-        } = *self;
+        let (solver, steps) = (self.solver, self.steps);
+        let (shift, guidance) = (self.shift, self.guidance);
         Guidance::new(guidance.scale, guidance.schedule)?;
         if solver == SolverKind::DormandPrince {
             let schedule = guidance.schedule;

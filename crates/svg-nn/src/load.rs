@@ -32,6 +32,24 @@ pub fn load_exact<M: Module>(
     Ok(mismatch.unless(module)?)
 }
 
+impl LoadError {
+    /// The same error with other names of tensors in a [`Mismatch`], such as those that a file has.
+    pub fn with_names(mut self, name: impl Fn(&str) -> String) -> Self {
+        if let Self::Mismatch(mismatch) = &mut self {
+            let Mismatch {
+                missing,
+                unexpected,
+                unusable,
+                ..
+            } = mismatch;
+            for each in [missing, unexpected, unusable].into_iter().flatten() {
+                *each = name(each);
+            }
+        }
+        self
+    }
+}
+
 /// A missing path as PyTorch would call it: Burn's norms have `gamma` and `beta`.
 fn in_pytorch((path, container): (String, String)) -> String {
     let norm = container.ends_with("Norm");

@@ -81,6 +81,18 @@ impl TensorFile {
         &self.tensors
     }
 
+    /// The numbers of the tensor of that name, as f64.
+    ///
+    /// # Errors
+    ///
+    /// In words, that there is no such tensor or that it cannot be read.
+    pub fn numbers(&self, name: &str) -> Result<Vec<f64>, String> {
+        let tensor = self.tensors.iter().find(|tensor| tensor.name == name);
+        let tensor = tensor.ok_or_else(|| format!("{name} is missing"))?;
+        let data = bridge::to_data(tensor).map_err(|error| format!("{name}: {error}"))?;
+        Ok(data.iter::<f64>().collect())
+    }
+
     /// The tensors, by value.
     pub fn into_tensors(self) -> Vec<StoredTensor> {
         self.tensors

@@ -1,7 +1,7 @@
 //! SHA-256 in hexadecimal.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use sha2::Digest;
@@ -34,17 +34,6 @@ impl Sha256 {
     }
 }
 
-impl Write for Sha256 {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// SHA-256 of bytes in hexadecimal.
 pub fn sha256(bytes: impl AsRef<[u8]>) -> String {
     let mut hash = Sha256::new();
@@ -60,7 +49,7 @@ pub fn sha256(bytes: impl AsRef<[u8]>) -> String {
 pub fn sha256_file(path: &Path) -> io::Result<String> {
     let mut hash = Sha256::new();
     let mut file = io::BufReader::with_capacity(1 << 20, File::open(path)?);
-    io::copy(&mut file, &mut hash)?;
+    io::copy(&mut file, &mut hash.0)?;
     Ok(hash.finish())
 }
 

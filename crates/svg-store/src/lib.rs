@@ -27,6 +27,7 @@
 //!   [`nameless_file`]: for what is too large for memory
 //! - [`NewFolder`], [`remove_folder`], [`remove_unfinished`]: atomic creation and removal of folders
 //! - [`FolderLock`]: exclusive access to a folder
+//! - [`PathError`]: an error of the operating system and where it occurred
 //! - [`Sha256`], [`sha256`], [`sha256_file`]: hashes in hexadecimal
 //! - [`strict_json`], [`json_format`], [`versioned_json`], [`read_if_there`]: JSON documents without
 //!   unknown fields
@@ -38,6 +39,7 @@ mod folder;
 mod hash;
 mod json;
 mod lock;
+mod path_error;
 mod random;
 mod tensors;
 
@@ -50,5 +52,6 @@ pub use folder::{NewFolder, remove_folder, remove_unfinished};
 pub use hash::{Sha256, sha256, sha256_file};
 pub use json::{json_format, strict_json, versioned_json};
 pub use lock::{FolderLock, LockError};
+pub use path_error::PathError;
 pub use random::Random;
 pub use tensors::{OpenError, Safetensors, TensorEntry, TensorHeader, write_safetensors};

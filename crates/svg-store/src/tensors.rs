@@ -9,7 +9,7 @@ use std::path::Path;
 use memmap2::Mmap;
 use safetensors::tensor::TensorInfo;
 use safetensors::{Dtype, SafeTensors};
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde::{Serialize, Serializer};
 
 use crate::file::{WriteError, write_file};
 
@@ -156,15 +156,20 @@ pub fn write_safetensors(
             let (a, b) = (&tensors[a], &tensors[b]);
             b.dtype.cmp(&a.dtype).then(a.name.cmp(b.name))
         });
-        let header = Header::new(order.iter().map(|&index| &tensors[index]), metadata)?;
-        let mut text = serde_json::to_vec(&header)?;
+        let placed = placed(order.iter().map(|&index| &tensors[index]))?;
+        let entries = placed
+            .iter()
+            .map(|(name, info)| (*name, Entry::Tensor(info)));
+        let metadata = [("__metadata__", Entry::Metadata(metadata))].into_iter();
+        let mut text = Vec::new();
+        serde_json::Serializer::new(&mut text).collect_map(metadata.chain(entries))?;
         text.resize(text.len().next_multiple_of(ALIGNMENT), b' ');
         if text.len() > LONGEST_HEADER {
             return Err(io::Error::other("too many tensors for one file"));
         }
         file.write_all(&(text.len() as u64).to_le_bytes())?;
         file.write_all(&text)?;
-        for (index, (name, info)) in order.into_iter().zip(&header.tensors) {
+        for (index, (name, info)) in order.into_iter().zip(&placed) {
             let (bytes, (begin, end)) = (bytes(index)?, info.data_offsets);
             let (found, expected) = (bytes.len(), end - begin);
             if found != expected {
@@ -178,49 +183,35 @@ pub fn write_safetensors(
     })
 }
 
-/// Header of the file, in the order in which it is written.
-struct Header<'a> {
-    metadata: &'a BTreeMap<String, String>,
-    tensors: Vec<(&'a str, TensorInfo)>,
+/// Entry of the header.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Entry<'a> {
+    Metadata(&'a BTreeMap<String, String>),
+    Tensor(&'a TensorInfo),
 }
 
-impl<'a> Header<'a> {
-    fn new(
-        tensors: impl Iterator<Item = &'a TensorHeader<'a>>,
-        metadata: &'a BTreeMap<String, String>,
-    ) -> io::Result<Self> {
-        let (mut seen, mut begin) = (HashSet::new(), 0);
-        let placed = tensors.map(|tensor| {
-            let name = tensor.name;
-            if !seen.insert(name) {
-                return Err(io::Error::other(format!("{name} is there twice")));
-            }
-            let bits = tensor.shape.iter().product::<usize>() * tensor.dtype.bitsize();
-            let end = begin + bits / 8;
-            let info = TensorInfo {
-                dtype: tensor.dtype,
-                shape: tensor.shape.to_vec(),
-                data_offsets: (begin, end),
-            };
-            begin = end;
-            Ok((name, info))
-        });
-        Ok(Self {
-            tensors: placed.collect::<io::Result<_>>()?,
-            metadata,
-        })
-    }
-}
-
-impl Serialize for Header<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.tensors.len() + 1))?;
-        map.serialize_entry("__metadata__", self.metadata)?;
-        for (name, info) in &self.tensors {
-            map.serialize_entry(name, info)?;
+/// Names and places of tensors that follow one another in the file.
+fn placed<'a>(
+    tensors: impl Iterator<Item = &'a TensorHeader<'a>>,
+) -> io::Result<Vec<(&'a str, TensorInfo)>> {
+    let (mut seen, mut begin) = (HashSet::new(), 0);
+    let placed = tensors.map(|tensor| {
+        let name = tensor.name;
+        if !seen.insert(name) {
+            return Err(io::Error::other(format!("{name} is there twice")));
         }
-        map.end()
-    }
+        let bits = tensor.shape.iter().product::<usize>() * tensor.dtype.bitsize();
+        let end = begin + bits / 8;
+        let info = TensorInfo {
+            dtype: tensor.dtype,
+            shape: tensor.shape.to_vec(),
+            data_offsets: (begin, end),
+        };
+        begin = end;
+        Ok((name, info))
+    });
+    placed.collect()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use svg_image::ImageError;
 use svg_model::ModelError;
 use svg_nn::LoadError;
-use svg_store::{LockError, WriteError};
+use svg_store::{LockError, PathError, WriteError};
 
 use crate::cache::CacheError;
 use crate::data::DataError;
@@ -56,11 +56,8 @@ pub enum TrainError {
         path: PathBuf,
     },
     /// Another process trains in the folder.
-    #[error("another process trains in {}; wait for it to end", path.display())]
-    Locked {
-        /// The folder.
-        path: PathBuf,
-    },
+    #[error(transparent)]
+    Locked(#[from] LockError),
     /// There is nothing to resume.
     #[error("{} holds no checkpoint to resume from; leave out --resume to begin", path.display())]
     NothingToResume {
@@ -99,27 +96,13 @@ pub enum TrainError {
         rollbacks: u64,
     },
     /// The system could not read or write a file.
-    #[error("{}: {source}", path.display())]
-    System {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
-}
-
-impl From<LockError> for TrainError {
-    fn from(error: LockError) -> Self {
-        match error {
-            LockError::Held { folder } => Self::Locked { path: folder },
-            LockError::System { path, source } => Self::System { path, source },
-        }
-    }
+    #[error(transparent)]
+    System(#[from] PathError),
 }
 
 impl TrainError {
     pub(crate) fn system(path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_path_buf();
-        move |source| Self::System { path, source }
+        let at = PathError::at(path);
+        |source| at(source).into()
     }
 }

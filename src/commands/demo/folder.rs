@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn a_folder_of_other_things_is_refused() {
         let place = tempfile::tempdir().unwrap();
-        let _lock = svg_store::FolderLock::acquire(place.path()).unwrap();
+        let _lock = svg_store::FolderLock::acquire(place.path(), "writes").unwrap();
         fs::write(place.path().join("encoder.safetensors"), "mine").unwrap();
         let error = claim(place.path()).unwrap_err().to_string();
         assert!(error.contains("encoder.safetensors"), "{error}");

@@ -21,7 +21,6 @@ use burn::prelude::*;
 use clap::Args;
 use svg_model::Bundle;
 use svg_store::{FolderLock, write_bytes};
-use svg_train::TrainError;
 use svg_train::run::{RunOptions, Training};
 
 use self::data::Data;
@@ -80,7 +79,7 @@ impl Demo {
     fn go(&self, device: &Device, interrupt: Interrupt) -> Result<()> {
         let out = self.out.as_path();
         make_folder(out, "--out")?;
-        let _lock = FolderLock::acquire(out).map_err(TrainError::from)?;
+        let _lock = FolderLock::acquire(out, "trains in")?;
         let earlier = Plan::read(out, &self.asked)?;
         if earlier.is_none() {
             folder::claim(out)?;

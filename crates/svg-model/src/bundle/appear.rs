@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use svg_store::NewFolder;
+use svg_store::{NewFolder, PathError};
 
 use super::manifest::Manifest;
 use crate::ModelError;
@@ -16,10 +16,9 @@ pub(super) fn appear(
 ) -> Result<(), ModelError> {
     let occupied = std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
     if occupied && !(replace && Manifest::path(folder).is_file()) {
-        let path = folder.to_path_buf();
-        return Err(ModelError::Taken { path });
+        return Err(ModelError::Taken(folder.to_path_buf()));
     }
-    let new = NewFolder::beside(folder).map_err(ModelError::system(folder))?;
+    let new = NewFolder::beside(folder).map_err(PathError::at(folder))?;
     fill(new.path())?;
-    new.replace().map_err(ModelError::system(folder))
+    Ok(new.replace().map_err(PathError::at(folder))?)
 }

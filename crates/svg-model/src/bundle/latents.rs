@@ -1,5 +1,7 @@
 //! Latent statistics and flows in a bundle, and whether they belong to its features.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use svg_nn::StoredTensor;
 use svg_roles::{Geometry, VelocitySpec};
@@ -41,6 +43,17 @@ impl Bundle {
         Ok(Some(stored))
     }
 
+    /// The statistics that features are normalised by.
+    ///
+    /// # Errors
+    ///
+    /// As [`latent_statistics`](Self::latent_statistics), and [`ModelError::NoLatentStatistics`] if there
+    /// are none.
+    pub fn required_latent_statistics(&self) -> Result<StoredLatentStatistics, ModelError> {
+        let stored = self.latent_statistics()?;
+        stored.ok_or_else(|| ModelError::NoLatentStatistics(self.folder().to_path_buf()))
+    }
+
     /// Gives the bundle other latent statistics, as [`set_part`](Self::set_part) does.
     ///
     /// # Errors
@@ -54,17 +67,10 @@ impl Bundle {
     ) -> Result<(), ModelError> {
         let advice = "Compute them with the features of this bundle";
         self.check_features("latent statistics", &statistics.features, advice)?;
-        let (found, expected) = (statistics.statistics.channels(), self.geometry()?.channels);
-        if found != expected {
-            let reason = format!(
-                "the statistics have {found} channels, the bundle's features {expected}; compute them with \
-                 `svg stats`"
-            );
-            return Err(ModelError::Misfit { reason });
-        }
-        let file = NewFile::new(LATENTS, statistics.tensors(), statistics.metadata());
+        let channels = self.geometry()?.channels;
+        statistics.statistics.check_channels(channels)?;
         let part = NewPart::new(kinds::CHANNELS, &());
-        self.set_part(LATENTS, part.with_file(file))
+        self.set_part(LATENTS, part.with_file(statistics.file()))
     }
 
     /// Whether a flow fits the bundle's latents, and has a name for each class or none.
@@ -82,7 +88,7 @@ impl Bundle {
             })
         };
         match misfit(spec, self.geometry()?).or_else(names) {
-            Some(reason) => Err(ModelError::Misfit { reason }),
+            Some(reason) => Err(ModelError::Misfit(reason)),
             None => Ok(()),
         }
     }
@@ -107,9 +113,7 @@ impl Bundle {
         let statistics = self.latent_statistics()?;
         let statistics = statistics.map(|stored| stored.statistics.fingerprint());
         let mut new = NewPart::new(flow.kind, flow.config);
-        let features = ("features".to_string(), self.features_fingerprint());
-        let statistics = statistics.map(|hash| ("statistics".to_string(), hash));
-        new.part.belongs_to = [features].into_iter().chain(statistics).collect();
+        new.part.belongs_to = belongs_to(self.features_fingerprint(), statistics);
         new.part.velocity = Some(flow.spec);
         new.part.classes = flow.classes;
         new.part.provenance = flow.provenance;
@@ -125,10 +129,7 @@ impl Bundle {
     /// [`ModelError::OtherFeatures`] and [`ModelError::OtherStatistics`] if they belong to others.
     pub fn matching_flow(&self) -> Result<(&Part, StoredLatentStatistics), ModelError> {
         let part = self.part(FLOW)?;
-        let path = || self.folder().to_path_buf();
-        let Some(stored) = self.latent_statistics()? else {
-            return Err(ModelError::NoLatentStatistics { path: path() });
-        };
+        let stored = self.required_latent_statistics()?;
         if let Some(features) = part.belongs_to.get("features") {
             let advice = "Train or import the flow again";
             self.check_features("flow's latents", features, advice)?;
@@ -136,7 +137,7 @@ impl Bundle {
         let bundle = stored.statistics.fingerprint();
         match part.belongs_to.get("statistics") {
             Some(flow) if *flow != bundle => Err(ModelError::OtherStatistics {
-                path: path(),
+                path: self.folder().to_path_buf(),
                 flow: flow.clone(),
                 bundle,
             }),
@@ -164,21 +165,25 @@ impl Bundle {
     }
 }
 
+/// What a flow belongs to, by fingerprints.
+pub(super) fn belongs_to(features: String, statistics: Option<String>) -> BTreeMap<String, String> {
+    let statistics = statistics.map(|hash| ("statistics".to_string(), hash));
+    let features = ("features".to_string(), features);
+    [features].into_iter().chain(statistics).collect()
+}
+
 /// What does not fit between a flow and the latents of a space, in words.
 pub(crate) fn misfit(flow: &VelocitySpec, space: Geometry) -> Option<String> {
-    let Geometry {
-        rows,
-        columns,
-        channels,
-        ..
-    } = space;
-    let fits = flow.grid == [rows, columns] && flow.channels == channels;
+    let said = |[rows, columns]: [usize; 2]| format!("{rows} x {columns}");
+    let fits = flow.grid == space.grid() && flow.channels == space.channels;
     (!fits).then(|| {
-        let [flow_rows, flow_columns] = flow.grid;
         format!(
-            "it makes {} channels on {flow_rows} x {flow_columns} tokens, the bundle's latents have {channels} \
-             on {rows} x {columns}; use a flow that was trained on this bundle's features",
-            flow.channels
+            "it makes {} channels on {} tokens, the bundle's latents have {} on {}; use a flow that was trained \
+             on this bundle's features",
+            flow.channels,
+            said(flow.grid),
+            space.channels,
+            said(space.grid())
         )
     })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use svg_store::{json_format, read_if_there, write_json};
+use svg_store::{PathError, json_format, read_if_there, write_json};
 
 use super::old;
 use super::part::{FileEntry, Part};
@@ -33,10 +33,8 @@ impl Manifest {
     /// or has missing or unknown fields.
     pub fn read(folder: &Path) -> Result<Self, ModelError> {
         let path = Self::path(folder);
-        let text = read_if_there(&path).map_err(ModelError::system(&path))?;
-        let text = text.ok_or_else(|| ModelError::NotABundle {
-            path: folder.to_path_buf(),
-        })?;
+        let text = read_if_there(&path).map_err(PathError::at(&path))?;
+        let text = text.ok_or_else(|| ModelError::NotABundle(folder.to_path_buf()))?;
         let refuse = |reason: String| ModelError::Manifest {
             path: path.clone(),
             reason,

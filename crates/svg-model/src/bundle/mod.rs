@@ -9,6 +9,8 @@ mod part;
 
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use svg_nn::TensorFile;
 use svg_roles::Geometry;
 
@@ -67,19 +69,20 @@ impl Bundle {
     /// [`ModelError::NotABundle`] and [`ModelError::Manifest`] if the manifest is missing or unusable,
     /// [`ModelError::Changed`] if a file is missing or not the one that was written.
     pub fn open(folder: &Path) -> Result<Self, ModelError> {
-        let mut manifest = Manifest::read(folder)?;
+        let manifest = Manifest::read(folder)?;
         for (name, part) in &manifest.parts {
             for (file, entry) in &part.files {
                 entry.check(name, &folder.join(file))?;
             }
         }
-        if manifest.format < FORMAT {
-            svg::add_fingerprint(folder, &mut manifest)?;
+        let folder = folder.to_path_buf();
+        let mut bundle = Self { folder, manifest };
+        if bundle.manifest.format < FORMAT {
+            let fingerprint = svg::fingerprint(&bundle)?;
+            let space = bundle.manifest.parts.entry(SPACE.to_string()).or_default();
+            space.fingerprint = Some(fingerprint);
         }
-        Ok(Self {
-            folder: folder.to_path_buf(),
-            manifest,
-        })
+        Ok(bundle)
     }
 
     /// The folder.
@@ -106,8 +109,8 @@ impl Bundle {
     pub fn part(&self, name: &str) -> Result<&Part, ModelError> {
         let path = || self.folder.clone();
         self.find(name).ok_or_else(|| match name {
-            FLOW => ModelError::NoFlow { path: path() },
-            LATENTS => ModelError::NoLatentStatistics { path: path() },
+            FLOW => ModelError::NoFlow(path()),
+            LATENTS => ModelError::NoLatentStatistics(path()),
             _ => ModelError::NoPart {
                 path: path(),
                 name: name.to_string(),
@@ -147,6 +150,16 @@ impl Bundle {
         fingerprint.unwrap_or_default()
     }
 
+    /// The configuration of a part, every field of which must be known.
+    ///
+    /// # Errors
+    ///
+    /// As [`part`](Self::part), and [`ModelError::Manifest`] with what is missing or not known.
+    pub fn config<T: DeserializeOwned + Serialize>(&self, part: &str) -> Result<T, ModelError> {
+        let config = self.part(part)?.read_config();
+        config.map_err(|reason| self.unusable(part, &reason))
+    }
+
     /// How features lie over an image of the size that the bundle was made for.
     ///
     /// # Errors
@@ -165,6 +178,15 @@ impl Bundle {
         }
     }
 
+    pub(crate) fn unknown_kind(&self, name: &str, part: &Part, known: String) -> ModelError {
+        ModelError::UnknownKind {
+            path: self.folder.clone(),
+            part: name.to_string(),
+            kind: part.kind.clone(),
+            known,
+        }
+    }
+
     /// Gives the bundle a part, in place of the one of that name.
     ///
     /// New files are written first, then the manifest that names them; files that nothing names any more go
@@ -174,23 +196,9 @@ impl Bundle {
     ///
     /// [`ModelError::Load`] or [`ModelError::Write`] if a file cannot be written.
     pub fn set_part(&mut self, name: &str, new: NewPart) -> Result<(), ModelError> {
-        let NewPart { part, files } = new;
-        self.exchange(name, files, |place| *place = part, true)
-    }
-
-    /// Changes the entry of a part and exchanges some of its files, as [`set_part`](Self::set_part) does; its
-    /// other files stay.
-    ///
-    /// # Errors
-    ///
-    /// As [`set_part`](Self::set_part).
-    pub fn change_part(
-        &mut self,
-        name: &str,
-        files: Vec<NewFile>,
-        change: impl FnOnce(&mut Part),
-    ) -> Result<(), ModelError> {
-        self.exchange(name, files, change, false)
+        let NewPart { mut part, files } = new;
+        part.files.clear();
+        self.change_part(name, files, |place| *place = part)
     }
 
     /// The same bundle in another folder, where it takes the place of a bundle that was there.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use svg_roles::VelocitySpec;
 
+use super::latents::belongs_to;
 use super::manifest::Manifest;
 use super::part::{ENCODER, FLOW, FileEntry, LATENTS, NewFile, Part, Provenance, SPACE};
 use crate::{AutoencoderConfig, kinds};
@@ -49,82 +50,68 @@ struct Flow {
 /// In words, what is missing or not known.
 pub(super) fn read(text: &str) -> Result<Manifest, String> {
     let old: Old = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    let Old {
-        format,
-        encoder,
-        autoencoder,
-        provenance,
-        flow,
-        files,
-    } = old;
     let of = |stems: &[&str]| -> BTreeMap<String, FileEntry> {
         let mine = |name: &str| stems.iter().any(|stem| NewFile::replaces(stem, name));
-        let mine = files.iter().filter(|(name, _)| mine(name));
-        mine.map(|(name, entry)| (name.clone(), entry.clone()))
-            .collect()
+        let files = old.files.clone().into_iter();
+        files.filter(|(name, _)| mine(name)).collect()
     };
-    let config: AutoencoderConfig = svg_store::strict_json(&autoencoder.to_string())?;
-    let of_encoder = |name: &str| number(&encoder.config, "encoder", name);
+    let config: AutoencoderConfig = svg_store::strict_json(&old.autoencoder.to_string())?;
+    let of_encoder = |name: &str| number(&old.encoder.config, "encoder", name);
     let geometry = config.geometry(of_encoder("d_model")?, of_encoder("patch_size")?);
-    let mut parts = BTreeMap::new();
-    parts.insert(
-        ENCODER.to_string(),
-        Part {
-            kind: kinds::DINOV3.to_string(),
-            name: encoder.name,
-            config: encoder.config,
-            fingerprint: Some(encoder.fingerprint),
-            weights: Some(encoder.path),
-            files: of(&["encoder"]),
-            ..Part::default()
-        },
-    );
-    parts.insert(
-        SPACE.to_string(),
-        Part {
-            kind: kinds::SVG.to_string(),
-            config: autoencoder,
-            geometry: Some(geometry),
-            provenance,
-            files: of(&["autoencoder", "statistics", "training"]),
-            ..Part::default()
-        },
-    );
-    let latents = of(&["latents"]);
-    if !latents.is_empty() {
-        let part = Part {
-            kind: kinds::CHANNELS.to_string(),
-            files: latents,
-            ..Part::default()
-        };
-        parts.insert(LATENTS.to_string(), part);
+    let encoder = Part {
+        kind: kinds::DINOV3.to_string(),
+        name: old.encoder.name,
+        config: old.encoder.config,
+        fingerprint: Some(old.encoder.fingerprint),
+        weights: Some(old.encoder.path),
+        files: of(&["encoder"]),
+        ..Part::default()
+    };
+    let space = Part {
+        kind: kinds::SVG.to_string(),
+        config: old.autoencoder,
+        geometry: Some(geometry),
+        provenance: old.provenance,
+        files: of(&["autoencoder", "statistics", "training"]),
+        ..Part::default()
+    };
+    let mut parts = BTreeMap::from([(ENCODER, encoder), (SPACE, space)]);
+    let latents = Part {
+        kind: kinds::CHANNELS.to_string(),
+        files: of(&["latents"]),
+        ..Part::default()
+    };
+    if !latents.files.is_empty() {
+        parts.insert(LATENTS, latents);
     }
-    if let Some(flow) = flow {
+    if let Some(flow) = old.flow {
         let of_flow = |name: &str| number(&flow.config, "flow", name);
         let velocity = VelocitySpec {
             grid: [of_flow("rows")?, of_flow("columns")?],
             channels: of_flow("in_channels")?,
             classes: of_flow("n_classes")?,
         };
-        let features = ("features".to_string(), flow.features);
-        let statistics = flow.statistics.map(|hash| ("statistics".to_string(), hash));
-        let part = Part {
+        let flow = Part {
             kind: kinds::SIT.to_string(),
             config: flow.config,
             velocity: Some(velocity),
-            belongs_to: [features].into_iter().chain(statistics).collect(),
+            belongs_to: belongs_to(flow.features, flow.statistics),
             classes: flow.classes,
             provenance: flow.provenance,
             files: of(&["flow"]),
             ..Part::default()
         };
-        parts.insert(FLOW.to_string(), part);
+        parts.insert(FLOW, flow);
     }
-    let known: usize = parts.values().map(|part: &Part| part.files.len()).sum();
-    match known == files.len() {
-        true => Ok(Manifest { format, parts }),
-        false => Err("it lists files that no part of this format has".to_string()),
+    let known: usize = parts.values().map(|part| part.files.len()).sum();
+    if known != old.files.len() {
+        return Err("it lists files that no part of this format has".to_string());
     }
+    let parts = parts.into_iter();
+    Ok(Manifest {
+        format: old.format,
+        parts: parts.map(|(name, part)| (name.to_string(), part)).collect(),
+    })
 }
 
 fn number(config: &Value, part: &str, name: &str) -> Result<usize, String> {

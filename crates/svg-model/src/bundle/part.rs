@@ -1,13 +1,15 @@
 //! One part of a bundle, and what a new one is made of.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use svg_nn::StoredTensor;
+use svg_nn::{StoredTensor, save_tensors};
 use svg_roles::{Geometry, VelocitySpec};
+
+use crate::ModelError;
 
 /// The name of the frozen encoder's part.
 pub const ENCODER: &str = "encoder";
@@ -138,16 +140,15 @@ impl NewFile {
         }
     }
 
-    /// `<stem>.safetensors`: for what stays as long as the bundle.
-    pub fn fixed(
-        stem: &str,
-        tensors: Vec<StoredTensor>,
-        metadata: HashMap<String, String>,
-    ) -> Self {
-        Self {
-            hashed: false,
-            ..Self::new(stem, tensors, metadata)
-        }
+    /// Under the name `<stem>.safetensors`: for what stays as long as the bundle.
+    pub fn fixed(mut self) -> Self {
+        self.hashed = false;
+        self
+    }
+
+    /// Writes the tensors under a name of their own, whole or not at all.
+    pub(crate) fn save(&self, path: &Path) -> Result<(), ModelError> {
+        Ok(save_tensors(path, &self.tensors, self.metadata.clone())?)
     }
 
     /// Whether `name` is that of an earlier file of the same stem.

@@ -13,18 +13,10 @@ pub struct SvgAutoencoder {
     pub encoder: SvgEncoder,
     /// Features to images.
     pub decoder: Decoder,
-    geometry: Geometry,
+    pub(super) geometry: Geometry,
 }
 
 impl SvgAutoencoder {
-    pub(super) fn new(encoder: SvgEncoder, decoder: Decoder, geometry: Geometry) -> Self {
-        Self {
-            encoder,
-            decoder,
-            geometry,
-        }
-    }
-
     /// Images through both halves: what the model keeps of them.
     ///
     /// # Shapes
@@ -36,7 +28,7 @@ impl SvgAutoencoder {
     /// As [`SvgEncoder::features`].
     pub fn reconstruct(&self, images: Tensor<4>) -> Tensor<4> {
         let [_, _, height, width] = images.dims();
-        let grid = self.encoder.grid([height, width]);
+        let grid = self.geometry.grid_of([height, width]);
         self.decoder.forward(self.encoder.features(images), grid)
     }
 }
@@ -78,7 +70,7 @@ pub(super) fn decode_tiled(
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::{Alignment, AutoencoderConfig, LatentAccumulator, Normalised};
+    use crate::{Accumulator, Alignment, AutoencoderConfig, LatentStatistics, Normalised};
     use burn::tensor::Distribution;
     use std::sync::Arc;
     use svg_decoder::DecoderConfig;
@@ -106,7 +98,7 @@ pub(crate) mod tests {
             .with_alignment(alignment);
         let mut autoencoder = config.init(Arc::new(dino.init(&device)), &device);
         let moments = |mean, std| Moments { mean, std };
-        autoencoder.encoder = autoencoder.encoder.with_statistics(Statistics {
+        autoencoder.encoder.statistics = Some(Statistics {
             semantic: moments(0.1, 0.9),
             residual: moments(-0.2, 0.3),
         });
@@ -154,9 +146,9 @@ pub(crate) mod tests {
     #[test]
     fn latents_are_normalised_features_and_are_decoded_as_those() {
         let plain = autoencoder(Alignment::Frozen);
-        let mut all = LatentAccumulator::new();
+        let mut all = Accumulator::new();
         all.push(plain.encode(images(4), Draw::Mode));
-        let statistics = all.statistics().unwrap();
+        let statistics = LatentStatistics::of(&all).unwrap();
         let space = Normalised::new(Arc::new(plain.clone()), statistics.clone()).unwrap();
         let images = images(2);
         let latents = space.encode(images.clone(), Draw::Mode);
@@ -169,7 +161,7 @@ pub(crate) mod tests {
 
     #[test]
     fn statistics_of_other_channels_are_refused() {
-        let statistics = crate::LatentStatistics {
+        let statistics = LatentStatistics {
             mean: vec![0.0; 2],
             std: vec![1.0; 2],
         };

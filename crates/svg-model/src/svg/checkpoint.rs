@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use burn::prelude::*;
 use svg_decoder::{Decoder, DecoderConfig};
-use svg_nn::{LoadError, Mismatch, StoredTensor, TensorFile, load_exact, module_tensors};
+use svg_nn::{LoadError, StoredTensor, TensorFile, load_exact, module_tensors};
 use svg_residual::{ResidualConfig, ResidualEncoder};
 use svg_store::strict_json;
 
@@ -28,12 +28,18 @@ pub const CONFIG_KEY: &str = "svg_autoencoder";
 /// Every name may stand under `state_dict.`, where Lightning puts it.
 #[derive(Debug)]
 pub struct Checkpoint {
-    path: PathBuf,
-    encoder: Vec<StoredTensor>,
-    residual: Vec<StoredTensor>,
-    decoder: Vec<StoredTensor>,
-    rest: Vec<StoredTensor>,
-    config: AutoencoderConfig,
+    /// The file.
+    pub path: PathBuf,
+    /// What the file says of itself under [`CONFIG_KEY`]; else the sizes that its shapes show, with
+    /// [`Alignment::Batch`], which is what published checkpoints were trained with.
+    pub config: AutoencoderConfig,
+    /// The encoder's tensors as they are stored, masks and periods included, without their prefix; none if the
+    /// frozen encoder is not inside.
+    pub encoder: Vec<StoredTensor>,
+    /// The trained networks' tensors under the names that they have in a checkpoint.
+    pub autoencoder: Vec<StoredTensor>,
+    /// What inference does not need, under the names that it has in a checkpoint.
+    pub rest: Vec<StoredTensor>,
 }
 
 impl Checkpoint {
@@ -41,78 +47,42 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// [`ModelError::Load`] if the file cannot be read, [`ModelError::NotAnAutoencoder`] if there is no
+    /// [`ModelError::Load`] if the file cannot be read, [`ModelError::NotACheckpoint`] if there is no
     /// decoder in it or its sizes contradict each other.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
         let file = TensorFile::open(path)?;
         let path = file.path().to_path_buf();
         let said = file.metadata().get(CONFIG_KEY).cloned();
-        let (mut encoder, mut residual, mut decoder, mut rest) = (vec![], vec![], vec![], vec![]);
+        let (mut encoder, mut autoencoder, mut rest) = (vec![], vec![], vec![]);
         for tensor in file.into_tensors() {
             let name = tensor.name.clone();
             let name = name.strip_prefix("state_dict.").unwrap_or(&name);
             let (list, name) = match name.split_once('.') {
-                Some(("encoder", rest)) => (&mut encoder, rest),
-                Some(("extra_vit", rest)) => (&mut residual, rest),
-                Some(("decoder", rest)) => (&mut decoder, rest),
-                _ if name == "mask_token" => (&mut residual, name),
-                _ => (&mut rest, name),
+                Some(("encoder", name)) => (&mut encoder, name),
+                Some(("extra_vit" | "decoder", _)) => (&mut autoencoder, name),
+                None if name == "mask_token" => (&mut autoencoder, name),
+                Some(("loss" | "norm_vit", _)) => (&mut rest, name),
+                // Lightning keeps counters and optimizer state beside the weights; they are no part of a model.
+                _ => continue,
             };
             list.push(renamed(tensor, name.to_string()));
         }
         let config = match said {
             Some(json) => strict_json(&json).map_err(|reason| format!("{CONFIG_KEY}: {reason}")),
-            None => infer(&residual, &decoder),
+            None => infer(autoencoder.clone()),
         };
-        let config = config.map_err(|reason| ModelError::NotAnAutoencoder {
+        let config = config.map_err(|reason| ModelError::NotACheckpoint {
             path: path.clone(),
+            network: "SVG autoencoder",
             reason,
         })?;
-        // Lightning keeps counters and optimizer state beside the weights; they are no part of a model.
-        rest.retain(|tensor| {
-            ["loss.", "norm_vit."]
-                .iter()
-                .any(|prefix| tensor.name.starts_with(prefix))
-        });
         Ok(Self {
             path,
-            encoder,
-            residual,
-            decoder,
-            rest,
             config,
+            encoder,
+            autoencoder,
+            rest,
         })
-    }
-
-    /// The file.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// What the file says of itself under [`CONFIG_KEY`]; else the sizes that its shapes show, with
-    /// [`Alignment::Batch`], which is what published checkpoints were trained with.
-    pub fn config(&self) -> &AutoencoderConfig {
-        &self.config
-    }
-
-    /// Whether the frozen encoder is inside.
-    pub fn has_encoder(&self) -> bool {
-        !self.encoder.is_empty()
-    }
-
-    /// The encoder's tensors as they are stored, masks and periods included, without their prefix.
-    pub fn encoder(&self) -> &[StoredTensor] {
-        &self.encoder
-    }
-
-    /// What inference does not need, under the names that it has in a checkpoint.
-    pub fn rest(&self) -> &[StoredTensor] {
-        &self.rest
-    }
-
-    /// The trained networks' tensors under the names that they have in a checkpoint.
-    pub fn autoencoder(&self) -> Vec<StoredTensor> {
-        with_prefixes(self.residual.clone(), self.decoder.clone())
     }
 
     /// Whether names and shapes are those of the networks; nothing is kept.
@@ -122,7 +92,7 @@ impl Checkpoint {
     /// [`ModelError::Load`] with everything that does not fit.
     pub fn check(&self, device: &Device) -> Result<(), ModelError> {
         let source = self.path.display().to_string();
-        load_autoencoder(&self.config, self.autoencoder(), &source, device)?;
+        load_autoencoder(&self.config, self.autoencoder.clone(), &source, device)?;
         Ok(())
     }
 }
@@ -138,6 +108,23 @@ pub fn load_autoencoder(
     source: &str,
     device: &Device,
 ) -> Result<(Option<ResidualEncoder>, Decoder), ModelError> {
+    let (residual, decoder) = split(tensors);
+    let named = |prefix| move |error: LoadError| error.with_names(|name| prefixed(prefix, name));
+    let decoder = load_exact(config.decoder.init(device), decoder, source);
+    let decoder = decoder.map_err(named("decoder."))?;
+    let residual = match &config.residual {
+        Some(config) => {
+            let loaded = svg_residual::load(config, residual, source, device);
+            Some(loaded.map_err(named("extra_vit."))?)
+        }
+        // Nothing takes tensors then, so any is too many.
+        None => load_exact(None, residual, source).map_err(named("extra_vit."))?,
+    };
+    Ok((residual, decoder))
+}
+
+/// The tensors of the residual encoder and of the decoder, under the names that they have there.
+fn split(tensors: Vec<StoredTensor>) -> (Vec<StoredTensor>, Vec<StoredTensor>) {
     let (mut residual, mut decoder) = (vec![], vec![]);
     for tensor in tensors {
         let name = tensor.name.clone();
@@ -147,43 +134,15 @@ pub fn load_autoencoder(
             _ => residual.push(tensor),
         }
     }
-    let decoder = load_exact(config.decoder.init(device), decoder, source);
-    let decoder = decoder.map_err(|error| prefixed(error, "decoder."))?;
-    let residual = match &config.residual {
-        Some(config) => {
-            let loaded = svg_residual::load(config, residual, source, device);
-            Some(loaded.map_err(|error| prefixed(error, "extra_vit."))?)
-        }
-        None if residual.is_empty() => None,
-        None => {
-            let mismatch = Mismatch {
-                source: source.to_string(),
-                unexpected: residual.into_iter().map(|tensor| tensor.name).collect(),
-                ..Default::default()
-            };
-            return Err(ModelError::Load(mismatch.into()));
-        }
-    };
-    Ok((residual, decoder))
+    (residual, decoder)
 }
 
-/// The names of a checkpoint, in which each network has a prefix.
-fn prefixed(error: LoadError, prefix: &str) -> LoadError {
-    let LoadError::Mismatch(mut mismatch) = error else {
-        return error;
-    };
-    let Mismatch {
-        missing,
-        unexpected,
-        unusable,
-        ..
-    } = &mut mismatch;
-    for name in [missing, unexpected, unusable].into_iter().flatten() {
-        if name != "mask_token" {
-            name.insert_str(0, prefix);
-        }
+/// The name in a checkpoint, where each network has a prefix.
+fn prefixed(prefix: &str, name: &str) -> String {
+    match name {
+        "mask_token" => name.to_string(),
+        _ => format!("{prefix}{name}"),
     }
-    mismatch.into()
 }
 
 /// The tensors of both networks under the names of a checkpoint.
@@ -192,33 +151,27 @@ pub fn autoencoder_tensors(
     decoder: &Decoder,
 ) -> Vec<StoredTensor> {
     let residual = residual.map_or(vec![], svg_residual::checkpoint_tensors);
-    with_prefixes(residual, module_tensors(decoder))
-}
-
-fn with_prefixes(residual: Vec<StoredTensor>, decoder: Vec<StoredTensor>) -> Vec<StoredTensor> {
-    let residual = residual.into_iter().map(|tensor| match &*tensor.name {
-        "mask_token" => tensor,
-        name => {
-            let name = format!("extra_vit.{name}");
+    let networks = [
+        ("extra_vit.", residual),
+        ("decoder.", module_tensors(decoder)),
+    ];
+    let tensors = networks.into_iter().flat_map(|(prefix, tensors)| {
+        tensors.into_iter().map(move |tensor| {
+            let name = prefixed(prefix, &tensor.name);
             renamed(tensor, name)
-        }
+        })
     });
-    let decoder = decoder.into_iter().map(|tensor| {
-        let name = format!("decoder.{}", tensor.name);
-        renamed(tensor, name)
-    });
-    residual.chain(decoder).collect()
+    tensors.collect()
 }
 
 /// Sizes from shapes.
-fn infer(residual: &[StoredTensor], decoder: &[StoredTensor]) -> Result<AutoencoderConfig, String> {
-    let decoder = infer_decoder(decoder)?;
+fn infer(tensors: Vec<StoredTensor>) -> Result<AutoencoderConfig, String> {
+    let (residual, decoder) = split(tensors);
+    let decoder = infer_decoder(&decoder)?;
+    let unknown = "the sizes of extra_vit cannot be told from its shapes";
     let residual = match residual.is_empty() {
         true => None,
-        false => Some(
-            ResidualConfig::infer(residual)
-                .ok_or("the sizes of extra_vit cannot be told from its shapes")?,
-        ),
+        false => Some(ResidualConfig::infer(&residual).ok_or(unknown)?),
     };
     Ok(AutoencoderConfig::new(decoder)
         .with_residual(residual)

@@ -50,31 +50,26 @@ impl AutoencoderConfig {
 
     /// What does not fit between an encoder and this configuration, in words; `None` if all fits.
     pub fn misfit(&self, channels: usize, patch_size: usize) -> Option<String> {
-        let total = channels + self.residual_channels();
-        let decoder = &self.decoder;
-        if total != decoder.in_channels {
+        let residual = self.residual_channels();
+        let (total, taken) = (channels + residual, self.decoder.in_channels);
+        if total != taken {
             return Some(format!(
-                "the encoder has {channels} channels and the residual {}, together {total}, but \
-                 decoder.in_channels is {}; set it to {total}",
-                self.residual_channels(),
-                decoder.in_channels
+                "the encoder has {channels} channels and the residual {residual}, together {total}, but \
+                 decoder.in_channels is {taken}; set it to {total}"
             ));
         }
-        if decoder.upsampling() != patch_size {
+        let enlarged = self.decoder.upsampling();
+        if enlarged != patch_size {
             return Some(format!(
-                "the encoder's patches are {patch_size} pixels wide, but the decoder enlarges by {}; \
-                 give decoder.width_multipliers another length",
-                decoder.upsampling()
+                "the encoder's patches are {patch_size} pixels wide, but the decoder enlarges by {enlarged}; \
+                 give decoder.width_multipliers another length"
             ));
         }
-        let residual = self.residual.as_ref();
-        if let Some(residual) = residual.filter(|residual| residual.patch_size != patch_size) {
-            return Some(format!(
-                "residual.patch_size is {}, the encoder's {patch_size}; they must be equal",
-                residual.patch_size
-            ));
-        }
-        None
+        let residual = self.residual.as_ref().map(|residual| residual.patch_size);
+        let other = residual.filter(|found| *found != patch_size)?;
+        Some(format!(
+            "residual.patch_size is {other}, the encoder's {patch_size}; they must be equal"
+        ))
     }
 
     /// How features lie over an image of the size that the autoencoder was made for.
@@ -92,7 +87,7 @@ impl AutoencoderConfig {
     /// Initialises an autoencoder on a given encoder.
     ///
     /// Features can be computed in [`Alignment::Frozen`] once there are
-    /// [statistics](SvgEncoder::with_statistics).
+    /// [statistics](SvgEncoder::statistics).
     ///
     /// # Panics
     ///
@@ -118,9 +113,16 @@ impl AutoencoderConfig {
         if let Some(misfit) = self.misfit(spec.channels, spec.patch_size) {
             panic!("{misfit}");
         }
-        let geometry = self.geometry(spec.channels, spec.patch_size);
-        let encoder = SvgEncoder::new(encoder, residual, self.alignment, statistics);
-        SvgAutoencoder::new(encoder, decoder, geometry)
+        SvgAutoencoder {
+            encoder: SvgEncoder {
+                semantic: encoder,
+                residual,
+                alignment: self.alignment,
+                statistics,
+            },
+            decoder,
+            geometry: self.geometry(spec.channels, spec.patch_size),
+        }
     }
 }
 

@@ -16,47 +16,13 @@ pub struct SvgEncoder {
     pub semantic: Arc<dyn Encoder>,
     /// The residual encoder; `None` for the frozen features alone.
     pub residual: Option<ResidualEncoder>,
-    alignment: Alignment,
-    statistics: Option<Statistics>,
+    /// How the residual is aligned.
+    pub alignment: Alignment,
+    /// What it is aligned by in [`Alignment::Frozen`]; `None` if it is not known yet.
+    pub statistics: Option<Statistics>,
 }
 
 impl SvgEncoder {
-    pub(super) fn new(
-        semantic: Arc<dyn Encoder>,
-        residual: Option<ResidualEncoder>,
-        alignment: Alignment,
-        statistics: Option<Statistics>,
-    ) -> Self {
-        Self {
-            semantic,
-            residual,
-            alignment,
-            statistics,
-        }
-    }
-
-    /// The same encoder with another alignment.
-    pub fn with_alignment(mut self, alignment: Alignment) -> Self {
-        self.alignment = alignment;
-        self
-    }
-
-    /// The same encoder with these statistics for [`Alignment::Frozen`].
-    pub fn with_statistics(mut self, statistics: Statistics) -> Self {
-        self.statistics = Some(statistics);
-        self
-    }
-
-    /// How the residual is aligned.
-    pub fn alignment(&self) -> Alignment {
-        self.alignment
-    }
-
-    /// The stored statistics, if there are any.
-    pub fn statistics(&self) -> Option<Statistics> {
-        self.statistics
-    }
-
     /// Whether [`features`](Self::features) can be computed: frozen alignment of a residual needs
     /// statistics.
     pub fn is_ready(&self) -> bool {
@@ -66,18 +32,6 @@ impl SvgEncoder {
     /// Whether features of an image depend on the other images of its batch.
     pub fn depends_on_batch(&self) -> bool {
         self.residual.is_some() && self.alignment == Alignment::Batch
-    }
-
-    /// Rows and columns of tokens of an image.
-    pub fn grid(&self, [height, width]: [usize; 2]) -> [usize; 2] {
-        let patch = self.semantic.spec().patch_size;
-        [height / patch, width / patch]
-    }
-
-    /// Number of channels of a token.
-    pub fn channels(&self) -> usize {
-        let residual = self.residual.as_ref();
-        self.semantic.spec().channels + residual.map_or(0, |residual| residual.config().channels)
     }
 
     /// The two branches before alignment: the frozen features, and the residual if there is one.
@@ -116,9 +70,10 @@ impl SvgEncoder {
             (Some(residual), Alignment::Batch) => {
                 Some(Statistics::of(semantic.clone(), residual.clone()))
             }
-            (_, Alignment::Frozen) => Some(self.statistics.expect(
-                "frozen alignment needs statistics: with_statistics(..), or Alignment::Batch",
-            )),
+            (_, Alignment::Frozen) => Some(
+                self.statistics
+                    .expect("frozen alignment needs statistics; set them, or use Alignment::Batch"),
+            ),
         };
         join(semantic, residual, statistics.as_ref())
     }

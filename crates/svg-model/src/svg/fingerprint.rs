@@ -1,16 +1,14 @@
 //! The hash of everything that features depend on.
 
-use std::path::Path;
-
 use burn::store::bridge;
-use svg_nn::{StoredTensor, TensorFile};
+use svg_nn::StoredTensor;
 use svg_residual::Statistics;
 use svg_store::Sha256;
 
-use super::part::{AUTOENCODER, STATISTICS};
-use super::{Alignment, AutoencoderConfig, StoredStatistics};
+use super::part::AUTOENCODER;
+use super::{Alignment, AutoencoderConfig, alignment_statistics, space_config};
 use crate::bundle::{ENCODER, SPACE};
-use crate::{Manifest, ModelError, kinds};
+use crate::{Bundle, ModelError};
 
 /// The SHA-256, in hexadecimal, of the encoder's fingerprint, the residual encoder's weights and heads, the
 /// alignment and, if it is frozen, its statistics. The decoder is no part of it.
@@ -55,50 +53,28 @@ pub(super) fn features_fingerprint(
     Ok(hash.finish())
 }
 
-/// The fingerprint of the space of a bundle in `folder`, from its files.
-pub(super) fn of_files(
-    folder: &Path,
-    manifest: &Manifest,
-    config: &AutoencoderConfig,
-) -> Result<String, ModelError> {
-    let unusable = |reason: &str| ModelError::Manifest {
-        path: Manifest::path(folder),
-        reason: reason.to_string(),
-    };
-    let encoder = manifest.parts.get(ENCODER);
-    let encoder = encoder.and_then(|part| part.fingerprint.clone());
-    let encoder = encoder.ok_or_else(|| unusable("it has no encoder with a fingerprint"))?;
-    let space = manifest.parts.get(SPACE);
-    let name = space.and_then(|part| part.file(AUTOENCODER));
-    let name = name.ok_or_else(|| unusable("it does not list autoencoder.safetensors"))?;
-    let file = TensorFile::open(folder.join(name))?;
-    let statistics = space.and_then(|part| part.file(STATISTICS));
-    let statistics = statistics
-        .map(|name| StoredStatistics::load(&folder.join(name)))
-        .transpose()?;
-    let statistics = statistics.map(|stored| stored.statistics);
-    features_fingerprint(&encoder, config, file.tensors(), statistics.as_ref()).map_err(|reason| {
-        ModelError::Changed {
-            path: file.path().to_path_buf(),
-            part: SPACE.to_string(),
-            reason,
-        }
-    })
+/// The fingerprint of the space of a bundle, from its files.
+pub(crate) fn fingerprint(bundle: &Bundle) -> Result<String, ModelError> {
+    let statistics = alignment_statistics(bundle)?.map(|stored| stored.statistics);
+    fingerprint_with(bundle, &space_config(bundle)?, statistics.as_ref())
 }
 
-/// Fills in the fingerprint that manifests of formats 1 and 2 do not store.
-pub(crate) fn add_fingerprint(folder: &Path, manifest: &mut Manifest) -> Result<(), ModelError> {
-    let config = match manifest.parts.get(SPACE) {
-        Some(part) if part.kind == kinds::SVG => part.read_config(),
-        _ => return Ok(()),
-    };
-    let config = config.map_err(|reason| ModelError::Manifest {
-        path: Manifest::path(folder),
+/// The fingerprint that the space of a bundle has with this configuration and these statistics.
+pub(super) fn fingerprint_with(
+    bundle: &Bundle,
+    config: &AutoencoderConfig,
+    statistics: Option<&Statistics>,
+) -> Result<String, ModelError> {
+    let encoder = bundle
+        .find(ENCODER)
+        .and_then(|part| part.fingerprint.as_ref());
+    let encoder =
+        encoder.ok_or_else(|| bundle.unusable(SPACE, "it has no encoder with a fingerprint"))?;
+    let file = bundle.tensors(SPACE, AUTOENCODER)?;
+    let fingerprint = features_fingerprint(encoder, config, file.tensors(), statistics);
+    fingerprint.map_err(|reason| ModelError::Changed {
+        path: file.path().to_path_buf(),
+        part: SPACE.to_string(),
         reason,
-    })?;
-    let fingerprint = of_files(folder, manifest, &config)?;
-    if let Some(part) = manifest.parts.get_mut(SPACE) {
-        part.fingerprint = Some(fingerprint);
-    }
-    Ok(())
+    })
 }

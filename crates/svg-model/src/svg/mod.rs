@@ -16,7 +16,7 @@ pub use autoencoder::SvgAutoencoder;
 pub use checkpoint::{CONFIG_KEY, Checkpoint, autoencoder_tensors, load_autoencoder};
 pub use config::{Alignment, AutoencoderConfig};
 pub use encoder::{SvgEncoder, join};
-pub(crate) use fingerprint::add_fingerprint;
+pub(crate) use fingerprint::fingerprint;
 pub(crate) use part::open;
 pub use part::{
     AUTOENCODER, NewEncoder, NewSpace, STATISTICS, TRAINING, alignment_statistics, autoencoder,

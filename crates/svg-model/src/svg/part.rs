@@ -4,14 +4,17 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use svg_decoder::Decoder;
 use svg_nn::StoredTensor;
+use svg_residual::ResidualEncoder;
 use svg_roles::LatentSpace;
+use svg_store::PathError;
 
 use super::decoding::Decoding;
-use super::fingerprint::{features_fingerprint, of_files};
+use super::fingerprint::{features_fingerprint, fingerprint, fingerprint_with};
 use super::{Alignment, AutoencoderConfig, StoredStatistics, SvgAutoencoder, load_autoencoder};
 use crate::bundle::{ENCODER, SPACE};
-use crate::{Bundle, ModelError, NewFile, NewPart, Opening, Part, Provenance, kinds};
+use crate::{Bundle, ModelError, NewFile, NewPart, Opening, Provenance, kinds};
 
 /// The stem of the file of the residual encoder and the decoder, under the names of a published checkpoint.
 pub const AUTOENCODER: &str = "autoencoder";
@@ -52,12 +55,11 @@ impl NewEncoder {
         new.part.fingerprint = Some(self.fingerprint);
         new.part.weights = match (self.copy, self.path) {
             (Some((tensors, metadata)), _) => {
-                new.files.push(NewFile::fixed(ENCODER, tensors, metadata));
+                let file = NewFile::new(ENCODER, tensors, metadata);
+                new.files.push(file.fixed());
                 Some(PathBuf::from(format!("{ENCODER}.safetensors")))
             }
-            (None, Some(path)) => {
-                Some(std::path::absolute(&path).map_err(ModelError::system(&path))?)
-            }
+            (None, Some(path)) => Some(std::path::absolute(&path).map_err(PathError::at(&path))?),
             (None, None) => None,
         };
         Ok(new)
@@ -94,19 +96,17 @@ impl NewSpace {
         let statistics = self.statistics.as_ref().map(|stored| stored.statistics);
         let fingerprint = features_fingerprint(encoder, config, &self.tensors, statistics.as_ref());
         let mut new = NewPart::new(kinds::SVG, config);
-        new.part.fingerprint = Some(fingerprint.map_err(|reason| ModelError::Device { reason })?);
+        new.part.fingerprint = Some(fingerprint.map_err(ModelError::Device)?);
         new.part.geometry = Some(config.geometry(channels, patch_size));
         new.part.provenance = self.provenance;
-        let none = HashMap::new;
-        new.files
-            .push(NewFile::fixed(AUTOENCODER, self.tensors, none()));
-        if !self.rest.is_empty() {
-            new.files.push(NewFile::fixed(TRAINING, self.rest, none()));
+        for (stem, tensors) in [(AUTOENCODER, self.tensors), (TRAINING, self.rest)] {
+            if !tensors.is_empty() {
+                let file = NewFile::new(stem, tensors, HashMap::new());
+                new.files.push(file.fixed());
+            }
         }
-        if let Some(statistics) = self.statistics {
-            let (tensors, metadata) = (statistics.tensors(), statistics.metadata());
-            new.files.push(NewFile::new(STATISTICS, tensors, metadata));
-        }
+        let statistics = self.statistics.as_ref();
+        new.files.extend(statistics.map(StoredStatistics::file));
         Ok(new)
     }
 }
@@ -119,16 +119,10 @@ impl NewSpace {
 /// cannot be used.
 pub fn space_config(bundle: &Bundle) -> Result<AutoencoderConfig, ModelError> {
     let part = bundle.part(SPACE)?;
-    if part.kind != kinds::SVG {
-        return Err(ModelError::UnknownKind {
-            path: bundle.folder().to_path_buf(),
-            part: SPACE.to_string(),
-            kind: part.kind.clone(),
-            known: kinds::SVG.to_string(),
-        });
+    match part.kind == kinds::SVG {
+        true => bundle.config(SPACE),
+        false => Err(bundle.unknown_kind(SPACE, part, kinds::SVG.to_string())),
     }
-    let config = part.read_config();
-    config.map_err(|reason| bundle.unusable(SPACE, &reason))
 }
 
 /// The alignment statistics of a bundle, if there are any.
@@ -154,17 +148,8 @@ pub fn set_alignment_statistics(
         alignment: Alignment::Frozen,
         ..space_config(bundle)?
     };
-    let encoder = bundle.part(ENCODER)?.fingerprint.clone();
-    let tensors = bundle.tensors(SPACE, AUTOENCODER)?.into_tensors();
-    let fingerprint = features_fingerprint(
-        &encoder.unwrap_or_default(),
-        &config,
-        &tensors,
-        Some(&stored.statistics),
-    );
-    let fingerprint = fingerprint.map_err(|reason| ModelError::Device { reason })?;
-    let file = NewFile::new(STATISTICS, stored.tensors(), stored.metadata());
-    bundle.change_part(SPACE, vec![file], |part| {
+    let fingerprint = fingerprint_with(bundle, &config, Some(&stored.statistics))?;
+    bundle.change_part(SPACE, vec![stored.file()], |part| {
         part.config = serde_json::to_value(&config).expect("a configuration is JSON");
         part.fingerprint = Some(fingerprint);
     })
@@ -177,55 +162,47 @@ pub fn set_alignment_statistics(
 /// As [`space_config`] and [`Registry::encoder`](crate::Registry::encoder), and [`ModelError::Load`] if the
 /// weights do not fit the configuration.
 pub fn autoencoder(opening: &Opening) -> Result<SvgAutoencoder, ModelError> {
-    let Opening {
-        bundle,
-        options,
-        device,
-        ..
-    } = opening;
-    let config = space_config(bundle)?;
-    check(bundle, &config)?;
+    let bundle = opening.bundle;
+    let mut config = space_config(bundle)?;
+    check(bundle)?;
     let encoder = opening.encoder()?;
     let spec = encoder.spec();
     if let Some(reason) = config.misfit(spec.channels, spec.patch_size) {
         return Err(bundle.unusable(SPACE, &reason));
     }
-    let file = bundle.tensors(SPACE, AUTOENCODER)?;
-    let source = file.path().display().to_string();
-    let (residual, decoder) = load_autoencoder(&config, file.into_tensors(), &source, device)?;
+    let (residual, decoder) = networks(opening, &config)?;
     let statistics = alignment_statistics(bundle)?.map(|stored| stored.statistics);
-    let mut model = config.join(encoder, residual, decoder, statistics);
-    if let Some(alignment) = options.alignment {
-        model.encoder = model.encoder.with_alignment(alignment);
-    }
-    Ok(model)
+    config.alignment = opening.options.alignment.unwrap_or(config.alignment);
+    Ok(config.join(encoder, residual, decoder, statistics))
+}
+
+fn networks(
+    opening: &Opening,
+    config: &AutoencoderConfig,
+) -> Result<(Option<ResidualEncoder>, Decoder), ModelError> {
+    let file = opening.bundle.tensors(SPACE, AUTOENCODER)?;
+    let source = file.path().display().to_string();
+    load_autoencoder(config, file.into_tensors(), &source, opening.device)
 }
 
 /// Opens the space in a role.
-pub(crate) fn open(opening: &Opening, part: &Part) -> Result<Arc<dyn LatentSpace>, ModelError> {
-    let Opening { bundle, device, .. } = opening;
+pub(crate) fn open(opening: &Opening) -> Result<Arc<dyn LatentSpace>, ModelError> {
+    let bundle = opening.bundle;
     if opening.options.decode_only {
-        let config = space_config(bundle)?;
-        let file = bundle.tensors(SPACE, AUTOENCODER)?;
-        let source = file.path().display().to_string();
-        let (_, decoder) = load_autoencoder(&config, file.into_tensors(), &source, device)?;
-        let geometry = part.geometry;
-        let geometry = geometry.ok_or_else(|| bundle.unusable(SPACE, "it says no geometry"))?;
+        let (_, decoder) = networks(opening, &space_config(bundle)?)?;
+        let geometry = bundle.geometry()?;
         return Ok(Arc::new(Decoding { decoder, geometry }));
     }
     let model = autoencoder(opening)?;
     match model.encoder.is_ready() {
         true => Ok(Arc::new(model)),
-        false => Err(ModelError::NoStatistics {
-            path: bundle.folder().to_path_buf(),
-        }),
+        false => Err(ModelError::NoStatistics(bundle.folder().to_path_buf())),
     }
 }
 
 /// Whether the stored fingerprint is that of the files, so that a manifest that was edited by hand is found.
-fn check(bundle: &Bundle, config: &AutoencoderConfig) -> Result<(), ModelError> {
-    let found = of_files(bundle.folder(), bundle.manifest(), config)?;
-    match found == bundle.features_fingerprint() {
+fn check(bundle: &Bundle) -> Result<(), ModelError> {
+    match fingerprint(bundle)? == bundle.features_fingerprint() {
         true => Ok(()),
         false => Err(bundle.unusable(
             SPACE,

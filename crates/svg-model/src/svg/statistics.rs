@@ -5,10 +5,11 @@ use std::path::Path;
 
 use burn::store::bridge;
 use burn::tensor::TensorData;
-use svg_nn::{StoredTensor, TensorFile, save_tensors};
+use svg_nn::TensorFile;
 use svg_residual::{Moments, Statistics};
 
-use crate::ModelError;
+use super::part::STATISTICS;
+use crate::{ModelError, NewFile};
 
 /// Statistics and where they come from, as a safetensors file of four f64 numbers.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,15 +27,22 @@ impl StoredStatistics {
     ///
     /// [`ModelError::Load`] if it cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), ModelError> {
-        Ok(save_tensors(path, &self.tensors(), self.metadata())?)
+        self.file().save(path)
     }
 
-    pub(crate) fn tensors(&self) -> Vec<StoredTensor> {
-        self.named().map(|(name, value)| scalar(name, value)).into()
-    }
-
-    pub(crate) fn metadata(&self) -> HashMap<String, String> {
-        HashMap::from([("source".to_string(), self.source.clone())])
+    pub(crate) fn file(&self) -> NewFile {
+        let Statistics { semantic, residual } = self.statistics;
+        let tensors = [
+            ("semantic.mean", semantic.mean),
+            ("semantic.std", semantic.std),
+            ("residual.mean", residual.mean),
+            ("residual.std", residual.std),
+        ];
+        let tensors = tensors.map(|(name, value)| {
+            bridge::from_data(TensorData::new(vec![value], [1]), name.to_string(), None)
+        });
+        let metadata = HashMap::from([("source".to_string(), self.source.clone())]);
+        NewFile::new(STATISTICS, tensors.into(), metadata)
     }
 
     /// Reads the file.
@@ -49,49 +57,28 @@ impl StoredStatistics {
             path: path.to_path_buf(),
             reason,
         };
-        let number = |name: &str| -> Result<f64, ModelError> {
-            let tensor = file.tensors().iter().find(|tensor| tensor.name == name);
-            let tensor = tensor.ok_or_else(|| refuse(format!("{name} is missing")))?;
-            let bytes = tensor
-                .to_bytes()
-                .map_err(|error| refuse(format!("{name}: {error}")))?;
-            let shape = tensor.shape.to_vec();
-            let data = TensorData::from_bytes_vec(bytes.to_vec(), shape, tensor.dtype);
-            let values: Vec<f64> = data.iter::<f64>().collect();
+        let number = |name: String| -> Result<f64, ModelError> {
+            let values = file.numbers(&name).map_err(refuse)?;
             let bad = |value: f64| !value.is_finite() || (name.ends_with("std") && value <= 0.0);
             match values[..] {
                 [value] if !bad(value) => Ok(value),
                 _ => Err(refuse(format!("{name} is {values:?}"))),
             }
         };
+        let moments = |of: &str| -> Result<Moments, ModelError> {
+            Ok(Moments {
+                mean: number(format!("{of}.mean"))?,
+                std: number(format!("{of}.std"))?,
+            })
+        };
         Ok(Self {
             statistics: Statistics {
-                semantic: Moments {
-                    mean: number("semantic.mean")?,
-                    std: number("semantic.std")?,
-                },
-                residual: Moments {
-                    mean: number("residual.mean")?,
-                    std: number("residual.std")?,
-                },
+                semantic: moments("semantic")?,
+                residual: moments("residual")?,
             },
             source: file.metadata().get("source").cloned().unwrap_or_default(),
         })
     }
-
-    fn named(&self) -> [(&'static str, f64); 4] {
-        let Statistics { semantic, residual } = self.statistics;
-        [
-            ("semantic.mean", semantic.mean),
-            ("semantic.std", semantic.std),
-            ("residual.mean", residual.mean),
-            ("residual.std", residual.std),
-        ]
-    }
-}
-
-fn scalar(name: &str, value: f64) -> StoredTensor {
-    bridge::from_data(TensorData::new(vec![value], [1]), name.to_string(), None)
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ fn a_bundle_gives_the_model_back_to_the_bit() {
         let expected = model.reconstruct(place.images()).into_data();
         let found = loaded.reconstruct(place.images()).into_data();
         found.assert_eq(&expected, true);
-        assert_eq!(loaded.encoder.alignment(), Alignment::Frozen);
+        assert_eq!(loaded.encoder.alignment, Alignment::Frozen);
     }
     let names = |folder: &Path| -> Vec<_> {
         let names = fs::read_dir(folder)

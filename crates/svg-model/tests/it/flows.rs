@@ -3,7 +3,6 @@
 use std::fs;
 
 use svg_model::{Bundle, LatentStatistics, OpenOptions, Registry, svg};
-use svg_roles::LatentSpace;
 use svg_sit::SitConfig;
 
 use crate::place::*;

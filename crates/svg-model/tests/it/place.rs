@@ -96,7 +96,7 @@ impl Place {
 
     pub fn write(&self, copy_encoder: bool) -> (Bundle, SvgAutoencoder) {
         let mut model = Self::config().init(Arc::new(self.encoder()), &self.device);
-        model.encoder = model.encoder.with_statistics(statistics(0.5).statistics);
+        model.encoder.statistics = Some(statistics(0.5).statistics);
         let parts = self.parts(
             model.encoder.residual.as_ref(),
             &model.decoder,

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use svg_nn::LoadError;
-use svg_store::{LockError, WriteError};
+use svg_store::{PathError, WriteError};
 
 /// Why a cache cannot be written, opened or used.
 #[derive(Debug, thiserror::Error)]
@@ -93,12 +93,6 @@ pub enum CacheError {
         /// The cache.
         path: PathBuf,
     },
-    /// Another process writes the cache.
-    #[error("another process writes {}; wait for it to end", path.display())]
-    Locked {
-        /// The folder.
-        path: PathBuf,
-    },
     /// A shard cannot be written.
     #[error(transparent)]
     Save(#[from] LoadError),
@@ -106,27 +100,13 @@ pub enum CacheError {
     #[error(transparent)]
     Write(#[from] WriteError),
     /// The system could not read or make a file.
-    #[error("{}: {source}", path.display())]
-    System {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
-}
-
-impl From<LockError> for CacheError {
-    fn from(error: LockError) -> Self {
-        match error {
-            LockError::Held { folder } => Self::Locked { path: folder },
-            LockError::System { path, source } => Self::System { path, source },
-        }
-    }
+    #[error(transparent)]
+    System(#[from] PathError),
 }
 
 impl CacheError {
     pub(super) fn system(path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_path_buf();
-        move |source| Self::System { path, source }
+        let at = PathError::at(path);
+        |source| at(source).into()
     }
 }

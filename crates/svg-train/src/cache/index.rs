@@ -48,14 +48,10 @@ impl CacheIndex {
     /// missing or unknown fields, or contradicts itself.
     pub fn read(folder: &Path) -> Result<Self, CacheError> {
         let path = Self::path(folder);
-        let text = match read_if_there(&path) {
-            Ok(Some(text)) => text,
-            Ok(None) => {
-                let path = folder.to_path_buf();
-                return Err(CacheError::NotACache { path });
-            }
-            Err(source) => return Err(CacheError::System { path, source }),
-        };
+        let text = read_if_there(&path).map_err(CacheError::system(&path))?;
+        let text = text.ok_or_else(|| CacheError::NotACache {
+            path: folder.to_path_buf(),
+        })?;
         let refuse = |reason: String| CacheError::Index {
             path: path.clone(),
             reason,

@@ -68,7 +68,7 @@ pub fn write_cache(
     let (out, plan) = (inputs.out, inputs.plan);
     let labels = Classes::of(&inputs.data)?.labels;
     std::fs::create_dir_all(out).map_err(CacheError::system(out))?;
-    let _lock = FolderLock::acquire(out).map_err(CacheError::from)?;
+    let _lock = FolderLock::acquire(out, "writes")?;
     remove_unfinished(out).map_err(CacheError::system(out))?;
     let finished = match CacheIndex::read(out) {
         Ok(index) => Some(index),

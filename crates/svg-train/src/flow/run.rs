@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::prelude::*;
-use svg_model::{Bundle, FLOW, ModelError, NewFlow, Provenance};
+use svg_model::{Bundle, FLOW, NewFlow, Provenance};
 use svg_roles::LatentSpace;
 
 use crate::TrainError;
@@ -84,10 +84,7 @@ impl<N: FlowNetwork, C: NetworkKind> FlowCourse<N, C> {
             )));
         }
         let bundle = &inputs.bundle;
-        let Some(statistics) = bundle.latent_statistics()? else {
-            let path = bundle.folder().to_path_buf();
-            return Err(ModelError::NoLatentStatistics { path }.into());
-        };
+        let statistics = bundle.required_latent_statistics()?;
         let identity = FlowIdentity {
             features: bundle.features_fingerprint(),
             statistics: statistics.statistics.fingerprint(),

@@ -53,7 +53,7 @@ pub(crate) fn run<C: Course>(
     observer: &mut dyn Observer,
 ) -> Result<Ended, TrainError> {
     std::fs::create_dir_all(&options.out).map_err(TrainError::system(&options.out))?;
-    let _lock = FolderLock::acquire(&options.out)?;
+    let _lock = FolderLock::acquire(&options.out, "trains in")?;
     observer.watches(C::HEADLINES);
     Run::begin(options, begin()?, observer)?.go(observer)
 }

@@ -384,10 +384,8 @@ fn a_feature_beyond_half_precision_names_the_picture_and_the_way_out() {
             std: 1.0,
         },
     };
-    let encoder = place.model.encoder.clone();
-    place.model.encoder = encoder
-        .with_alignment(Alignment::Frozen)
-        .with_statistics(statistics);
+    place.model.encoder.alignment = Alignment::Frozen;
+    place.model.encoder.statistics = Some(statistics);
     let plan = place.plan(Variants::Mirrored, CacheType::F16);
     let error = place.write("cache", &plan, usize::MAX).unwrap_err();
     assert!(
