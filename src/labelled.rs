@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use burn::prelude::*;
 use svg_image::{DecodeOptions, ImageSet, Loader, RgbImage, adm_crop};
+use svg_roles::Embedding;
 use svg_train::data::{Batches, Broken, Classes, Fingerprint};
 
 use crate::progress::image_bar;
@@ -47,15 +48,13 @@ impl Labelled {
         self.order.len()
     }
 
-    /// What `encode` makes of the pictures, in their order.
+    /// The embeddings of the pictures, in their order.
     ///
-    /// They are cropped to `size` and encoded `batch` at a time, with a progress bar that says `what`. One
+    /// They are cropped to `size` and embedded `batch` at a time, with a progress bar that says `what`. One
     /// that cannot be read is an error and not skipped: each must stay beside its class.
     ///
     /// # Shapes
     ///
-    /// - what `encode` is given: `[batch, 3, size, size]` in [-1, 1]
-    /// - what it returns: `[batch, channels]`
     /// - output: `[pictures, channels]`
     pub fn pooled(
         &self,
@@ -63,7 +62,7 @@ impl Labelled {
         batch: usize,
         what: &str,
         device: &Device,
-        encode: impl Fn(Tensor<4>) -> Tensor<2>,
+        embedding: &dyn Embedding,
     ) -> Result<Tensor<2>> {
         ensure!(self.len() > 0, "{what}: there are no pictures");
         let bar = image_bar(self.len(), what);
@@ -74,7 +73,7 @@ impl Labelled {
         for batch in Batches::new(loader, batch.max(1), Broken::Strict) {
             let batch =
                 batch.context("all pictures are needed, so take out those that are broken")?;
-            parts.push(encode(batch.to_tensor(device)));
+            parts.push(embedding.embed(batch.to_tensor(device)));
             bar.inc(batch.images.len() as u64);
         }
         bar.finish_and_clear();

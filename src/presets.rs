@@ -1,4 +1,4 @@
-//! Trainings with a name, which the program carries: the files under `configs/`, and the smallest ones.
+//! Trainings with a name: the files under `configs/`, which the program carries.
 
 use svg_train::autoencoder::AutoencoderTraining;
 use svg_train::flow::FlowTraining;
@@ -10,7 +10,7 @@ type Preset = (&'static str, &'static str);
 
 /// Trainings of which some have a name.
 pub trait Presets: Training {
-    /// All of them.
+    /// All of them; the last is [`Training::SMALLEST`].
     const PRESETS: &[Preset];
 
     /// A training by its name, with or without `pretrain_` before it.
@@ -42,7 +42,7 @@ impl Presets for AutoencoderTraining {
         file!("autoencoder_cifar10_semantic"),
         file!("autoencoder_cifar10_dino"),
         file!("autoencoder_shapes"),
-        ("autoencoder_tiny", Self::SMALLEST),
+        file!("autoencoder_tiny"),
     ];
 }
 
@@ -53,7 +53,7 @@ impl Presets for FlowTraining {
         file!("flow_cifar10"),
         file!("flow_cifar10_dino"),
         file!("flow_shapes"),
-        ("flow_tiny", Self::SMALLEST),
+        file!("flow_tiny"),
     ];
 }
 
@@ -61,6 +61,6 @@ impl Presets for Pretraining {
     const PRESETS: &[Preset] = &[
         file!("pretrain_nano"),
         file!("pretrain_tiny"),
-        ("pretrain_smallest", Self::SMALLEST),
+        file!("pretrain_smallest"),
     ];
 }

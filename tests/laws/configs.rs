@@ -25,6 +25,8 @@ fn check<T: Presets + PartialEq + Debug>() -> Vec<String> {
         );
         assert_eq!(T::preset(name), Some(training), "{name}");
     }
+    let (name, smallest) = T::PRESETS.last().unwrap();
+    assert_eq!(*smallest, T::SMALLEST, "{name} and the one of svg-train");
     T::preset_names().map(String::from).collect()
 }
 

@@ -193,7 +193,7 @@ impl Probe {
     ) -> Result<Probed> {
         let encoded = |pictures: &Labelled, side: &str| {
             let (batch, what) = (self.batch.into(), format!("{}, {side}", source.name));
-            pictures.pooled(source.size, batch, &what, device, &source.encode)
+            pictures.pooled(source.size, batch, &what, device, &*source.embedding)
         };
         let (known, asked) = (encoded(train, "train")?, encoded(test, "test")?);
         let ([_, channels], classes) = (known.dims(), train.names.len());

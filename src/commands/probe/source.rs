@@ -1,12 +1,13 @@
 //! What can be probed: features of some kind, pooled in some way.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use burn::prelude::*;
 use clap::ValueEnum;
 use svg_model::{LatentStatistics, Registry};
-use svg_roles::Draw;
+use svg_roles::{Draw, Embedding, Encoder, LatentSpace, MeanToken, SummaryToken};
 
 use super::Probe;
 use crate::commands::bundle::BundleOptions;
@@ -54,8 +55,7 @@ pub struct Source {
     pub size: u32,
     /// What the vectors depend on.
     pub fingerprint: Option<String>,
-    /// `[batch, 3, size, size]` in [-1, 1] to `[batch, channels]`
-    pub encode: Box<dyn Fn(Tensor<4>) -> Tensor<2>>,
+    pub embedding: Arc<dyn Embedding>,
 }
 
 impl Source {
@@ -76,7 +76,7 @@ impl Source {
                 pool: None,
                 size,
                 fingerprint: None,
-                encode: Box::new(|images| images.flatten(1, 3)),
+                embedding: Arc::new(Pixels),
             });
         }
         if sources.is_empty() {
@@ -99,13 +99,11 @@ impl Source {
                 pool: Some(pool),
                 size,
                 fingerprint: Some(file.fingerprint().to_string()),
-                encode: Box::new(move |images| {
-                    let tokens = encoder.tokens(images);
-                    match (pool, tokens.summary) {
-                        (Pool::Cls, Some(class)) => class,
-                        _ => pooled(tokens.patches, pool),
-                    }
-                }),
+                embedding: match pool {
+                    Pool::Mean => Arc::new(MeanToken(encoder)),
+                    Pool::Cls => Arc::new(SummaryToken(encoder)),
+                    Pool::Tokens => Arc::new(AllTokens(encoder)),
+                },
             }
         };
         Ok(probe.pool.iter().map(of_pool).collect())
@@ -153,17 +151,20 @@ impl Source {
         let kinds = probe.of.iter();
         let kinds = kinds.flat_map(|&of| probe.pool.iter().map(move |&pool| (of, pool)));
         let of_kind = |(of, pool)| {
-            let (space, latents) = (space.clone(), latents.clone());
+            let features = Features {
+                space: space.clone(),
+                latents: latents.clone(),
+                semantic,
+                of,
+                pool,
+            };
             Self {
                 name: format!("{} {}", short(path), word(of)),
                 path: Some(at.to_string()),
                 pool: Some(pool),
                 size,
                 fingerprint: Some(bundle.features_fingerprint()),
-                encode: Box::new(move |images| {
-                    let features = space.encode(images, Draw::Mode);
-                    pooled(taken(features, latents.as_ref(), of, semantic), pool)
-                }),
+                embedding: Arc::new(features),
             }
         };
         Ok(kinds.map(of_kind).collect())
@@ -175,27 +176,63 @@ impl Source {
     }
 }
 
-/// Tokens of one kind.
-fn taken(
-    features: Tensor<3>,
-    latents: Option<&LatentStatistics>,
-    of: Of,
-    semantic: usize,
-) -> Tensor<3> {
-    let [_, _, channels] = features.dims();
-    match (of, latents) {
-        (Of::Latents, Some(statistics)) => statistics.normalise(features),
-        (Of::Latents | Of::Features, _) => features,
-        (Of::Semantic, _) => features.narrow(2, 0, semantic),
-        (Of::Residual, _) => features.narrow(2, semantic, channels - semantic),
+/// The numbers of a picture as they are.
+#[derive(Debug)]
+struct Pixels;
+
+impl Embedding for Pixels {
+    fn embed(&self, images: Tensor<4>) -> Tensor<2> {
+        images.flatten(1, 3)
+    }
+
+    fn name(&self) -> String {
+        "pixels".to_string()
     }
 }
 
-/// `[batch, tokens, channels]` to one vector for each picture.
-fn pooled(tokens: Tensor<3>, pool: Pool) -> Tensor<2> {
-    match pool {
-        Pool::Tokens => tokens.flatten(1, 2),
-        Pool::Mean | Pool::Cls => tokens.mean_dim(1).squeeze_dim::<2>(1), // [batch, channels]
+/// All patch tokens of an encoder side by side.
+#[derive(Debug)]
+struct AllTokens(Arc<dyn Encoder>);
+
+impl Embedding for AllTokens {
+    fn embed(&self, images: Tensor<4>) -> Tensor<2> {
+        self.0.tokens(images).patches.flatten(1, 2)
+    }
+
+    fn name(&self) -> String {
+        format!("patch tokens of {}", self.0.spec().name)
+    }
+}
+
+/// Features of a bundle, or some of their channels.
+#[derive(Debug)]
+struct Features {
+    space: Arc<dyn LatentSpace>,
+    latents: Option<LatentStatistics>,
+    /// Number of the encoder's channels.
+    semantic: usize,
+    of: Of,
+    pool: Pool,
+}
+
+impl Embedding for Features {
+    fn embed(&self, images: Tensor<4>) -> Tensor<2> {
+        let features = self.space.encode(images, Draw::Mode);
+        let (semantic, [_, _, channels]) = (self.semantic, features.dims());
+        let taken = match (self.of, &self.latents) {
+            (Of::Latents, Some(statistics)) => statistics.normalise(features),
+            (Of::Latents | Of::Features, _) => features,
+            (Of::Semantic, _) => features.narrow(2, 0, semantic),
+            (Of::Residual, _) => features.narrow(2, semantic, channels - semantic),
+        };
+        match self.pool {
+            Pool::Tokens => taken.flatten(1, 2),
+            Pool::Mean | Pool::Cls => taken.mean_dim(1).squeeze_dim::<2>(1), // [batch, channels]
+        }
+    }
+
+    fn name(&self) -> String {
+        word(self.of)
     }
 }
 
