@@ -192,7 +192,7 @@ mod tests {
 
     fn drawn(log_x: bool, log_y: bool, curves: &[&[[f64; 2]]]) -> Chart {
         let series = curves.iter().enumerate().map(|(place, points)| Series {
-            name: format!("curve <{place}>"),
+            name: format!("run <{place}>"),
             points: points.to_vec(),
         });
         Chart {
@@ -250,7 +250,7 @@ mod tests {
     fn several_curves_have_a_legend_with_escaped_names() {
         let curve: &[[f64; 2]] = &[[0.0, 1.0], [1.0, 0.125]];
         assert!(!chart(false, &[curve]).contains("legend"));
-        assert!(chart(false, &[curve, curve]).contains("</i>curve &lt;1&gt; <b>0.125</b>"));
+        assert!(chart(false, &[curve, curve]).contains("</i>run &lt;1&gt; <b>0.125</b>"));
     }
 
     #[test]
@@ -286,7 +286,7 @@ mod tests {
     fn svg_has_title_labels_names_and_last_values() {
         let curve: &[[f64; 2]] = &[[1.0, 10.0], [5.0, 0.25]];
         let svg = alone(false, &[curve, curve]);
-        for text in ["A &amp; B", ">step<", ">loss<", "curve &lt;1&gt;  0.25"] {
+        for text in ["A &amp; B", ">step<", ">loss<", "run &lt;1&gt;  0.25"] {
             assert!(svg.contains(text), "{text}: {svg}");
         }
         let logarithmic = alone(true, &[curve]);
