@@ -1,5 +1,3 @@
-//! Pictures in batches.
-
 use burn::prelude::*;
 use svg_image::{ImageError, Loaded, Loader, RgbImage};
 use svg_roles::{Images, Signed};

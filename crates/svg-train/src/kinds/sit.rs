@@ -1,5 +1,3 @@
-//! SiT in training.
-
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 use svg_model::kinds;

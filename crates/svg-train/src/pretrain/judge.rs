@@ -1,5 +1,3 @@
-//! Nearest neighbours, to judge an encoder while it learns.
-
 use std::sync::Arc;
 
 use burn::prelude::*;
@@ -50,10 +48,6 @@ impl Judge {
     ///
     /// `None` if there are fewer than two classes (and so fewer than two pictures), or the validation has other
     /// ones.
-    ///
-    /// # Errors
-    ///
-    /// [`DataError`] if all pictures are broken.
     pub fn new(
         settings: JudgeSettings,
         data: &Arc<ImageSet>,
@@ -125,11 +119,8 @@ impl Judge {
         let mut images = Vec::new();
         for (row, neighbours) in rows.iter().zip(nearest.chunks(most)) {
             images.push(self.asked.images[*row].clone());
-            images.extend(
-                neighbours
-                    .iter()
-                    .map(|&place| self.known.images[place].clone()),
-            );
+            let nearest = neighbours.iter().map(|&place| &self.known.images[place]);
+            images.extend(nearest.cloned());
         }
         grid(&images, 1 + most, 2)
     }
@@ -162,11 +153,8 @@ impl Labelled {
     }
 }
 
-/// Two disjoint sets of evenly spread indices; fewer of each, in proportion, if there are not so many.
-///
-/// # Panics
-///
-/// If there are fewer than two places.
+/// Two disjoint sets of evenly spread indices below `len`, at least two; fewer of each, in proportion, if there
+/// are not so many.
 fn two_spreads(len: usize, one: usize, other: usize) -> (Vec<usize>, Vec<usize>) {
     let both = spread(len, one + other);
     let known = (both.len() * one / (one + other)).clamp(1, both.len() - 1);

@@ -1,5 +1,3 @@
-//! The moving average of a network's weights.
-
 use std::path::Path;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};

@@ -1,5 +1,3 @@
-//! Checkpoints, written atomically.
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;

@@ -1,5 +1,3 @@
-//! A network that learns, with its optimiser.
-
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
