@@ -54,17 +54,13 @@ impl Judge {
         validation: Option<&Arc<ImageSet>>,
         recipe: &Recipe,
     ) -> Result<Option<Self>, DataError> {
-        let Ok(classes) = Classes::of(data) else {
+        let others = validation.unwrap_or(data);
+        let (Ok(classes), Ok(of_others)) = (Classes::of(data), Classes::of(others)) else {
             return Ok(None);
         };
-        if classes.names.len() < 2 {
+        if classes.names.len() < 2 || of_others.names != classes.names {
             return Ok(None);
         }
-        let others = validation.unwrap_or(data);
-        let of_others = match Classes::of(others) {
-            Ok(of_others) if of_others.names == classes.names => of_others,
-            _ => return Ok(None),
-        };
         let (known, asked) = match validation {
             Some(_) => (
                 spread(data.len(), settings.known),
