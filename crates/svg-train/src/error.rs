@@ -1,5 +1,3 @@
-//! Errors of training.
-
 use std::io;
 use std::path::{Path, PathBuf};
 

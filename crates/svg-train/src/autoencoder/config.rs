@@ -1,5 +1,3 @@
-//! The configuration of a training of an autoencoder.
-
 use serde::{Deserialize, Serialize};
 
 use crate::autoencoder::{CriticConfig, Objective};

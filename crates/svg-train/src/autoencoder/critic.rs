@@ -1,5 +1,3 @@
-//! The network that tells photographs from reconstructions.
-
 use burn::module::Initializer;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, PaddingConfig2d};
@@ -9,8 +7,6 @@ use svg_nn::{LoadError, StoredTensor, draw_parameters, load_exact, module_tensor
 
 use crate::TrainError;
 use crate::run::Network;
-
-const DEVIATION: f64 = 0.02;
 
 /// Configuration of [`Critic`].
 #[derive(Config, Debug, PartialEq)]
@@ -155,10 +151,7 @@ impl CriticBlock {
 }
 
 fn normal(mean: f64) -> Initializer {
-    Initializer::Normal {
-        mean,
-        std: DEVIATION,
-    }
+    Initializer::Normal { mean, std: 0.02 }
 }
 
 /// The weight is replaced, because an initialiser in the configuration would fill the bias as well.

@@ -1,5 +1,3 @@
-//! A perceptual distance for when there is no VGG.
-
 use std::sync::Arc;
 
 use burn::prelude::*;
@@ -32,11 +30,8 @@ impl FeatureDistance {
 
 impl Perceptual for FeatureDistance {
     fn distance(&self, images: Tensor<4>, reference: Tensor<4>) -> Tensor<1> {
-        let reference = unit(
-            self.plain
-                .tokens(reference.detach().without_autodiff())
-                .patches,
-        );
+        let reference = self.plain.tokens(reference.detach().without_autodiff());
+        let reference = unit(reference.patches);
         let difference = match images.is_autodiff() {
             true => unit(self.tracked.tokens(images).patches) - Tensor::from_inner(reference),
             false => unit(self.plain.tokens(images).patches) - reference,

@@ -121,7 +121,8 @@ impl Objective {
         if let Some(critic) = critic.filter(|_| active || self.monitor_inactive) {
             let leaf = Tensor::from_inner(image).require_grad();
             let g = critic.constant().forward(leaf.clone()).mean().neg();
-            let push = gradient_at(&leaf, &g);
+            let push = leaf.grad(&g.backward());
+            let push = push.expect("the loss depends on the image");
             let trunk = trunk.without_autodiff();
             let norm = |at_image| weight_norm(&trunk, conv_out, at_image);
             let ratio = norm(pull.clone()) / (norm(push.clone()) + 1e-4);
@@ -185,12 +186,6 @@ impl Objective {
             .with("critic/logits_fake", numbers[2]);
         CriticStep { gradients, terms }
     }
-}
-
-fn gradient_at(leaf: &Tensor<4>, loss: &Tensor<1>) -> Tensor<4> {
-    let gradients = loss.backward();
-    leaf.grad(&gradients)
-        .expect("the loss depends on the image")
 }
 
 /// The norm of the gradient at the last weight, given the gradient at the image, `[1]`.

@@ -1,5 +1,3 @@
-//! Trait for perceptual distances.
-
 use burn::prelude::*;
 use svg_eval::Lpips;
 

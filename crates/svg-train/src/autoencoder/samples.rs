@@ -1,5 +1,3 @@
-//! Pictures that are reconstructed while an autoencoder learns.
-
 use std::sync::Arc;
 
 use burn::prelude::*;
@@ -17,11 +15,7 @@ pub(super) struct Samples {
 }
 
 impl Samples {
-    /// So many pictures of a set, evenly spread over it, cut as for evaluation. Broken ones are left out.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with the last of them, if all are broken.
+    /// So many pictures of a set, evenly spread over it, as [`evaluated`] gives them.
     pub fn spread(set: &Arc<ImageSet>, count: usize, recipe: &Recipe) -> Result<Self, DataError> {
         let places = spread(set.len(), count);
         let originals = evaluated(set, places, recipe)?.images;

@@ -10,7 +10,7 @@ use svg_roles::LatentSpace;
 
 use crate::TrainError;
 use crate::autoencoder::{
-    Adversary, AutoencoderTraining, Critic, Perceptual, Reconstruction, TrainableAutoencoder,
+    Adversary, AutoencoderTraining, Critic, Perceptual, Reconstruction, Start, TrainableAutoencoder,
 };
 use crate::kinds::AutoencoderKind;
 use crate::log::Scalars;
@@ -141,13 +141,10 @@ impl<T: TrainableAutoencoder, C: NetworkKind> AutoencoderStage<T, C> {
         tensors
     }
 
-    fn adversary_is(&self, active: fn(&Adversary, u64) -> bool, step: u64) -> bool {
+    /// Whether there is an adversary that does so at a step.
+    fn adversary(&self, does: fn(Start, u64) -> bool, step: u64) -> bool {
         let adversary = self.config.critic.as_ref();
-        adversary.is_some_and(|adversary| active(adversary, step))
-    }
-
-    fn critic_steps(&self, step: u64) -> bool {
-        self.adversary_is(|a, step| a.start.critic_steps(step), step)
+        adversary.is_some_and(|adversary| does(adversary.start, step))
     }
 }
 
@@ -176,7 +173,7 @@ impl<T: TrainableAutoencoder, C: NetworkKind> Stage for AutoencoderStage<T, C> {
             longest: None,
         };
         let mut groups = vec![group("generator", "gradient_norm")];
-        if self.critic_steps(step) {
+        if self.adversary(Start::critic_steps, step) {
             groups.push(group("critic", "critic/gradient_norm"));
         }
         groups
@@ -191,10 +188,9 @@ impl<T: TrainableAutoencoder, C: NetworkKind> Stage for AutoencoderStage<T, C> {
         images: Tensor<4>,
     ) -> Found<Self::Observed> {
         let objective = &self.config.objective;
-        let is = |active| self.adversary_is(active, place.step);
-        let generator_active = is(|a, step| a.start.generator_is_active(step));
-        let critic_active = is(|a, step| a.start.critic_is_active(step));
-        let critic_steps = self.critic_steps(place.step);
+        let generator_active = self.adversary(Start::generator_is_active, place.step);
+        let critic_active = self.adversary(Start::critic_is_active, place.step);
+        let critic_steps = self.adversary(Start::critic_steps, place.step);
         let shards = team.shards(images.dims()[0], |shard| (shard.of(&images), shard));
         let (found, gradients) = team.gradients(shards, |players, (images, shard)| {
             let autoencoder = &self.autoencoders[shard.index];
@@ -249,7 +245,7 @@ impl<T: TrainableAutoencoder, C: NetworkKind> Stage for AutoencoderStage<T, C> {
         observed: Vec<Self::Observed>,
     ) {
         self.generator.learn(rate, &mut gradients);
-        let steps = self.critic_steps(step);
+        let steps = self.adversary(Start::critic_steps, step);
         if let Some(critic) = self.critic.as_mut().filter(|_| steps) {
             critic.learn(rate, &mut gradients);
         }

@@ -1,5 +1,3 @@
-//! Trait for autoencoders in training.
-
 use std::fmt::Debug;
 use std::path::Path;
 use std::sync::Arc;

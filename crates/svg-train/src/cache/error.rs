@@ -1,5 +1,3 @@
-//! Errors of features on disk.
-
 use std::io;
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,3 @@
-//! The index of a cache.
-
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,3 @@
-//! The type of numbers on disk.
-
 use std::fmt;
 use std::str::FromStr;
 

@@ -1,5 +1,3 @@
-//! What a cache holds.
-
 use serde::{Deserialize, Serialize};
 use svg_image::ImageSet;
 use svg_roles::Geometry;

@@ -1,5 +1,3 @@
-//! Reading a cache.
-
 use std::path::{Path, PathBuf};
 
 use burn::prelude::*;

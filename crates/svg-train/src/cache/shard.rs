@@ -1,5 +1,3 @@
-//! One file of features.
-
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::ops::Range;

@@ -1,5 +1,3 @@
-//! A cache as the latents of a flow.
-
 use burn::prelude::*;
 use svg_model::LatentStatistics;
 

@@ -1,5 +1,3 @@
-//! The crops of one picture that a cache holds.
-
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -68,17 +66,14 @@ impl Variants {
     }
 
     /// The squares of a strip.
-    pub(super) fn squares(strip: RgbImage) -> impl Iterator<Item = RgbImage> {
+    pub(super) fn squares(strip: RgbImage) -> Vec<RgbImage> {
         let size = strip.width();
-        let bytes = (size * size * 3) as usize;
-        let squares: Vec<_> = strip
-            .as_raw()
-            .chunks_exact(bytes)
-            .map(<[u8]>::to_vec)
-            .collect();
-        let square =
-            move |pixels| RgbImage::from_raw(size, size, pixels).expect("cut to this size");
-        squares.into_iter().map(square)
+        let square = |pixels: &[u8]| {
+            let square = RgbImage::from_raw(size, size, pixels.to_vec());
+            square.expect("cut to this size")
+        };
+        let squares = strip.as_raw().chunks_exact((size * size * 3) as usize);
+        squares.map(square).collect()
     }
 
     /// The variant that training takes of a picture in an epoch: for [`Mirrored`](Self::Mirrored) the one that
@@ -116,7 +111,7 @@ mod tests {
     #[test]
     fn the_chosen_variant_is_what_training_on_pictures_would_cut() {
         let variants = Variants::Mirrored;
-        let squares: Vec<_> = Variants::squares(variants.strip(picture(), 4, 5)).collect();
+        let squares = Variants::squares(variants.strip(picture(), 4, 5));
         let chosen = (0..40).map(|epoch| {
             let choice = variants.choose(draw(epoch));
             assert_eq!(
@@ -135,7 +130,7 @@ mod tests {
         assert_eq!(of(1, 0), of(1, 0));
         assert_ne!(of(1, 0), of(2, 0));
         assert_ne!(of(1, 0), of(1, 1));
-        assert_eq!(Variants::squares(of(1, 0)).count(), 6);
+        assert_eq!(Variants::squares(of(1, 0)).len(), 6);
         assert_eq!(of(1, 0).dimensions(), (4, 24));
     }
 }

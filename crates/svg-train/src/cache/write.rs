@@ -1,5 +1,3 @@
-//! Making a cache.
-
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;

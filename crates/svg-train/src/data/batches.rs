@@ -1,5 +1,3 @@
-//! Pictures in batches.
-
 use burn::prelude::*;
 use svg_image::{ImageError, Loaded, Loader, RgbImage};
 use svg_roles::{Images, Signed};
@@ -208,10 +206,9 @@ impl Iterator for Batches {
     /// such. The batch is lost then.
     fn next(&mut self) -> Option<Self::Item> {
         let mut batch = PictureBatch::default();
-        while batch.images.len() < self.size {
-            let Some(loaded) = self.loader.next() else {
-                break;
-            };
+        while batch.images.len() < self.size
+            && let Some(loaded) = self.loader.next()
+        {
             if let Err(error) = self.take(loaded, &mut batch) {
                 return Some(Err(error));
             }

@@ -1,5 +1,3 @@
-//! Which class a picture is of.
-
 use std::collections::BTreeSet;
 
 use svg_image::ImageSet;

@@ -1,5 +1,3 @@
-//! The random numbers of one picture.
-
 use svg_store::Random;
 
 use crate::random::{Purpose, generator};

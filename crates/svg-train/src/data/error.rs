@@ -1,5 +1,3 @@
-//! Errors of training data.
-
 use svg_image::ImageError;
 
 /// Why pictures cannot be used for training.

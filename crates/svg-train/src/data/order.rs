@@ -1,5 +1,3 @@
-//! The order of pictures.
-
 use std::vec;
 
 use super::draw::Draw;
@@ -21,10 +19,6 @@ pub(crate) struct Order {
 
 impl Order {
     /// The order without its first `cursor` numbers.
-    ///
-    /// # Panics
-    ///
-    /// If `len` is 0.
     pub fn at(seed: u64, len: usize, cursor: u64) -> Self {
         assert!(len > 0, "there is no order of no pictures");
         let (epoch, over) = (cursor / len as u64, cursor % len as u64);

@@ -1,5 +1,3 @@
-//! Pictures of a run, from any place of their order.
-
 use std::sync::Arc;
 
 use svg_image::{DecodeOptions, ImageSet, Loader, RgbImage};
@@ -9,11 +7,8 @@ use super::error::DataError;
 use super::recipe::Recipe;
 use super::stream::{Batch, Stream};
 
-/// The pictures of a set at these places, cut as for evaluation. Broken ones are left out.
-///
-/// # Errors
-///
-/// What is wrong with the last of them, if all are broken.
+/// The pictures of a set at these places, cut as for evaluation. Broken ones are left out; if all are, what is
+/// wrong with the last is the error.
 pub(crate) fn evaluated(
     set: &Arc<ImageSet>,
     places: Vec<usize>,

@@ -1,5 +1,3 @@
-//! Batches of pictures, decoded ahead.
-
 use std::collections::HashSet;
 use std::sync::Arc;
 

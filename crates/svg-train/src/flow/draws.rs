@@ -1,5 +1,3 @@
-//! What is random in a step, as a function of which samples it uses.
-
 use burn::prelude::*;
 use burn::tensor::TensorData;
 use rayon::prelude::*;

@@ -1,5 +1,3 @@
-//! What a run of a flow must go on with.
-
 use serde::{Deserialize, Serialize};
 
 use crate::run::Identity;

@@ -1,5 +1,3 @@
-//! Trait for velocity networks in training.
-
 use burn::optim::GradientsParams;
 use burn::prelude::*;
 use serde::Serialize;

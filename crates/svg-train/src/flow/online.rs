@@ -1,5 +1,3 @@
-//! Latents of pictures that are encoded as they come.
-
 use std::sync::Arc;
 
 use burn::prelude::*;

@@ -1,5 +1,3 @@
-//! The learning rate as a function of the step.
-
 use crate::flow::{AdamWSettings, RateSchedule};
 use crate::run::schedule::warmed;
 

@@ -46,31 +46,13 @@ pub struct FlowInputs {
 pub fn train_network<N: FlowNetwork, C: NetworkKind>(
     config: FlowTraining<C>,
     network: N::Config,
-    inputs: FlowInputs,
+    mut inputs: FlowInputs,
     device: &Device,
     observer: &mut dyn Observer,
 ) -> Result<Ended, TrainError> {
     let device = device.clone().without_autodiff();
     let options = inputs.options.clone();
-    let begin = || FlowCourse::<N, C>::begin(config, network, inputs, device);
-    run(options, begin, observer)
-}
-
-struct FlowCourse<N: FlowNetwork, C> {
-    config: FlowTraining<C>,
-    network: N::Config,
-    inputs: FlowInputs,
-    device: Device,
-    validation: Validation,
-}
-
-impl<N: FlowNetwork, C: NetworkKind> FlowCourse<N, C> {
-    fn begin(
-        config: FlowTraining<C>,
-        network: N::Config,
-        mut inputs: FlowInputs,
-        device: Device,
-    ) -> Result<Begun<Self>, TrainError> {
+    let begin = || {
         let unfit = |reason| TrainError::Unfit { reason };
         let (geometry, classes) = (inputs.space.geometry(), inputs.source.classes());
         if let Some(reason) = misfit(N::spec_of(&network), N::FIELDS, geometry, classes) {
@@ -105,13 +87,13 @@ impl<N: FlowNetwork, C: NetworkKind> FlowCourse<N, C> {
                 Validation::new(&config, &mut *inputs.source, seed, &device)?
             }
         };
-        let stage = FlowStage::new(config.clone(), network.clone(), &device);
+        let stage = FlowStage::<N, C>::new(config.clone(), network.clone(), &device);
         Ok(Begun {
             stage: stage.with_replicas(replicas),
             pace: config.pace(),
             document: config.to_json(),
             beginning: Standing::new(inputs.source.fingerprint().clone(), identity),
-            course: Self {
+            course: FlowCourse {
                 config,
                 network,
                 inputs,
@@ -119,7 +101,16 @@ impl<N: FlowNetwork, C: NetworkKind> FlowCourse<N, C> {
                 validation,
             },
         })
-    }
+    };
+    run(options, begin, observer)
+}
+
+struct FlowCourse<N: FlowNetwork, C> {
+    config: FlowTraining<C>,
+    network: N::Config,
+    inputs: FlowInputs,
+    device: Device,
+    validation: Validation,
 }
 
 impl<N: FlowNetwork, C: NetworkKind> Course for FlowCourse<N, C> {

@@ -1,5 +1,3 @@
-//! Samples of a flow while it learns.
-
 use std::ops::ControlFlow;
 use std::sync::Arc;
 

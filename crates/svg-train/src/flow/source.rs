@@ -1,5 +1,3 @@
-//! Trait for what a flow learns from.
-
 use burn::prelude::*;
 
 use crate::TrainError;

@@ -1,5 +1,3 @@
-//! DINOv3 in training.
-
 use std::path::{Path, PathBuf};
 
 use burn::prelude::*;

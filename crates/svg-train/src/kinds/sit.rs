@@ -1,5 +1,3 @@
-//! SiT in training.
-
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 use svg_model::kinds;
@@ -9,6 +7,7 @@ use svg_sit::{Sit, SitConfig, checkpoint_tensors};
 
 use crate::TrainError;
 use crate::flow::{FlowInputs, FlowNetwork, FlowTraining, misfit, train_network};
+use crate::run::document::zero;
 use crate::run::{Ended, Network, NetworkKind, Observer};
 
 /// The velocity network of a [`FlowTraining`].
@@ -48,17 +47,16 @@ impl NetworkKind for FlowKind {
             ("sit.n_classes", sit.n_classes as u64),
             ("sit.n_heads", sit.n_heads as u64),
         ];
-        if let Some(reason) = crate::run::document::zero(&positive) {
-            return Some(reason);
-        }
         let (width, heads) = (sit.d_model, sit.n_heads);
-        if !width.is_multiple_of(heads) {
-            return Some(format!(
-                "sit.d_model is {width} and sit.n_heads {heads}; the heads must divide the width"
-            ));
-        }
-        (!width.is_multiple_of(4))
-            .then(|| format!("sit.d_model is {width}; positions need a multiple of 4"))
+        let reasons = [
+            zero(&positive),
+            (!width.is_multiple_of(heads)).then(|| {
+                format!("sit.d_model is {width} and sit.n_heads {heads}; the heads must divide the width")
+            }),
+            (!width.is_multiple_of(4))
+                .then(|| format!("sit.d_model is {width}; positions need a multiple of 4")),
+        ];
+        reasons.into_iter().flatten().next()
     }
 }
 

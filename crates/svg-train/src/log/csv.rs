@@ -1,5 +1,3 @@
-//! The record of a run: a row for each step.
-
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::iter;
@@ -33,10 +31,6 @@ impl CsvLog {
     /// Rows of later steps, which a run had written between its last checkpoint and its end, are
     /// dropped: those steps will be made again. So is a row that was cut off. A run that starts
     /// anew, at 0, thus empties an older log.
-    ///
-    /// # Errors
-    ///
-    /// If the file cannot be read or written, or is no log of steps.
     pub fn open(path: impl Into<PathBuf>, resume_at: u64) -> Result<Self, LogError> {
         let path = path.into();
         let mut header = StringRecord::new();
@@ -57,10 +51,6 @@ impl CsvLog {
     }
 
     /// Adds a row; none for a step without numbers.
-    ///
-    /// # Errors
-    ///
-    /// If the file cannot be written.
     pub fn write(&mut self, step: u64, scalars: &Scalars) -> Result<(), LogError> {
         if scalars.is_empty() {
             return Ok(());

@@ -1,5 +1,3 @@
-//! Why a log cannot be kept.
-
 use std::io;
 use std::path::{Path, PathBuf};
 

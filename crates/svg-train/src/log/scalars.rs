@@ -1,5 +1,3 @@
-//! The numbers of one step.
-
 /// Named numbers, in the order in which they were added.
 ///
 /// ```
@@ -44,10 +42,6 @@ impl Scalars {
     }
 
     /// Adds numbers after the others.
-    ///
-    /// # Panics
-    ///
-    /// As [`push`](Self::push).
     pub(crate) fn append(&mut self, more: Self) {
         for (name, value) in more.entries {
             self.push(name, value);

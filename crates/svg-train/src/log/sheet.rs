@@ -1,5 +1,3 @@
-//! A picture of how well a decoder does.
-
 use svg_image::{RgbImage, grid};
 
 /// Pairs in a row of the sheet.

@@ -29,10 +29,6 @@ impl TensorBoard {
     /// shows them all as one run.
     ///
     /// `started` is in the file's name, by which TensorBoard orders them.
-    ///
-    /// # Errors
-    ///
-    /// If the folder or the file cannot be made.
     pub fn create(folder: impl AsRef<Path>, started: SystemTime) -> Result<Self, LogError> {
         let folder = folder.as_ref();
         let seconds = unix_time(started) as u64;
@@ -61,24 +57,12 @@ impl TensorBoard {
     }
 
     /// Adds all numbers of a step, as one event. TensorBoard groups names by what stands before a slash.
-    ///
-    /// # Errors
-    ///
-    /// If the file cannot be written.
     pub fn scalars(&mut self, step: u64, scalars: &Scalars) -> Result<(), LogError> {
         let values = scalars.iter().map(|(name, value)| scalar(name, value));
         self.summary(step, values.collect())
     }
 
-    /// Adds a picture.
-    ///
-    /// # Errors
-    ///
-    /// As [`scalars`](Self::scalars).
-    ///
-    /// # Panics
-    ///
-    /// If the picture has no pixels.
+    /// Adds a picture, which must have pixels.
     pub fn image(&mut self, step: u64, name: &str, image: &RgbImage) -> Result<(), LogError> {
         let value = Value {
             tag: name.into(),

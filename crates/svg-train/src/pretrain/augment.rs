@@ -1,5 +1,3 @@
-//! How a picture becomes views, as a document.
-
 use serde::{Deserialize, Serialize};
 use svg_image::{Augmentation, CropSettings, JitterSettings};
 

@@ -1,5 +1,3 @@
-//! Trait for encoders in training.
-
 use std::path::{Path, PathBuf};
 
 use burn::prelude::*;
@@ -31,10 +29,6 @@ pub trait Backbone: Network + Encoder {
 }
 
 /// One token for each image.
-///
-/// # Panics
-///
-/// If the encoder has none, which no [`Backbone`] is.
 pub(super) fn class_tokens(tokens: &Tokens) -> Tensor<2> {
     let summary = tokens.summary.clone();
     summary.expect("an encoder in training has a class token")

@@ -1,5 +1,3 @@
-//! The configuration of a self-distillation.
-
 use serde::{Deserialize, Serialize};
 
 use crate::data::Recipe;

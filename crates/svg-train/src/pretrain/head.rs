@@ -1,5 +1,3 @@
-//! From a token to its place among prototypes.
-
 use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::prelude::*;
 use burn::tensor::activation::gelu;
@@ -51,12 +49,7 @@ impl ProjectionHead {
         }
     }
 
-    /// The cosine of each token with each prototype.
-    ///
-    /// # Shapes
-    ///
-    /// - tokens: `[count, d_model]`
-    /// - output: `[count, prototypes]`, between -1 and 1
+    /// The cosine of each of the tokens `[count, d_model]` with each prototype, `[count, prototypes]`.
     pub(crate) fn forward(&self, tokens: Tensor<2>) -> Tensor<2> {
         let hidden = gelu(self.fc1.forward(tokens));
         let hidden = gelu(self.fc2.forward(hidden));

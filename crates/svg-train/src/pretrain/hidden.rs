@@ -1,5 +1,3 @@
-//! The patches that the student does not see, on a device.
-
 use burn::prelude::*;
 
 use crate::pretrain::Masks;

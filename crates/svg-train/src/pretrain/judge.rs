@@ -1,5 +1,3 @@
-//! Nearest neighbours, to judge an encoder while it learns.
-
 use std::sync::Arc;
 
 use burn::prelude::*;
@@ -50,27 +48,19 @@ impl Judge {
     ///
     /// `None` if there are fewer than two classes (and so fewer than two pictures), or the validation has other
     /// ones.
-    ///
-    /// # Errors
-    ///
-    /// [`DataError`] if all pictures are broken.
     pub fn new(
         settings: JudgeSettings,
         data: &Arc<ImageSet>,
         validation: Option<&Arc<ImageSet>>,
         recipe: &Recipe,
     ) -> Result<Option<Self>, DataError> {
-        let Ok(classes) = Classes::of(data) else {
+        let others = validation.unwrap_or(data);
+        let (Ok(classes), Ok(of_others)) = (Classes::of(data), Classes::of(others)) else {
             return Ok(None);
         };
-        if classes.names.len() < 2 {
+        if classes.names.len() < 2 || of_others.names != classes.names {
             return Ok(None);
         }
-        let others = validation.unwrap_or(data);
-        let of_others = match Classes::of(others) {
-            Ok(of_others) if of_others.names == classes.names => of_others,
-            _ => return Ok(None),
-        };
         let (known, asked) = match validation {
             Some(_) => (
                 spread(data.len(), settings.known),
@@ -125,11 +115,8 @@ impl Judge {
         let mut images = Vec::new();
         for (row, neighbours) in rows.iter().zip(nearest.chunks(most)) {
             images.push(self.asked.images[*row].clone());
-            images.extend(
-                neighbours
-                    .iter()
-                    .map(|&place| self.known.images[place].clone()),
-            );
+            let nearest = neighbours.iter().map(|&place| &self.known.images[place]);
+            images.extend(nearest.cloned());
         }
         grid(&images, 1 + most, 2)
     }
@@ -162,11 +149,8 @@ impl Labelled {
     }
 }
 
-/// Two disjoint sets of evenly spread indices; fewer of each, in proportion, if there are not so many.
-///
-/// # Panics
-///
-/// If there are fewer than two places.
+/// Two disjoint sets of evenly spread indices below `len`, at least two; fewer of each, in proportion, if there
+/// are not so many.
 fn two_spreads(len: usize, one: usize, other: usize) -> (Vec<usize>, Vec<usize>) {
     let both = spread(len, one + other);
     let known = (both.len() * one / (one + other)).clamp(1, both.len() - 1);

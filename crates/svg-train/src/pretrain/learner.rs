@@ -1,5 +1,3 @@
-//! What is trained: an encoder and its two heads.
-
 use burn::module::{Module, ModuleMapper, Param};
 use burn::prelude::*;
 
@@ -20,9 +18,7 @@ pub(crate) struct Learner<B: Backbone> {
 /// What a [`Learner`] is made from.
 #[derive(Clone, Debug)]
 pub(crate) struct LearnerConfig<C> {
-    /// The encoder.
     pub backbone: C,
-    /// Both heads.
     pub heads: HeadSettings,
 }
 

@@ -62,12 +62,8 @@ fn cross_entropy(scores: Tensor<2>, targets: Tensor<2>, temperature: f64) -> Ten
 }
 
 /// The spread of class tokens, KoLeo (Sablayrolles et al., 2019, arXiv 1806.03198): the mean negative
-/// logarithm of the distance to the nearest neighbour, on the unit sphere.
-///
-/// # Shapes
-///
-/// - tokens: `[batch, d_model]`, at least two
-/// - output: `[1]`
+/// logarithm of the distance to the nearest neighbour, on the unit sphere. Of tokens `[batch, d_model]`, at
+/// least two.
 pub(crate) fn spread_loss(tokens: Tensor<2>) -> Tensor<1> {
     let directions = unit(tokens, 1);
     let nearest = nearest(directions.clone().detach());
@@ -85,12 +81,8 @@ fn nearest(directions: Tensor<2>) -> Tensor<1, Int> {
     (cosines - itself).argmax(1).squeeze_dim(1)
 }
 
-/// The mean entropy of targets, and the entropy of their mean, in nats. Collapse shows as the first near
-/// the logarithm of the number of prototypes, or the second near 0.
-///
-/// # Shapes
-///
-/// - targets: `[count, prototypes]`
+/// The mean entropy of targets `[count, prototypes]`, and the entropy of their mean, in nats. Collapse shows as
+/// the first near the logarithm of the number of prototypes, or the second near 0.
 pub(crate) fn entropies(targets: Tensor<2>) -> [f64; 2] {
     let entropy = |shares: Tensor<2>| {
         let logarithms = shares.clone().clamp_min(f32::MIN_POSITIVE).log();

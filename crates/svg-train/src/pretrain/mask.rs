@@ -1,5 +1,3 @@
-//! Masks: which patches of the global crops are hidden from the student.
-
 use burn::prelude::*;
 use burn::tensor::TensorData;
 use serde::{Deserialize, Serialize};
@@ -44,10 +42,6 @@ impl MaskSettings {
     /// `floor(patches (low + (high - low) k / n))` patches: every step has crops with few and with many
     /// hidden patches. Hidden patches form rectangles; what rectangles cannot reach is completed one patch
     /// at a time. The order of the crops is random (Oquab et al., 2023, arXiv 2304.07193).
-    ///
-    /// # Panics
-    ///
-    /// If the settings are [`invalid`](Self::invalid).
     pub(crate) fn draw(&self, crops: usize, grid: [usize; 2], seed: u64, step: u64) -> Masks {
         assert_eq!(self.invalid(), None, "invalid settings of masks");
         let mut random = generator(Purpose::Masks, seed, step, 0);
@@ -91,11 +85,7 @@ impl MaskSettings {
 }
 
 impl Masks {
-    /// The mask as a tensor, true where a patch is hidden.
-    ///
-    /// # Shapes
-    ///
-    /// - result: `[crops, patches]`
+    /// The mask as a tensor `[crops, patches]`, true where a patch is hidden.
     pub(crate) fn to_tensor(&self, device: &Device) -> Tensor<2, Bool> {
         let shape = [self.counts.len(), self.patches];
         Tensor::from_data(TensorData::new(self.hidden.clone(), shape), device)

@@ -1,5 +1,3 @@
-//! Schedules over the steps of a training.
-
 use crate::pretrain::Pretraining;
 use crate::run::schedule::{cosine, warmed};
 

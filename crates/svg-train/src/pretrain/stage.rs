@@ -1,12 +1,11 @@
 //! One step of self-distillation.
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use burn::module::Param;
 use burn::optim::GradientsParams;
 use burn::prelude::*;
-use svg_nn::{load_exact, module_tensors, save_tensors};
+use svg_nn::{load_exact, module_tensors};
 
 use crate::TrainError;
 use crate::kinds::EncoderKind;
@@ -19,7 +18,7 @@ use crate::pretrain::losses::{Asked, Crops, losses};
 use crate::pretrain::{Backbone, Learner, Masks, Pretraining, Targets, Views};
 use crate::run::{
     AdamW, Average, Found, Group, NetworkKind, Place, Player, PlayerNames, Replicas, Stage, Team,
-    stored,
+    store, stored,
 };
 
 const NAMES: PlayerNames = PlayerNames {
@@ -269,12 +268,7 @@ impl<B: Backbone, C: NetworkKind> Stage for PretrainStage<B, C> {
     fn save(&self, folder: &Path) -> Result<(), TrainError> {
         self.student.save(folder)?;
         self.teacher.save(folder, TEACHER)?;
-        save_tensors(
-            &folder.join(CENTRES),
-            &module_tensors(&self.centres()),
-            HashMap::new(),
-        )?;
-        Ok(())
+        store(&module_tensors(&self.centres()), folder, CENTRES)
     }
 
     fn restore(&mut self, folder: &Path) -> Result<(), TrainError> {

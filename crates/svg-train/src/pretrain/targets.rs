@@ -1,5 +1,3 @@
-//! Targets of the student: the teacher's scores, sharpened and balanced.
-
 use burn::prelude::*;
 use burn::tensor::activation::softmax;
 
@@ -32,11 +30,7 @@ impl Targets {
         Self { centre, ..self }
     }
 
-    /// Targets for scores; each row sums to 1. The moving mean is updated after it was used.
-    ///
-    /// # Shapes
-    ///
-    /// - scores and output: `[count, prototypes]`
+    /// Targets for scores `[count, prototypes]`; each row sums to 1. The moving mean is updated after it was used.
     pub fn of(self, scores: Tensor<2>, temperature: f64) -> (Self, Tensor<2>) {
         match self.balance {
             Balance::Centering { momentum } => {
@@ -53,12 +47,9 @@ impl Targets {
     }
 }
 
-/// Probabilities whose rows sum to 1 while, after enough rounds, every prototype has the same share of the
-/// batch. The largest score is subtracted first, which does not change the result but keeps exponents small.
-///
-/// # Shapes
-///
-/// - scores and output: `[count, prototypes]`
+/// Probabilities for scores `[count, prototypes]` whose rows sum to 1 while, after enough rounds, every prototype
+/// has the same share of the batch. The largest score is subtracted first, which does not change the result but
+/// keeps exponents small.
 pub(crate) fn sinkhorn_knopp(scores: Tensor<2>, rounds: usize) -> Tensor<2> {
     let [count, prototypes] = scores.dims();
     let largest = scores.clone().max().reshape([1, 1]);

@@ -1,5 +1,3 @@
-//! Random views of pictures.
-
 use burn::prelude::*;
 use burn::tensor::TensorData;
 use rayon::prelude::*;
@@ -21,10 +19,6 @@ impl ViewsSettings {
     /// Views of `images`, of which the `i`-th is sample `first + i` of a training, counted over all its
     /// steps. A sample's views follow from its picture, the seed and its number, not from the batch that
     /// it is in, nor from the number of threads that share the work.
-    ///
-    /// # Panics
-    ///
-    /// If there are no pictures, one has no pixels, or a size is 0.
     pub(crate) fn draw(
         &self,
         images: &[RgbImage],

@@ -1,12 +1,10 @@
-//! The moving average of a network's weights.
-
 use std::path::Path;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::prelude::*;
 use svg_nn::blend;
 
-use super::player::{save_network, stored};
+use super::player::{store, stored};
 use super::{Network, name_parameters};
 use crate::TrainError;
 
@@ -56,7 +54,7 @@ impl<M: Module> Average<M> {
 
 impl<N: Network> Average<N> {
     pub(crate) fn save(&self, folder: &Path, name: &str) -> Result<(), TrainError> {
-        save_network(self.network(), folder, name)
+        store(&self.network().tensors(), folder, name)
     }
 
     pub(crate) fn restore(

@@ -1,5 +1,3 @@
-//! Checkpoints, written atomically.
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -73,7 +71,7 @@ impl Checkpoints {
         state: &S,
         fill: impl FnOnce(&Path) -> Result<(), TrainError>,
     ) -> Result<PathBuf, TrainError> {
-        let folder = self.folder.join(name_of(step));
+        let folder = self.folder.join(format!("step-{step:08}"));
         if folder.exists() {
             return Ok(folder);
         }
@@ -162,10 +160,6 @@ impl Checkpoints {
         steps.sort();
         Ok(steps)
     }
-}
-
-fn name_of(step: u64) -> String {
-    format!("step-{step:08}")
 }
 
 fn names(folder: &Path) -> io::Result<Vec<String>> {

@@ -1,5 +1,3 @@
-//! Trait for a training as the run sees it.
-
 use std::iter;
 use std::path::{Path, PathBuf};
 
@@ -65,11 +63,7 @@ impl Pace {
         super::document::zero(&positive)
     }
 
-    /// A device and others that share every batch with it.
-    ///
-    /// # Errors
-    ///
-    /// [`TrainError::Unfit`] with what to set, if batches do not divide among them.
+    /// A device and others that share every batch with it; an error if batches do not divide among them.
     pub(crate) fn replicas(
         &self,
         first: &Device,
@@ -137,10 +131,6 @@ pub(crate) trait Course {
     fn learning_rate(&self, number: u64) -> f64;
 
     /// The micro-batch at `place`, with the data from `cursor` on, and the cursor after it.
-    ///
-    /// # Errors
-    ///
-    /// [`TrainError`] if there are no data.
     fn batch(
         &mut self,
         place: Place,
@@ -149,16 +139,8 @@ pub(crate) trait Course {
     ) -> Result<(<Self::Stage as Stage>::Batch, u64), TrainError>;
 
     /// What has been learned; `None` if there is nothing to show it with.
-    ///
-    /// # Errors
-    ///
-    /// [`TrainError`] if it cannot be computed.
     fn show(&mut self, stage: &Self::Stage) -> Result<Option<Shown>, TrainError>;
 
     /// Puts the model into the folder of the run and returns its path.
-    ///
-    /// # Errors
-    ///
-    /// [`TrainError`] if it cannot be written.
     fn finish(&self, stage: &Self::Stage, out: &Path, step: u64) -> Result<PathBuf, TrainError>;
 }

@@ -1,5 +1,3 @@
-//! Configurations as JSON documents.
-
 use std::fmt::Debug;
 
 use serde::Serialize;

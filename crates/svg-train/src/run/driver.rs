@@ -42,11 +42,8 @@ impl RunOptions {
 
 /// Trains a course, or goes on training it.
 ///
-/// `begin` makes the course; it is called when this process has locked the folder.
-///
-/// # Errors
-///
-/// [`TrainError`] of every kind; whatever it is, the newest checkpoint is whole.
+/// `begin` makes the course; it is called when this process has locked the folder. Whatever error this ends
+/// with, the newest checkpoint is whole.
 pub(crate) fn run<C: Course>(
     options: RunOptions,
     begin: impl FnOnce() -> Result<Begun<C>, TrainError>,

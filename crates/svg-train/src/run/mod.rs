@@ -44,7 +44,7 @@ pub use gradients::Group;
 pub(crate) use identity::name_parameters;
 pub use network::Network;
 pub use observer::{Ended, Headline, Observer};
-pub(crate) use player::{Player, PlayerNames, stored};
+pub(crate) use player::{Player, PlayerNames, store, stored};
 pub use replicas::{Reduction, Replicas};
 pub use stage::{Found, Place, Stage};
 pub use standing::{Identity, Standing};

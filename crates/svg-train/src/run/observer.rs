@@ -1,5 +1,3 @@
-//! Watching a run.
-
 use std::path::PathBuf;
 
 use crate::log::Scalars;

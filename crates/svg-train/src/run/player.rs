@@ -1,5 +1,3 @@
-//! A network that learns, with its optimiser.
-
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
@@ -85,7 +83,7 @@ impl<N: Network> Player<N> {
     }
 
     pub fn save(&self, folder: &Path) -> Result<(), TrainError> {
-        save_network(self.network(), folder, self.names.network)?;
+        store(&self.network().tensors(), folder, self.names.network)?;
         let path = folder.join(self.names.optimizer);
         self.optimizer.save(&path).map_err(unreadable(&path))
     }
@@ -117,17 +115,9 @@ fn unreadable<E: fmt::Display>(path: &Path) -> impl FnOnce(E) -> TrainError {
     move |error| TrainError::system(&path)(io::Error::other(error.to_string()))
 }
 
-/// Writes the weights of a network.
-pub(crate) fn save_network(
-    network: &impl Network,
-    folder: &Path,
-    name: &str,
-) -> Result<(), TrainError> {
-    Ok(save_tensors(
-        &folder.join(name),
-        &network.tensors(),
-        HashMap::new(),
-    )?)
+/// Writes tensors as a file of a checkpoint.
+pub(crate) fn store(tensors: &[StoredTensor], folder: &Path, name: &str) -> Result<(), TrainError> {
+    Ok(save_tensors(&folder.join(name), tensors, HashMap::new())?)
 }
 
 /// The tensors of a file in a checkpoint, and where they are from.

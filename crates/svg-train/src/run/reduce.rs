@@ -1,5 +1,3 @@
-//! Gradients of several devices become one.
-
 use std::collections::VecDeque;
 
 use burn::module::{Module, ModuleVisitor, Param};
@@ -28,10 +26,6 @@ pub(super) fn exchange<M: Module>(
 }
 
 /// The sum of the gradients of several devices, on `device`.
-///
-/// # Panics
-///
-/// If some devices gave a gradient for a parameter and others did not.
 pub(super) fn sum_on<M: Module>(
     device: &Device,
     module: &M,

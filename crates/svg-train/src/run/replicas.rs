@@ -1,5 +1,3 @@
-//! Devices that share the batches of a training.
-
 use std::fmt;
 use std::sync::Arc;
 use std::thread;

@@ -1,5 +1,3 @@
-//! How far a run is.
-
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 

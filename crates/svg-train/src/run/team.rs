@@ -1,5 +1,3 @@
-//! Copies of a module on several devices.
-
 use std::thread;
 
 use burn::module::Module;

@@ -1,5 +1,3 @@
-//! A training of SVG's autoencoder beside its networks.
-
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -32,7 +30,8 @@ pub struct Svg {
     batch_size: usize,
     /// In inference mode and outside every graph.
     encoder: Arc<dyn Encoder>,
-    part: Option<NewEncoder>,
+    /// How a bundle refers to the encoder.
+    pub(super) part: Option<NewEncoder>,
     running: Running,
 }
 
@@ -59,12 +58,6 @@ impl Svg {
                 part: None,
             }),
         }
-    }
-
-    /// With how a bundle refers to the encoder.
-    pub(super) fn with_part(mut self, part: NewEncoder) -> Self {
-        self.part = Some(part);
-        self
     }
 
     /// The stage of a configuration on an encoder.
@@ -127,11 +120,6 @@ impl Svg {
         };
         let features = join(Tensor::from_inner(semantic), Some(raw), aligned);
         (features, Some(statistics))
-    }
-
-    /// Whether training ends with frozen statistics.
-    fn gathers_statistics(&self) -> bool {
-        self.config.residual.is_some() && self.config.alignment == Alignment::Frozen
     }
 }
 
@@ -235,19 +223,18 @@ impl TrainableAutoencoder for Svg {
         let encoder = self.part.clone().expect("a run has a part of its encoder");
         let fingerprint = encoder.fingerprint.clone();
         let decoder = averaged.unwrap_or(&network.decoder);
-        let statistics = self.running.statistics;
+        let frozen = self.config.residual.is_some() && self.config.alignment == Alignment::Frozen;
+        let statistics = self.running.statistics.filter(|_| frozen);
         let space = NewSpace {
             config: self.config.clone(),
             tensors: autoencoder_tensors(network.residual.as_ref(), decoder),
-            statistics: statistics
-                .filter(|_| self.gathers_statistics())
-                .map(|statistics| StoredStatistics {
-                    statistics,
-                    source: format!(
-                        "running average over batches of {} in training, momentum {}",
-                        self.batch_size, self.running.momentum
-                    ),
-                }),
+            statistics: statistics.map(|statistics| StoredStatistics {
+                statistics,
+                source: format!(
+                    "running average over batches of {} in training, momentum {}",
+                    self.batch_size, self.running.momentum
+                ),
+            }),
             rest,
             provenance,
         };

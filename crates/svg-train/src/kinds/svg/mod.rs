@@ -69,6 +69,7 @@ pub fn train(
     observer: &mut dyn Observer,
 ) -> Result<Ended, TrainError> {
     let AutoencoderKind::Svg(networks) = config.network.clone();
-    let svg = Svg::new(&config, &networks, encoder)?.with_part(part);
+    let mut svg = Svg::new(&config, &networks, encoder)?;
+    svg.part = Some(part);
     train_network(config, svg, networks, inputs, perceptual, device, observer)
 }
