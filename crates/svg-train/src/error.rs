@@ -1,3 +1,5 @@
+//! Errors of training.
+
 use std::io;
 use std::path::{Path, PathBuf};
 

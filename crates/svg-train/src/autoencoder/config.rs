@@ -1,3 +1,5 @@
+//! The configuration of a training of an autoencoder.
+
 use serde::{Deserialize, Serialize};
 
 use crate::autoencoder::{CriticConfig, Objective};

@@ -1,3 +1,5 @@
+//! The network that tells photographs from reconstructions.
+
 use burn::module::Initializer;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, PaddingConfig2d};

@@ -1,3 +1,5 @@
+//! A perceptual distance for when there is no VGG.
+
 use std::sync::Arc;
 
 use burn::prelude::*;

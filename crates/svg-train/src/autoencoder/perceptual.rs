@@ -1,3 +1,5 @@
+//! Trait for perceptual distances.
+
 use burn::prelude::*;
 use svg_eval::Lpips;
 

@@ -1,3 +1,5 @@
+//! Pictures that are reconstructed while an autoencoder learns.
+
 use std::sync::Arc;
 
 use burn::prelude::*;

@@ -1,3 +1,5 @@
+//! Trait for autoencoders in training.
+
 use std::fmt::Debug;
 use std::path::Path;
 use std::sync::Arc;

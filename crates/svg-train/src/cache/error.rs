@@ -1,3 +1,5 @@
+//! Errors of features on disk.
+
 use std::io;
 use std::path::{Path, PathBuf};
 

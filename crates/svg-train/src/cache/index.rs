@@ -1,3 +1,5 @@
+//! The index of a cache.
+
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};

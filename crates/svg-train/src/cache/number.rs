@@ -1,3 +1,5 @@
+//! The type of numbers on disk.
+
 use std::fmt;
 use std::str::FromStr;
 

@@ -1,3 +1,5 @@
+//! What a cache holds.
+
 use serde::{Deserialize, Serialize};
 use svg_image::ImageSet;
 use svg_roles::Geometry;

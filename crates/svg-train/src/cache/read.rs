@@ -1,3 +1,5 @@
+//! Reading a cache.
+
 use std::path::{Path, PathBuf};
 
 use burn::prelude::*;

@@ -1,3 +1,5 @@
+//! One file of features.
+
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::ops::Range;

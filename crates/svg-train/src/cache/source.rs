@@ -1,3 +1,5 @@
+//! A cache as the latents of a flow.
+
 use burn::prelude::*;
 use svg_model::LatentStatistics;
 

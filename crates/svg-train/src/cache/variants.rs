@@ -1,3 +1,5 @@
+//! The crops of one picture that a cache holds.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};

@@ -1,3 +1,5 @@
+//! Making a cache.
+
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;

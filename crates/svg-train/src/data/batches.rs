@@ -1,3 +1,5 @@
+//! Pictures in batches.
+
 use burn::prelude::*;
 use svg_image::{ImageError, Loaded, Loader, RgbImage};
 use svg_roles::{Images, Signed};

@@ -1,3 +1,5 @@
+//! Which class a picture is of.
+
 use std::collections::BTreeSet;
 
 use svg_image::ImageSet;

@@ -1,3 +1,5 @@
+//! The random numbers of one picture.
+
 use svg_store::Random;
 
 use crate::random::{Purpose, generator};

@@ -1,3 +1,5 @@
+//! Errors of training data.
+
 use svg_image::ImageError;
 
 /// Why pictures cannot be used for training.

@@ -1,3 +1,5 @@
+//! Whether the pictures of a run are still the same.
+
 use serde::{Deserialize, Serialize};
 use svg_image::ImageSet;
 use svg_store::Sha256;

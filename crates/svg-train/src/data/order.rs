@@ -1,3 +1,5 @@
+//! The order of pictures.
+
 use std::vec;
 
 use super::draw::Draw;

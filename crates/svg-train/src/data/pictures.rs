@@ -1,3 +1,5 @@
+//! Pictures of a run, from any place of their order.
+
 use std::sync::Arc;
 
 use svg_image::{DecodeOptions, ImageSet, Loader, RgbImage};

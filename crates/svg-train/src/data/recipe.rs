@@ -1,3 +1,5 @@
+//! From a picture to the square that is trained on.
+
 use serde::{Deserialize, Serialize};
 use svg_image::{RgbImage, adm_crop, mirrored, plain_crop};
 

@@ -1,3 +1,5 @@
+//! Batches of pictures, decoded ahead.
+
 use std::collections::HashSet;
 use std::sync::Arc;
 

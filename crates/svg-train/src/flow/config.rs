@@ -1,3 +1,5 @@
+//! The configuration of a training of a flow.
+
 use serde::{Deserialize, Serialize};
 use svg_flow::TimeSampler;
 use svg_nn::Precision;

@@ -1,3 +1,5 @@
+//! What is random in a step, as a function of which samples it uses.
+
 use burn::prelude::*;
 use burn::tensor::TensorData;
 use rayon::prelude::*;

@@ -1,3 +1,5 @@
+//! What a run of a flow must go on with.
+
 use serde::{Deserialize, Serialize};
 
 use crate::run::Identity;

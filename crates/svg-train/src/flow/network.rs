@@ -1,3 +1,5 @@
+//! Trait for velocity networks in training.
+
 use burn::optim::GradientsParams;
 use burn::prelude::*;
 use serde::Serialize;

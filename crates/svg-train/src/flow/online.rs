@@ -1,3 +1,5 @@
+//! Latents of pictures that are encoded as they come.
+
 use std::sync::Arc;
 
 use burn::prelude::*;

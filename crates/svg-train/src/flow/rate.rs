@@ -1,3 +1,5 @@
+//! The learning rate as a function of the step.
+
 use crate::flow::{AdamWSettings, RateSchedule};
 use crate::run::schedule::warmed;
 

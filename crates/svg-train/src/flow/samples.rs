@@ -1,3 +1,5 @@
+//! Samples of a flow while it learns.
+
 use std::ops::ControlFlow;
 use std::sync::Arc;
 

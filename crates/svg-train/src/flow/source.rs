@@ -1,3 +1,5 @@
+//! Trait for what a flow learns from.
+
 use burn::prelude::*;
 
 use crate::TrainError;

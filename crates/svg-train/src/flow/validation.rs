@@ -1,3 +1,5 @@
+//! A batch that is never learned from.
+
 use burn::prelude::*;
 use svg_flow::flow_matching_loss;
 use svg_roles::{Condition, Velocity};

@@ -1,3 +1,5 @@
+//! DINOv3 in training.
+
 use std::path::{Path, PathBuf};
 
 use burn::prelude::*;

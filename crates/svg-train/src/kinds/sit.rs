@@ -1,3 +1,5 @@
+//! SiT in training.
+
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 use svg_model::kinds;

@@ -1,3 +1,5 @@
+//! The record of a run: a row for each step.
+
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::iter;

@@ -1,3 +1,5 @@
+//! Why a log cannot be kept.
+
 use std::io;
 use std::path::{Path, PathBuf};
 

@@ -1,3 +1,5 @@
+//! The numbers of one step.
+
 /// Named numbers, in the order in which they were added.
 ///
 /// ```

@@ -1,3 +1,5 @@
+//! A picture of how well a decoder does.
+
 use svg_image::{RgbImage, grid};
 
 /// Pairs in a row of the sheet.

@@ -1,3 +1,5 @@
+//! How a picture becomes views, as a document.
+
 use serde::{Deserialize, Serialize};
 use svg_image::{Augmentation, CropSettings, JitterSettings};
 

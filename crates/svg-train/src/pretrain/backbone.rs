@@ -1,3 +1,5 @@
+//! Trait for encoders in training.
+
 use std::path::{Path, PathBuf};
 
 use burn::prelude::*;

@@ -1,3 +1,5 @@
+//! The configuration of a self-distillation.
+
 use serde::{Deserialize, Serialize};
 
 use crate::data::Recipe;

@@ -1,3 +1,5 @@
+//! From a token to its place among prototypes.
+
 use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::prelude::*;
 use burn::tensor::activation::gelu;

@@ -1,3 +1,5 @@
+//! The patches that the student does not see, on a device.
+
 use burn::prelude::*;
 
 use crate::pretrain::Masks;

@@ -1,3 +1,5 @@
+//! Nearest neighbours, to judge an encoder while it learns.
+
 use std::sync::Arc;
 
 use burn::prelude::*;

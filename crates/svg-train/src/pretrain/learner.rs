@@ -1,3 +1,5 @@
+//! What is trained: an encoder and its two heads.
+
 use burn::module::{Module, ModuleMapper, Param};
 use burn::prelude::*;
 

@@ -1,3 +1,5 @@
+//! The student's losses on one device's crops, and their gradients.
+
 use burn::optim::GradientsParams;
 use burn::prelude::*;
 

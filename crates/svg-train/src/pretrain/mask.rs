@@ -1,3 +1,5 @@
+//! Masks: which patches of the global crops are hidden from the student.
+
 use burn::prelude::*;
 use burn::tensor::TensorData;
 use serde::{Deserialize, Serialize};

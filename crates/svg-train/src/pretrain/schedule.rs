@@ -1,3 +1,5 @@
+//! Schedules over the steps of a training.
+
 use crate::pretrain::Pretraining;
 use crate::run::schedule::{cosine, warmed};
 

@@ -1,3 +1,5 @@
+//! Targets of the student: the teacher's scores, sharpened and balanced.
+
 use burn::prelude::*;
 use burn::tensor::activation::softmax;
 

@@ -1,3 +1,5 @@
+//! Random views of pictures.
+
 use burn::prelude::*;
 use burn::tensor::TensorData;
 use rayon::prelude::*;

@@ -1,3 +1,5 @@
+//! Burn's AdamW with its arithmetic in one pass.
+
 use burn::optim::{AdamWState, AdaptiveMomentumState, LearningRate, Optimizer};
 use burn::prelude::*;
 use svg_nn::AdamStep;

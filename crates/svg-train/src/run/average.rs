@@ -1,3 +1,5 @@
+//! The moving average of a network's weights.
+
 use std::path::Path;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};

@@ -1,3 +1,5 @@
+//! Checkpoints, written atomically.
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;

@@ -1,3 +1,5 @@
+//! Trait for a training as the run sees it.
+
 use std::iter;
 use std::path::{Path, PathBuf};
 

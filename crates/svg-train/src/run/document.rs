@@ -1,3 +1,5 @@
+//! Configurations as JSON documents.
+
 use std::fmt::Debug;
 
 use serde::Serialize;

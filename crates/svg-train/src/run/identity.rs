@@ -1,3 +1,5 @@
+//! Parameters that keep their identity from one process to the next.
+
 use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::prelude::*;
 use svg_nn::draw_parameters;

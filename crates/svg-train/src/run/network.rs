@@ -1,3 +1,5 @@
+//! Trait for networks that a checkpoint holds.
+
 use burn::module::{Module, ModuleDisplay};
 use burn::prelude::*;
 use svg_nn::{StoredTensor, load_exact, module_tensors};

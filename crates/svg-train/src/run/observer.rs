@@ -1,3 +1,5 @@
+//! Watching a run.
+
 use std::path::PathBuf;
 
 use crate::log::Scalars;

@@ -1,3 +1,5 @@
+//! A network that learns, with its optimiser.
+
 use std::collections::HashMap;
 use std::fmt;
 use std::io;

@@ -1,3 +1,5 @@
+//! Gradients of several devices become one.
+
 use std::collections::VecDeque;
 
 use burn::module::{Module, ModuleVisitor, Param};

@@ -1,3 +1,5 @@
+//! Devices that share the batches of a training.
+
 use std::fmt;
 use std::sync::Arc;
 use std::thread;

@@ -1,3 +1,5 @@
+//! Schedules over the steps of a training.
+
 use std::f64::consts::PI;
 
 /// From the first to the second along half a cosine of `steps` steps, at step `number`, counted from 0.

@@ -1,3 +1,5 @@
+//! How far a run is.
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 

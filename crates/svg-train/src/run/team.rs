@@ -1,3 +1,5 @@
+//! Copies of a module on several devices.
+
 use std::thread;
 
 use burn::module::Module;

@@ -1,3 +1,5 @@
+//! A training of SVG's autoencoder beside its networks.
+
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 

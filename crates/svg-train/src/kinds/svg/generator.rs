@@ -1,3 +1,5 @@
+//! The part of SVG's autoencoder that learns.
+
 use burn::prelude::*;
 use svg_decoder::{Decoder, DecoderConfig};
 use svg_model::{AutoencoderConfig, autoencoder_tensors, load_autoencoder};
