@@ -91,6 +91,19 @@ mod tests {
     }
 
     #[test]
+    fn the_same_contents_are_the_same_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let written = |name: &str| {
+            let path = folder.path().join(name);
+            // Each hash map has an order of its own.
+            let metadata = "abcdefgh".chars().map(|c| (c.to_string(), c.to_string()));
+            save_tensors(&path, &[tensor("b"), tensor("a")], metadata.collect()).unwrap();
+            std::fs::read(path).unwrap()
+        };
+        assert_eq!(written("one"), written("two"));
+    }
+
+    #[test]
     fn a_failed_write_leaves_the_old_file_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("w.safetensors");
