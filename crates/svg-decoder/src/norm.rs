@@ -13,32 +13,19 @@ pub(crate) fn group_norm(groups: usize, channels: usize, device: &Device) -> Gro
         .init(device)
 }
 
-/// The norm without activation, which attention has before it.
-///
-/// # Shapes
-///
-/// - input and output: `[batch, channels, height, width]`
+/// The norm of `[batch, channels, height, width]` without activation, which attention has before it.
 pub(crate) fn norm_only(norm: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
     let [gamma, beta] = affine(norm);
     kernel(norm, false).forward(x, gamma, beta)
 }
 
-/// `swish(norm(x))` with `swish(y) = y sigmoid(y)`.
-///
-/// # Shapes
-///
-/// - input and output: `[batch, channels, height, width]`
+/// `swish(norm(x))` of `[batch, channels, height, width]` with `swish(y) = y sigmoid(y)`.
 pub(crate) fn norm_swish(norm: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
     let [gamma, beta] = affine(norm);
     kernel(norm, true).forward(x, gamma, beta)
 }
 
 /// `conv(swish(norm(x)))` with a convolution of three by three.
-///
-/// # Shapes
-///
-/// - input: `[batch, d_in, height, width]`
-/// - output: `[batch, d_out, height, width]`
 pub(crate) fn norm_swish_conv(norm: &GroupNorm, conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
     let (weight, bias) = parameters(conv);
     svg_nn::normed_conv3x3(kernel(norm, true), x, affine(norm), weight, bias)
@@ -53,9 +40,10 @@ fn kernel(norm: &GroupNorm, swish: bool) -> svg_nn::GroupNorm {
 }
 
 fn affine(norm: &GroupNorm) -> [Tensor<1>; 2] {
-    let gamma = norm.gamma.as_ref().expect("every norm here is affine");
-    let beta = norm.beta.as_ref().expect("every norm here is affine");
-    [gamma.val(), beta.val()]
+    [&norm.gamma, &norm.beta].map(|vector| {
+        let vector = vector.as_ref().expect("every norm here is affine");
+        vector.val()
+    })
 }
 
 #[cfg(test)]

@@ -39,21 +39,13 @@ impl Span {
 }
 
 impl Tiling {
-    /// The first cell of each tile along an axis that is longer than one.
-    fn starts(self, cells: usize) -> Vec<usize> {
-        let (slack, stride) = (cells - self.tile, self.tile - self.overlap);
-        let gaps = slack.div_ceil(stride).max(1);
-        (0..=gaps).map(|index| index * slack / gaps).collect()
-    }
-
     /// The tiles along an axis of so many cells; their weights sum to one at every pixel.
     fn spans(self, cells: usize, upsampling: usize) -> Vec<Span> {
-        let tiles: Vec<_> = match cells > self.tile {
-            true => self.starts(cells).into_iter(),
-            false => vec![0].into_iter(),
-        }
-        .map(|start| start..cells.min(start + self.tile))
-        .collect();
+        let slack = cells.saturating_sub(self.tile);
+        let gaps = slack.div_ceil(self.tile - self.overlap);
+        let starts = (0..=gaps).map(|index| index * slack / gaps.max(1));
+        let tiles = starts.map(|start| start..cells.min(start + self.tile));
+        let tiles: Vec<_> = tiles.collect();
         let shared = |a: usize, b: usize| match (tiles.get(a), tiles.get(b)) {
             (Some(a), Some(b)) => (a.end - b.start) * upsampling,
             _ => 0,

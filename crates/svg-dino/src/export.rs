@@ -60,8 +60,7 @@ fn official_buffers(config: &DinoConfig) -> Vec<StoredTensor> {
     )];
     if config.qkv_bias {
         let width = config.d_model;
-        let mask = [1.0f32, 0.0, 1.0].map(|value| vec![value; width]).concat();
-        let data = TensorData::new(mask, [3 * width]);
+        let data = TensorData::new(rows::key_mask(width), [3 * width]);
         out.extend((0..config.n_layers).map(|block| {
             let name = format!("blocks.{block}.attn.qkv.bias_mask");
             bridge::from_data(data.clone(), name, None)

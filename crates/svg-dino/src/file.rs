@@ -71,22 +71,18 @@ impl DinoFile {
             }
         }
         let satellite = file.is_named_satellite();
-        match pixel_statistics(&file.path.with_file_name("preprocessor_config.json"))? {
-            Some(statistics) => {
-                if satellite && statistics != PixelStatistics::SATELLITE {
-                    let note = "a satellite model by its name, but preprocessor_config.json beside it \
-                                has other pixel statistics; the latter are used";
-                    file.contents.notes.push(note.to_string());
-                }
-                config = config.with_pixels(statistics);
-            }
-            None if satellite => {
-                let note = "sat493m in its name: using satellite pixel statistics";
-                file.contents.notes.push(note.to_string());
-                config = config.satellite();
-            }
-            None => {}
-        }
+        let said = pixel_statistics(&file.path.with_file_name("preprocessor_config.json"))?;
+        let note = match said {
+            Some(statistics) if satellite && statistics != PixelStatistics::SATELLITE => Some(
+                "a satellite model by its name, but preprocessor_config.json beside it has other pixel \
+                 statistics; the latter are used",
+            ),
+            None if satellite => Some("sat493m in its name: using satellite pixel statistics"),
+            _ => None,
+        };
+        file.contents.notes.extend(note.map(str::to_string));
+        let by_name = satellite.then_some(PixelStatistics::SATELLITE);
+        config.pixels = said.or(by_name).unwrap_or(config.pixels);
         file.configured(config)
     }
 
@@ -108,21 +104,21 @@ impl DinoFile {
         let (path, container) = (file.path().to_path_buf(), file.container());
         let origin = file.metadata().get(ORIGIN).cloned();
         let names = file.tensors().iter().map(|t| t.name.clone());
-        let (examples, count) = (names.take(4).collect(), file.tensors().len());
-        match import(file.into_tensors(), &path.display().to_string()) {
-            Some(contents) => Ok(Self {
+        let (examples, tensors) = (names.take(4).collect(), file.tensors().len());
+        let Some(contents) = import(file.into_tensors(), &path.display().to_string()) else {
+            return Err(DinoError::NotDino {
                 path,
-                container,
-                config: DinoConfig::vits16(),
-                contents: contents.map_err(LoadError::from)?,
-                origin,
-            }),
-            None => Err(DinoError::NotDino {
-                path,
-                tensors: count,
+                tensors,
                 examples,
-            }),
-        }
+            });
+        };
+        Ok(Self {
+            path,
+            container,
+            config: DinoConfig::vits16(),
+            contents: contents.map_err(LoadError::from)?,
+            origin,
+        })
     }
 
     fn configured(mut self, config: DinoConfig) -> Result<Self, DinoError> {
@@ -245,19 +241,15 @@ impl DinoFile {
             save_tensors(path, &tensors, metadata)?;
             return Ok(path.to_path_buf());
         }
-        let write = |source| LoadError::Write {
+        let failed = |path: &Path, source| LoadError::Write {
             path: path.to_path_buf(),
             source,
         };
-        std::fs::create_dir_all(path).map_err(write)?;
+        std::fs::create_dir_all(path).map_err(|source| failed(path, source))?;
         let index = path.join("model.safetensors.index.json");
         if index.exists() {
             let reason = "the folder holds a sharded model; choose another";
-            return Err(LoadError::Write {
-                path: index,
-                source: std::io::Error::other(reason),
-            }
-            .into());
+            return Err(failed(&index, std::io::Error::other(reason)).into());
         }
         let file = path.join("model.safetensors");
         save_tensors(&file, &tensors, metadata)?;
@@ -329,16 +321,11 @@ impl DinoFile {
 
     /// Users look for the names that their file has.
     fn in_their_names(&self, error: LoadError) -> LoadError {
-        let LoadError::Mismatch(mut mismatch) = error else {
-            return error;
-        };
         let gated = self.config.feed_forward == FeedForwardKind::SwiGlu;
-        let translate = |path: &String| {
+        error.with_names(|path| {
             let found = self.contents.layout.name_of(path, gated);
-            found.unwrap_or_else(|| path.clone())
-        };
-        mismatch.missing = mismatch.missing.iter().map(translate).collect();
-        mismatch.into()
+            found.unwrap_or_else(|| path.to_string())
+        })
     }
 }
 
@@ -363,11 +350,8 @@ fn infer(contents: &Imported, heads: Option<usize>) -> Result<DinoConfig, String
         Ok(tensor.shape.to_vec())
     };
     let number = |path: &String| {
-        path.strip_prefix("blocks.")?
-            .split('.')
-            .next()?
-            .parse()
-            .ok()
+        let (number, _) = path.strip_prefix("blocks.")?.split_once('.')?;
+        number.parse().ok()
     };
     let last: Option<usize> = tensors.keys().filter_map(number).max();
     let n_layers = last.map_or(0, |last| last + 1);

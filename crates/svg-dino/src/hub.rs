@@ -41,10 +41,8 @@ const OF_A_MODEL: [&str; 6] = [
 impl HubConfig {
     /// Reads the file; `None` if it does not exist, or is somebody else's file of that name.
     pub(crate) fn read(path: &Path) -> Result<Option<DinoConfig>, DinoError> {
-        let value = read_json::<serde_json::Value>(path)?;
-        let about_a_model =
-            |value: &serde_json::Value| OF_A_MODEL.iter().any(|name| value.get(name).is_some());
-        if !value.as_ref().is_some_and(about_a_model) {
+        let said = read_json::<serde_json::Value>(path)?.unwrap_or_default();
+        if OF_A_MODEL.iter().all(|name| said.get(name).is_none()) {
             return Ok(None);
         }
         let Some(config) = read_json::<Self>(path)? else {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::store::bridge;
-use burn::tensor::DType;
+use burn::tensor::TensorData;
 use svg_nn::{Mismatch, StoredTensor};
 
 use crate::layout::{Layout, Role};
@@ -49,21 +49,15 @@ pub(crate) fn import(
     tensors: Vec<StoredTensor>,
     source: &str,
 ) -> Option<Result<Imported, Mismatch>> {
-    let named: Vec<(String, StoredTensor)> = tensors
+    let clean = |name: &String| RESIDUE.iter().fold(name.clone(), |n, r| n.replace(r, ""));
+    let named = tensors
         .into_iter()
-        .map(|tensor| {
-            let clean = RESIDUE
-                .iter()
-                .fold(tensor.name.clone(), |n, r| n.replace(r, ""));
-            (clean, tensor)
-        })
-        .collect();
+        .map(|tensor| (clean(&tensor.name), tensor));
+    let named: Vec<_> = named.collect();
     let (root, layout) = find_root(named.iter().map(|(name, _)| name.as_str()))?;
-    let gated = named.iter().any(|(name, _)| {
-        [".mlp.w1.", ".mlp.gate_proj.", ".mlp.fc1_g."]
-            .iter()
-            .any(|mark| name.contains(mark))
-    });
+    let gates = [".mlp.w1.", ".mlp.gate_proj.", ".mlp.fc1_g."];
+    let is_gate = |name: &str| gates.iter().any(|gate| name.contains(gate));
+    let gated = named.iter().any(|(name, _)| is_gate(name));
 
     let mut mismatch = Mismatch::none(source);
     let mut out = Imported::none(layout);
@@ -191,29 +185,20 @@ fn masked(
             bias.shape, mask.shape
         ));
     }
-    let width = factors.len() / 3;
+    let (name, usual) = (bias.name.clone(), rows::key_mask(factors.len() / 3));
     if factors.iter().any(|factor| factor.is_nan()) {
         notes.push(format!("{} holds NaN; used 1, 0, 1 instead", mask.name));
-        factors.fill(1.0);
-        factors[width..2 * width].fill(0.0);
+        factors.clone_from(&usual);
     }
-    let plain = |range: std::ops::Range<usize>, value: f32| {
-        factors[range].iter().all(|factor| *factor == value)
-    };
-    let name = bias.name.clone();
-    if plain(0..width, 1.0) && plain(width..2 * width, 0.0) && plain(2 * width..3 * width, 1.0) {
+    if factors == usual {
         let [q, k, v] = [0, 1, 2].map(|i| rows::third(bias, String::new(), i));
         let zero = rows::zeros_like(&k, String::new());
         return Ok(rows::stack([q, zero, v], name));
     }
     // Another mask: do the product. 0 * NaN is NaN, so a zero wins by itself.
-    let product = read(bias)?
-        .into_iter()
-        .zip(&factors)
-        .map(|(b, f)| if *f == 0.0 { 0.0 } else { b * f })
-        .collect();
-    let data = burn::tensor::TensorData::new::<f32, _>(product, bias.shape.clone());
-    debug_assert_eq!(data.dtype(), DType::F32);
+    let pairs = read(bias)?.into_iter().zip(&factors);
+    let product = pairs.map(|(b, f)| if *f == 0.0 { 0.0 } else { b * f });
+    let data = TensorData::new(product.collect::<Vec<f32>>(), bias.shape.clone());
     Ok(bridge::from_data(data, name, None))
 }
 

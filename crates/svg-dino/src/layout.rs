@@ -31,10 +31,6 @@ pub(crate) enum Role {
     Unknown,
 }
 
-const HEAD: &str = "belongs to a training head";
-const LOCAL: &str = "the norm of local crops, used in training only";
-const RECOMPUTED: &str = "positions are computed, not stored";
-
 impl Layout {
     /// All layouts.
     pub const ALL: [Layout; 3] = [Layout::Official, Layout::HuggingFace, Layout::Timm];
@@ -123,16 +119,14 @@ fn names(gated: bool) -> impl Iterator<Item = [Option<&'static str>; 4]> {
     })
 }
 
+/// Why the network does not need what is known of other parts of a training.
 fn unneeded(name: &str) -> Option<&'static str> {
-    let prefixes = [
-        ("local_cls_norm.", LOCAL),
-        ("rope_embeddings.", RECOMPUTED),
-        ("rope.", RECOMPUTED),
-        ("head.", HEAD),
-        ("projectors.", HEAD),
-    ];
-    let found = prefixes.iter().find(|(prefix, _)| name.starts_with(prefix));
-    found.map(|(_, reason)| *reason)
+    match name.split_once('.')?.0 {
+        "local_cls_norm" => Some("the norm of local crops, used in training only"),
+        "rope_embeddings" | "rope" => Some("positions are computed, not stored"),
+        "head" | "projectors" => Some("belongs to a training head"),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

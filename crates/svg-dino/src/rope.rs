@@ -30,20 +30,13 @@ pub(crate) fn rotation(
     device: &Device,
 ) -> Rotation {
     let periods = rope_periods(config.head_dim(), config.rope_base, config.rope_periods);
-    let axis = |count: usize| -> Vec<Vec<f64>> {
-        let coordinate = |i: usize| 2.0 * (i as f64 + 0.5) / count as f64 - 1.0;
-        (0..count)
-            .map(|i| {
-                let turns = periods.iter().map(|&p| TAU * coordinate(i) / f64::from(p));
-                turns.collect()
-            })
-            .collect()
-    };
-    let (y, x) = (axis(rows), axis(columns));
     let mut angles = Vec::with_capacity(rows * columns * config.head_dim() / 2);
-    for row in &y {
-        for column in &x {
-            angles.extend(row.iter().chain(column));
+    for row in 0..rows {
+        for column in 0..columns {
+            for (place, count) in [(row, rows), (column, columns)] {
+                let coordinate = 2.0 * (place as f64 + 0.5) / count as f64 - 1.0;
+                angles.extend(periods.iter().map(|&p| TAU * coordinate / f64::from(p)));
+            }
         }
     }
     Rotation::from_angles(&angles, config.head_dim(), config.n_prefix(), device)

@@ -20,7 +20,9 @@ pub(crate) fn third(fused: &StoredTensor, name: String, third: usize) -> StoredT
     StoredTensor::deferred(name, fused.dtype, shape, None, len, move || {
         let bytes = fused.to_bytes()?;
         let range = third * len..(third + 1) * len;
-        let cut = bytes.get(range).ok_or_else(|| short(&fused))?;
+        let short = || format!("{} is shorter than its shape", fused.name);
+        let cut = bytes.get(range);
+        let cut = cut.ok_or_else(|| Error::TensorBytesSizeMismatch(short()))?;
         Ok(Bytes::from_bytes_vec(cut.to_vec()))
     })
 }
@@ -52,14 +54,15 @@ pub(crate) fn zeros_like(like: &StoredTensor, name: String) -> StoredTensor {
     )
 }
 
+/// The factors of a fused bias, of which a third are `width`: keys have none.
+pub(crate) fn key_mask(width: usize) -> Vec<f32> {
+    [1.0, 0.0, 1.0].map(|value| vec![value; width]).concat()
+}
+
 /// The same bytes under another name and shape.
 pub(crate) fn renamed(tensor: StoredTensor, name: String, shape: Vec<usize>) -> StoredTensor {
     let (dtype, len) = (tensor.dtype, tensor.byte_len());
     StoredTensor::deferred(name, dtype, shape, None, len, move || tensor.to_bytes())
-}
-
-fn short(tensor: &StoredTensor) -> Error {
-    Error::TensorBytesSizeMismatch(format!("{} is shorter than its shape", tensor.name))
 }
 
 #[cfg(test)]

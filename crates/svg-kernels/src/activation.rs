@@ -45,32 +45,15 @@ impl Activation {
             Self::GeluTanh => gelu_approximate(x),
         }
     }
+}
 
-    pub(crate) fn of(self, x: FlexTensor) -> FlexTensor {
+impl Operation<1> for Activation {
+    fn forward(&self, [x]: [FlexTensor; 1]) -> FlexTensor {
         let step = match self {
             Self::Gelu => erf::gelu,
             Self::GeluTanh => exp::gelu_tanh,
         };
         rewritten(x, CHUNK, |_, x| step(x)).0
-    }
-
-    /// The gradient at `x`, given the one at the value.
-    pub(crate) fn backward(self, x: FlexTensor, dy: FlexTensor) -> FlexTensor {
-        let step = match self {
-            Self::Gelu => erf::gelu_backward,
-            Self::GeluTanh => exp::gelu_tanh_backward,
-        };
-        rewritten_beside(dy, x, CHUNK, |_, dy, x| step(x, dy)).0
-    }
-}
-
-impl Operation<1> for Activation {
-    fn keeps(&self, _wanted: [bool; 1]) -> [bool; 1] {
-        [true]
-    }
-
-    fn forward(&self, [x]: [FlexTensor; 1]) -> FlexTensor {
-        self.of(x)
     }
 
     fn backward(
@@ -79,7 +62,13 @@ impl Operation<1> for Activation {
         dy: FlexTensor,
         _wanted: [bool; 1],
     ) -> [Option<FlexTensor>; 1] {
-        [Some(Activation::backward(*self, x, dy))]
+        let step = match self {
+            Self::Gelu => erf::gelu_backward,
+            Self::GeluTanh => exp::gelu_tanh_backward,
+        };
+        [Some(
+            rewritten_beside(dy, x, CHUNK, |_, dy, x| step(x, dy)).0,
+        )]
     }
 }
 

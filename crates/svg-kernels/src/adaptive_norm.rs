@@ -5,7 +5,7 @@ use burn::prelude::*;
 use burn::tensor::module::layer_norm;
 
 use crate::array::{array, contiguous, dims, numbers, rewritten, rewritten_beside};
-use crate::kernel::row_norm::{RowNorm, normalise};
+use crate::kernel::row_norm::{backward, normalise};
 use crate::operation::{Operation, on_host, run};
 use crate::rows::SampleRows;
 
@@ -54,12 +54,9 @@ impl Operation<3> for AdaptiveNorm {
         let (factors, shift) = (factors(scale), contiguous(shift));
         let (rows, terms) = (SampleRows::of(&x), numbers(&shift));
         let y = rewritten(x, rows.chunk, |chunk, x| {
-            let norm = RowNorm {
-                factor: rows.vector(&factors, chunk),
-                term: rows.vector(terms, chunk),
-                epsilon: self.epsilon,
-            };
-            normalise(norm, x);
+            let [factor, term] =
+                [factors.as_slice(), terms].map(|vectors| rows.vector(vectors, chunk));
+            normalise(factor, term, self.epsilon, x);
         });
         y.0
     }
@@ -73,12 +70,8 @@ impl Operation<3> for AdaptiveNorm {
         let [batch, tokens, channels] = dims(&x);
         let factors = factors(scale);
         let (dx, sums) = rewritten_beside(dy, x, tokens * channels, |sample, dy, x| {
-            let norm = RowNorm {
-                factor: &factors[sample * channels..][..channels],
-                term: &[],
-                epsilon: self.epsilon,
-            };
-            norm.backward(x, dy)
+            let factor = &factors[sample * channels..][..channels];
+            backward(factor, self.epsilon, x, dy)
         });
         let from = |first: usize| {
             let of_samples = sums.iter().flat_map(|sums| &sums[first..][..channels]);

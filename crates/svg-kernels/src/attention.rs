@@ -81,10 +81,6 @@ pub fn turn(u: Tensor<5>, cos: Tensor<5>, sin: Tensor<5>) -> Tensor<5> {
 struct Attention;
 
 impl Operation<1> for Attention {
-    fn keeps(&self, wanted: [bool; 1]) -> [bool; 1] {
-        wanted
-    }
-
     fn forward(&self, [qkv]: [FlexTensor; 1]) -> FlexTensor {
         let (sizes, qkv) = (sizes(&qkv), contiguous(qkv));
         let out = attention::forward(sizes, numbers(&qkv));

@@ -10,7 +10,7 @@ use burn::tensor::ops::{ConvOptions, InterpolateMode, InterpolateOptions};
 use crate::array::{array, contiguous, dims, numbers, present};
 use crate::group_norm::GroupNorm;
 use crate::kernel::sums::column_sums;
-use crate::kernel::winograd::{self, Grid, Sizes};
+use crate::kernel::winograd::{self, Direction, Grid, Sizes};
 use crate::kernel::{double, norm};
 use crate::operation::{Operation, on_host, optional, run};
 use crate::product::{hosted, keeps};
@@ -152,7 +152,7 @@ impl Source {
         match self {
             Self::Given => x,
             Self::Doubled => double::forward(x),
-            Self::Normed(norm) => norm.of(x, gamma, beta),
+            Self::Normed(norm) => Operation::forward(&norm, [x, gamma, beta]),
         }
     }
 
@@ -165,7 +165,7 @@ impl Source {
         match self {
             Self::Given => [Some(dx), None, None],
             Self::Doubled => [Some(double::backward(dx)), None, None],
-            Self::Normed(norm) => norm.gradients(x, gamma, beta, dx).map(Some),
+            Self::Normed(norm) => norm.backward([x, gamma, beta], dx, [true; 3]),
         }
     }
 }
@@ -180,7 +180,8 @@ impl Operation<5> for Conv3x3 {
         let (weight, bias) = (contiguous(weight), present(bias).map(contiguous));
         let sizes = sizes(&x, dims::<4>(&weight)[0]);
         let bias = bias.as_ref().map(numbers);
-        let y = winograd::forward(sizes, numbers(&x), numbers(&weight), bias);
+        let (x, weight) = (numbers(&x), numbers(&weight));
+        let y = winograd::convolve(sizes, Direction::Forward, x, weight, bias);
         let Grid { height, width } = sizes.grid;
         array(y, [sizes.batch, sizes.outputs, height, width])
     }
@@ -211,7 +212,8 @@ impl Operation<5> for Conv3x3 {
                     inputs,
                     ..sizes(&dy, outputs)
                 };
-                let dx = winograd::input_gradient(sizes, numbers(&weight), numbers(&dy));
+                let (dy, weight) = (numbers(&dy), numbers(&weight));
+                let dx = winograd::convolve(sizes, Direction::Backward, dy, weight, None);
                 let dx = array(dx, [sizes.batch, inputs, height, width]);
                 self.0.backward(source, dx)
             }

@@ -85,41 +85,13 @@ impl GroupNorm {
         };
         (kernel, channels / self.groups * kernel.pixels)
     }
-
-    /// The value in ordinary memory.
-    pub(crate) fn of(self, x: FlexTensor, gamma: FlexTensor, beta: FlexTensor) -> FlexTensor {
-        let [gamma, beta] = [gamma, beta].map(contiguous);
-        let (kernel, group) = self.kernel(&x, &gamma, &beta);
-        rewritten(x, group, |index, numbers| kernel.group(index, numbers)).0
-    }
-
-    /// The gradients at `x`, the factors and the terms, given the one at the value.
-    pub(crate) fn gradients(
-        self,
-        x: FlexTensor,
-        gamma: FlexTensor,
-        beta: FlexTensor,
-        dy: FlexTensor,
-    ) -> [FlexTensor; 3] {
-        let [gamma, beta] = [gamma, beta].map(contiguous);
-        let (kernel, group) = self.kernel(&x, &gamma, &beta);
-        let (dx, sums) = rewritten_beside(dy, x, group, |index, dy, x| {
-            kernel.group_backward(index, x, dy)
-        });
-        let [of_gamma, of_beta] = kernel
-            .gathered(sums)
-            .map(|sums| array(sums, [kernel.gamma.len()]));
-        [dx, of_gamma, of_beta]
-    }
 }
 
 impl Operation<3> for GroupNorm {
-    fn keeps(&self, _wanted: [bool; 3]) -> [bool; 3] {
-        [true; 3]
-    }
-
     fn forward(&self, [x, gamma, beta]: [FlexTensor; 3]) -> FlexTensor {
-        self.of(x, gamma, beta)
+        let [gamma, beta] = [gamma, beta].map(contiguous);
+        let (kernel, group) = self.kernel(&x, &gamma, &beta);
+        rewritten(x, group, |index, numbers| kernel.group(index, numbers)).0
     }
 
     fn backward(
@@ -128,6 +100,13 @@ impl Operation<3> for GroupNorm {
         dy: FlexTensor,
         _wanted: [bool; 3],
     ) -> [Option<FlexTensor>; 3] {
-        self.gradients(x, gamma, beta, dy).map(Some)
+        let [gamma, beta] = [gamma, beta].map(contiguous);
+        let (kernel, group) = self.kernel(&x, &gamma, &beta);
+        let (dx, sums) = rewritten_beside(dy, x, group, |index, dy, x| {
+            kernel.group_backward(index, x, dy)
+        });
+        let sums = kernel.gathered(sums);
+        let [of_gamma, of_beta] = sums.map(|sums| array(sums, [kernel.gamma.len()]));
+        [dx, of_gamma, of_beta].map(Some)
     }
 }

@@ -5,21 +5,12 @@ use burn::prelude::*;
 use burn::tensor::{DType, module};
 
 use crate::array::{array, contiguous, dims, numbers, rewritten, rewritten_beside};
-use crate::kernel::row_norm::{RowNorm, gradients, normalise};
+use crate::kernel::row_norm::{gradients, normalise};
 use crate::kernel::sums::sum_of_rows;
 use crate::operation::{Operation, on_host, run};
 
 /// Tokens for one thread at a time.
 const TOKENS: usize = 32;
-
-/// The parameters of a layer norm over the channels of a head, `[head_dim]` each.
-#[derive(Clone, Debug)]
-pub struct HeadNorm {
-    /// The factors.
-    pub gamma: Tensor<1>,
-    /// The terms.
-    pub beta: Tensor<1>,
-}
 
 /// Layer norm of the queries and of the keys of each head, in f32 whatever their type; values as they are.
 ///
@@ -29,19 +20,21 @@ pub struct HeadNorm {
 /// # Shapes
 ///
 /// - qkv and output: `[batch, tokens, 3, heads, head_dim]`
+/// - queries, keys: factors and terms of their norm, `[head_dim]` each
 ///
 /// # Panics
 ///
 /// If the shapes do not fit each other.
 pub fn normalise_heads(
     qkv: Tensor<5>,
-    queries: HeadNorm,
-    keys: HeadNorm,
+    queries: [Tensor<1>; 2],
+    keys: [Tensor<1>; 2],
     epsilon: f64,
 ) -> Tensor<5> {
     let [.., head_dim] = qkv.dims();
     assert_shape!(qkv, [_, _, 3, _, _]);
-    let vectors = [queries.gamma, queries.beta, keys.gamma, keys.beta];
+    let ([a, b], [c, d]) = (queries, keys);
+    let vectors = [a, b, c, d];
     for vector in &vectors {
         assert_shape!(vector, [head_dim]);
     }
@@ -74,13 +67,10 @@ impl Operation<5> for HeadNorms {
         let width = heads * head_dim;
         let vectors = [a, b, c, d].map(contiguous);
         let [a, b, c, d] = vectors.each_ref().map(numbers);
-        let norms = [self.norm(a, b), self.norm(c, d)];
         let normed = rewritten(qkv, TOKENS * 3 * width, |_, tokens| {
             for token in tokens.chunks_exact_mut(3 * width) {
-                let parts = token.chunks_exact_mut(width);
-                parts
-                    .zip(norms)
-                    .for_each(|(heads, norm)| normalise(norm, heads));
+                let parts = token.chunks_exact_mut(width).zip([[a, b], [c, d]]);
+                parts.for_each(|(heads, [a, b])| normalise(a, b, self.epsilon, heads));
             }
         });
         normed.0
@@ -95,7 +85,7 @@ impl Operation<5> for HeadNorms {
         let [_, _, _, heads, head_dim] = dims(&qkv);
         let width = heads * head_dim;
         let [queries, keys] = [queries, keys].map(contiguous);
-        let norms = [&queries, &keys].map(|gamma| self.norm(numbers(gamma), &[]));
+        let factors = [&queries, &keys].map(numbers);
         let (dx, sums) = rewritten_beside(dy, qkv, TOKENS * 3 * width, |_, dy, qkv| {
             // For each norm those at its factors and at its terms, one after the other.
             let mut sums = vec![0.0f32; 4 * head_dim];
@@ -103,8 +93,8 @@ impl Operation<5> for HeadNorms {
             for (token, dy) in tokens.zip(dy.chunks_exact_mut(3 * width)) {
                 let parts = token.chunks_exact(width).zip(dy.chunks_exact_mut(width));
                 let sums = sums.chunks_exact_mut(2 * head_dim);
-                for ((norm, sums), (heads, dy)) in norms.into_iter().zip(sums).zip(parts) {
-                    gradients(norm, heads, dy, sums);
+                for ((factor, sums), (heads, dy)) in factors.into_iter().zip(sums).zip(parts) {
+                    gradients(factor, self.epsilon, heads, dy, sums);
                 }
             }
             sums
@@ -112,15 +102,5 @@ impl Operation<5> for HeadNorms {
         let total = sum_of_rows(&sums, 4 * head_dim);
         let vector = |i: usize| array(total[i * head_dim..][..head_dim].to_vec(), [head_dim]);
         [dx, vector(0), vector(1), vector(2), vector(3)].map(Some)
-    }
-}
-
-impl HeadNorms {
-    fn norm<'a>(&self, factor: &'a [f32], term: &'a [f32]) -> RowNorm<'a> {
-        RowNorm {
-            factor,
-            term,
-            epsilon: self.epsilon,
-        }
     }
 }

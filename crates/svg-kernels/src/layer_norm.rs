@@ -7,7 +7,7 @@ use burn::prelude::*;
 use burn::tensor::module;
 
 use crate::array::{array, contiguous, numbers, present, rewritten_beside};
-use crate::kernel::row_norm::{ROWS, RowNorm, gradients};
+use crate::kernel::row_norm::{ROWS, gradients};
 use crate::kernel::sums::sum_of_rows;
 use crate::operation::{Operation, on_host, optional, run};
 
@@ -60,15 +60,11 @@ impl Operation<3> for LayerNorm {
         _wanted: [bool; 3],
     ) -> [Option<FlexTensor>; 3] {
         let gamma = contiguous(gamma);
-        let norm = RowNorm {
-            factor: numbers(&gamma),
-            term: &[],
-            epsilon: self.epsilon,
-        };
-        let channels = norm.factor.len();
+        let factor = numbers(&gamma);
+        let channels = factor.len();
         let (dx, sums) = rewritten_beside(dy, x, ROWS * channels, |_, dy, x| {
             let mut sums = vec![0.0; 2 * channels];
-            gradients(norm, x, dy, &mut sums);
+            gradients(factor, self.epsilon, x, dy, &mut sums);
             sums
         });
         let total = sum_of_rows(&sums, 2 * channels);

@@ -58,7 +58,7 @@ pub use checkpoint::checkpointed;
 pub use conv::{conv3x3, doubled_conv3x3, normed_conv3x3, patch_conv};
 pub use gated_sum::gated_sum;
 pub use group_norm::GroupNorm;
-pub use head_norm::{HeadNorm, normalise_heads};
+pub use head_norm::normalise_heads;
 pub use layer_norm::layer_norm;
 pub use linear::{activated_linear, gated_linear, linear};
 pub use operation::on_host;

@@ -125,7 +125,7 @@ impl Source {
     fn of(self, x: FlexTensor, up: FlexTensor) -> FlexTensor {
         match self {
             Self::Given => x,
-            Self::Activated(activation) => activation.of(x),
+            Self::Activated(activation) => Operation::forward(&activation, [x]),
             Self::Gated => silu_product(x, up),
         }
     }
@@ -134,7 +134,10 @@ impl Source {
     fn backward(self, x: FlexTensor, up: FlexTensor, dx: FlexTensor) -> [Option<FlexTensor>; 2] {
         match self {
             Self::Given => [Some(dx), None],
-            Self::Activated(activation) => [Some(activation.backward(x, dx)), None],
+            Self::Activated(activation) => {
+                let [dx] = activation.backward([x], dx, [true]);
+                [dx, None]
+            }
             Self::Gated => silu_product_backward(x, up, dx).map(Some),
         }
     }

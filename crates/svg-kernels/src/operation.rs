@@ -24,9 +24,11 @@ use crate::graph::Dispatched;
 /// where [`on_host`] holds for all inputs and a composition of Burn's operations elsewhere; Burn's graph
 /// differentiates the composition.
 pub trait Operation<const N: usize>: Clone + Debug + Send + 'static {
-    /// Which inputs [`backward`](Self::backward) needs, if the gradients of the `wanted` ones are asked for.
-    /// The others may be overwritten at once.
-    fn keeps(&self, wanted: [bool; N]) -> [bool; N];
+    /// Which inputs [`backward`](Self::backward) needs, if the gradients of the `wanted` ones are asked for: all,
+    /// unless an operation says otherwise. The others may be overwritten at once.
+    fn keeps(&self, _wanted: [bool; N]) -> [bool; N] {
+        [true; N]
+    }
 
     /// The value. An input that nobody else holds may be overwritten.
     fn forward(&self, inputs: [FlexTensor; N]) -> FlexTensor;

@@ -3,7 +3,7 @@
 use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::prelude::*;
 
-use svg_kernels::{HeadNorm, normalise_heads, packed_attention};
+use svg_kernels::{normalise_heads, packed_attention};
 
 use crate::Rotation;
 use crate::linear::{linear, parameters};
@@ -57,9 +57,7 @@ impl SelfAttentionConfig {
     ///
     /// If `n_heads` does not divide `d_model`.
     pub fn init(&self, device: &Device) -> SelfAttention {
-        let Self {
-            d_model, n_heads, ..
-        } = *self;
+        let (d_model, n_heads) = (self.d_model, self.n_heads);
         assert!(
             n_heads > 0 && d_model % n_heads == 0,
             "{n_heads} heads do not divide {d_model} channels"
@@ -113,7 +111,7 @@ impl SelfAttention {
         let qkv = svg_kernels::linear(x.cast(weight.dtype()), weight, bias); // [batch, tokens, 3 d]
         let mut qkv = qkv.reshape([batch, tokens, 3, self.n_heads, width / self.n_heads]);
         if let (Some(queries), Some(keys)) = (&self.q_norm, &self.k_norm) {
-            let [queries, keys] = [queries, keys].map(head_norm);
+            let [queries, keys] = [queries, keys].map(affine);
             qkv = normalise_heads(qkv, queries, keys, QK_NORM_EPS);
         }
         if let Some(rotation) = rotation {
@@ -134,13 +132,12 @@ impl SelfAttention {
     }
 }
 
-fn head_norm(norm: &LayerNorm) -> HeadNorm {
+/// Factors and terms of a norm.
+fn affine(norm: &LayerNorm) -> [Tensor<1>; 2] {
     let gamma = norm.gamma.val();
     let beta = norm.beta.as_ref().map(|beta| beta.val());
-    HeadNorm {
-        beta: beta.unwrap_or_else(|| gamma.zeros_like()),
-        gamma,
-    }
+    let beta = beta.unwrap_or_else(|| gamma.zeros_like());
+    [gamma, beta]
 }
 
 #[cfg(test)]

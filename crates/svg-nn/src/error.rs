@@ -46,6 +46,16 @@ pub enum LoadError {
     },
 }
 
+impl LoadError {
+    /// The same error with other names of tensors in a [`Mismatch`], such as those that a file has.
+    pub fn with_names(self, name: impl Fn(&str) -> String) -> Self {
+        match self {
+            Self::Mismatch(mismatch) => mismatch.with_names(name).into(),
+            other => other,
+        }
+    }
+}
+
 impl From<svg_store::WriteError> for LoadError {
     fn from(error: svg_store::WriteError) -> Self {
         Self::Write {
@@ -75,6 +85,15 @@ impl Mismatch {
             source: source.to_string(),
             ..Self::default()
         }
+    }
+
+    /// The same differences with other names of tensors.
+    pub(crate) fn with_names(mut self, name: impl Fn(&str) -> String) -> Self {
+        let all = [&mut self.missing, &mut self.unexpected, &mut self.unusable];
+        all.into_iter()
+            .flatten()
+            .for_each(|each| *each = name(each));
+        self
     }
 
     /// Whether there is no difference.

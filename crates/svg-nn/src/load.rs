@@ -17,10 +17,20 @@ use crate::{LoadError, Mismatch, StoredTensor};
 /// [`LoadError::Mismatch`] if a parameter has no tensor, a tensor has no parameter, a shape or kind
 /// differs, or a tensor's bytes cannot be read.
 pub fn load_exact<M: Module>(
-    mut module: M,
+    module: M,
     tensors: Vec<StoredTensor>,
     source: &str,
 ) -> Result<M, LoadError> {
+    let (module, mismatch) = fill(module, tensors, source);
+    Ok(mismatch.unless(module)?)
+}
+
+/// [`load_exact`] as far as the tensors fit, and how far they do not.
+pub(crate) fn fill<M: Module>(
+    mut module: M,
+    tensors: Vec<StoredTensor>,
+    source: &str,
+) -> (M, Mismatch) {
     let tensors = tensors.into_iter().map(widen).collect();
     let report = module.apply(tensors, None, Some(Box::new(PyTorchToBurnAdapter)), true);
     let mismatch = Mismatch {
@@ -29,25 +39,7 @@ pub fn load_exact<M: Module>(
         unexpected: report.unused,
         unusable: report.errors.iter().map(describe).collect(),
     };
-    Ok(mismatch.unless(module)?)
-}
-
-impl LoadError {
-    /// The same error with other names of tensors in a [`Mismatch`], such as those that a file has.
-    pub fn with_names(mut self, name: impl Fn(&str) -> String) -> Self {
-        if let Self::Mismatch(mismatch) = &mut self {
-            let Mismatch {
-                missing,
-                unexpected,
-                unusable,
-                ..
-            } = mismatch;
-            for each in [missing, unexpected, unusable].into_iter().flatten() {
-                *each = name(each);
-            }
-        }
-        self
-    }
+    (module, mismatch)
 }
 
 /// A missing path as PyTorch would call it: Burn's norms have `gamma` and `beta`.

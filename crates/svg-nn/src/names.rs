@@ -2,7 +2,8 @@
 
 use burn::module::Module;
 
-use crate::{LoadError, Mismatch, StoredTensor, load_exact, module_tensors};
+use crate::load::fill;
+use crate::{LoadError, Mismatch, StoredTensor, module_tensors};
 
 /// What differs between the names in a module and those in a file: pairs of parts of names, the module's
 /// first, each replaced where it first occurs.
@@ -34,18 +35,29 @@ impl Names {
         })
     }
 
-    /// [`load_exact`] from tensors with the names of the file. A name that does not come back is not one
-    /// of the file, even if it is one of the module.
+    /// [`load_exact`](crate::load_exact) from tensors with the names of the file, in which errors are, too. A
+    /// name that does not come back is not one of the file, even if it is one of the module.
     ///
     /// # Errors
     ///
-    /// As [`load_exact`], in the names of the file.
+    /// [`LoadError::Mismatch`] if there is any difference.
     pub fn load_exact<M: Module>(
         &self,
         module: M,
         tensors: Vec<StoredTensor>,
         source: &str,
     ) -> Result<M, LoadError> {
+        let (module, mismatch) = self.fill(module, tensors, source);
+        Ok(mismatch.unless(module)?)
+    }
+
+    /// [`load_exact`](Self::load_exact) as far as the tensors fit, and how far they do not.
+    pub fn fill<M: Module>(
+        &self,
+        module: M,
+        tensors: Vec<StoredTensor>,
+        source: &str,
+    ) -> (M, Mismatch) {
         let (known, foreign): (Vec<_>, Vec<_>) = tensors
             .into_iter()
             .partition(|tensor| self.in_file(&self.in_module(&tensor.name)) == tensor.name);
@@ -53,19 +65,11 @@ impl Names {
             let name = self.in_module(&tensor.name);
             renamed(tensor, name)
         });
-        let mut mismatch = match load_exact(module, known.collect(), source) {
-            Ok(module) if foreign.is_empty() => return Ok(module),
-            Ok(_) => Mismatch::none(source),
-            Err(LoadError::Mismatch(mismatch)) => mismatch,
-            Err(other) => return Err(other),
-        };
-        let missing = mismatch.missing.iter_mut().chain(&mut mismatch.unexpected);
-        for name in missing.chain(&mut mismatch.unusable) {
-            *name = self.in_file(name);
-        }
+        let (module, mismatch) = fill(module, known.collect(), source);
+        let mut mismatch = mismatch.with_names(|name| self.in_file(name));
         let foreign = foreign.into_iter().map(|tensor| tensor.name);
         mismatch.unexpected.extend(foreign);
-        Err(mismatch.into())
+        (module, mismatch)
     }
 
     /// [`module_tensors`] with the names of the file, sorted by name: what

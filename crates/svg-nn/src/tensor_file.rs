@@ -185,22 +185,16 @@ fn malformed(path: &Path, reason: String) -> LoadError {
 /// The hub's names first; otherwise the only file that looks like weights.
 fn weight_file_in(folder: &Path) -> Result<PathBuf, LoadError> {
     let usual = ["model.safetensors.index.json", "model.safetensors"];
-    if let Some(file) = usual
-        .map(|name| folder.join(name))
-        .into_iter()
-        .find(|file| file.is_file())
-    {
+    let mut usual = usual.map(|name| folder.join(name)).into_iter();
+    if let Some(file) = usual.find(|file| file.is_file()) {
         return Ok(file);
     }
     let entries = std::fs::read_dir(folder).map_err(|source| read_error(folder, source))?;
-    let mut files: Vec<PathBuf> = entries
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| {
-            let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
-            ["safetensors", "pth", "pt", "ckpt"].contains(&extension)
-        })
-        .collect();
+    let mut files: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    files.retain(|path| {
+        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
+        ["safetensors", "pth", "pt", "ckpt"].contains(&extension)
+    });
     match (files.pop(), files.len()) {
         (Some(only), 0) => Ok(only),
         (found, rest) => Err(LoadError::Ambiguous {

@@ -2,9 +2,9 @@
 
 use burn::nn::{Initializer, Linear};
 use burn::prelude::*;
-use svg_nn::{Mlp, MlpConfig, SelfAttention, SelfAttentionConfig, gated_sum};
+use svg_nn::{Mlp, MlpConfig, SelfAttention, SelfAttentionConfig, adaptive_layer_norm, gated_sum};
 
-use crate::modulate::{norm_modulate, parts};
+use crate::modulate::{NORM_EPS, parts};
 use crate::{SitConfig, init};
 
 /// `x + gate attn(modulate(norm(x)))`, then the same with the feed-forward layer: DiT's block with
@@ -49,12 +49,10 @@ impl Block {
     /// - condition: `[batch, d_model]`
     pub fn forward(&self, x: Tensor<3>, condition: Tensor<2>) -> Tensor<3> {
         let [shift, scale, gate, shift_mlp, scale_mlp, gate_mlp] = parts(&self.adaln, condition);
-        let attended = self.attn.forward(norm_modulate(x.clone(), shift, scale));
-        let x = gated_sum(x, gate, attended);
-        let fed = self
-            .mlp
-            .forward(norm_modulate(x.clone(), shift_mlp, scale_mlp));
-        gated_sum(x, gate_mlp, fed)
+        let normed = adaptive_layer_norm(x.clone(), shift, scale, NORM_EPS);
+        let x = gated_sum(x, gate, self.attn.forward(normed));
+        let normed = adaptive_layer_norm(x.clone(), shift_mlp, scale_mlp, NORM_EPS);
+        gated_sum(x, gate_mlp, self.mlp.forward(normed))
     }
 }
 

@@ -3,9 +3,9 @@
 use burn::nn::{Initializer, Linear};
 use burn::prelude::*;
 use burn::tensor::DType;
-use svg_nn::linear;
+use svg_nn::{adaptive_layer_norm, linear};
 
-use crate::modulate::{norm_modulate, parts};
+use crate::modulate::{NORM_EPS, parts};
 use crate::{SitConfig, init};
 
 /// `linear(modulate(norm(x)))`, with shift and scale from the condition.
@@ -35,6 +35,7 @@ impl FinalLayer {
     /// - output: `[batch, tokens, out_channels]`, f32
     pub fn forward(&self, x: Tensor<3>, condition: Tensor<2>) -> Tensor<3> {
         let [shift, scale] = parts(&self.adaln, condition);
-        linear(&self.linear, norm_modulate(x, shift, scale)).cast(DType::F32)
+        let normed = adaptive_layer_norm(x, shift, scale, NORM_EPS);
+        linear(&self.linear, normed).cast(DType::F32)
     }
 }

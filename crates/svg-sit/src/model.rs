@@ -41,7 +41,7 @@ impl Sit {
             y_embedder: LabelEmbedder::new(config.n_classes, d_model, device),
             blocks: blocks.collect(),
             final_layer: FinalLayer::new(config, device),
-            pos_embed: positions(config, device),
+            pos_embed: Tensor::from_data(positions(config), device),
             checkpointing: false,
             config: config.clone(),
         }
@@ -75,7 +75,7 @@ impl Sit {
             ..self.config.clone()
         };
         Self {
-            pos_embed: positions(&config, &self.pos_embed.device()),
+            pos_embed: Tensor::from_data(positions(&config), &self.pos_embed.device()),
             config,
             ..self.clone()
         }
@@ -133,10 +133,10 @@ impl Sit {
     }
 }
 
-fn positions(config: &SitConfig, device: &Device) -> Tensor<3> {
+/// `[1, tokens, d_model]`
+pub(crate) fn positions(config: &SitConfig) -> TensorData {
     let table = sincos_2d(config.d_model, [config.rows, config.columns]);
-    let shape = [1, config.tokens(), config.d_model];
-    Tensor::from_data(TensorData::new(table, shape), device)
+    TensorData::new(table, [1, config.tokens(), config.d_model])
 }
 
 #[cfg(test)]

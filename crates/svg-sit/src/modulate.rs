@@ -1,23 +1,12 @@
-//! Norms whose scale and shift come from the condition.
+//! Scales, shifts and gates from the condition.
 
 use burn::nn::Linear;
 use burn::prelude::*;
 use burn::tensor::DType;
-use svg_nn::{adaptive_layer_norm, linear};
+use svg_nn::linear;
 
 /// Epsilon of the norms without parameters.
 pub(crate) const NORM_EPS: f64 = 1e-6;
-
-/// `norm(x) (1 + scale) + shift`, where the norm over channels has no parameters of its own: adaptive
-/// layer norm (Perez et al., arXiv 1709.07871; DiT).
-///
-/// # Shapes
-///
-/// - x and output: `[batch, tokens, d_model]`
-/// - shift, scale: `[batch, 1, d_model]`
-pub(crate) fn norm_modulate(x: Tensor<3>, shift: Tensor<3>, scale: Tensor<3>) -> Tensor<3> {
-    adaptive_layer_norm(x, shift, scale, NORM_EPS)
-}
 
 /// What a layer makes of the condition, cut into `N` parts.
 ///
@@ -36,7 +25,7 @@ pub(crate) fn parts<const N: usize>(layer: &Linear, condition: Tensor<2>) -> [Te
 mod tests {
     use super::*;
     use burn::tensor::Distribution;
-    use svg_nn::gated_sum;
+    use svg_nn::{adaptive_layer_norm, gated_sum};
 
     fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
         Tensor::random(shape, Distribution::Normal(1.0, 3.0), &Default::default())
@@ -49,7 +38,7 @@ mod tests {
     #[test]
     fn without_shift_and_scale_every_token_has_mean_zero_and_deviation_one() {
         let zeros = Tensor::zeros([2, 1, 64], &Default::default());
-        let out = norm_modulate(random([2, 5, 64]), zeros.clone(), zeros);
+        let out = adaptive_layer_norm(random([2, 5, 64]), zeros.clone(), zeros, NORM_EPS);
         assert!(largest(out.clone().mean_dim(2)) < 1e-5);
         assert!(largest(out.square().mean_dim(2) - 1.0) < 1e-4);
     }
@@ -59,9 +48,10 @@ mod tests {
         let x = random([2, 5, 8]);
         let (shift, scale) = (random([2, 1, 8]), random([2, 1, 8]));
         let zeros = shift.zeros_like();
-        let normed = norm_modulate(x.clone(), zeros.clone(), zeros);
+        let normed = adaptive_layer_norm(x.clone(), zeros.clone(), zeros, NORM_EPS);
         let expected = normed * (scale.clone() + 1.0) + shift.clone();
-        assert!(largest(norm_modulate(x, shift, scale) - expected) < 1e-5);
+        let got = adaptive_layer_norm(x, shift, scale, NORM_EPS);
+        assert!(largest(got - expected) < 1e-5);
     }
 
     #[test]

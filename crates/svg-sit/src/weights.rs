@@ -2,10 +2,10 @@
 
 use burn::prelude::*;
 use burn::store::bridge;
-use burn::tensor::TensorData;
-use svg_nn::{LoadError, Mismatch, Names, StoredTensor};
+use svg_nn::{LoadError, Names, StoredTensor};
 
-use crate::{Sit, SitConfig, sincos_2d};
+use crate::model::positions;
+use crate::{Sit, SitConfig};
 
 /// What differs: in the network, and in the file.
 const NAMES: Names = Names(&[
@@ -40,44 +40,28 @@ pub fn load(
     let (positions, tensors): (Vec<_>, Vec<_>) = tensors
         .into_iter()
         .partition(|tensor| tensor.name == POSITIONS);
-    let (sit, mut mismatch) = match NAMES.load_exact(config.init(device), tensors, source) {
-        Ok(sit) => (Some(sit), Mismatch::none(source)),
-        Err(LoadError::Mismatch(mismatch)) => (None, mismatch),
-        Err(other) => return Err(other),
-    };
+    let (sit, mut mismatch) = NAMES.fill(config.init(device), tensors, source);
     match positions.first() {
         Some(stored) => mismatch.unusable.extend(other_positions(config, stored)),
         None => mismatch.missing.push(POSITIONS.to_string()),
     }
-    match sit {
-        Some(sit) if mismatch.is_empty() => Ok(sit),
-        _ => Err(mismatch.into()),
-    }
+    Ok(mismatch.unless(sit)?)
 }
 
 /// Every tensor of the published checkpoint, the positions included, under its name there and in
 /// PyTorch's layout, sorted by name: what [`load`] takes.
 pub fn checkpoint_tensors(sit: &Sit) -> Vec<StoredTensor> {
-    let config = sit.config();
-    let positions = TensorData::new(computed(config), shape(config));
-    let positions = bridge::from_data(positions, POSITIONS.to_string(), None);
     let mut tensors = NAMES.tensors(sit);
-    tensors.push(positions);
+    let positions = positions(sit.config());
+    tensors.push(bridge::from_data(positions, POSITIONS.to_string(), None));
     tensors.sort_by(|a, b| a.name.cmp(&b.name));
     tensors
 }
 
-fn computed(config: &SitConfig) -> Vec<f32> {
-    sincos_2d(config.d_model, [config.rows, config.columns])
-}
-
-fn shape(config: &SitConfig) -> [usize; 3] {
-    [1, config.tokens(), config.d_model]
-}
-
 /// What is wrong with the stored positions, in words.
 fn other_positions(config: &SitConfig, stored: &StoredTensor) -> Option<String> {
-    let (expected, found) = (shape(config), stored.shape.to_vec());
+    let computed = positions(config);
+    let [expected, found] = [computed.shape(), &stored.shape].map(|shape| shape.to_vec());
     if found != expected {
         return Some(format!(
             "{POSITIONS}: expected shape {expected:?}, found {found:?}"
@@ -87,7 +71,7 @@ fn other_positions(config: &SitConfig, stored: &StoredTensor) -> Option<String> 
         Ok(data) => data.convert::<f32>(),
         Err(error) => return Some(format!("{POSITIONS}: {error}")),
     };
-    let pairs = data.iter::<f32>().zip(computed(config));
+    let pairs = data.iter::<f32>().zip(computed.iter::<f32>());
     let close = |(a, b): (f32, f32)| (a - b).abs() < POSITION_TOLERANCE;
     let others = pairs.filter(|pair| !close(*pair)).count();
     (others > 0).then(|| {
@@ -104,6 +88,8 @@ mod tests {
     use super::*;
     use crate::config::tests::tiny;
     use crate::model::tests::{samples, woken};
+    use burn::tensor::TensorData;
+    use svg_nn::Mismatch;
 
     fn tensors() -> Vec<StoredTensor> {
         checkpoint_tensors(&woken(&tiny(), &Default::default()))

@@ -73,9 +73,7 @@ impl Head {
 
 /// `softmax(q k^T / sqrt(head_dim)) v`. Output: `[batch, tokens, heads, head_dim]`.
 pub fn forward(sizes: Sizes, qkv: &[f32]) -> Vec<f32> {
-    let Sizes {
-        tokens, head_dim, ..
-    } = sizes;
+    let (tokens, head_dim) = (sizes.tokens, sizes.head_dim);
     let scale = (head_dim as f32).sqrt().recip();
     let mut out = vec![0.0f32; sizes.batch * tokens * sizes.width()];
     let target = Target::new(&mut out);

@@ -14,18 +14,12 @@ use super::target::Target;
 /// - qkv and output: `[batch, tokens, 3, heads, head_dim]`
 /// - dy: `[batch, tokens, heads * head_dim]`
 pub fn backward(sizes: Sizes, qkv: &[f32], dy: &[f32]) -> Vec<f32> {
-    let Sizes {
-        tokens, head_dim, ..
-    } = sizes;
+    let (tokens, head_dim) = (sizes.tokens, sizes.head_dim);
     let scale = (head_dim as f32).sqrt().recip();
     let mut out = vec![0.0f32; qkv.len()];
     let target = Target::new(&mut out);
-    sizes.each_head(|head, scratch: &mut Scratch| {
-        let Scratch {
-            weights,
-            scores,
-            part,
-        } = scratch;
+    // Weights of the softmax, the gradient at them and then at the scores, and a part of the result.
+    sizes.each_head(|head, [weights, scores, part]: &mut [Vec<f32>; 3]| {
         let [q, k, v] = [0, 1, 2].map(|part| head.matrix(qkv, 3, part));
         let dy = head.matrix(dy, 1, 0);
         weights.resize(tokens * tokens, 0.0);
@@ -53,15 +47,4 @@ pub fn backward(sizes: Sizes, qkv: &[f32], dy: &[f32]) -> Vec<f32> {
         head.put(part, target, 3, 1);
     });
     out
-}
-
-/// Working memory of a thread.
-#[derive(Default)]
-struct Scratch {
-    /// Weights of the softmax, `[tokens, tokens]`.
-    weights: Vec<f32>,
-    /// The gradient at them, and then at the scores.
-    scores: Vec<f32>,
-    /// `[tokens, head_dim]`.
-    part: Vec<f32>,
 }

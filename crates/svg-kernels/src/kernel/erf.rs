@@ -40,9 +40,7 @@ vectorised! {
             *x = if *x >= 0.0 { *x - half } else { half };
         }
     }
-}
 
-vectorised! {
     /// The gradient at `x` of [`gelu`] in place of `dy`, the one at its result: `Phi(x) + x phi(x)`, with the
     /// distribution and the density of the normal law.
     pub fn gelu_backward(x: &[f32], dy: &mut [f32]) {

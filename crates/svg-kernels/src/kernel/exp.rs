@@ -32,9 +32,12 @@ pub fn exp(x: f32) -> f32 {
     if x < -87.3 { 0.0 } else { p * scale }
 }
 
-/// Compiles a function over slices for the vector units of x86 processors and picks one at run time.
+/// Compiles functions over slices for the vector units of x86 processors and picks one at run time.
 macro_rules! vectorised {
-    ($(#[$doc:meta])* $seen:vis fn $name:ident($($arg:ident: $ty:ty),*) $(-> $out:ty)? $body:block) => {
+    ($(
+        $(#[$doc:meta])*
+        $seen:vis fn $name:ident($($arg:ident: $ty:ty),*) $(-> $out:ty)? $body:block
+    )*) => {$(
         $(#[$doc])*
         $seen fn $name($($arg: $ty),*) $(-> $out)? {
             #[inline(always)]
@@ -61,7 +64,7 @@ macro_rules! vectorised {
             }
             body($($arg),*)
         }
-    };
+    )*};
 }
 
 vectorised! {
@@ -71,18 +74,14 @@ vectorised! {
             *g = *g / (1.0 + exp(-*g)) * u;
         }
     }
-}
 
-vectorised! {
     /// `dy[i] *= silu(gate[i])`: the gradient of [`silu_product`] at `up`.
     pub fn silu_scaled(gate: &[f32], dy: &mut [f32]) {
         for (g, dy) in gate.iter().zip(dy) {
             *dy *= *g / (1.0 + exp(-*g));
         }
     }
-}
 
-vectorised! {
     /// The gradient of [`silu_product`] at `gate` in place of `dy`, the one at the product.
     pub fn silu_product_backward(gate: &[f32], up: &[f32], dy: &mut [f32]) {
         for ((g, u), dy) in gate.iter().zip(up).zip(dy) {
@@ -90,9 +89,7 @@ vectorised! {
             *dy *= u * sigmoid * (1.0 + *g * (1.0 - sigmoid));
         }
     }
-}
 
-vectorised! {
     /// Turns scores into weights that sum to `1 / factor`, and returns `factor`.
     pub fn unnormalised_softmax(scores: &mut [f32]) -> f32 {
         const LANES: usize = 16;
@@ -121,9 +118,7 @@ vectorised! {
         total += sums.iter().sum::<f32>();
         1.0 / total
     }
-}
 
-vectorised! {
     /// Turns one head's channels by the angles of a table whose sines carry their sign.
     pub fn rotate(channels: &mut [f32], cos: &[f32], sin: &[f32]) {
         let half = channels.len() / 2;
@@ -136,9 +131,7 @@ vectorised! {
             right[i] = r * cos_right[i] + l * sin_right[i];
         }
     }
-}
 
-vectorised! {
     /// The gradient at scores, times `scale`, in place of `gradient`, the one at the softmax's weights:
     /// `weight (gradient - sum of weight gradient)`.
     pub fn through_softmax(weights: &[f32], gradient: &mut [f32], scale: f32) {
@@ -164,9 +157,7 @@ vectorised! {
             *x /= 1.0 + exp(-twice_u);
         }
     }
-}
 
-vectorised! {
     /// The gradient at `x` of [`gelu_tanh`] in place of `dy`, the one at its result.
     pub fn gelu_tanh_backward(x: &[f32], dy: &mut [f32]) {
         for (x, dy) in x.iter().zip(dy) {
@@ -176,36 +167,28 @@ vectorised! {
             *dy *= sigmoid * (1.0 + *x * (1.0 - sigmoid) * slope);
         }
     }
-}
 
-vectorised! {
     /// `branch[i] = x[i] + gate[i] branch[i]`.
     pub fn gated(branch: &mut [f32], gate: &[f32], x: &[f32]) {
         for ((branch, gate), x) in branch.iter_mut().zip(gate).zip(x) {
             *branch = x + gate * *branch;
         }
     }
-}
 
-vectorised! {
     /// `numbers[i] *= factors[i]`.
     pub fn multiply(numbers: &mut [f32], factors: &[f32]) {
         for (number, factor) in numbers.iter_mut().zip(factors) {
             *number *= factor;
         }
     }
-}
 
-vectorised! {
     /// `total[i] += left[i] right[i]`.
     pub fn add_products(total: &mut [f32], left: &[f32], right: &[f32]) {
         for ((total, left), right) in total.iter_mut().zip(left).zip(right) {
             *total += left * right;
         }
     }
-}
 
-vectorised! {
     /// `total += numbers`.
     pub fn add(total: &mut [f32], numbers: &[f32]) {
         for (total, number) in total.iter_mut().zip(numbers) {

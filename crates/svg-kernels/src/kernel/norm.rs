@@ -126,18 +126,14 @@ vectorised! {
         }
         [mean, squares]
     }
-}
 
-vectorised! {
     /// `(x - mean) factor + beta`.
     fn scaled(x: &mut [f32], mean: f32, factor: f32, beta: f32) {
         for x in x {
             *x = (*x - mean) * factor + beta;
         }
     }
-}
 
-vectorised! {
     /// `z sigmoid(z)` of `z = (x - mean) factor + beta`.
     fn scaled_swish(x: &mut [f32], mean: f32, factor: f32, beta: f32) {
         for x in x {
@@ -145,9 +141,7 @@ vectorised! {
             *x = z / (1.0 + exp(-z));
         }
     }
-}
 
-vectorised! {
     /// The gradient at `z` of [`scaled_swish`], in place of the one at its result.
     fn through_swish(x: &[f32], mean: f32, factor: f32, beta: f32, dy: &mut [f32]) {
         for (x, dy) in x.iter().zip(dy) {
@@ -156,9 +150,7 @@ vectorised! {
             *dy *= sigmoid * (1.0 + z * (1.0 - sigmoid));
         }
     }
-}
 
-vectorised! {
     /// The sums of `dz` and of `dz (x - mean)`.
     fn pulled_sums(x: &[f32], mean: f32, dz: &[f32]) -> [f64; 2] {
         let mut sums = [0.0; 2];
@@ -170,9 +162,7 @@ vectorised! {
         }
         sums
     }
-}
 
-vectorised! {
     /// `dz factor + (x - mean) slope + shift`, in place of `dz`.
     fn through_norm(x: &[f32], mean: f32, weights: [f32; 3], dz: &mut [f32]) {
         let [factor, slope, shift] = weights;

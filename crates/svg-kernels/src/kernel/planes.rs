@@ -29,8 +29,7 @@ impl<'a> Planes<'a> {
 
     /// One matrix.
     pub fn matrix(&self, plane: usize) -> Matrix<'_> {
-        let numbers = &self.numbers[plane * self.stride..];
-        Matrix::by_rows(numbers, self.rows, self.columns, self.columns)
+        self.some_rows(plane, 0, self.rows)
     }
 
     /// Some rows of one matrix.

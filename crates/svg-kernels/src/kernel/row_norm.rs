@@ -9,34 +9,18 @@ use super::sums::sum_of_rows;
 /// not depend on the number of threads.
 pub const ROWS: usize = 32;
 
-/// `(row - mean) / sqrt(variance + epsilon) factor + term`, for rows as long as `factor`.
-#[derive(Clone, Copy, Debug)]
-pub struct RowNorm<'a> {
-    /// A factor for each place in a row.
-    pub factor: &'a [f32],
-    /// A term for each place in a row. Gradients do not need it.
-    pub term: &'a [f32],
-    /// Added to the variance.
-    pub epsilon: f64,
-}
-
-impl RowNorm<'_> {
-    /// [`gradients`] on all threads: with the one at `rows` in place of `dy`, those at the factors and then those
-    /// at the terms.
-    pub fn backward(&self, rows: &[f32], dy: &mut [f32]) -> Vec<f32> {
-        let len = self.factor.len();
-        let chunks = rows
-            .par_chunks(ROWS * len)
-            .zip(dy.par_chunks_mut(ROWS * len));
-        let sums: Vec<_> = chunks
-            .map(|(rows, dy)| {
-                let mut sums = vec![0.0; 2 * len];
-                gradients(*self, rows, dy, &mut sums);
-                sums
-            })
-            .collect();
-        sum_of_rows(&sums, 2 * len)
-    }
+/// [`gradients`] on all threads: with the one at `rows` in place of `dy`, those at the factors and then those at
+/// the terms.
+pub fn backward(factor: &[f32], epsilon: f64, rows: &[f32], dy: &mut [f32]) -> Vec<f32> {
+    let len = factor.len();
+    let chunks = rows.par_chunks(ROWS * len);
+    let chunks = chunks.zip(dy.par_chunks_mut(ROWS * len));
+    let sums = chunks.map(|(rows, dy)| {
+        let mut sums = vec![0.0; 2 * len];
+        gradients(factor, epsilon, rows, dy, &mut sums);
+        sums
+    });
+    sum_of_rows(sums.collect::<Vec<_>>(), 2 * len)
 }
 
 /// The mean, and one over the deviation.
@@ -49,9 +33,9 @@ fn moments(row: &[f32], epsilon: f64) -> [f32; 2] {
 }
 
 vectorised! {
-    /// In place of `rows`, one after the other.
-    pub fn normalise(norm: RowNorm, rows: &mut [f32]) {
-        let RowNorm { factor, term, epsilon } = norm;
+    /// `(row - mean) / sqrt(variance + epsilon) factor + term` in place of `rows`, each as long as `factor` and
+    /// `term`.
+    pub fn normalise(factor: &[f32], term: &[f32], epsilon: f64, rows: &mut [f32]) {
         for row in rows.chunks_exact_mut(factor.len()) {
             let [mean, scale] = moments(row, epsilon);
             for ((x, factor), term) in row.iter_mut().zip(factor).zip(term) {
@@ -59,16 +43,19 @@ vectorised! {
             }
         }
     }
-}
 
-vectorised! {
-    /// The gradient at `rows` in place of `dy`, the one at the result; adds those at the factors and then those
-    /// at the terms to `sums`.
+    /// The gradient of [`normalise`] at `rows` in place of `dy`, the one at the result; adds those at the factors
+    /// and then those at the terms to `sums`.
     ///
     /// With `n = (row - mean) scale` it is `scale (factor dy - m1 - n m2)`, where `m1` and `m2` are the means
     /// over the row of `factor dy` and of `factor dy n`.
-    pub fn gradients(norm: RowNorm, rows: &[f32], dy: &mut [f32], sums: &mut [f32]) {
-        let RowNorm { factor, epsilon, .. } = norm;
+    pub fn gradients(
+        factor: &[f32],
+        epsilon: f64,
+        rows: &[f32],
+        dy: &mut [f32],
+        sums: &mut [f32]
+    ) {
         let len = factor.len();
         let (of_factor, of_term) = sums.split_at_mut(len);
         let of_term = &mut of_term[..len];

@@ -63,12 +63,7 @@ impl Band {
 
     /// For each row of tiles, where its channel begins and its first row of pixels in there.
     pub fn places(&self) -> impl Iterator<Item = (usize, usize)> {
-        let Self {
-            grid,
-            channels,
-            channel,
-            ..
-        } = *self;
+        let (grid, channels, channel) = (self.grid, self.channels, self.channel);
         self.rows.clone().map(move |row| {
             let (image, row) = (row / grid.rows(), row % grid.rows());
             ((image * channels + channel) * grid.pixels(), 2 * row)
@@ -141,9 +136,7 @@ vectorised! {
             }
         }
     }
-}
 
-vectorised! {
     /// `A dy A^T` of a band of the gradient at an image.
     pub fn gradient_tiles(
         band: &Band,
@@ -170,9 +163,7 @@ vectorised! {
             fourth.copy_from_slice(odd);
         }
     }
-}
 
-vectorised! {
     /// `A^T m A + bias` of 16 slices with one number for each tile, into the lines of a band of an
     /// image: two for each row of tiles, the second empty where the tile hangs over. `work` has
     /// [`WORK`] numbers for each tile.
@@ -250,9 +241,7 @@ vectorised! {
             }
         }
     }
-}
 
-vectorised! {
     /// `G^T s G` of 16 slices with one number for each filter: a row of filters, nine numbers each.
     pub fn filters(sums: [&[f32]; 16], out: &mut [f32]) {
         let count = out.len() / 9;

@@ -54,17 +54,13 @@ vectorised! {
             parameter[i] = parameter[i] * left - step * rate;
         }
     }
-}
 
-vectorised! {
     fn blend_part(old: &mut [f32], target: &[f32], rate: f32) {
         for (old, target) in old.iter_mut().zip(target) {
             *old += (target - *old) * rate;
         }
     }
-}
 
-vectorised! {
     fn squares_part(numbers: &[f32]) -> f64 {
         let chunks = numbers.chunks(4096);
         chunks.map(|chunk| lane_sum(chunk.len(), |i| chunk[i] * chunk[i])).sum()

@@ -49,24 +49,16 @@ impl Sizes {
 
 /// Which way the filters are read.
 #[derive(Clone, Copy, Debug)]
-enum Direction {
+pub enum Direction {
     /// From inputs to outputs.
     Forward,
     /// From the gradient at the outputs to the one at the inputs: turned by half, channels exchanged.
     Backward,
 }
 
-/// `y = weight * x + bias`, `[batch, outputs, height, width]`.
-pub fn forward(sizes: Sizes, x: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
-    convolve(sizes, Direction::Forward, x, weight, bias)
-}
-
-/// The gradient at the input, given the one at the output.
-pub fn input_gradient(sizes: Sizes, weight: &[f32], dy: &[f32]) -> Vec<f32> {
-    convolve(sizes, Direction::Backward, dy, weight, None)
-}
-
-fn convolve(
+/// `y = weight * x + bias`, `[batch, outputs, height, width]`; backward, the gradient at the input, given the one at
+/// the output for `x`.
+pub fn convolve(
     sizes: Sizes,
     direction: Direction,
     x: &[f32],
@@ -147,9 +139,7 @@ unsafe fn lines<'a>(band: &Band, image: Target<'a>) -> Vec<&'a mut [f32]> {
 
 /// The gradient at the filters, `[outputs, inputs, 3, 3]`, given the one at the output.
 pub fn weight_gradient(sizes: Sizes, x: &[f32], dy: &[f32]) -> Vec<f32> {
-    let Sizes {
-        inputs, outputs, ..
-    } = sizes;
+    let (inputs, outputs) = (sizes.inputs, sizes.outputs);
     let scratch = Scratch::default();
     let mut sums = Planes::new(outputs, inputs, &scratch);
     for (index, rows) in sizes.bands(TILES_SUMMED).into_iter().enumerate() {
