@@ -40,7 +40,6 @@ impl Encoded {
         }
     }
 
-    /// Encodes a batch.
     pub fn push(&mut self, dino: &Dino, batch: PictureBatch, images: Tensor<4>) -> Result<()> {
         // The last block's tokens are the output, so one pass gives everything.
         let blocks = self.blocks.iter().map(|(block, _)| *block);
@@ -90,12 +89,10 @@ impl Encoded {
         if let (Some(folder), Some(crops)) = (pictures, self.crops) {
             let bar = image_bar(crops.len(), "drawing");
             let all = self.names.iter().zip(crops.iter().zip(&small));
-            for (index, (name, (crop, small))) in all.enumerate() {
+            for (index, (name, (crop, small))) in bar.wrap_iter(all.enumerate()) {
                 let path = folder.join(file_name(index, Some(name)));
                 save_png(&beside(crop, small), path, &[("Source", name)])?;
-                bar.inc(1);
             }
-            bar.finish_and_clear();
             println!("{}: {} pictures of features", folder.display(), crops.len());
         }
         Ok(())

@@ -22,8 +22,7 @@ use crate::encoder::{open_weights, say_notes};
 /// `registers [n, 4, dim]`, all after the final norm, in f32. Its metadata holds the names of the
 /// images in order, as a JSON list under `paths`.
 #[derive(Args)]
-#[command(after_help = "\
-Examples:
+#[command(after_help = "Examples:
   svg features --weights dinov3-vits16plus/ --images photos/ --out tokens.safetensors
   svg features --weights vits16plus.pth --images a.jpg b.png --out t.safetensors --pca pictures/
   svg features --weights vitb16.safetensors --images val.tar --out t.safetensors --blocks 2,5,8,11")]

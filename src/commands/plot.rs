@@ -14,8 +14,7 @@ use crate::steps::Steps;
 /// Every training writes its numbers to steps.csv in the folder of its run. The picture has a curve for each run and
 /// column. Long curves are drawn by the means of neighbouring steps.
 #[derive(Args)]
-#[command(after_help = "\
-Examples:
+#[command(after_help = "Examples:
   svg plot runs/flow --columns loss,validation/loss --out loss.svg
   svg plot with=runs/cifar10 without=runs/semantic --columns samples/psnr --out psnr.svg
   svg plot runs/flow --columns gradient_norm --log --title Gradients --out norm.svg")]

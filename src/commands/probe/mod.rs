@@ -29,8 +29,7 @@ use crate::labelled::Labelled;
 ///
 /// A picture that cannot be read ends the command.
 #[derive(Args)]
-#[command(after_help = "\
-Examples:
+#[command(after_help = "Examples:
   svg probe --train shapes/train --test shapes/test --pixels
   svg probe --train shapes/train --test shapes/test --weights encoder.safetensors --size 32 \\
       --pool mean,cls --pixels --out probe/
@@ -55,26 +54,15 @@ pub struct Probe {
     #[arg(long, value_name = "FILE", requires = "bundle")]
     encoder: Option<PathBuf>,
     /// Which numbers of the bundle, one or several
-    #[arg(
-        long,
-        value_enum,
-        value_name = "KIND",
-        value_delimiter = ',',
-        default_value = "features",
-        requires = "bundle"
-    )]
+    #[arg(long, value_name = "KIND", requires = "bundle")]
+    #[arg(value_delimiter = ',', default_value = "features")]
     of: Vec<Of>,
     /// Probe raw pixels, too, at 32 x 32 unless --size says otherwise
     #[arg(long)]
     pixels: bool,
     /// How the tokens of a picture become one vector, in one way or several
-    #[arg(
-        long,
-        value_enum,
-        value_name = "POOL",
-        value_delimiter = ',',
-        default_value = "mean"
-    )]
+    #[arg(long, value_name = "POOL")]
+    #[arg(value_delimiter = ',', default_value = "mean")]
     pool: Vec<Pool>,
     /// Side of the square crop in pixels [default: the bundle's; 256 for other encoders]
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..))]
@@ -284,7 +272,6 @@ fn slug(source: &Source) -> String {
     name.chars().map(plain).collect()
 }
 
-/// The words of this call.
 fn command() -> Vec<String> {
     let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
     words.collect()

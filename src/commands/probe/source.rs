@@ -98,7 +98,7 @@ impl Source {
                 path: Some(path.display().to_string()),
                 pool: Some(pool),
                 size,
-                fingerprint: Some(file.fingerprint().to_string()),
+                fingerprint: Some(file.part.fingerprint.clone()),
                 embedding: match pool {
                     Pool::Mean => Arc::new(MeanToken(encoder)),
                     Pool::Cls => Arc::new(SummaryToken(encoder)),
