@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use burn::prelude::*;
 use svg_dino::{DinoConfig, DinoError, DinoFile, Layout};
 use svg_model::{NewEncoder, kinds};
-use svg_roles::{Encoder, EncoderSpec};
+use svg_roles::Encoder;
 
 use crate::commands::init;
 
@@ -46,10 +46,6 @@ impl EncoderFile {
 
     pub fn path(&self) -> &Path {
         self.part.path.as_deref().unwrap_or(Path::new(""))
-    }
-
-    pub fn spec(&self) -> EncoderSpec {
-        self.encoder.spec()
     }
 }
 

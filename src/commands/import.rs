@@ -96,7 +96,7 @@ impl ImportAutoencoder {
         };
         let encoder = EncoderFile::open(encoder_path, None, &device)
             .with_context(|| format!("the encoder in {}", encoder_path.display()))?;
-        let (config, spec) = (&checkpoint.config, encoder.spec());
+        let (config, spec) = (&checkpoint.config, encoder.encoder.spec());
         if let Some(misfit) = config.misfit(spec.channels, spec.patch_size) {
             bail!("{from}: {misfit}");
         }

@@ -68,7 +68,13 @@ impl Plot {
         check_output(&self.out, "--out")?;
         let mut series = Vec::new();
         for run in &self.runs {
-            let steps = run.steps()?;
+            let table = run.folder.join("steps.csv");
+            ensure!(
+                table.is_file(),
+                "{} holds no steps.csv; name the folder that was given to a training as --out",
+                run.folder.display()
+            );
+            let steps = Steps::read(&table)?;
             for column in &self.columns {
                 series.push(Series {
                     name: self.name(run, column),
@@ -110,17 +116,5 @@ impl Plot {
             if self.log { "; try without --log" } else { "" }
         );
         Ok(points)
-    }
-}
-
-impl Run {
-    fn steps(&self) -> Result<Steps> {
-        let table = self.folder.join("steps.csv");
-        ensure!(
-            table.is_file(),
-            "{} holds no steps.csv; name the folder that was given to a training as --out",
-            self.folder.display()
-        );
-        Steps::read(&table)
     }
 }

@@ -89,7 +89,7 @@ pub fn write(
 
 /// The sizes of the method, as `pipeline.html` calls them.
 fn sizes(plan: &Plan, setup: &Setup, bundle: &Bundle, steps: usize) -> Result<Value> {
-    let spec = setup.encoder.spec();
+    let spec = setup.encoder.encoder.spec();
     let file = bundle.tensors(SPACE, svg::AUTOENCODER)?;
     let numbers = |stems: &[&str]| -> usize {
         let of = |name: &str| stems.iter().any(|stem| name.starts_with(stem));

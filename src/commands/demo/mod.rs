@@ -114,7 +114,7 @@ impl Demo {
         }
         let path = asked.encoder.as_ref().unwrap_or(&embedded);
         let encoder = EncoderFile::open(path, None, device)?;
-        let size = plan::size(asked, encoder.spec().patch_size)?;
+        let size = plan::size(asked, encoder.encoder.spec().patch_size)?;
         let data = Data::prepare(&self.out, asked, size, planned)?;
         let [train, test] = data.counts;
         let classes = data.classes.len();
@@ -136,7 +136,7 @@ impl Demo {
         let minutes = asked.minutes.or((!ours && !tiny).then_some(MINUTES));
         let classes = setup.data.classes.clone();
         let fingerprint = setup.encoder.part.fingerprint.clone();
-        let mut plan = Plan::new(asked, &setup.encoder.spec(), fingerprint, classes)?;
+        let mut plan = Plan::new(asked, &setup.encoder.encoder.spec(), fingerprint, classes)?;
         if let Some(minutes) = minutes {
             let spent = begun.elapsed().as_secs_f64();
             plan = pace::fill(plan, setup, &self.out, minutes, spent)?;

@@ -10,6 +10,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use svg_eval::{Confusion, LinearProbe, NearestNeighbours};
 use svg_store::write_bytes;
+use svg_train::data::Fingerprint;
 
 use self::source::{Of, Pool, Source};
 use crate::commands::checks::make_folder;
@@ -110,7 +111,7 @@ impl Probe {
         let train = Labelled::open(&self.train, limit).context("--train")?;
         let test = Labelled::open(&self.test, limit).context("--test")?;
         check_classes(&train.names, &test.names)?;
-        let fingerprints = [train.fingerprint()?, test.fingerprint()?];
+        let fingerprints = [Fingerprint::of(&train.set)?, Fingerprint::of(&test.set)?];
         if fingerprints[0] == fingerprints[1] {
             eprintln!(
                 "warning: --train and --test seem to be the same pictures, so the figures say how well they \
@@ -132,7 +133,8 @@ impl Probe {
         let mut probes = Vec::new();
         for (number, source) in sources.iter().enumerate() {
             let probed = self.probe(source, &train, &test, &device)?;
-            let (name, pool, size) = (&source.name, source.pool(), source.size);
+            let (name, size) = (&source.name, source.size);
+            let pool = source.pool.map_or("-".to_string(), word);
             let (known, asked, classes) = (train.len(), test.len(), train.names.len());
             let (channels, chance) = (probed.channels, probed.nearest.chance());
             let (nearest, linear) = (probed.nearest.accuracy(), probed.linear.accuracy());
