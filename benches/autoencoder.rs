@@ -17,7 +17,6 @@ use std::sync::Arc;
 
 use anyhow::{Error, Result, bail};
 use burn::prelude::*;
-use burn::tensor::Distribution;
 use clap::Parser;
 use svg_dino::DinoConfig;
 use svg_eval::{Lpips, Vgg16};
@@ -27,7 +26,7 @@ use svg_train::autoencoder::{Adversary, AutoencoderTraining, CriticConfig, Start
 use svg_train::kinds::Svg;
 use svg_train::run::{Stage, Training};
 
-use support::{Times, Timing, random, reset_memory};
+use support::{Times, Timing, images, random, reset_memory};
 
 /// Times the autoencoder.
 #[derive(Parser)]
@@ -63,11 +62,6 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn images(batch: usize, device: &Device) -> Tensor<4> {
-    let uniform = Distribution::Uniform(-1.0, 1.0);
-    Tensor::random([batch, 3, 256, 256], uniform, device)
-}
-
 fn decode(batch: usize, timing: &Timing, device: &Device) -> Result<Times> {
     let decoder = AutoencoderConfig::svg().decoder.init(device);
     let features = random([batch, 256, 392], device);
@@ -80,7 +74,7 @@ fn encode(batch: usize, timing: &Timing, device: &Device) -> Result<Times> {
     let dino = DinoConfig::vits16plus().init(device);
     let config = AutoencoderConfig::svg().with_alignment(Alignment::Batch);
     let model = config.init(Arc::new(dino), device);
-    let images = images(batch, device);
+    let images = images([batch, 256], device);
     timing.time(batch, device, || model.encoder.features(images.clone()))
 }
 
@@ -96,7 +90,7 @@ fn train(batch: usize, timing: &Timing, device: &Device) -> Result<Times> {
     let lpips = Lpips::from_tensors(vgg, None, "random", device)?;
     let dino = DinoConfig::vits16plus().init(device);
     let mut stage = Svg::stage(config, Arc::new(dino), Box::new(lpips), device)?;
-    let images = images(batch, device);
+    let images = images([batch, 256], device);
     let mut number = 0;
     timing.time(batch, device, || {
         stage.step(number, 1e-4, vec![images.clone()]);

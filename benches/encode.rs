@@ -13,14 +13,12 @@
 mod support;
 
 use anyhow::Result;
-use burn::prelude::*;
-use burn::tensor::Distribution;
 use clap::Parser;
 use serde::Serialize;
 use svg_dino::DinoConfig;
 use svg_nn::Precision;
 
-use support::{Times, Timing, reset_memory};
+use support::{Times, Timing, images, reset_memory};
 
 /// Times DINOv3 encoding.
 #[derive(Parser)]
@@ -46,7 +44,6 @@ struct Options {
     json: Option<std::path::PathBuf>,
 }
 
-/// One row of the table.
 #[derive(Serialize)]
 struct Row {
     device: String,
@@ -79,9 +76,7 @@ fn main() -> Result<()> {
             }
             let dino = config.init(&device).with_precision(precision);
             for &batch in &options.batch {
-                let uniform = Distribution::Uniform(-1.0, 1.0);
-                let shape = [batch, 3, options.size, options.size];
-                let images = Tensor::<4>::random(shape, uniform, &device);
+                let images = images([batch, options.size], &device);
                 reset_memory();
                 let call = || dino.forward(images.clone());
                 let times = options.timing.time(batch, &device, call)?;

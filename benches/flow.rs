@@ -15,7 +15,7 @@ mod support;
 
 use anyhow::{Error, Result, bail};
 use burn::prelude::*;
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use svg_flow::{Euler, Guidance, Guided, TimeShift, integrate, unwatched};
 use svg_model::{AutoencoderConfig, Conditioned};
 use svg_roles::Condition;
@@ -29,35 +29,21 @@ use support::{Times, Timing, random, reset_memory};
 #[derive(Parser)]
 struct Options {
     /// What to time: sit_s to sit_xl, train_sit_s to train_sit_xl, sample.
-    #[arg(
-        long,
-        value_delimiter = ',',
-        default_value = "sit_b,sit_xl,train_sit_b,sample"
-    )]
+    #[arg(long, value_delimiter = ',')]
+    #[arg(default_value = "sit_b,sit_xl,train_sit_b,sample")]
     what: Vec<String>,
     /// Samples at once.
     #[arg(long, value_delimiter = ',', default_value = "1,4")]
     batch: Vec<usize>,
-    /// The type of matrix products.
-    #[arg(long, value_enum, default_value_t = Type::F32)]
-    dtype: Type,
+    /// The type of matrix products: f32 or bf16.
+    #[arg(long, default_value = "f32", value_parser = compute_type)]
+    dtype: ComputeType,
     #[command(flatten)]
     timing: Timing,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Type {
-    F32,
-    Bf16,
-}
-
-impl Options {
-    fn compute_type(&self) -> ComputeType {
-        match self.dtype {
-            Type::F32 => ComputeType::F32,
-            Type::Bf16 => ComputeType::Bf16,
-        }
-    }
+fn compute_type(name: &str) -> Result<ComputeType, serde_json::Error> {
+    serde_json::from_value(name.into())
 }
 
 fn main() -> Result<()> {
@@ -92,8 +78,7 @@ fn run(what: &str, batch: usize, options: &Options, device: &Device) -> Result<T
 }
 
 fn network(config: &SitConfig, options: &Options, device: &Device) -> Sit {
-    let precision = options.compute_type().precision();
-    precision.apply(config.init(device))
+    options.dtype.precision().apply(config.init(device))
 }
 
 fn latents(batch: usize, device: &Device) -> Tensor<3> {
@@ -116,7 +101,7 @@ fn train(config: SitConfig, batch: usize, options: &Options, device: &Device) ->
     let training = include_str!("../configs/flow_svg_b_256.json");
     let mut training = FlowTraining::from_json(training).map_err(Error::msg)?;
     training.batch_size = batch;
-    training.precision = options.compute_type();
+    training.precision = options.dtype;
     let data = FlowBatch {
         latents: latents(batch, device),
         labels: vec![207; batch],

@@ -23,7 +23,7 @@ use burn::tensor::TensorData;
 use svg_flow::Progress;
 use svg_image::{grid, save_png};
 use svg_model::{NewEncoder, OpenOptions, Registry, Sampling};
-use svg_roles::{Condition, Encoder, EncoderSpec, Geometry, Images, LatentSpace, Signed, Tokens};
+use svg_roles::{Condition, Encoder, EncoderSpec, Images, LatentSpace, Signed, Tokens};
 use svg_shapes::{CLASSES, Shapes};
 use svg_train::autoencoder::{AutoencoderTraining, FeatureDistance, RunInputs};
 use svg_train::flow::{FlowInputs, FlowTraining, OnlineLatents};
@@ -144,16 +144,12 @@ fn main() -> Result<()> {
     // The second stage: a flow of these latents.
     let latents: Arc<dyn LatentSpace> =
         Arc::new(registry.latents(&bundle, &OpenOptions::default(), &device)?);
-    let Geometry {
-        channels,
-        rows,
-        columns,
-        ..
-    } = latents.geometry();
+    let geometry = latents.geometry();
+    let [rows, columns] = geometry.grid();
     let mut config = FlowTraining::tiny();
     config.steps = 100;
     config.data.size = 32;
-    let network = svg_sit::SitConfig::new(channels, rows, columns, 64, 2, 4, 128);
+    let network = svg_sit::SitConfig::new(geometry.channels, rows, columns, 64, 2, 4, 128);
     config.network = network.with_n_classes(CLASSES.len()).into();
     let source = OnlineLatents::new(set, config.data.clone(), latents.clone(), 0, &device)?;
     let inputs = FlowInputs {

@@ -72,11 +72,8 @@ pub fn save_drawing(
         }
     };
     let rows = names.iter().enumerate().map(|(row, name)| {
-        let name: String = name.chars().take(LONGEST).collect();
-        (
-            name,
-            (0..names.len()).map(|column| cell(row, column)).collect(),
-        )
+        let cells = (0..names.len()).map(|column| cell(row, column));
+        (name.chars().take(LONGEST).collect(), cells.collect())
     });
     let rows: Vec<(String, Vec<Cell>)> = rows.collect();
     let longest = rows.iter().map(|(name, _)| name.chars().count()).max();

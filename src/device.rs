@@ -21,13 +21,8 @@ pub struct DeviceOptions {
     #[arg(long, global = true, value_name = "DEVICE", help_heading = "Device")]
     device: Option<DeviceName>,
     /// Number type of the matrix products; everything else stays in f32
-    #[arg(
-        long,
-        global = true,
-        value_enum,
-        default_value_t,
-        help_heading = "Device"
-    )]
+    #[arg(long, global = true, help_heading = "Device")]
+    #[arg(value_enum, default_value_t)]
     dtype: Dtype,
 }
 
@@ -55,12 +50,7 @@ pub struct DeviceName {
 }
 
 impl DeviceOptions {
-    /// Opens the device and tries it out.
-    ///
-    /// # Errors
-    ///
-    /// If the backend is not compiled in, there is no such card, its driver does not answer, or it
-    /// cannot compute in the chosen number type.
+    /// Opens the device and tries whether it computes in the chosen number type.
     pub fn open(&self) -> Result<(Device, Precision)> {
         let name = self
             .device
@@ -98,8 +88,8 @@ impl DeviceOptions {
 fn try_out(device: &Device, name: &str) -> Result<()> {
     let probe = device.clone();
     quietly(move || (Tensor::<1>::ones([1], &probe) + 1.0).into_scalar::<f32>())
-        .with_context(|| format!("{name} does not compute; is its driver installed?"))?;
-    Ok(())
+        .map(drop)
+        .with_context(|| format!("{name} does not compute; is its driver installed?"))
 }
 
 impl DeviceName {
@@ -150,18 +140,16 @@ impl FromStr for DeviceName {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (name, index) = match text.split_once(':') {
-            Some((name, index)) => (name, Some(index)),
-            None => (text, None),
-        };
+        let parts = text.split_once(':');
+        let (name, index) = parts.map_or((text, None), |(name, index)| (name, Some(index)));
         let backend = <Backend as ValueEnum>::from_str(name, false)
             .map_err(|_| "expected cpu, wgpu[:n], vulkan[:n] or cuda[:n]")?;
         if backend == Backend::Cpu && index.is_some() {
             return Err("there is one cpu; write cpu".to_string());
         }
-        let number = |index: &str| match index.parse() {
-            Ok(number) => Ok(number),
-            Err(_) => Err(format!("{index:?} is no card number")),
+        let number = |text: &str| {
+            text.parse()
+                .map_err(|_| format!("{text:?} is no card number"))
         };
         let index = index.map(number).transpose()?;
         Ok(Self { backend, index })
@@ -190,7 +178,6 @@ fn quietly<T>(work: impl FnOnce() -> T + std::panic::UnwindSafe) -> Result<T> {
     })
 }
 
-/// What a panic said.
 pub fn panic_text(payload: &(dyn Any + Send)) -> Option<&str> {
     let text = payload.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| payload.downcast_ref::<&str>().copied())

@@ -7,14 +7,13 @@ use anyhow::{Context, Result};
 use burn::prelude::*;
 use svg_dino::{DinoConfig, DinoError, DinoFile, Layout};
 use svg_model::{NewEncoder, kinds};
-use svg_roles::{Encoder, EncoderSpec};
+use svg_roles::Encoder;
 
 use crate::commands::init;
 
 /// An encoder that was read from a file.
 #[derive(Clone)]
 pub struct EncoderFile {
-    /// The encoder, on the device.
     pub encoder: Arc<dyn Encoder>,
     /// How a bundle refers to it.
     pub part: NewEncoder,
@@ -22,10 +21,6 @@ pub struct EncoderFile {
 
 impl EncoderFile {
     /// Reads the weights at `path`, prints what is worth knowing about them, and puts them on `device`.
-    ///
-    /// # Errors
-    ///
-    /// As [`open_weights`], and whatever loading brings.
     pub fn open(path: &Path, model: Option<&str>, device: &Device) -> Result<Self> {
         let file = open_weights(path, model)?;
         say_notes(&file);
@@ -49,19 +44,8 @@ impl EncoderFile {
         })
     }
 
-    /// The hash of everything that its tokens depend on.
-    pub fn fingerprint(&self) -> &str {
-        &self.part.fingerprint
-    }
-
-    /// The file.
     pub fn path(&self) -> &Path {
         self.part.path.as_deref().unwrap_or(Path::new(""))
-    }
-
-    /// Sizes and name.
-    pub fn spec(&self) -> EncoderSpec {
-        self.encoder.spec()
     }
 }
 
@@ -79,10 +63,6 @@ pub fn say_notes(file: &DinoFile) {
 }
 
 /// Opens the weights of an encoder; `model` names an architecture that the file does not show.
-///
-/// # Errors
-///
-/// If the file cannot be read, its architecture cannot be told, or `model` is unknown.
 pub fn open_weights(path: &Path, model: Option<&str>) -> Result<DinoFile> {
     let Some(name) = model else {
         return DinoFile::open(path).map_err(|error| match error {

@@ -12,7 +12,6 @@ pub struct Gathered {
     count: usize,
     /// The shape of one picture's entry.
     pub one: Vec<usize>,
-    /// The numbers of all pictures.
     pub numbers: Vec<f32>,
 }
 
@@ -33,7 +32,6 @@ impl Gathered {
     }
 }
 
-/// A tensor of a file.
 pub fn stored(name: &str, data: TensorData) -> StoredTensor {
     bridge::from_data(data, name.to_string(), None)
 }

@@ -1,6 +1,5 @@
 //! Ctrl-C, listened to once for all that a process does.
 
-use std::fmt;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,7 +10,8 @@ use anyhow::{Context, Result};
 pub struct Interrupt(&'static AtomicBool);
 
 /// Why work ended early: somebody asked for it, and nothing is wrong.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted")]
 pub struct Interrupted;
 
 static ASKED: AtomicBool = AtomicBool::new(false);
@@ -46,11 +46,3 @@ impl Interrupt {
         }
     }
 }
-
-impl fmt::Display for Interrupted {
-    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
-        write!(out, "interrupted")
-    }
-}
-
-impl std::error::Error for Interrupted {}

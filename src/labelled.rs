@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use burn::prelude::*;
 use svg_image::{DecodeOptions, ImageSet, Loader, RgbImage, adm_crop};
 use svg_roles::Embedding;
-use svg_train::data::{Batches, Broken, Classes, Fingerprint};
+use svg_train::data::{Batches, Broken, Classes};
 
 use crate::progress::image_bar;
 
@@ -84,10 +84,5 @@ impl Labelled {
              device"
         );
         Ok(features)
-    }
-
-    /// Of the whole set.
-    pub fn fingerprint(&self) -> Result<Fingerprint> {
-        Ok(Fingerprint::of(&self.set)?)
     }
 }

@@ -6,7 +6,6 @@ mod allocator;
 mod commands;
 mod confusion_picture;
 mod device;
-mod encoded;
 mod encoder;
 mod gathered;
 mod interrupt;

@@ -22,15 +22,8 @@ const ENOUGH: usize = 50_000;
 const PART: usize = 4_096;
 
 impl Pca {
-    /// Fits `tokens`, rows of `channels` numbers. The computation is in f64.
-    ///
-    /// # Errors
-    ///
-    /// If a number is infinite or not a number.
-    ///
-    /// # Panics
-    ///
-    /// If there are no tokens or fewer than three channels.
+    /// Fits `tokens`, rows of three or more `channels`, in f64; an error if a number is not finite. Panics if
+    /// there are no tokens or too few channels.
     pub fn fit(tokens: &[f32], channels: usize) -> Result<Self> {
         assert!(channels >= 3 && tokens.len() >= channels, "nothing to fit");
         let count = tokens.len() / channels;

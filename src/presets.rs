@@ -21,7 +21,6 @@ pub trait Presets: Training {
         Some(Self::from_json(text).expect("a test reads them all"))
     }
 
-    /// Their names.
     fn preset_names() -> impl Iterator<Item = &'static str> {
         Self::PRESETS.iter().map(|(name, _)| *name)
     }

@@ -15,11 +15,6 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// Reads the table in a file.
-    ///
-    /// # Errors
-    ///
-    /// If the file cannot be read, or its first column is not `step`.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
         let cells = |line: &str| line.split(',').map(String::from).collect();

@@ -24,20 +24,17 @@ const STEPS: [usize; 5] = [1, 2, 5, 10, 25];
 const RATIOS: [f64; 6] = [0.5, 1.0, 2.0, 4.0, 8.0, 16.0];
 
 /// Two classes at a distance of so many of their deviations.
-pub struct Toy {
-    /// The distance of the classes in their own deviations.
-    pub ratio: f64,
+struct Toy {
+    ratio: f64,
     std: f64,
     means: [[f64; 2]; 2],
-    /// The field of all data.
-    pub all: GaussianMixture,
-    /// The fields of the classes.
-    pub classes: [GaussianMixture; 2],
+    /// The fields of all data and of each class.
+    all: GaussianMixture,
+    classes: [GaussianMixture; 2],
 }
 
 impl Toy {
-    /// Two classes this far apart.
-    pub fn new(ratio: f64) -> Self {
+    fn new(ratio: f64) -> Self {
         let std = (1.0 + ratio * ratio / 8.0).powf(-0.5); // the variances of both channels have the mean 1
         let mean = ratio * std / 2.0;
         let means = [[mean, 0.0], [-mean, 0.0]];
@@ -86,7 +83,7 @@ impl Toy {
 }
 
 /// A moment of no integration.
-pub fn at_time(t: f64) -> Moment {
+fn at_time(t: f64) -> Moment {
     Moment {
         t,
         step: 0,
@@ -95,19 +92,14 @@ pub fn at_time(t: f64) -> Moment {
 }
 
 /// Where so many uniform steps lead.
-pub fn end(
-    field: &GaussianMixture,
-    solver: &dyn Solver,
-    steps: usize,
-    noise: &Tensor<3>,
-) -> Tensor<3> {
+fn end(field: &GaussianMixture, solver: &dyn Solver, steps: usize, noise: &Tensor<3>) -> Tensor<3> {
     let times = TimeShift::new(1.0).grid(steps);
     integrate(field, solver, &times, noise.clone(), &mut unwatched).x
 }
 
 /// Root of the mean squared distance between Euler's ends and the true ones, of the same noise. It is
 /// at least the 2-Wasserstein distance of the two distributions.
-pub fn errors(field: &GaussianMixture, steps: &[usize], noise: &Tensor<3>) -> Vec<f64> {
+fn errors(field: &GaussianMixture, steps: &[usize], noise: &Tensor<3>) -> Vec<f64> {
     let exact = end(field, &Rk4, 200, noise);
     let error = |&steps: &usize| {
         let far = length(end(field, &Euler, steps, noise) - exact.clone());

@@ -80,14 +80,12 @@ impl Timing {
 }
 
 impl Times {
-    /// Prints what stands above the columns.
     pub fn print_head() {
         println!(
             "device    what          batch     median        min        max   images/s   peak MiB"
         );
     }
 
-    /// Prints a line of the table.
     pub fn print(&self, device: &str, what: &str, batch: usize) {
         let ms = |seconds: f64| format!("{:.1} ms", seconds * 1e3);
         println!(
@@ -130,6 +128,12 @@ pub fn timed<T>(
 /// Standard normal numbers.
 pub fn random<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
     Tensor::random(shape, Distribution::Normal(0.0, 1.0), device)
+}
+
+/// So many square images of this side, uniform in [-1, 1].
+pub fn images([batch, side]: [usize; 2], device: &Device) -> Tensor<4> {
+    let uniform = Distribution::Uniform(-1.0, 1.0);
+    Tensor::random([batch, 3, side, side], uniform, device)
 }
 
 /// Prints the time of a layer, with its rate if its operations are known.

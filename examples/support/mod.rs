@@ -34,8 +34,7 @@ pub fn untrained_bundle(parent: &Path, device: &Device) -> Result<PathBuf> {
     let encoder = Dino::load(&path, device)?;
     let decoder = DecoderConfig::new(16)
         .with_width(32)
-        .with_width_multipliers(vec![1, 1, 1]);
-    let decoder = decoder
+        .with_width_multipliers(vec![1, 1, 1])
         .with_resolution(16)
         .with_attention_resolutions(vec![]);
     let config = AutoencoderConfig::new(decoder);

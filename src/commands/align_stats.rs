@@ -15,8 +15,7 @@ use crate::device::DeviceOptions;
 /// The residual is then aligned by these for every image, and an image's features no longer depend on
 /// the batch that it comes in. Sums are kept in f64; the order and size of batches do not matter.
 #[derive(Args)]
-#[command(after_help = "\
-Examples:
+#[command(after_help = "Examples:
   svg align-stats --bundle svg/ --images imagenet/train --limit 20000
   svg align-stats --bundle svg/ --images photos/ --dry-run")]
 pub struct AlignStats {

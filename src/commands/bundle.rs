@@ -51,7 +51,6 @@ impl BundleOptions {
         Ok(Bundle::open(&self.bundle)?)
     }
 
-    /// How its parts are opened.
     pub fn options(&self) -> OpenOptions {
         with_encoder(self.encoder.as_deref())
     }
@@ -77,11 +76,8 @@ impl BundleOptions {
         Ok(space)
     }
 
-    /// As [`space`](Self::space), for what is kept of each picture by itself.
-    ///
-    /// # Errors
-    ///
-    /// If features depend on the batch; `what` says what cannot be had of such.
+    /// As [`space`](Self::space), for what is kept of each picture by itself. Features that depend on the
+    /// batch are an error; `what` says what cannot be had of such.
     pub fn space_of_single_images(
         &self,
         bundle: &Bundle,

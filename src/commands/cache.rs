@@ -21,8 +21,7 @@ use crate::progress::image_bar;
 /// may be run anew without a new cache. It can be stopped at any moment: the same command goes on, keeps
 /// what is whole, and makes damaged shards anew. Classes are the names of the folders of the pictures.
 #[derive(Args)]
-#[command(after_help = "\
-Examples:
+#[command(after_help = "Examples:
   svg cache --bundle svg/ --data imagenet/train --out cache/
   svg cache --bundle svg/ --data train.tar --out cache/ --store f32
   svg cache --bundle svg/ --data imagenet/train --out cache/ --rule reference --crops 4 --seed 1")]

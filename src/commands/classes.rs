@@ -5,14 +5,12 @@ use svg_model::{Bundle, FLOW, uniform};
 
 /// The classes that a flow knows.
 pub struct ClassNames {
-    /// How many there are.
     pub count: usize,
     /// Their names in the order of their labels; empty if they are not known.
     pub names: Vec<String>,
 }
 
 impl ClassNames {
-    /// The classes of a bundle's flow.
     pub fn of(bundle: &Bundle) -> Result<Self> {
         Ok(Self {
             count: bundle.flow_spec()?.classes,

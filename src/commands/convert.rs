@@ -13,8 +13,7 @@ use crate::encoder::{open_weights, say_notes};
 /// Numbers keep their type and value, but for --half. To a name that ends in .safetensors one file is written; any
 /// other name becomes a folder as the Hugging Face hub has it, with config.json for --to hf.
 #[derive(Args)]
-#[command(after_help = "\
-Examples:
+#[command(after_help = "Examples:
   svg convert dinov3_vits16plus_pretrain_lvd1689m-4057cbaa.pth vits16plus-hf/ --to hf
   svg convert dinov3-vits16plus/model.safetensors vits16plus.safetensors --to official
   svg convert runs/nano/encoder.safetensors nano.safetensors --to official --half")]

@@ -11,9 +11,9 @@ use svg_nn::Precision;
 use svg_residual::ResidualConfig;
 use svg_sit::SitConfig;
 use svg_train::flow::FlowTraining;
-use svg_train::run::Training;
 
 use crate::commands::print;
+use crate::commands::train::read_training;
 use crate::presets::Presets;
 
 /// Estimate what training a velocity network and sampling from it cost
@@ -22,8 +22,7 @@ use crate::presets::Presets;
 /// well-made trainings reach, with those for 40 and 20 % in parentheses. That is an assumption and no
 /// measurement of this program. Memory is a lower bound. Nothing is computed, no card is needed.
 #[derive(Args)]
-#[command(after_help = "\
-Examples:
+#[command(after_help = "Examples:
   svg cost --config xl
   svg cost --config flow_svg_b_256 --on rtx4090
   svg cost --config configs/flow_svg_xl_256.json --on 250 --epochs 1400")]
@@ -147,11 +146,7 @@ impl Plan {
         }
         let training = match FlowTraining::preset(config) {
             Some(training) => training,
-            None if Path::new(config).exists() => {
-                let text = std::fs::read_to_string(config).with_context(|| config.to_string())?;
-                let read = FlowTraining::from_json(&text);
-                read.map_err(|reason| anyhow::anyhow!("{config}: {reason}"))?
-            }
+            None if Path::new(config).exists() => read_training(Path::new(config))?,
             None => {
                 let names = SitConfig::preset_names().chain(FlowTraining::preset_names());
                 let names = names.collect::<Vec<_>>().join(", ");
@@ -194,8 +189,7 @@ impl Cost {
         let sampling = samples as f64 * plan.sit.sampling_flops(each, self.guidance);
         let guided = if self.guidance { "with" } else { "without" };
         print(&format!(
-            "\
-{}
+            "{}
 {}
 An estimate for the velocity network on {}
   training      {}
@@ -229,8 +223,7 @@ fn network(plan: &Plan) -> String {
         lines += &line("decoding", decoder.forward_macs(grid));
     }
     format!(
-        "\
-{:.1} M parameters, {} tokens of {} channels
+        "{:.1} M parameters, {} tokens of {} channels
 
 For an image    GMAC    TFLOP   of a forward pass
 {lines}A step of {batch} images is {:.1} TFLOP.

@@ -28,8 +28,7 @@ pub enum Dataset {
 /// (dataset.json). A picture is a function of the seed, its class and its number: the same command gives the
 /// same bytes on every machine. Given again, the command draws what is missing, or more with larger counts.
 #[derive(Args)]
-#[command(after_help = "\
-Examples:
+#[command(after_help = "Examples:
   svg dataset shapes --count 20000 --test-count 2000 --seed 0 --out shapes
   svg dataset shapes --count 1000 --size 64 --seed 1 --out shapes64")]
 pub struct DatasetShapes {
@@ -90,12 +89,10 @@ fn sides() -> RangeInclusive<i64> {
 impl DatasetShapes {
     fn run(self) -> Result<()> {
         let there = self.write()?;
+        let (out, Recipe { train, test, .. }) = (self.out.display(), &self.recipe);
         print(&format!(
-            "{}: {} pictures to train on, {} to test with, of {} classes; {there} were there\n",
-            self.out.display(),
-            self.recipe.train,
-            self.recipe.test,
-            CLASSES.len(),
+            "{out}: {train} pictures to train on, {test} to test with, of {} classes; {there} were there\n",
+            CLASSES.len()
         ))
     }
 

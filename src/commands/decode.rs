@@ -23,8 +23,7 @@ use crate::progress::image_bar;
 /// Takes what `svg encode` writes, or any safetensors file with features [n, tokens, channels], raw and
 /// not normalised. The frozen encoder is not needed. Writes one PNG for each entry.
 #[derive(Args)]
-#[command(after_help = "\
-Examples:
+#[command(after_help = "Examples:
   svg decode --bundle svg/ features.safetensors --out decoded/
   svg decode --bundle svg/ large.safetensors --out decoded/ --grid 64x96 --tile 32")]
 pub struct Decode {

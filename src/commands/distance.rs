@@ -28,20 +28,15 @@ const KINDS: [(&str, &str); 2] = [("patch", "patch mean"), ("class", "class toke
 /// This is a metric of this project. It is no FID, which is defined by the features of one Inception
 /// network, and compares with nothing but itself: the same encoder, the same size, and as many images.
 #[derive(Args)]
-#[command(after_help = "\
-Examples:
+#[command(after_help = "Examples:
   svg distance --bundle svg/ --reference imagenet/val --samples samples/
   svg distance --weights vits16plus.pth --reference imagenet/val --save-reference val.safetensors \\
       --samples samples/
   svg distance --weights vits16plus.pth --reference-moments val.safetensors --samples samples/")]
 pub struct Distance {
     /// Take the encoder of this bundle
-    #[arg(
-        long,
-        value_name = "FOLDER",
-        required_unless_present = "weights",
-        conflicts_with = "weights"
-    )]
+    #[arg(long, value_name = "FOLDER")]
+    #[arg(required_unless_present = "weights", conflicts_with = "weights")]
     bundle: Option<PathBuf>,
     /// The encoder's weights, where they are no longer at the place that the bundle remembers
     #[arg(long, value_name = "FILE", conflicts_with = "weights")]

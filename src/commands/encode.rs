@@ -20,8 +20,7 @@ use crate::gathered::Gathered;
 /// Writes one safetensors file: features [n, tokens, channels], tokens row by row, DINO's channels
 /// first. Its metadata has the names of the images (paths), the grid and the bundle.
 #[derive(Args)]
-#[command(after_help = "\
-Examples:
+#[command(after_help = "Examples:
   svg encode --bundle svg/ --images photos/ --out features.safetensors
   svg encode --bundle svg/ --images a.jpg b.png --out features.safetensors --align batch --batch 2")]
 pub struct Encode {

@@ -28,8 +28,7 @@ pub enum Export {
 /// One safetensors file with the names of the checkpoint's state_dict: encoder, residual encoder,
 /// decoder, and what the bundle keeps for training. PyTorch reads it with safetensors.torch.load_file.
 #[derive(Args)]
-#[command(after_help = "\
-Examples:
+#[command(after_help = "Examples:
   svg export autoencoder --bundle svg/ --out svg_autoencoder.safetensors")]
 pub struct ExportAutoencoder {
     /// The model: a folder that `svg train` or `svg import` has written
@@ -51,8 +50,7 @@ pub struct ExportAutoencoder {
 /// One safetensors file with the names of the state_dict, positions included. PyTorch reads it with
 /// safetensors.torch.load_file.
 #[derive(Args)]
-#[command(after_help = "\
-Examples:
+#[command(after_help = "Examples:
   svg export flow --bundle svg/ --out flow.safetensors")]
 pub struct ExportFlow {
     /// The model: a folder that `svg train` or `svg import` has written

@@ -1,20 +1,25 @@
 //! `svg features`: images to DINOv3 tokens.
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use burn::prelude::*;
 use clap::{Args, ValueEnum};
-use svg_dino::{DinoFile, RopePeriods};
-use svg_image::{DecodeOptions, ImageSet, Orientation};
+use svg_dino::{Dino, DinoFile, RopePeriods};
+use svg_image::{DecodeOptions, ImageSet, Orientation, RgbImage, save_png};
+use svg_nn::save_tensors;
 use svg_train::data::PictureBatch;
 
 use crate::commands::checks::{check_output, check_size, make_folder};
+use crate::commands::decode::file_name;
 use crate::commands::pictures::PictureOptions;
 use crate::device::DeviceOptions;
-use crate::encoded::Encoded;
 use crate::encoder::{open_weights, say_notes};
+use crate::gathered::Gathered;
+use crate::pca::{self, beside};
+use crate::progress::image_bar;
 
 /// Encode images with a DINOv3 and write their tokens
 ///
@@ -22,8 +27,7 @@ use crate::encoder::{open_weights, say_notes};
 /// `registers [n, 4, dim]`, all after the final norm, in f32. Its metadata holds the names of the
 /// images in order, as a JSON list under `paths`.
 #[derive(Args)]
-#[command(after_help = "\
-Examples:
+#[command(after_help = "Examples:
   svg features --weights dinov3-vits16plus/ --images photos/ --out tokens.safetensors
   svg features --weights vits16plus.pth --images a.jpg b.png --out t.safetensors --pca pictures/
   svg features --weights vitb16.safetensors --images val.tar --out t.safetensors --blocks 2,5,8,11")]
@@ -96,7 +100,15 @@ impl Features {
         if let Some(folder) = &self.pca {
             make_folder(folder, "--pca")?;
         }
-        let file = self.open_weights()?;
+        let mut file = open_weights(&self.weights, self.model.as_deref())?;
+        if let Some(rope) = self.rope {
+            let periods = match rope {
+                Rope::Exact => RopePeriods::Exact,
+                Rope::Bf16 => RopePeriods::Bf16Rounded,
+            };
+            let config = file.config().clone().with_rope_periods(periods);
+            file = file.with_config(config);
+        }
         say_notes(&file);
         check_size(self.size, file.config().patch_size)?;
         let depth = file.config().n_layers;
@@ -129,15 +141,88 @@ impl Features {
         pictures.for_each_batch_of(set, self.size, "encoding", &device, push)?;
         encoded.save(&self.out, &file, self.pca.as_deref())
     }
+}
 
-    fn open_weights(&self) -> Result<DinoFile> {
-        let file = open_weights(&self.weights, self.model.as_deref())?;
-        let config = file.config().clone();
-        let periods = match self.rope {
-            None => return Ok(file),
-            Some(Rope::Exact) => RopePeriods::Exact,
-            Some(Rope::Bf16) => RopePeriods::Bf16Rounded,
+/// Tokens of many images, on the host, in the order of their names.
+#[derive(Default)]
+struct Encoded {
+    names: Vec<String>,
+    /// Kept for the pictures only.
+    crops: Option<Vec<RgbImage>>,
+    patches: Gathered,
+    class: Gathered,
+    registers: Option<Gathered>,
+    /// The patch tokens of some blocks.
+    blocks: Vec<(usize, Gathered)>,
+    grid: [usize; 2],
+}
+
+impl Encoded {
+    /// For the outputs of a network and the patch tokens of these blocks.
+    fn new(blocks: &[usize], keep_crops: bool) -> Self {
+        let blocks = blocks.iter().map(|&block| (block, Gathered::default()));
+        Self {
+            blocks: blocks.collect(),
+            crops: keep_crops.then(Vec::new),
+            ..Self::default()
+        }
+    }
+
+    fn push(&mut self, dino: &Dino, batch: PictureBatch, images: Tensor<4>) -> Result<()> {
+        // The last block's tokens are the output, so one pass gives everything.
+        let blocks = self.blocks.iter().map(|(block, _)| *block);
+        let wanted: Vec<_> = blocks.chain([dino.config().n_layers - 1]).collect();
+        let mut outputs = dino.forward_blocks(images, &wanted);
+        let last = outputs.pop().context("the network has no blocks")?;
+        self.grid = last.grid;
+        self.patches.push(last.patches)?;
+        self.class.push(last.cls)?;
+        if let Some(registers) = last.registers {
+            self.registers.get_or_insert_default().push(registers)?;
+        }
+        for ((_, gathered), output) in self.blocks.iter_mut().zip(outputs) {
+            gathered.push(output.patches)?;
+        }
+        self.names.extend(batch.names);
+        if let Some(kept) = &mut self.crops {
+            kept.extend(batch.images);
+        }
+        Ok(())
+    }
+
+    /// Writes the tokens and, if crops were kept, a picture of each image's features into `pictures`.
+    fn save(self, path: &Path, weights: &DinoFile, pictures: Option<&Path>) -> Result<()> {
+        let small = match pictures {
+            Some(_) => pca::pictures(&self.patches.numbers, self.patches.one[1], self.grid)?,
+            None => vec![],
         };
-        Ok(file.with_config(config.with_rope_periods(periods)))
+        let periods = weights.config().rope_periods;
+        let metadata = HashMap::from([
+            ("paths".to_string(), serde_json::to_string(&self.names)?),
+            ("grid".to_string(), serde_json::to_string(&self.grid)?),
+            ("weights".to_string(), weights.path().display().to_string()),
+            ("rope_periods".to_string(), format!("{periods:?}")),
+        ]);
+        let registers = self.registers.map(|tokens| tokens.stored("registers"));
+        let blocks = self.blocks.into_iter();
+        let blocks =
+            blocks.map(|(block, tokens)| tokens.stored(&format!("block_{block}.patch_tokens")));
+        let mut tensors = vec![
+            self.patches.stored("patch_tokens"),
+            self.class.stored("cls"),
+        ];
+        tensors.extend(registers.into_iter().chain(blocks));
+        save_tensors(path, &tensors, metadata)?;
+        println!("{}: tokens of {} images", path.display(), self.names.len());
+        if let (Some(folder), Some(crops)) = (pictures, self.crops) {
+            let bar = image_bar(crops.len(), "drawing");
+            let all = self.names.iter().zip(crops.iter().zip(&small));
+            for (index, (name, (crop, small))) in bar.wrap_iter(all.enumerate()) {
+                let path = folder.join(file_name(index, Some(name)));
+                save_png(&beside(crop, small), path, &[("Source", name)])?;
+            }
+            println!("{}: {} pictures of features", folder.display(), crops.len());
+        }
+        Ok(())
     }
 }

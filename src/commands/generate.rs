@@ -187,16 +187,12 @@ pub fn number(class: usize, index: usize) -> u64 {
 
 /// Backends panic when a card's memory is used up; a user should read what to do instead.
 fn within_memory<T>(batch: usize, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    let payload = match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(result) => return result,
-        Err(payload) => payload,
-    };
-    match panic_text(&*payload) {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| match panic_text(&*payload) {
         Some(text) if text.to_lowercase().contains("memory") => bail!(
             "the device has no memory for {batch} samples at once: lower --batch (it says: {text})"
         ),
         _ => resume_unwind(payload),
-    }
+    })
 }
 
 #[cfg(test)]

@@ -26,8 +26,7 @@ pub enum Import {
 /// by path and fingerprint. Everything else of the checkpoint is kept, also what only training needs, so
 /// that `svg export autoencoder` gives it back whole.
 #[derive(Args)]
-#[command(after_help = "\
-Examples:
+#[command(after_help = "Examples:
   svg import autoencoder svg_autoencoder_dinov3s16p_vit-s_epoch40.ckpt --out svg/
   svg import autoencoder decoder-only.safetensors --encoder dinov3.pth --out svg/
   svg align-stats --bundle svg/ --images photos/   # afterwards: freezes the alignment")]
@@ -52,8 +51,7 @@ pub struct ImportAutoencoder {
 /// network and its sizes with the bundle's features. Statistics of the published layout come with --stats.
 /// Without them the bundle's own are taken to be the flow's.
 #[derive(Args)]
-#[command(after_help = "\
-Examples:
+#[command(after_help = "Examples:
   svg import flow 7000000.pt --bundle svg/ --stats dinov3_sp_stats.pt
   svg import flow flow.safetensors --bundle svg/")]
 pub struct ImportFlow {
@@ -98,7 +96,7 @@ impl ImportAutoencoder {
         };
         let encoder = EncoderFile::open(encoder_path, None, &device)
             .with_context(|| format!("the encoder in {}", encoder_path.display()))?;
-        let (config, spec) = (&checkpoint.config, encoder.spec());
+        let (config, spec) = (&checkpoint.config, encoder.encoder.spec());
         if let Some(misfit) = config.misfit(spec.channels, spec.patch_size) {
             bail!("{from}: {misfit}");
         }
@@ -110,8 +108,9 @@ impl ImportAutoencoder {
             rest: checkpoint.rest,
             provenance: imported(&self.checkpoint),
         };
-        let space = space.into_part(encoder.fingerprint(), spec.channels, spec.patch_size)?;
-        let parts = [(ENCODER, encoder.part.into_part()?), (SPACE, space)];
+        let part = encoder.part;
+        let space = space.into_part(&part.fingerprint, spec.channels, spec.patch_size)?;
+        let parts = [(ENCODER, part.into_part()?), (SPACE, space)];
         Bundle::create(&self.out, parts, self.force)?;
         let bundle = self.out.display();
         let (residual, decoder) = (config.residual_channels(), config.decoder.in_channels);

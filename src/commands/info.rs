@@ -18,8 +18,7 @@ use crate::encoder::open_weights;
 ///
 /// Nothing is loaded: sizes come from headers. Ends with a failure if a file has a problem.
 #[derive(Args)]
-#[command(after_help = "\
-Examples:
+#[command(after_help = "Examples:
   svg info dinov3_vits16plus_pretrain_lvd1689m-4057cbaa.pth
   svg info --brief dinov3-vit7b16/ svg_autoencoder.ckpt")]
 pub struct Info {
@@ -108,7 +107,6 @@ impl Info {
     }
 }
 
-/// What a bundle holds, part by part.
 fn describe_bundle(path: &Path, out: &mut String) -> Result<()> {
     let bundle = Bundle::open(path)?;
     let Manifest { format, parts, .. } = bundle.manifest();
@@ -247,7 +245,6 @@ fn dtypes(tensors: &[StoredTensor]) -> String {
     parts.collect::<Vec<_>>().join(", ")
 }
 
-/// How often each is there.
 fn counted<T: Ord>(all: impl Iterator<Item = T>) -> BTreeMap<T, usize> {
     let mut counts = BTreeMap::new();
     for one in all {

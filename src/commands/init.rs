@@ -22,8 +22,7 @@ pub enum Init {
 /// The network is DINOv3's, the weights are random: its features keep much of the pixels and know nothing
 /// of the world. The same seed gives the same file. Bundles trained on it carry a copy.
 #[derive(Args)]
-#[command(after_help = "\
-Examples:
+#[command(after_help = "Examples:
   svg init encoder --d-model 32 --layers 2 --heads 2 --d-ff 64 --patch 4 --seed 7 --out encoder.safetensors")]
 pub struct InitEncoder {
     /// Channels of a token

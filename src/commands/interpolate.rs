@@ -20,8 +20,7 @@ use crate::device::DeviceOptions;
 /// The ends are sample 0 of the class with either seed, as `svg sample` makes them. Noises are mixed as flat
 /// vectors. Writes one sheet with a row for each mode.
 #[derive(Args)]
-#[command(after_help = "\
-Examples:
+#[command(after_help = "Examples:
   svg interpolate --bundle svg/ --class 207 --points 10 --seeds 233,234 --mode both --guidance 6 --out way.png")]
 pub struct Interpolate {
     #[command(flatten)]

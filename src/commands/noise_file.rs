@@ -14,7 +14,6 @@ use crate::gathered::stored;
 pub struct NoiseFile {
     /// Flat, one sample after the other.
     pub noise: Vec<f32>,
-    /// How many there are.
     pub count: usize,
     /// The class of each sample, if the file says it.
     pub labels: Option<Vec<usize>>,

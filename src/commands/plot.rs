@@ -14,8 +14,7 @@ use crate::steps::Steps;
 /// Every training writes its numbers to steps.csv in the folder of its run. The picture has a curve for each run and
 /// column. Long curves are drawn by the means of neighbouring steps.
 #[derive(Args)]
-#[command(after_help = "\
-Examples:
+#[command(after_help = "Examples:
   svg plot runs/flow --columns loss,validation/loss --out loss.svg
   svg plot with=runs/cifar10 without=runs/semantic --columns samples/psnr --out psnr.svg
   svg plot runs/flow --columns gradient_norm --log --title Gradients --out norm.svg")]
@@ -69,7 +68,13 @@ impl Plot {
         check_output(&self.out, "--out")?;
         let mut series = Vec::new();
         for run in &self.runs {
-            let steps = run.steps()?;
+            let table = run.folder.join("steps.csv");
+            ensure!(
+                table.is_file(),
+                "{} holds no steps.csv; name the folder that was given to a training as --out",
+                run.folder.display()
+            );
+            let steps = Steps::read(&table)?;
             for column in &self.columns {
                 series.push(Series {
                     name: self.name(run, column),
@@ -111,17 +116,5 @@ impl Plot {
             if self.log { "; try without --log" } else { "" }
         );
         Ok(points)
-    }
-}
-
-impl Run {
-    fn steps(&self) -> Result<Steps> {
-        let table = self.folder.join("steps.csv");
-        ensure!(
-            table.is_file(),
-            "{} holds no steps.csv; name the folder that was given to a training as --out",
-            self.folder.display()
-        );
-        Steps::read(&table)
     }
 }

@@ -21,8 +21,7 @@ use crate::device::DeviceOptions;
 /// encoder.safetensors, which every other command takes as --encoder or --weights. Ctrl-C ends the step, writes
 /// a checkpoint and exits with 130; --resume goes on from the newest whole checkpoint, exactly.
 #[derive(Args)]
-#[command(after_help = "\
-Examples:
+#[command(after_help = "Examples:
   svg dataset shapes --count 20000 --test-count 2000 --out shapes
   svg pretrain --config nano --data shapes/train --validation shapes/test --out runs/nano
   svg pretrain --config tiny --data cifar10/train --validation cifar10/test --out runs/tiny

@@ -25,8 +25,7 @@ use crate::device::DeviceOptions;
 /// on 8 bits (peak 255), SSIM (Gaussian window of 11, range 2, unquantised, as torchmetrics), and LPIPS
 /// v0.1 with VGG16 where --vgg names its weights. Means are printed.
 #[derive(Args)]
-#[command(after_help = "\
-Examples:
+#[command(after_help = "Examples:
   svg reconstruct --bundle svg/ --images photos/ --out pairs/
   svg reconstruct --bundle svg/ --images val.tar --limit 1000 --out pairs/ --vgg vgg16-397923af.pth")]
 pub struct Reconstruct {

@@ -29,8 +29,7 @@ const SHEET: usize = 256;
 /// file that is there with the same settings is kept. A sheet beside the folder, samples-sheet.png for
 /// samples/, shows the first 256 together.
 #[derive(Args)]
-#[command(after_help = "\
-Examples:
+#[command(after_help = "Examples:
   svg sample --bundle svg/ --classes 207,360 --count 4 --out samples/
   svg sample --bundle svg/ --classes all --guidance 1.5 --guidance-mode interval:0.1:0.8 --out samples/
   svg sample --bundle svg/ --classes random --count 64 --seed 7 --out sheet.png
@@ -39,12 +38,8 @@ pub struct Sample {
     #[command(flatten)]
     bundle: BundleOptions,
     /// Classes: numbers or names with commas between, all, or random
-    #[arg(
-        long,
-        value_name = "CLASSES",
-        required_unless_present = "from_noise",
-        allow_hyphen_values = true
-    )]
+    #[arg(long, value_name = "CLASSES", allow_hyphen_values = true)]
+    #[arg(required_unless_present = "from_noise")]
     classes: Option<String>,
     /// Samples of each class, or samples in all for random classes
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
@@ -265,7 +260,6 @@ impl Sample {
     }
 }
 
-/// So many images, in words.
 fn images(count: usize) -> String {
     match count {
         1 => "1 image".to_string(),

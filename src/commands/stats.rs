@@ -16,8 +16,7 @@ use crate::device::DeviceOptions;
 /// The flow lives in features that are normalised by these. Sums are kept in f64; the order and size of
 /// batches do not matter. Deviations are over n - 1.
 #[derive(Args)]
-#[command(after_help = "\
-Examples:
+#[command(after_help = "Examples:
   svg stats --bundle svg/ --images imagenet/train --limit 20000
   svg stats --bundle svg/ --images photos/ --dry-run")]
 pub struct Stats {

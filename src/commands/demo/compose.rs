@@ -1,6 +1,6 @@
 //! The report of a demonstration: what the other phases left, on one page.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -10,6 +10,7 @@ use svg_report::{Picture, render};
 use svg_store::write_bytes;
 use svg_train::run::Training;
 
+use super::Demonstration;
 use super::measure::{self, Measurements};
 use super::plan::Plan;
 use super::stages::Setup;
@@ -48,13 +49,12 @@ struct Report<'a> {
 
 /// Writes `report.html`. The section of timings is all that differs between equal runs.
 pub fn write(
-    out: &Path,
-    plan: &Plan,
-    setup: &Setup,
+    demo: &Demonstration,
     bundle: &Bundle,
     measured: &Measurements,
     timings: &Timings,
 ) -> Result<()> {
+    let Demonstration { out, plan, setup } = demo;
     let last = measured.steps.last().context("there are no samples")?;
     let picture = |path: PathBuf| -> Result<Picture> {
         let png = std::fs::read(&path).with_context(|| path.display().to_string())?;
@@ -89,7 +89,7 @@ pub fn write(
 
 /// The sizes of the method, as `pipeline.html` calls them.
 fn sizes(plan: &Plan, setup: &Setup, bundle: &Bundle, steps: usize) -> Result<Value> {
-    let spec = setup.encoder.spec();
+    let spec = setup.encoder.encoder.spec();
     let file = bundle.tensors(SPACE, svg::AUTOENCODER)?;
     let numbers = |stems: &[&str]| -> usize {
         let of = |name: &str| stems.iter().any(|stem| name.starts_with(stem));

@@ -24,7 +24,7 @@ pub fn path(out: &Path) -> PathBuf {
 /// Draws held-out pictures, each with the three main directions of its semantic and of its residual
 /// channels beside it.
 pub fn draw(setup: &Setup, space: &Normalised, out: &Path, what: &str) -> Result<()> {
-    let semantic = setup.encoder.spec().channels;
+    let semantic = setup.encoder.encoder.spec().channels;
     let ranges = [0..semantic, semantic..space.geometry().channels];
     // Fewer than three channels are no three colours.
     let ranges = ranges.into_iter().filter(|channels| channels.len() >= 3);

@@ -8,7 +8,6 @@ use anyhow::{Context, Result, bail};
 /// What may be there before there is a plan, in a folder that is marked as ours.
 const BEFORE_PLAN: [&str; 3] = ["data", "encoder.safetensors", "timings.json"];
 
-/// The mark.
 const MARK: &str = ".demo";
 
 /// How names begin of what was being written, and of trainings that were timed.

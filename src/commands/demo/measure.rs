@@ -14,14 +14,13 @@ use svg_store::write_json;
 use svg_train::autoencoder::spread;
 use svg_train::log::comparison_sheet;
 
+use super::Demonstration;
 use super::plan::Plan;
 use super::samples;
-use super::stages::Setup;
 use super::views::Views;
 use crate::commands::reconstruct::SSIM_SIDE;
 use crate::gathered::numbers;
 
-/// The name of the document.
 const NAME: &str = "measurements.json";
 /// Weight decay of the linear probes.
 const DECAY: f64 = 1e-4;
@@ -36,7 +35,6 @@ pub struct Measurements {
     pub asked: usize,
     /// The accuracy of always guessing the class that is asked for most.
     pub chance: f64,
-    /// What tells the classes of held-out pictures apart.
     pub accuracies: Vec<Accuracy>,
     /// Held-out pictures through the autoencoder and back, in dB.
     pub psnr: f64,
@@ -48,7 +46,6 @@ pub struct Measurements {
     /// Whether training pictures and samples are more than channels, without which distances are far too
     /// large.
     pub enough: bool,
-    /// Samples by the number of steps.
     pub steps: Vec<OfSteps>,
     /// The plane of the t-SNE of pixels: x, y and class of held-out pictures.
     pub pixels: Vec<(f64, f64, usize)>,
@@ -70,9 +67,7 @@ pub struct Accuracy {
 /// What samples of so many steps are worth.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OfSteps {
-    /// Euler steps.
     pub steps: usize,
-    /// Samples.
     pub count: usize,
     /// Fréchet distance to the training pictures in the encoder's class tokens.
     pub distance: f64,
@@ -89,20 +84,15 @@ impl Measurements {
     }
 
     /// Measures the model and its samples, and draws the sheet of reconstructions.
-    pub fn make(
-        plan: &Plan,
-        setup: &Setup,
-        space: &Normalised,
-        out: &Path,
-        title: &str,
-    ) -> Result<Self> {
+    pub fn make(demo: &Demonstration, space: &Normalised, title: &str) -> Result<Self> {
+        let Demonstration { out, plan, setup } = demo;
         let what = |of: &str| format!("{title}, {of}");
         let gather = |paths: &[PathBuf], limit: usize, of: &str| {
             Views::gather(setup, space, paths, limit, &what(of))
         };
         let known = gather(&setup.data.train, plan.measured.known, "training pictures")?;
         let asked = gather(&setup.data.test, plan.measured.asked, "held-out pictures")?;
-        let (psnr, ssim) = reconstructions(plan, setup, space, out, &what("reconstructions"))?;
+        let (psnr, ssim) = reconstructions(demo, space, &what("reconstructions"))?;
         let classes = setup.data.classes.len();
         let share =
             |said: &[usize], truth: &[usize]| Confusion::new(classes, truth, said).accuracy();
@@ -201,12 +191,11 @@ pub fn pairs(out: &Path) -> PathBuf {
 
 /// Means over held-out pictures, and a sheet of some.
 fn reconstructions(
-    plan: &Plan,
-    setup: &Setup,
+    demo: &Demonstration,
     space: &Normalised,
-    out: &Path,
     what: &str,
 ) -> Result<(f64, Option<f64>)> {
+    let Demonstration { out, plan, setup } = demo;
     let held_out = setup.data.counts[1].min(plan.measured.asked);
     let shown = spread(held_out, plan.measured.shown);
     let [mut originals, mut images] = [const { Vec::new() }; 2];

@@ -50,8 +50,7 @@ const MINUTES: f64 = 8.0;
 /// Pictures of one's own lie in a folder for each class. If there are folders named train and test (or val),
 /// those are used; otherwise every tenth picture of a class is held out to judge by.
 #[derive(Args)]
-#[command(after_help = "\
-Examples:
+#[command(after_help = "Examples:
   svg demo
   svg demo --out demo2 --seed 1 --minutes 4
   svg demo --data photos/ --out photos-demo --minutes 60
@@ -115,7 +114,7 @@ impl Demo {
         }
         let path = asked.encoder.as_ref().unwrap_or(&embedded);
         let encoder = EncoderFile::open(path, None, device)?;
-        let size = plan::size(asked, encoder.spec().patch_size)?;
+        let size = plan::size(asked, encoder.encoder.spec().patch_size)?;
         let data = Data::prepare(&self.out, asked, size, planned)?;
         let [train, test] = data.counts;
         let classes = data.classes.len();
@@ -136,8 +135,8 @@ impl Demo {
         let tiny = asked.scale == Scale::Tiny;
         let minutes = asked.minutes.or((!ours && !tiny).then_some(MINUTES));
         let classes = setup.data.classes.clone();
-        let fingerprint = setup.encoder.fingerprint().to_string();
-        let mut plan = Plan::new(asked, &setup.encoder.spec(), fingerprint, classes)?;
+        let fingerprint = setup.encoder.part.fingerprint.clone();
+        let mut plan = Plan::new(asked, &setup.encoder.encoder.spec(), fingerprint, classes)?;
         if let Some(minutes) = minutes {
             let spent = begun.elapsed().as_secs_f64();
             plan = pace::fill(plan, setup, &self.out, minutes, spent)?;
@@ -150,8 +149,8 @@ impl Demo {
 /// Whether what is there is what the plan was made for.
 fn check(plan: &Plan, setup: &Setup, out: &Path) -> Result<()> {
     let out = out.display();
-    let found = setup.encoder.fingerprint();
-    if found != plan.encoder {
+    let found = &setup.encoder.part.fingerprint;
+    if *found != plan.encoder {
         bail!(
             "{} is not the encoder that {out} was begun with (fingerprint {}..., expected {}...); put that \
              file back, or name another folder with --out",
@@ -241,10 +240,10 @@ impl Demonstration<'_> {
                 Some(measurements) if measure::pairs(out).exists() => {
                     Ok(there(title, measurements))
                 }
-                _ => Measurements::make(plan, setup, &space, out, title),
+                _ => Measurements::make(self, &space, title),
             }
         })?;
-        compose::write(out, plan, setup, bundle, &measurements, timings)
+        compose::write(self, bundle, &measurements, timings)
     }
 }
 

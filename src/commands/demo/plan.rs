@@ -13,9 +13,7 @@ use svg_train::flow::FlowTraining;
 use crate::nano;
 use crate::presets::Presets;
 
-/// The name of the document.
 const NAME: &str = "demo.json";
-/// The version of the document.
 const FORMAT: u32 = 1;
 /// Whose networks the presets of a demonstration have.
 const PRESETS: &str = "the presets are SVG's autoencoder and SiT";
@@ -74,25 +72,17 @@ fn minutes(text: &str) -> Result<f64, String> {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
-    /// Version of this document.
     pub format: u32,
-    /// What was said on the command line.
     pub asked: Asked,
     /// The fingerprint of the encoder's weights.
     pub encoder: String,
-    /// The names of the classes.
     pub classes: Vec<String>,
-    /// Side of the pictures.
     pub size: u32,
     /// Pictures over which latent statistics are computed, at most.
     pub statistics: usize,
-    /// The first stage.
     pub autoencoder: AutoencoderTraining,
-    /// The second stage.
     pub flow: FlowTraining,
-    /// The samples.
     pub samples: SamplesPlan,
-    /// The measurements.
     pub measured: MeasuredPlan,
 }
 
@@ -108,9 +98,7 @@ pub struct SamplesPlan {
     pub each: usize,
     /// Samples of each class on a sheet.
     pub columns: usize,
-    /// Guidance scale.
     pub guidance: f64,
-    /// Shift of the time grid.
     pub shift: f64,
 }
 
@@ -130,10 +118,6 @@ pub struct MeasuredPlan {
 
 impl Plan {
     /// The plan for an encoder and classes, with the steps of the presets.
-    ///
-    /// # Errors
-    ///
-    /// If the decoder cannot be made for the encoder's patches, or pictures are no whole number of them.
     pub fn new(
         asked: Asked,
         encoder: &EncoderSpec,
@@ -224,11 +208,7 @@ impl Plan {
         self
     }
 
-    /// The plan of an earlier start; `None` if this is the first.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be read, is of another version, or was made for other arguments.
+    /// The plan of an earlier start, which must be for the same arguments; `None` if this is the first.
     pub fn read(out: &Path, asked: &Asked) -> Result<Option<Self>> {
         let path = out.join(NAME);
         let refuse = |reason: String| {

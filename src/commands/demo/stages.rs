@@ -106,7 +106,6 @@ impl Setup {
         opened(ended)
     }
 
-    /// The space of a bundle's latents.
     pub fn space(&self, bundle: &Bundle) -> Result<Normalised> {
         Ok(Registry::standard().latents(bundle, &self.options(), &self.device)?)
     }

@@ -18,13 +18,11 @@ pub struct Timings {
     pub peak_bytes: Option<u64>,
     /// Threads that the machine runs at once.
     pub threads: usize,
-    /// Starts of the program.
     pub starts: u64,
     #[serde(skip)]
     path: PathBuf,
 }
 
-/// Seconds of one phase.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Phase {
     pub name: String,

@@ -27,7 +27,6 @@ pub struct Views {
     pub patches: Tensor<2>,
     /// The latents side by side, `[pictures, cells channels]`.
     pub latents: Tensor<2>,
-    /// Classes by number.
     pub labels: Vec<usize>,
 }
 

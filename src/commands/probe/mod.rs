@@ -10,6 +10,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use svg_eval::{Confusion, LinearProbe, NearestNeighbours};
 use svg_store::write_bytes;
+use svg_train::data::Fingerprint;
 
 use self::source::{Of, Pool, Source};
 use crate::commands::checks::make_folder;
@@ -29,8 +30,7 @@ use crate::labelled::Labelled;
 ///
 /// A picture that cannot be read ends the command.
 #[derive(Args)]
-#[command(after_help = "\
-Examples:
+#[command(after_help = "Examples:
   svg probe --train shapes/train --test shapes/test --pixels
   svg probe --train shapes/train --test shapes/test --weights encoder.safetensors --size 32 \\
       --pool mean,cls --pixels --out probe/
@@ -55,26 +55,15 @@ pub struct Probe {
     #[arg(long, value_name = "FILE", requires = "bundle")]
     encoder: Option<PathBuf>,
     /// Which numbers of the bundle, one or several
-    #[arg(
-        long,
-        value_enum,
-        value_name = "KIND",
-        value_delimiter = ',',
-        default_value = "features",
-        requires = "bundle"
-    )]
+    #[arg(long, value_name = "KIND", requires = "bundle")]
+    #[arg(value_delimiter = ',', default_value = "features")]
     of: Vec<Of>,
     /// Probe raw pixels, too, at 32 x 32 unless --size says otherwise
     #[arg(long)]
     pixels: bool,
     /// How the tokens of a picture become one vector, in one way or several
-    #[arg(
-        long,
-        value_enum,
-        value_name = "POOL",
-        value_delimiter = ',',
-        default_value = "mean"
-    )]
+    #[arg(long, value_name = "POOL")]
+    #[arg(value_delimiter = ',', default_value = "mean")]
     pool: Vec<Pool>,
     /// Side of the square crop in pixels [default: the bundle's; 256 for other encoders]
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..))]
@@ -122,7 +111,7 @@ impl Probe {
         let train = Labelled::open(&self.train, limit).context("--train")?;
         let test = Labelled::open(&self.test, limit).context("--test")?;
         check_classes(&train.names, &test.names)?;
-        let fingerprints = [train.fingerprint()?, test.fingerprint()?];
+        let fingerprints = [Fingerprint::of(&train.set)?, Fingerprint::of(&test.set)?];
         if fingerprints[0] == fingerprints[1] {
             eprintln!(
                 "warning: --train and --test seem to be the same pictures, so the figures say how well they \
@@ -144,7 +133,8 @@ impl Probe {
         let mut probes = Vec::new();
         for (number, source) in sources.iter().enumerate() {
             let probed = self.probe(source, &train, &test, &device)?;
-            let (name, pool, size) = (&source.name, source.pool(), source.size);
+            let (name, size) = (&source.name, source.size);
+            let pool = source.pool.map_or("-".to_string(), word);
             let (known, asked, classes) = (train.len(), test.len(), train.names.len());
             let (channels, chance) = (probed.channels, probed.nearest.chance());
             let (nearest, linear) = (probed.nearest.accuracy(), probed.linear.accuracy());
@@ -284,7 +274,6 @@ fn slug(source: &Source) -> String {
     name.chars().map(plain).collect()
 }
 
-/// The words of this call.
 fn command() -> Vec<String> {
     let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
     words.collect()

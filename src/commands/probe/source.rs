@@ -90,7 +90,7 @@ impl Source {
     fn of_weights(probe: &Probe, path: &Path, device: &Device) -> Result<Vec<Self>> {
         let file = EncoderFile::open(path, probe.model.as_deref(), device)?;
         let size = probe.size.unwrap_or(USUAL);
-        check_size(size, file.spec().patch_size)?;
+        check_size(size, file.encoder.spec().patch_size)?;
         let of_pool = |&pool: &Pool| {
             let encoder = file.encoder.clone();
             Self {
@@ -98,7 +98,7 @@ impl Source {
                 path: Some(path.display().to_string()),
                 pool: Some(pool),
                 size,
-                fingerprint: Some(file.fingerprint().to_string()),
+                fingerprint: Some(file.part.fingerprint.clone()),
                 embedding: match pool {
                     Pool::Mean => Arc::new(MeanToken(encoder)),
                     Pool::Cls => Arc::new(SummaryToken(encoder)),
@@ -168,11 +168,6 @@ impl Source {
             }
         };
         Ok(kinds.map(of_kind).collect())
-    }
-
-    /// The word for how it is pooled.
-    pub fn pool(&self) -> String {
-        self.pool.map_or("-".to_string(), word)
     }
 }
 

@@ -22,8 +22,7 @@ use crate::encoder::EncoderFile;
 /// checkpoint and exits with 130; a second one exits at once. Whatever happens, --resume goes on from the
 /// newest whole checkpoint, exactly.
 #[derive(Args)]
-#[command(after_help = "\
-Examples:
+#[command(after_help = "Examples:
   svg train autoencoder --config configs/autoencoder_svg_256.json --data imagenet/train \\
       --encoder dinov3_vits16plus_pretrain_lvd1689m-4057cbaa.pth --vgg vgg16-397923af.pth --out runs/svg
   svg train autoencoder --config autoencoder_cifar10 --data cifar10/train --validation cifar10/test \\

@@ -26,8 +26,7 @@ use crate::device::DeviceOptions;
 /// with 130; a second one exits at once. Whatever happens, --resume goes on from the newest whole
 /// checkpoint, exactly.
 #[derive(Args)]
-#[command(after_help = "\
-Examples:
+#[command(after_help = "Examples:
   svg train flow --config flow_svg_xl_256 --cache imagenet.cache --bundle svg/ --out runs/xl
   svg train flow --config flow_cifar10 --data cifar10/train --validation cifar10/test \\
       --bundle runs/cifar10/bundle --out runs/flow

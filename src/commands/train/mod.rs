@@ -1,12 +1,11 @@
 //! `svg train`: making models.
 
 mod autoencoder;
-mod document;
 mod flow;
 mod options;
 pub mod watch;
 
-pub use options::{TrainingOptions, validation_set};
+pub use options::{TrainingOptions, read_training, validation_set};
 pub use watch::watched;
 
 use anyhow::Result;

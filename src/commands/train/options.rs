@@ -1,15 +1,16 @@
 //! What all trainings are told alike.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail, ensure};
 use burn::prelude::*;
 use clap::Args;
 use svg_image::ImageSet;
-use svg_train::run::RunOptions;
+use svg_train::run::{RunOptions, Training};
 
 use crate::device::DeviceName;
+use crate::presets::Presets;
 
 /// Where a run is, and how it is to go on.
 #[derive(Args)]
@@ -35,6 +36,26 @@ pub struct TrainingOptions {
 }
 
 impl TrainingOptions {
+    /// The configuration of the run: the one given for a new run, the run's own for one that goes on.
+    pub fn configuration<D: Presets + PartialEq>(&self, given: Option<&str>) -> Result<D> {
+        let own = self.out.join("config.json");
+        let given: Option<D> = given.map(named_or_read).transpose()?;
+        if !self.resume {
+            return given.context("--config is needed to begin a run");
+        }
+        if !own.is_file() {
+            let path = self.out.clone();
+            return Err(svg_train::TrainError::NothingToResume { path }.into());
+        }
+        let stored = read_training(&own)?;
+        ensure!(
+            given.is_none_or(|given| given == stored),
+            "--config differs from {}, with which the run began; leave it out, or begin another run",
+            own.display()
+        );
+        Ok(stored)
+    }
+
     pub fn of_run(&self) -> RunOptions {
         RunOptions {
             out: self.out.clone(),
@@ -45,10 +66,6 @@ impl TrainingOptions {
     }
 
     /// Opens the devices that share every batch with the first.
-    ///
-    /// # Errors
-    ///
-    /// As [`DeviceName::open`].
     pub fn open_replicas(&self) -> Result<Vec<Device>> {
         self.replicas.iter().map(|name| name.open()).collect()
     }
@@ -60,4 +77,24 @@ pub fn validation_set(paths: &[PathBuf]) -> Result<Option<Arc<ImageSet>>> {
         [] => Ok(None),
         paths => Ok(Some(Arc::new(ImageSet::open(paths)?))),
     }
+}
+
+fn named_or_read<D: Presets>(config: &str) -> Result<D> {
+    if let Some(preset) = D::preset(config) {
+        return Ok(preset);
+    }
+    let path = Path::new(config);
+    if !path.exists() {
+        let names: Vec<_> = D::preset_names().collect();
+        bail!(
+            "--config {config} is no file, and none of {}",
+            names.join(", ")
+        );
+    }
+    read_training(path)
+}
+
+pub fn read_training<D: Training>(path: &Path) -> Result<D> {
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    D::from_json(&text).map_err(|reason| anyhow::anyhow!("{}: {reason}", path.display()))
 }

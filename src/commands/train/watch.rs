@@ -25,27 +25,6 @@ pub struct Watch {
     printed: Instant,
 }
 
-impl Watch {
-    /// Listens for Ctrl-C from now on, and says with every step which part of a longer work it is of.
-    fn new(title: &str) -> Result<Self> {
-        Ok(Self {
-            title: title.to_string(),
-            bar: ProgressBar::hidden(),
-            interrupt: Interrupt::listen()?,
-            headlines: &[],
-            images_per_step: 1,
-            began: (0, Instant::now()),
-            printed: Instant::now(),
-        })
-    }
-
-    fn images_per_second(&self, step: u64) -> f64 {
-        let (began, at) = self.began;
-        let images = (step - began.min(step)) * self.images_per_step;
-        images as f64 / at.elapsed().as_secs_f64().max(1e-9)
-    }
-}
-
 impl Observer for Watch {
     fn watches(&mut self, headlines: &'static [Headline]) {
         self.headlines = headlines;
@@ -71,7 +50,10 @@ impl Observer for Watch {
             Some(format!("{} {value:.digits$}", headline.label))
         };
         let mut figures: Vec<_> = self.headlines.iter().filter_map(figure).collect();
-        figures.push(format!("{:.1} images/s", self.images_per_second(step)));
+        let (began, at) = self.began;
+        let images = (step - began.min(step)) * self.images_per_step;
+        let rate = images as f64 / at.elapsed().as_secs_f64().max(1e-9);
+        figures.push(format!("{rate:.1} images/s"));
         let message = figures.join(", ");
         if self.bar.is_hidden() && self.printed.elapsed() >= QUIET {
             self.printed = Instant::now();
@@ -90,9 +72,17 @@ impl Observer for Watch {
     }
 }
 
-/// Trains under a watch, whose lines begin with the title.
+/// Trains under a watch, whose lines begin with the title: which part of a longer work this is.
 pub fn watch<T>(title: &str, train: impl FnOnce(&mut Watch) -> T) -> Result<T> {
-    let mut watch = Watch::new(title)?;
+    let mut watch = Watch {
+        title: title.to_string(),
+        bar: ProgressBar::hidden(),
+        interrupt: Interrupt::listen()?,
+        headlines: &[],
+        images_per_step: 1,
+        began: (0, Instant::now()),
+        printed: Instant::now(),
+    };
     let trained = train(&mut watch);
     watch.bar.abandon();
     Ok(trained)
