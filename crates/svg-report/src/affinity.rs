@@ -82,7 +82,7 @@ pub fn joint(rows: &[Vec<f64>]) -> Vec<Vec<f64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::normal;
+    use crate::tests::normal;
 
     #[test]
     fn each_row_has_the_requested_perplexity() {

@@ -23,6 +23,3 @@ pub use part::{
     set_alignment_statistics, space_config,
 };
 pub use statistics::StoredStatistics;
-
-#[cfg(test)]
-pub(crate) use autoencoder::tests;
