@@ -31,7 +31,6 @@
 
 mod confusion;
 mod eigen;
-mod error;
 mod frechet;
 mod highest;
 mod import;
@@ -45,10 +44,9 @@ mod stored_moments;
 mod vgg;
 
 pub use confusion::Confusion;
-pub use error::EvalError;
 pub use frechet::{FrechetError, frechet_distance};
 pub use linear_probe::LinearProbe;
-pub use lpips::Lpips;
+pub use lpips::{EvalError, Lpips};
 pub use moments::Moments;
 pub use nearest::NearestNeighbours;
 pub use psnr::{psnr, psnr_batch};

@@ -185,7 +185,6 @@ fn networks(
     load_autoencoder(config, file.into_tensors(), &source, opening.device)
 }
 
-/// Opens the space in a role.
 pub(crate) fn open(opening: &Opening) -> Result<Arc<dyn LatentSpace>, ModelError> {
     let bundle = opening.bundle;
     if opening.options.decode_only {
