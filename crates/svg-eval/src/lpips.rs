@@ -138,12 +138,10 @@ fn in_the_file(name: &str) -> String {
 }
 
 fn normalize(images: Tensor<4>) -> Tensor<4> {
-    let [shift, scale] = [SHIFT, SCALE].map(|values| per_channel(values, &images));
+    let device = images.device();
+    let per_channel = |values| Tensor::<1>::from_floats(values, &device).reshape([1, 3, 1, 1]);
+    let [shift, scale]: [Tensor<4>; 2] = [SHIFT, SCALE].map(per_channel);
     (images - shift) / scale
-}
-
-fn per_channel(values: [f32; 3], like: &Tensor<4>) -> Tensor<4> {
-    Tensor::<1>::from_floats(values, &like.device()).reshape([1, 3, 1, 1])
 }
 
 /// `f / (|f| + 1e-10)` along the channels.

@@ -1,4 +1,4 @@
-//! The whole autoencoder.
+//! The whole autoencoder, and its decoding half.
 
 use burn::prelude::*;
 use svg_decoder::{Decoder, Tiling};
@@ -56,8 +56,33 @@ impl LatentSpace for SvgAutoencoder {
     }
 }
 
+/// A space that was opened with [`OpenOptions::decode_only`](crate::OpenOptions::decode_only), without its encoder.
+#[derive(Clone, Debug)]
+pub(super) struct Decoding {
+    pub decoder: Decoder,
+    pub geometry: Geometry,
+}
+
+impl LatentSpace for Decoding {
+    fn encode(&self, _images: Tensor<4>, _draw: Draw) -> Tensor<3> {
+        panic!("this space was opened for decoding only");
+    }
+
+    fn decode(&self, features: Tensor<3>, grid: [usize; 2]) -> Tensor<4> {
+        self.decoder.forward(features, grid)
+    }
+
+    fn decode_tiled(&self, features: Tensor<3>, grid: [usize; 2], tile: usize) -> Tensor<4> {
+        decode_tiled(&self.decoder, features, grid, tile)
+    }
+
+    fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+}
+
 /// Decodes in tiles that overlap by half.
-pub(super) fn decode_tiled(
+fn decode_tiled(
     decoder: &Decoder,
     features: Tensor<3>,
     grid: [usize; 2],

@@ -50,7 +50,7 @@ impl SvgEncoder {
         (self.semantic.tokens(images).patches, residual)
     }
 
-    /// Features of images, with the residual as [`alignment`](Self::alignment) says.
+    /// Features of images, with the residual as [`alignment`](SvgEncoder::alignment) says.
     ///
     /// # Shapes
     ///

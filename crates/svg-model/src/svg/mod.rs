@@ -6,7 +6,6 @@
 mod autoencoder;
 mod checkpoint;
 mod config;
-mod decoding;
 mod encoder;
 mod fingerprint;
 mod part;
