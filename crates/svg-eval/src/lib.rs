@@ -20,18 +20,9 @@
 //! assert!((psnr_batch(images.clone(), reference.clone())[0] - 20.0).abs() < 1e-4);
 //! assert!((ssim(reference.clone(), reference)[0] - 1.0).abs() < 1e-6);
 //! ```
-//!
-//! - [`psnr`] and [`psnr_batch`]: peak signal-to-noise ratio of stored and of unrounded pixels
-//! - [`ssim`]: structural similarity, as torchmetrics computes it
-//! - [`Lpips`]: perceptual distance v0.1 on the features of VGG16, differentiable in its first input
-//! - [`Moments`]: mean, covariance and principal directions of features
-//! - [`frechet_distance`]: distance between two sets of features, and [`StoredMoments`], a stored reference
-//! - [`NearestNeighbours`], [`LinearProbe`]: classification of features, and [`Confusion`], the confusion matrix
-//! - [`EvalError`]: error for files of VGG16 weights
 
 mod confusion;
 mod eigen;
-mod error;
 mod frechet;
 mod highest;
 mod import;
@@ -45,10 +36,9 @@ mod stored_moments;
 mod vgg;
 
 pub use confusion::Confusion;
-pub use error::EvalError;
 pub use frechet::{FrechetError, frechet_distance};
 pub use linear_probe::LinearProbe;
-pub use lpips::Lpips;
+pub use lpips::{EvalError, Lpips};
 pub use moments::Moments;
 pub use nearest::NearestNeighbours;
 pub use psnr::{psnr, psnr_batch};

@@ -67,17 +67,15 @@ impl LinearProbe {
         assert!(decay >= 0.0, "the decay {decay} is negative");
         let device = features.device();
         let mean = features.clone().mean_dim(0);
-        let std = (features.clone() - mean.clone())
-            .square()
-            .mean_dim(0)
-            .sqrt();
+        let centred = features - mean.clone();
+        let std = centred.clone().square().mean_dim(0).sqrt();
         // Deviations below the rounding error of the mean count as zero.
         let constant = std.clone().lower_equal(mean.clone().abs() * 1e-5);
         let scale = std.recip().mask_fill(constant, 0.0);
         let classes_of_all = labels.iter().map(|label| *label as i64).collect::<Vec<_>>();
         let labels = Tensor::<1, Int>::from_ints(classes_of_all.as_slice(), &device);
         let problem = Problem {
-            features: (features - mean.clone()) * scale.clone(),
+            features: centred * scale.clone(),
             truth: Tensor::eye(classes, &device).select(0, labels),
             decay,
         };

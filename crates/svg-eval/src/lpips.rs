@@ -4,10 +4,11 @@ use std::path::Path;
 
 use burn::module::{Initializer, Param};
 use burn::prelude::*;
-use svg_nn::{StoredTensor, TensorFile, load_exact};
+use svg_nn::{LoadError, StoredTensor, TensorFile, load_exact};
 
+use crate::psnr::assert_same_shape;
 use crate::vgg::CHANNELS;
-use crate::{EvalError, Vgg16, import};
+use crate::{Vgg16, import};
 
 /// Mean and deviation that LPIPS subtracts and divides by, of images in `[-1, 1]`.
 const SHIFT: [f32; 3] = [-0.030, -0.088, -0.188];
@@ -15,6 +16,18 @@ const SCALE: [f32; 3] = [0.458, 0.448, 0.450];
 
 /// Four pools leave one pixel of sixteen.
 const SMALLEST: usize = 16;
+
+/// Error of loading a metric.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EvalError {
+    /// The file cannot be read, or its tensors are not those of VGG16 and LPIPS.
+    #[error(
+        "{0}\nLPIPS needs the convolutions of VGG16 without batch norm: torchvision's ImageNet weights \
+         (vgg16-397923af.pth), or a file of LPIPS that contains them"
+    )]
+    Load(#[from] LoadError),
+}
 
 /// LPIPS v0.1 on VGG16 (Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual
 /// Metric", 2018): how different two images look, 0 for equal ones.
@@ -98,8 +111,13 @@ impl Lpips {
     ///
     /// If the two differ in shape, there are not three channels, or a side is below 16 pixels.
     pub fn forward(&self, images: Tensor<4>, reference: Tensor<4>) -> Tensor<1> {
-        assert_sizes(&images, &reference);
-        let [batch, ..] = images.dims();
+        assert_same_shape(&images, &reference);
+        let [batch, channels, height, width] = images.dims();
+        assert!(
+            channels == 3 && height >= SMALLEST && width >= SMALLEST,
+            "LPIPS needs 3 channels and sides of at least {SMALLEST} pixels, got {channels} channels \
+             and {height} by {width} pixels"
+        );
         let features = |x: Tensor<4>| self.vgg.forward(normalize(x));
         let constant = features(reference.without_autodiff());
         let pairs = features(images).into_iter().zip(constant);
@@ -114,32 +132,16 @@ impl Lpips {
     }
 }
 
-fn assert_sizes(images: &Tensor<4>, reference: &Tensor<4>) {
-    let [_, channels, height, width] = images.dims();
-    assert_eq!(
-        images.dims(),
-        reference.dims(),
-        "images of another shape than their reference"
-    );
-    assert!(
-        channels == 3 && height >= SMALLEST && width >= SMALLEST,
-        "LPIPS needs 3 channels and sides of at least {SMALLEST} pixels, got {channels} channels \
-         and {height} by {width} pixels"
-    );
-}
-
 /// Files do not have the name of our field in front of torchvision's.
 fn in_the_file(name: &str) -> String {
     name.strip_prefix("vgg.").unwrap_or(name).to_string()
 }
 
 fn normalize(images: Tensor<4>) -> Tensor<4> {
-    let [shift, scale] = [SHIFT, SCALE].map(|values| per_channel(values, &images));
+    let device = images.device();
+    let per_channel = |values| Tensor::<1>::from_floats(values, &device).reshape([1, 3, 1, 1]);
+    let [shift, scale]: [Tensor<4>; 2] = [SHIFT, SCALE].map(per_channel);
     (images - shift) / scale
-}
-
-fn per_channel(values: [f32; 3], like: &Tensor<4>) -> Tensor<4> {
-    Tensor::<1>::from_floats(values, &like.device()).reshape([1, 3, 1, 1])
 }
 
 /// `f / (|f| + 1e-10)` along the channels.

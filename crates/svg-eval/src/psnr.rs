@@ -38,15 +38,19 @@ pub fn psnr(image: &RgbImage, reference: &RgbImage) -> f64 {
 ///
 /// If the shapes differ.
 pub fn psnr_batch(images: Tensor<4>, reference: Tensor<4>) -> Vec<f64> {
+    assert_same_shape(&images, &reference);
+    // Half the difference in [-1, 1] is the difference in [0, 1].
+    let difference = (images.clamp(-1.0, 1.0) - reference.clamp(-1.0, 1.0)) * 0.5;
+    let errors: Tensor<1> = difference.square().mean_dims(&[1, 2, 3]).flatten(0, 3); // [batch]
+    numbers(errors).into_iter().map(decibels).collect()
+}
+
+pub(crate) fn assert_same_shape(images: &Tensor<4>, reference: &Tensor<4>) {
     assert_eq!(
         images.dims(),
         reference.dims(),
         "the images have another shape than their reference"
     );
-    // Half the difference in [-1, 1] is the difference in [0, 1].
-    let difference = (images.clamp(-1.0, 1.0) - reference.clamp(-1.0, 1.0)) * 0.5;
-    let errors: Tensor<1> = difference.square().mean_dims(&[1, 2, 3]).flatten(0, 3); // [batch]
-    numbers(errors).into_iter().map(decibels).collect()
 }
 
 fn decibels(error: f64) -> f64 {

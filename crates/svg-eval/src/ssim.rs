@@ -5,7 +5,7 @@ use burn::tensor::TensorData;
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 
-use crate::psnr::numbers;
+use crate::psnr::{assert_same_shape, numbers};
 
 const WINDOW: usize = 11;
 const SIGMA: f64 = 1.5;
@@ -33,12 +33,8 @@ const C2: f64 = (0.03 * RANGE) * (0.03 * RANGE);
 ///
 /// If the shapes differ, or a side is shorter than the window of 11 pixels.
 pub fn ssim(images: Tensor<4>, reference: Tensor<4>) -> Vec<f64> {
+    assert_same_shape(&images, &reference);
     let [batch, _, height, width] = images.dims();
-    assert_eq!(
-        images.dims(),
-        reference.dims(),
-        "the images have another shape than their reference"
-    );
     assert!(
         height >= WINDOW && width >= WINDOW,
         "SSIM has a window of {WINDOW} pixels, got {height} by {width}"

@@ -21,7 +21,6 @@ pub(crate) struct Stretch {
     pub size: u64,
 }
 
-/// Whether a path is named like an archive.
 pub(crate) fn is_archive(path: &Path) -> bool {
     let name = path.to_string_lossy().to_ascii_lowercase();
     name.ends_with(".tar") || is_compressed(&name)
@@ -45,25 +44,18 @@ impl Archive {
             file = decompressed(file).map_err(archive_error)?;
         }
         let mut pictures = list(&file).map_err(archive_error)?;
+        // The sort is stable, so that the latest of a name comes first and is kept.
+        pictures.reverse();
         pictures.sort_by(|a, b| a.name.split('/').cmp(b.name.split('/')));
-        pictures.dedup_by(|later, kept| {
-            let same = later.name == kept.name;
-            if same {
-                std::mem::swap(later, kept);
-            }
-            same
-        });
+        pictures.dedup_by(|earlier, kept| earlier.name == kept.name);
         Ok((Self { file }, pictures))
     }
 
-    /// The bytes of one picture.
     pub(crate) fn read(&self, offset: u64, size: u64) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let size = usize::try_from(size).map_err(|_| io::ErrorKind::OutOfMemory)?;
         // The size comes from the archive, and `vec!` would abort if it is absurd.
-        bytes
-            .try_reserve_exact(size)
-            .map_err(|_| io::ErrorKind::OutOfMemory)?;
+        bytes.try_reserve_exact(size)?;
         bytes.resize(size, 0);
         read_exact_at(&self.file, &mut bytes, offset)?;
         Ok(bytes)

@@ -11,7 +11,6 @@ use crate::error::DecodeError;
 use crate::read::{DecodeOptions, Orientation, check_size, transformed};
 use crate::samples::four_to_three;
 
-/// Whether the first bytes are those of a JPEG.
 pub(crate) fn is_jpeg(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0xff, 0xd8, 0xff])
 }
@@ -22,34 +21,27 @@ pub(crate) fn dimensions(bytes: &[u8]) -> Result<(u32, u32), DecodeError> {
     Ok((info.width as u32, info.height as u32))
 }
 
-/// Decodes a JPEG to RGB.
 pub(crate) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<RgbImage, DecodeError> {
     let limits = DecodeLimits {
         max_pixels: options.max_pixels,
         ..DecodeLimits::default()
     };
     let mut decoder = Decoder::new_with_limits(bytes, limits).map_err(jpeg_error)?;
-    let (width, height) = (
-        decoder.header().width.into(),
-        decoder.header().height.into(),
-    );
+    let header = decoder.header();
+    let (width, height) = (header.width.into(), header.height.into());
     check_size((width, height), options.max_pixels)?;
     let transform = match options.orientation {
         Orientation::AsStored => None,
         Orientation::Exif => decoder.exif_data().and_then(Transform::from_exif_chunk),
     };
-    let four_inks = matches!(
-        decoder.jpeg_color_space(),
-        ColorSpace::Cmyk | ColorSpace::Ycck
-    );
+    let colours = decoder.jpeg_color_space();
+    let four_inks = matches!(colours, ColorSpace::Cmyk | ColorSpace::Ycck);
+    let mut format = PixelFormat::Rgb;
     if four_inks {
         check_inks(&decoder.header().components)?;
+        format = PixelFormat::Cmyk;
     }
-    decoder.set_output_format(if four_inks {
-        PixelFormat::Cmyk
-    } else {
-        PixelFormat::Rgb
-    });
+    decoder.set_output_format(format);
     let mut samples = decoder.decode_image().map_err(jpeg_error)?.data;
     if four_inks {
         four_to_three(&mut samples, cmyk_to_rgb);

@@ -19,15 +19,6 @@
 //! assert_eq!(sheet.dimensions(), (68, 32));
 //! ```
 //!
-//! - [`decode`], [`DecodeOptions`], [`read_image`]: common formats to RGB, as Pillow reads them
-//! - [`resize`], [`resize_region`], [`Filter`], [`adm_crop`]: Pillow's resampling, and ADM's centre crop
-//! - [`resize_bilinear_plain`], [`plain_crop`]: OpenCV's bilinear resampling without smoothing, and its crop
-//! - [`mirrored`]: horizontal flip
-//! - [`Augmentation`], [`CropSettings`], [`JitterSettings`]: random views as in DINOv2
-//! - [`ImageSet`], [`Loader`]: lists of pictures, and decoding on many threads
-//! - [`save_png`], [`read_note`], [`encode_png`], [`grid`]: results
-//! - [`ImageError`], [`DecodeError`]: errors that name the file and say what to do
-//!
 //! Not here: tensors (`svg-roles`), normalisation to a network's statistics (done by each network), and the
 //! choice of augmentations (part of training).
 
@@ -39,7 +30,6 @@ mod grid;
 mod jpeg;
 mod list;
 mod load;
-mod note;
 mod plain;
 mod read;
 mod resample;
@@ -53,9 +43,8 @@ pub use error::{DecodeError, ImageError};
 pub use grid::grid;
 pub use image::{Rgb, RgbImage};
 pub use load::{Loaded, Loader};
-pub use note::read_note;
 pub use plain::{plain_crop, resize_bilinear_plain};
 pub use read::{DecodeOptions, Orientation, decode, dimensions, read_image};
 pub use resample::{Filter, Region, resize, resize_region};
-pub use save::{encode_png, save_png};
+pub use save::{encode_png, read_note, save_png};
 pub use source::{EXTENSIONS, ImageSet};

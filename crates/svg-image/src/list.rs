@@ -5,23 +5,14 @@ use std::path::{Path, PathBuf};
 
 use crate::error::ImageError;
 
-/// Whether a path is named like a list.
 pub(crate) fn is_list(path: &Path) -> bool {
     path.extension()
         .is_some_and(|ending| ending.eq_ignore_ascii_case("txt"))
 }
 
-/// A picture of a list.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Listed {
-    /// The line without surrounding whitespace.
-    pub text: String,
-    /// Path of the file: the line, relative to the list's folder.
-    pub path: PathBuf,
-}
-
-/// The pictures of a list, in order. Empty lines and those that begin with `#` are skipped.
-pub(crate) fn read_list(list: &Path) -> Result<Vec<Listed>, ImageError> {
+/// The pictures of a list, in order: the line without surrounding whitespace, and the path of the file, which is
+/// the line relative to the list's folder. Empty lines and those that begin with `#` are skipped.
+pub(crate) fn read_list(list: &Path) -> Result<Vec<(String, PathBuf)>, ImageError> {
     let text = std::fs::read_to_string(list).map_err(ImageError::read(list.display()))?;
     let folder = list.parent().unwrap_or(Path::new(""));
     let mut listed = Vec::new();
@@ -31,12 +22,9 @@ pub(crate) fn read_list(list: &Path) -> Result<Vec<Listed>, ImageError> {
             continue;
         }
         let path = folder.join(line);
-        let exists = std::fs::metadata(&path).and_then(|metadata| {
-            if metadata.is_file() {
-                Ok(())
-            } else {
-                Err(io::Error::other("it is not a file"))
-            }
+        let exists = std::fs::metadata(&path).and_then(|metadata| match metadata.is_file() {
+            true => Ok(()),
+            false => Err(io::Error::other("it is not a file")),
         });
         exists.map_err(|cause| ImageError::Listed {
             list: list.into(),
@@ -44,10 +32,7 @@ pub(crate) fn read_list(list: &Path) -> Result<Vec<Listed>, ImageError> {
             path: path.clone(),
             cause,
         })?;
-        listed.push(Listed {
-            text: line.into(),
-            path,
-        });
+        listed.push((line.into(), path));
     }
     Ok(listed)
 }
@@ -71,9 +56,9 @@ mod tests {
     fn lines_are_paths_relative_to_the_folder_of_the_list() {
         let (folder, path) = list("# two pictures\r\n\n  b/c d.jpg \r\na.png\nb/../a.png");
         let listed = read_list(&path).unwrap();
-        let texts: Vec<_> = listed.iter().map(|listed| listed.text.as_str()).collect();
+        let texts: Vec<_> = listed.iter().map(|(text, _)| text.as_str()).collect();
         assert_eq!(texts, ["b/c d.jpg", "a.png", "b/../a.png"]);
-        assert_eq!(listed[0].path, folder.path().join("b/c d.jpg"));
+        assert_eq!(listed[0].1, folder.path().join("b/c d.jpg"));
     }
 
     #[test]

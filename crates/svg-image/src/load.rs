@@ -252,15 +252,11 @@ impl Decoder {
             let large = dimensions(&bytes)
                 .is_ok_and(|(width, height)| u64::from(width) * u64::from(height) > LARGE);
             let _turn = large.then(|| self.large.lock().unwrap_or_else(PoisonError::into_inner));
-            decode(&bytes, &self.options)
-                .map(|image| {
-                    decoded = Some(image.dimensions());
-                    prepare(image)
-                })
-                .map_err(|cause| ImageError::Decode {
-                    name: name.clone(),
-                    cause,
-                })
+            let name = name.clone();
+            let image = decode(&bytes, &self.options)
+                .map_err(|cause| ImageError::Decode { name, cause })?;
+            decoded = Some(image.dimensions());
+            Ok(prepare(image))
         });
         Loaded {
             index,

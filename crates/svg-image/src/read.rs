@@ -58,12 +58,9 @@ pub enum Orientation {
 /// If the format is unknown, if the data are truncated or damaged, if the header announces no pixels or
 /// more than `options.max_pixels` (checked before allocating), or if the samples are floating-point numbers.
 pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<RgbImage, DecodeError> {
-    guarded(|| {
-        if jpeg::is_jpeg(bytes) {
-            jpeg::decode(bytes, options)
-        } else {
-            decode_other(bytes, options)
-        }
+    guarded(|| match jpeg::is_jpeg(bytes) {
+        true => jpeg::decode(bytes, options),
+        false => decode_other(bytes, options),
     })
 }
 
@@ -84,12 +81,9 @@ pub fn read_image(path: impl AsRef<Path>, options: &DecodeOptions) -> Result<Rgb
 ///
 /// If the format is unknown or the header is damaged.
 pub fn dimensions(bytes: &[u8]) -> Result<(u32, u32), DecodeError> {
-    guarded(|| {
-        if jpeg::is_jpeg(bytes) {
-            jpeg::dimensions(bytes)
-        } else {
-            other_decoder(bytes, u64::MAX).map(|decoder| decoder.dimensions())
-        }
+    guarded(|| match jpeg::is_jpeg(bytes) {
+        true => jpeg::dimensions(bytes),
+        false => other_decoder(bytes, u64::MAX).map(|decoder| decoder.dimensions()),
     })
 }
 
@@ -149,7 +143,6 @@ fn other_error(error: image::ImageError) -> DecodeError {
     DecodeError::Other(error.to_string())
 }
 
-/// The picture with the transform applied.
 pub(crate) fn transformed(image: RgbImage, transform: Option<Transform>) -> RgbImage {
     match transform {
         None | Some(Transform::NoTransforms) => image,

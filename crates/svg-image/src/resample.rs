@@ -171,7 +171,6 @@ pub(crate) fn resample(
     RgbImage::from_raw(columns.count, rows.count, pixels).expect("one pixel per position")
 }
 
-/// Panics if a picture or its new size has no pixels.
 pub(crate) fn assert_pixels(from: [u32; 2], to: [u32; 2]) {
     let has_pixels = |sides: [u32; 2]| !sides.contains(&0);
     assert!(

@@ -1,6 +1,7 @@
-//! Writing PNG files.
+//! PNG files and the notes in them.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, BufReader, Write};
 use std::path::Path;
 
 use image::RgbImage;
@@ -53,6 +54,21 @@ fn write_png(image: &RgbImage, out: impl Write, text: &[(&str, &str)]) -> io::Re
     let mut writer = encoder.write_header()?;
     writer.write_image_data(image.as_raw())?;
     Ok(writer.finish()?)
+}
+
+/// Reads the text that [`save_png`] wrote under a keyword. `None` if the file is not a PNG or
+/// has no such note.
+pub fn read_note(path: impl AsRef<Path>, keyword: &str) -> Option<String> {
+    let file = BufReader::new(File::open(path).ok()?);
+    let reader = png::Decoder::new(file).read_info().ok()?;
+    let info = reader.info();
+    let latin1 = info.uncompressed_latin1_text.iter();
+    let mut latin1 = latin1.filter(|note| note.keyword == keyword);
+    let mut other = info.utf8_text.iter().filter(|note| note.keyword == keyword);
+    match latin1.next() {
+        Some(note) => Some(note.text.clone()),
+        None => other.next()?.get_text().ok(),
+    }
 }
 
 #[cfg(test)]
@@ -123,5 +139,19 @@ mod tests {
         assert_eq!(names(folder.path()), ["taken"]);
         let error = save_png(&picture(), folder.path().join("none/picture.png"), &[]).unwrap_err();
         assert!(error.to_string().contains("none/picture.png"), "{error}");
+    }
+
+    #[test]
+    fn notes_roundtrip_through_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("picture.png");
+        let notes = [("Software", "svg"), ("Comment", "\u{3b1} = 0")];
+        save_png(&RgbImage::new(2, 2), &path, &notes).unwrap();
+        assert_eq!(read_note(&path, "Software").as_deref(), Some("svg"));
+        assert_eq!(read_note(&path, "Comment").as_deref(), Some("\u{3b1} = 0"));
+        assert_eq!(read_note(&path, "Title"), None);
+        std::fs::write(&path, "no picture").unwrap();
+        assert_eq!(read_note(&path, "Software"), None);
+        assert_eq!(read_note(folder.path().join("none.png"), "Software"), None);
     }
 }

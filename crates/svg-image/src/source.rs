@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
-use crate::archive::{Archive, is_archive};
+use crate::archive::{Archive, Stretch, is_archive};
 use crate::error::ImageError;
 use crate::list::{is_list, read_list};
 
@@ -100,8 +100,7 @@ impl ImageSet {
             } else if is_list(path) {
                 set.add_list(path)?;
             } else {
-                let folder = path.parent().unwrap_or(Path::new(""));
-                set.add_file(path.clone(), folder);
+                set.add_file(path, path.parent());
             }
             if set.entries.len() == before {
                 return Err(ImageError::NoImages { path: path.clone() });
@@ -110,24 +109,21 @@ impl ImageSet {
         Ok(set)
     }
 
-    fn add_file(&mut self, path: PathBuf, folder: &Path) {
-        let name = path.display().to_string();
-        let inner = path.strip_prefix(folder).unwrap_or(&path);
-        self.entries.push(Entry {
-            base: name.len() - inner.display().to_string().len(),
-            name,
-            place: Place::File(path),
-        });
+    /// Adds a picture whose name ends in `inner`.
+    fn add(&mut self, name: String, inner: &str, place: Place) {
+        let base = name.len() - inner.len();
+        self.entries.push(Entry { name, base, place });
+    }
+
+    fn add_file(&mut self, path: &Path, folder: Option<&Path>) {
+        let inner = folder.and_then(|folder| path.strip_prefix(folder).ok());
+        let inner = inner.unwrap_or(path).display().to_string();
+        self.add(path.display().to_string(), &inner, Place::File(path.into()));
     }
 
     fn add_list(&mut self, list: &Path) -> Result<(), ImageError> {
-        for listed in read_list(list)? {
-            let name = listed.path.display().to_string();
-            self.entries.push(Entry {
-                base: name.len() - listed.text.len(),
-                name,
-                place: Place::File(listed.path),
-            });
+        for (line, path) in read_list(list)? {
+            self.add(path.display().to_string(), &line, Place::File(path));
         }
         Ok(())
     }
@@ -139,7 +135,7 @@ impl ImageSet {
                 cause: error.into(),
             })?;
             if found.file_type().is_file() && is_picture(found.path()) {
-                self.add_file(found.into_path(), folder);
+                self.add_file(found.path(), Some(folder));
             }
         }
         Ok(())
@@ -147,17 +143,14 @@ impl ImageSet {
 
     fn add_archive(&mut self, path: &Path) -> Result<(), ImageError> {
         let (archive, pictures) = Archive::open(path)?;
-        let outer = path.display().to_string();
-        self.entries
-            .extend(pictures.into_iter().map(|picture| Entry {
-                name: format!("{outer}/{}", picture.name),
-                base: outer.len() + 1,
-                place: Place::Archive {
-                    archive: self.archives.len(),
-                    offset: picture.offset,
-                    size: picture.size,
-                },
-            }));
+        for Stretch { name, offset, size } in pictures {
+            let place = Place::Archive {
+                archive: self.archives.len(),
+                offset,
+                size,
+            };
+            self.add(format!("{}/{name}", path.display()), &name, place);
+        }
         self.archives.push(archive);
         Ok(())
     }

@@ -51,7 +51,7 @@ impl Branches for Conditioned<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::generator::tests::woken;
+    use crate::tests::woken;
     use burn::tensor::Tolerance;
 
     fn samples(batch: usize) -> (Tensor<3>, Tensor<1>) {

@@ -203,35 +203,13 @@ fn solver(sampling: &Sampling, samples: &[u64]) -> Box<dyn Solver> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-    use crate::svg::tests::autoencoder;
+    use crate::tests::{autoencoder, sit_config, woken};
     use crate::{Alignment, LatentStatistics, Normalised};
-    use burn::module::{ModuleMapper, Param};
-    use burn::tensor::{Distribution, TensorData};
+    use burn::tensor::TensorData;
     use svg_flow::{Guidance, GuidanceSchedule};
-    use svg_sit::{Sit, SitConfig};
-
-    /// Adds noise to every parameter, so that the velocity is not zero.
-    struct Wake;
-
-    impl ModuleMapper for Wake {
-        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-            param.map(|tensor| {
-                let noise = tensor.random_like(Distribution::Normal(0.0, 0.1));
-                tensor + noise
-            })
-        }
-    }
-
-    fn config() -> SitConfig {
-        SitConfig::new(24, 2, 2, 32, 2, 2, 64).with_n_classes(10)
-    }
-
-    /// A network of 24 channels on 2 x 2 tokens and ten classes, whose gates are open.
-    pub(crate) fn woken() -> Sit {
-        config().init(&Device::default()).map(&mut Wake)
-    }
+    use svg_sit::SitConfig;
 
     fn generator() -> Generator {
         let statistics = LatentStatistics {
@@ -408,7 +386,7 @@ pub(crate) mod tests {
         );
         let other = SitConfig {
             in_channels: 20,
-            ..config()
+            ..sit_config()
         };
         let error = Generator::new(
             generator.space.clone(),

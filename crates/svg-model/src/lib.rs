@@ -132,3 +132,6 @@ pub(crate) fn renamed(mut tensor: StoredTensor, name: String) -> StoredTensor {
     tensor.name = name;
     tensor
 }
+
+#[cfg(test)]
+mod tests;

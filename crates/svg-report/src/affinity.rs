@@ -22,43 +22,31 @@ pub fn conditional(points: &[Vec<f32>], perplexity: f64) -> Vec<Vec<f64>> {
 
 /// `p[j] = exp(-b d[j]) / sum(exp(-b d))`, with the `b` that gives the row the requested perplexity.
 fn affinities(distances: &[f64], own: usize, perplexity: f64) -> Vec<f64> {
-    let others = || {
-        distances
-            .iter()
-            .enumerate()
-            .filter(|(other, _)| *other != own)
-    };
-    let nearest = others()
-        .map(|(_, distance)| *distance)
-        .fold(f64::INFINITY, f64::min);
-    let spread = others()
-        .map(|(_, distance)| distance - nearest)
-        .sum::<f64>()
-        / distances.len() as f64;
+    let others = || (0..distances.len()).filter(|other| *other != own);
+    let distance = |other: usize| distances[other];
+    let nearest = others().map(distance).fold(f64::INFINITY, f64::min);
+    let beyond = |other: usize| distances[other] - nearest;
+    let spread = others().map(beyond).sum::<f64>() / distances.len() as f64;
     // Equal distances have equal affinities at any width.
     let mut sharpness = if spread > 0.0 { 1.0 / spread } else { 1.0 };
     let (mut low, mut high) = (0.0, f64::INFINITY);
     let mut row = vec![0.0; distances.len()];
     for _ in 0..100 {
-        others()
-            .for_each(|(other, distance)| row[other] = (-sharpness * (distance - nearest)).exp());
+        for other in others() {
+            row[other] = (-sharpness * beyond(other)).exp();
+        }
         let sum: f64 = row.iter().sum();
         row.iter_mut().for_each(|affinity| *affinity /= sum);
         let excess = entropy(&row) - perplexity.ln();
         if excess.abs() < 1e-6 {
             break;
         }
-        if excess > 0.0 {
-            low = sharpness;
-            sharpness = if high.is_finite() {
-                (low + high) / 2.0
-            } else {
-                2.0 * sharpness
-            };
-        } else {
-            high = sharpness;
-            sharpness = (low + high) / 2.0;
-        }
+        let end = if excess > 0.0 { &mut low } else { &mut high };
+        *end = sharpness;
+        sharpness = match high.is_finite() {
+            true => (low + high) / 2.0,
+            false => 2.0 * sharpness,
+        };
     }
     row
 }
@@ -82,7 +70,7 @@ pub fn joint(rows: &[Vec<f64>]) -> Vec<Vec<f64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::normal;
+    use crate::tests::normal;
 
     #[test]
     fn each_row_has_the_requested_perplexity() {

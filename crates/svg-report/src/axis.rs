@@ -88,7 +88,6 @@ fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
     if low < high { (low, high) } else { (0.0, 1.0) }
 }
 
-/// Minimum and maximum.
 pub(crate) fn ends(values: impl Iterator<Item = f64>) -> (f64, f64) {
     values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
         (low.min(value), high.max(value))

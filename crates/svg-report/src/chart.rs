@@ -119,11 +119,8 @@ impl Chart {
 
     /// Axes and drawn points in the rectangle that is chosen for a vertical axis.
     fn plot(&self, place: impl FnOnce(&Axis) -> [f64; 4]) -> Plot<'_> {
-        let curves: Vec<_> = self
-            .series
-            .iter()
-            .map(|series| self.shown(series))
-            .collect();
+        let shown = |series| self.shown(series);
+        let curves: Vec<_> = self.series.iter().map(shown).collect();
         let all = |i: usize| curves.iter().flatten().map(move |point| point[i]);
         let x = match self.log_x {
             true => Axis::log(all(0)),

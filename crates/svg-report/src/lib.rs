@@ -39,8 +39,6 @@ mod picture;
 mod render;
 mod scatter;
 #[cfg(test)]
-mod testing;
-#[cfg(test)]
 mod tests;
 mod thin;
 mod tsne;

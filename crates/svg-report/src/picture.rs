@@ -44,10 +44,10 @@ mod tests {
     use minijinja::value::Serde;
 
     use super::*;
-    use crate::{render, testing};
+    use crate::{render, tests};
 
     fn file(width: u32) -> Vec<u8> {
-        testing::png(&RgbImage::new(width, 5))
+        tests::png(&RgbImage::new(width, 5))
     }
 
     fn html(width: u32) -> String {

@@ -43,9 +43,7 @@ struct Name {
 }
 
 impl Scatter {
-    /// # Panics
-    ///
-    /// If the class of a point has no name.
+    /// The plot as it is drawn on a page. Each class of a point must have a name.
     pub fn on_page(&self) -> Dots {
         let count = self.classes.len();
         for (_, _, class) in &self.points {

@@ -3,11 +3,7 @@
 /// Reduces a curve to at most `most` points: the first, the last, and the means of equal buckets in between.
 ///
 /// Means preserve the trend of a noisy curve, and the ends its first and last value. Curves that are short enough
-/// are returned unchanged.
-///
-/// # Panics
-///
-/// If `most` is below three.
+/// are returned unchanged. `most` is at least three.
 pub fn thin(points: &[[f64; 2]], most: usize) -> Vec<[f64; 2]> {
     assert!(most >= 3, "`most` must be at least 3, but is {most}");
     if points.len() <= most {

@@ -111,7 +111,7 @@ fn gradient(affinities: &[Vec<f64>], places: &[[f64; 2]], exaggeration: f64) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::normal;
+    use crate::tests::normal;
 
     /// Points around three distant centres in eight dimensions, in turn.
     fn clusters(count: usize) -> Vec<Vec<f32>> {

@@ -3,6 +3,7 @@
 use std::f64::consts::TAU;
 
 use crate::draw::Draw;
+use crate::figure::{at, rectangle};
 use crate::outline::Outline;
 
 /// Two to six dots or line pieces anywhere in the picture.
@@ -21,17 +22,13 @@ fn thing(draw: &mut Draw) -> Outline {
 }
 
 fn dot(radius: f64) -> Outline {
-    let point = |place: u32| {
-        let angle = TAU * f64::from(place) / 24.0;
-        [radius * libm::cos(angle), radius * libm::sin(angle)]
-    };
+    let point = |place: u32| at(TAU * f64::from(place) / 24.0, radius);
     Outline(vec![(0..24).map(point).collect()])
 }
 
 /// A rectangle with these half length and half width.
 fn line(length: f64, width: f64) -> Outline {
-    let corners = [[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]];
-    Outline(vec![corners.into()]).scaled([length, width])
+    Outline(vec![rectangle([-length, -width], [length, width])])
 }
 
 #[cfg(test)]

@@ -72,7 +72,7 @@ fn around<const N: usize>(distances: [f64; N], times: usize) -> Vec<Point> {
     (0..count).map(point).collect()
 }
 
-fn at(angle: f64, distance: f64) -> Point {
+pub(crate) fn at(angle: f64, distance: f64) -> Point {
     [distance * libm::cos(angle), distance * libm::sin(angle)]
 }
 
@@ -80,7 +80,7 @@ fn circle(radius: f64) -> Vec<Point> {
     around([radius], 96)
 }
 
-fn rectangle(low: Point, high: Point) -> Vec<Point> {
+pub(crate) fn rectangle(low: Point, high: Point) -> Vec<Point> {
     vec![low, [high[0], low[1]], high, [low[0], high[1]]]
 }
 

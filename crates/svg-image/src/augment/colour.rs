@@ -48,10 +48,7 @@ pub(super) enum Change {
     Solarize,
 }
 
-/// The changes of one view, in order.
-///
-/// All numbers are drawn whether they are used or not, so that changing a probability does not affect the
-/// other views of a training run.
+/// The changes of one view, in order. All numbers are drawn whether they are used or not.
 pub(super) fn changes(settings: &Augmentation, random: &mut Random) -> Vec<Change> {
     let jitter = settings.jitter;
     let mut around = |centre: f64, amount: f64| {

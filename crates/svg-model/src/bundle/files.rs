@@ -1,9 +1,9 @@
-//! How files of a bundle are written, exchanged and checked.
+//! How files of a bundle and whole bundles are written, exchanged and checked.
 
 use std::io::ErrorKind;
 use std::path::Path;
 
-use svg_store::{PathError, rename, sha256_file};
+use svg_store::{NewFolder, PathError, rename, sha256_file};
 
 use super::Bundle;
 use super::manifest::{FORMAT, Manifest};
@@ -56,6 +56,22 @@ impl Bundle {
         };
         manifest.write(folder)
     }
+}
+
+/// Fills a folder under another name beside it, and then gives it its own. A bundle that was there goes
+/// last, if it may be replaced; anything else that was there is [`ModelError::Taken`].
+pub(super) fn appear(
+    folder: &Path,
+    replace: bool,
+    fill: impl FnOnce(&Path) -> Result<(), ModelError>,
+) -> Result<(), ModelError> {
+    let occupied = std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
+    if occupied && !(replace && Manifest::path(folder).is_file()) {
+        return Err(ModelError::Taken(folder.to_path_buf()));
+    }
+    let new = NewFolder::beside(folder).map_err(PathError::at(folder))?;
+    fill(new.path())?;
+    Ok(new.replace().map_err(PathError::at(folder))?)
 }
 
 /// Writes a file into a folder, whole or not at all, and gives its name and entry.

@@ -1,6 +1,5 @@
 //! The folder that keeps a model as named parts.
 
-mod appear;
 mod files;
 mod latents;
 mod manifest;
@@ -14,8 +13,7 @@ use serde::de::DeserializeOwned;
 use svg_nn::TensorFile;
 use svg_roles::Geometry;
 
-use self::appear::appear;
-use self::files::place;
+use self::files::{appear, place};
 pub use self::latents::NewFlow;
 pub(crate) use self::latents::misfit;
 pub use self::manifest::{FORMAT, Manifest};

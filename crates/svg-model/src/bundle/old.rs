@@ -43,11 +43,8 @@ struct Flow {
     provenance: Provenance,
 }
 
-/// The parts that an old manifest describes. The space has no fingerprint yet: old manifests do not store it.
-///
-/// # Errors
-///
-/// In words, what is missing or not known.
+/// The parts that an old manifest describes, or what is missing or not known. The space has no fingerprint yet:
+/// old manifests do not store it.
 pub(super) fn read(text: &str) -> Result<Manifest, String> {
     let old: Old = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let of = |stems: &[&str]| -> BTreeMap<String, FileEntry> {

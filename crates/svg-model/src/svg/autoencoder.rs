@@ -1,4 +1,4 @@
-//! The whole autoencoder.
+//! The whole autoencoder, and its decoding half.
 
 use burn::prelude::*;
 use svg_decoder::{Decoder, Tiling};
@@ -56,8 +56,33 @@ impl LatentSpace for SvgAutoencoder {
     }
 }
 
+/// A space that was opened with [`OpenOptions::decode_only`](crate::OpenOptions::decode_only), without its encoder.
+#[derive(Clone, Debug)]
+pub(super) struct Decoding {
+    pub decoder: Decoder,
+    pub geometry: Geometry,
+}
+
+impl LatentSpace for Decoding {
+    fn encode(&self, _images: Tensor<4>, _draw: Draw) -> Tensor<3> {
+        panic!("this space was opened for decoding only");
+    }
+
+    fn decode(&self, features: Tensor<3>, grid: [usize; 2]) -> Tensor<4> {
+        self.decoder.forward(features, grid)
+    }
+
+    fn decode_tiled(&self, features: Tensor<3>, grid: [usize; 2], tile: usize) -> Tensor<4> {
+        decode_tiled(&self.decoder, features, grid, tile)
+    }
+
+    fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+}
+
 /// Decodes in tiles that overlap by half.
-pub(super) fn decode_tiled(
+fn decode_tiled(
     decoder: &Decoder,
     features: Tensor<3>,
     grid: [usize; 2],
@@ -68,42 +93,13 @@ pub(super) fn decode_tiled(
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
+    use crate::tests::autoencoder;
     use crate::{Accumulator, Alignment, AutoencoderConfig, LatentStatistics, Normalised};
     use burn::tensor::Distribution;
     use std::sync::Arc;
-    use svg_decoder::DecoderConfig;
     use svg_dino::DinoConfig;
-    use svg_residual::{Moments, ResidualConfig, Statistics};
-
-    /// Features of 24 channels on 2 x 2 tokens.
-    pub(crate) fn autoencoder(alignment: Alignment) -> SvgAutoencoder {
-        let device = Device::default();
-        let dino = DinoConfig::new(16, 1, 2, 32).with_patch_size(4);
-        let residual = ResidualConfig::new()
-            .with_image_size(8)
-            .with_patch_size(4)
-            .with_d_model(16)
-            .with_n_heads(2)
-            .with_d_ff(16)
-            .with_n_layers(1);
-        let decoder = DecoderConfig::new(24)
-            .with_width(32)
-            .with_width_multipliers(vec![1, 1, 1])
-            .with_resolution(8)
-            .with_attention_resolutions(vec![]);
-        let config = AutoencoderConfig::new(decoder)
-            .with_residual(Some(residual))
-            .with_alignment(alignment);
-        let mut autoencoder = config.init(Arc::new(dino.init(&device)), &device);
-        let moments = |mean, std| Moments { mean, std };
-        autoencoder.encoder.statistics = Some(Statistics {
-            semantic: moments(0.1, 0.9),
-            residual: moments(-0.2, 0.3),
-        });
-        autoencoder
-    }
 
     fn images(batch: usize) -> Tensor<4> {
         let device = Device::default();

@@ -50,10 +50,7 @@ impl SvgEncoder {
         (self.semantic.tokens(images).patches, residual)
     }
 
-    /// Features of images.
-    ///
-    /// With [`Alignment::Frozen`], and with [`Alignment::None`], the features of an image do not depend
-    /// on the others in the batch; with [`Alignment::Batch`] they do.
+    /// Features of images, with the residual as [`alignment`](SvgEncoder::alignment) says.
     ///
     /// # Shapes
     ///

@@ -11,11 +11,8 @@ use crate::bundle::{ENCODER, SPACE};
 use crate::{Bundle, ModelError};
 
 /// The SHA-256, in hexadecimal, of the encoder's fingerprint, the residual encoder's weights and heads, the
-/// alignment and, if it is frozen, its statistics. The decoder is no part of it.
-///
-/// # Errors
-///
-/// The name of a tensor that cannot be read, and why.
+/// alignment and, if it is frozen, its statistics. The decoder is no part of it. The error names a tensor that
+/// cannot be read.
 pub(super) fn features_fingerprint(
     encoder: &str,
     config: &AutoencoderConfig,

@@ -6,7 +6,6 @@
 mod autoencoder;
 mod checkpoint;
 mod config;
-mod decoding;
 mod encoder;
 mod fingerprint;
 mod part;
@@ -23,6 +22,3 @@ pub use part::{
     set_alignment_statistics, space_config,
 };
 pub use statistics::StoredStatistics;
-
-#[cfg(test)]
-pub(crate) use autoencoder::tests;

@@ -10,7 +10,7 @@ use svg_residual::ResidualEncoder;
 use svg_roles::LatentSpace;
 use svg_store::PathError;
 
-use super::decoding::Decoding;
+use super::autoencoder::Decoding;
 use super::fingerprint::{features_fingerprint, fingerprint, fingerprint_with};
 use super::{Alignment, AutoencoderConfig, StoredStatistics, SvgAutoencoder, load_autoencoder};
 use crate::bundle::{ENCODER, SPACE};
@@ -185,7 +185,6 @@ fn networks(
     load_autoencoder(config, file.into_tensors(), &source, opening.device)
 }
 
-/// Opens the space in a role.
 pub(crate) fn open(opening: &Opening) -> Result<Arc<dyn LatentSpace>, ModelError> {
     let bundle = opening.bundle;
     if opening.options.decode_only {
