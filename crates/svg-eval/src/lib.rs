@@ -20,6 +20,14 @@
 //! assert!((psnr_batch(images.clone(), reference.clone())[0] - 20.0).abs() < 1e-4);
 //! assert!((ssim(reference.clone(), reference)[0] - 1.0).abs() < 1e-6);
 //! ```
+//!
+//! - [`psnr`] and [`psnr_batch`]: peak signal-to-noise ratio of stored and of unrounded pixels
+//! - [`ssim`]: structural similarity, as torchmetrics computes it
+//! - [`Lpips`]: perceptual distance v0.1 on the features of VGG16, differentiable in its first input
+//! - [`Moments`]: mean, covariance and principal directions of features
+//! - [`frechet_distance`]: distance between two sets of features, and [`StoredMoments`], a stored reference
+//! - [`NearestNeighbours`], [`LinearProbe`]: classification of features, and [`Confusion`], the confusion matrix
+//! - [`EvalError`]: error for files of VGG16 weights
 
 mod confusion;
 mod eigen;

@@ -19,6 +19,15 @@
 //! assert_eq!(sheet.dimensions(), (68, 32));
 //! ```
 //!
+//! - [`decode`], [`DecodeOptions`], [`read_image`]: common formats to RGB, as Pillow reads them
+//! - [`resize`], [`resize_region`], [`Filter`], [`adm_crop`]: Pillow's resampling, and ADM's centre crop
+//! - [`resize_bilinear_plain`], [`plain_crop`]: OpenCV's bilinear resampling without smoothing, and its crop
+//! - [`mirrored`]: horizontal flip
+//! - [`Augmentation`], [`CropSettings`], [`JitterSettings`]: random views as in DINOv2
+//! - [`ImageSet`], [`Loader`]: lists of pictures, and decoding on many threads
+//! - [`save_png`], [`read_note`], [`encode_png`], [`grid`]: results
+//! - [`ImageError`], [`DecodeError`]: errors that name the file and say what to do
+//!
 //! Not here: tensors (`svg-roles`), normalisation to a network's statistics (done by each network), and the
 //! choice of augmentations (part of training).
 

@@ -23,6 +23,9 @@
 //! assert_eq!(classes[8..12], [8, 9, 0, 1]);
 //! ```
 //!
+//! - [`Shapes`]: the pictures of a seed
+//! - [`CLASSES`]: the names of the figures
+//!
 //! Not here: files and folders, which `svg dataset shapes` writes.
 
 mod blur;

@@ -22,6 +22,17 @@
 //! let (mut one, mut other) = (Random::keyed([1, 2, 3, 4]), Random::keyed([1, 2, 3, 4]));
 //! assert_eq!(one.below(1000), other.below(1000));
 //! ```
+//!
+//! - [`write_file`], [`write_bytes`], [`write_json`], [`rename`]: atomic writes of files;
+//!   [`nameless_file`]: for what is too large for memory
+//! - [`NewFolder`], [`remove_folder`], [`remove_unfinished`]: atomic creation and removal of folders
+//! - [`FolderLock`]: exclusive access to a folder
+//! - [`PathError`]: an error of the operating system and where it occurred
+//! - [`Sha256`], [`sha256`], [`sha256_file`]: hashes in hexadecimal
+//! - [`strict_json`], [`json_format`], [`versioned_json`], [`read_if_there`]: JSON documents without
+//!   unknown fields
+//! - [`Safetensors`], [`write_safetensors`]: files of tensors
+//! - [`Random`]: ChaCha8 with a key of four words
 
 mod file;
 mod folder;
