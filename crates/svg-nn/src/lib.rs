@@ -73,7 +73,7 @@ pub use rotation::Rotation;
 pub use save::save_tensors;
 pub use svg_kernels::{
     Activation, AdamStep, GroupNorm, adaptive_layer_norm, blend, checkpointed, conv3x3,
-    doubled_conv3x3, gated_sum, normed_conv3x3, patch_conv, sum_of_squares,
+    doubled_conv3x3, gated_sum, normed_conv3x3, on_host, patch_conv, sum_of_squares,
 };
 pub use swiglu::{SwiGluMlp, SwiGluMlpConfig};
 pub use tensor_file::{Container, TensorFile};

@@ -3,10 +3,15 @@
 use std::sync::Arc;
 
 use burn::prelude::*;
+use svg_nn::on_host;
 use svg_residual::{ResidualEncoder, Statistics, align};
 use svg_roles::Encoder;
 
 use super::Alignment;
+
+/// Pixels that the networks are given at once on the CPU: two images of 256 x 256. A pass over more of them is
+/// not faster there, and needs as much more memory.
+const PIXELS_AT_ONCE: usize = 2 * 256 * 256;
 
 /// `features = [semantic ; align(residual)]`, the frozen encoder's channels first (arXiv 2510.15301, section
 /// 3.2).
@@ -34,7 +39,8 @@ impl SvgEncoder {
         self.residual.is_some() && self.alignment == Alignment::Batch
     }
 
-    /// The two branches before alignment: the frozen features, and the residual if there is one.
+    /// The two branches before alignment: the frozen features, and the residual if there is one. On the CPU a
+    /// large batch goes through the networks in parts, which changes no number.
     ///
     /// # Shapes
     ///
@@ -45,6 +51,20 @@ impl SvgEncoder {
     ///
     /// As the networks: if a side is no multiple of the patch size.
     pub fn branches(&self, images: Tensor<4>) -> (Tensor<3>, Option<Tensor<3>>) {
+        let [batch, _, height, width] = images.dims();
+        let at_once = (PIXELS_AT_ONCE / (height * width).max(1)).max(1);
+        if batch <= at_once || !on_host(&images) {
+            return self.branches_at_once(images);
+        }
+        let parts = images.split(at_once, 0).into_iter();
+        let (semantic, residual): (_, Vec<_>) =
+            parts.map(|images| self.branches_at_once(images)).unzip();
+        let residual: Option<Vec<_>> = residual.into_iter().collect();
+        let joined = |parts| Tensor::cat(parts, 0);
+        (joined(semantic), residual.map(joined))
+    }
+
+    fn branches_at_once(&self, images: Tensor<4>) -> (Tensor<3>, Option<Tensor<3>>) {
         let residual = self.residual.as_ref();
         let residual = residual.map(|residual| residual.forward(images.clone()));
         (self.semantic.tokens(images).patches, residual)
@@ -97,4 +117,25 @@ pub fn join(
         None => residual,
     };
     Tensor::cat(vec![semantic, residual], 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::autoencoder;
+    use burn::tensor::Distribution;
+
+    #[test]
+    fn a_batch_that_goes_through_in_parts_gives_the_numbers_of_the_whole() {
+        let device = Device::default();
+        let encoder = autoencoder(Alignment::Batch).encoder;
+        // Two at once, so that the last part is a single image.
+        let shape = [3, 3, 64, PIXELS_AT_ONCE / 2 / 64];
+        let images = Tensor::random(shape, Distribution::Uniform(-1.0, 1.0), &device);
+        let whole = encoder.branches_at_once(images.clone());
+        let parts = encoder.branches(images);
+        parts.0.into_data().assert_eq(&whole.0.into_data(), true);
+        let [parts, whole] = [parts.1, whole.1].map(|residual| residual.unwrap().into_data());
+        parts.assert_eq(&whole, true);
+    }
 }
