@@ -1,7 +1,8 @@
 //! Atomic files, hashes and random numbers, shared by all crates of the workspace.
 //!
 //! The crate depends on no tensor library. It has an atomic writer for files and one for folders, a folder
-//! lock, SHA-256, a strict JSON reader, a safetensors reader and writer, and a random number generator.
+//! lock, SHA-256, a strict JSON reader, a safetensors reader and writer, a reader of PyTorch's files, and a
+//! random number generator.
 //!
 //! The main design decision: **writes are atomic.** Everything is written to a temporary file or folder
 //! beside its final path, synchronised and renamed, and then the parent folder is synchronised. A process
@@ -32,6 +33,7 @@
 //! - [`strict_json`], [`json_format`], [`versioned_json`], [`read_if_there`]: JSON documents without
 //!   unknown fields
 //! - [`Safetensors`], [`write_safetensors`]: files of tensors
+//! - [`TorchFile`]: files of `torch.save`, read without executing anything
 //! - [`Random`]: ChaCha8 with a key of four words
 
 mod file;
@@ -40,8 +42,10 @@ mod hash;
 mod json;
 mod lock;
 mod path_error;
+mod pickle;
 mod random;
 mod tensors;
+mod torch;
 
 pub use ::safetensors::Dtype;
 pub use file::{
@@ -55,3 +59,4 @@ pub use lock::{FolderLock, LockError};
 pub use path_error::PathError;
 pub use random::Random;
 pub use tensors::{OpenError, Safetensors, TensorEntry, TensorHeader, write_safetensors};
+pub use torch::{LeftTensor, TorchError, TorchFile, TorchTensor};

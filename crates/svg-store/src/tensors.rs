@@ -1,7 +1,6 @@
 //! Safetensors files.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::path::Path;
@@ -11,7 +10,7 @@ use safetensors::tensor::TensorInfo;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Serialize, Serializer};
 
-use crate::file::{WriteError, write_file};
+use crate::file::{WriteError, map, write_file};
 
 /// Size of the length at the beginning of the file, and alignment of the header.
 const ALIGNMENT: usize = size_of::<u64>();
@@ -59,10 +58,7 @@ impl Safetensors {
     ///
     /// [`OpenError`].
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let file = File::open(path)?;
-        // SAFETY: the mapping is read-only, and the documentation of the type requires that the file is not
-        // modified meanwhile. Every range is checked against the length below.
-        let map = unsafe { Mmap::map(&file) }?;
+        let map = map(path)?;
         let (header, parsed) = SafeTensors::read_metadata(&map)
             .map_err(|error| OpenError::Malformed(error.to_string()))?;
         let start = ALIGNMENT + header;
