@@ -24,6 +24,14 @@ pub enum LoadError {
         /// What does not fit.
         reason: String,
     },
+    /// The file is whole, and of a kind that is not read.
+    #[error("{} is not read: {reason}", path.display())]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// What it is, and what to do.
+        reason: String,
+    },
     /// The folder holds no weight file, or several.
     #[error("{} holds {found}; name the weight file itself", path.display())]
     Ambiguous {

@@ -42,6 +42,7 @@ mod collect;
 mod draw;
 mod dtype;
 mod error;
+mod file_contents;
 mod layer_norm;
 mod layer_scale;
 mod linear;
@@ -77,6 +78,9 @@ pub use svg_kernels::{
 };
 pub use swiglu::{SwiGluMlp, SwiGluMlpConfig};
 pub use tensor_file::{Container, TensorFile};
+
+/// A tensor of a weight file whose type is not known.
+pub use svg_store::LeftTensor;
 
 /// A named tensor whose bytes are read when they are asked for: burn's own transport type.
 pub use burn::store::burn_pack::Tensor as StoredTensor;

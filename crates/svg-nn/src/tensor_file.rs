@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use burn::store::{bridge, burn_pack::Bytes, pytorch::PytorchReader};
-use svg_store::{OpenError, Safetensors};
+use burn::store::bridge;
+use svg_store::LeftTensor;
 
-use crate::dtype::from_stored;
+use crate::file_contents::Contents;
 use crate::{LoadError, StoredTensor};
 
 /// The format of a weight file, recognised by its first bytes and not by its name.
@@ -31,18 +30,21 @@ pub struct TensorFile {
     path: PathBuf,
     container: Container,
     tensors: Vec<StoredTensor>,
+    left: Vec<LeftTensor>,
     metadata: HashMap<String, String>,
 }
 
 impl TensorFile {
     /// Opens a safetensors file, a shard index, a PyTorch file, or a folder that holds one of them.
     ///
-    /// Nested dictionaries of a PyTorch file are flattened, their keys joined by dots.
+    /// Nested dictionaries of a PyTorch file are flattened, their keys joined by dots ([`svg_store::TorchFile`]). Tensors of
+    /// types that are not known are [`left`](Self::left).
     ///
     /// # Errors
     ///
-    /// [`LoadError::Read`] if the system cannot read it, [`LoadError::Malformed`] if it is no weight
-    /// file or damaged, [`LoadError::Ambiguous`] if a folder does not hold exactly one.
+    /// [`LoadError::Read`] if the system cannot read it, [`LoadError::Malformed`] if it is damaged or no weight
+    /// file, [`LoadError::Unsupported`] if it is one of another kind or holds no tensor of a known type,
+    /// [`LoadError::Ambiguous`] if a folder does not hold exactly one.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, LoadError> {
         let path = match path.as_ref() {
             folder if folder.is_dir() => &weight_file_in(folder)?,
@@ -52,17 +54,21 @@ impl TensorFile {
         File::open(path)
             .and_then(|file| file.take(16).read_to_end(&mut start))
             .map_err(|source| read_error(path, source))?;
-        let (container, (tensors, metadata)) = match start.as_slice() {
+        let (container, contents) = match start.as_slice() {
             [b'{', ..] => (Container::ShardedSafetensors, shards(path)?),
             // A safetensors file is a length, whose upper bytes are zero, and a JSON object.
-            [_, _, _, _, 0, 0, 0, 0, b'{', ..] => (Container::Safetensors, safetensors(path)?),
-            _ => (Container::Pytorch, pytorch(path)?),
+            [_, _, _, _, 0, 0, 0, 0, b'{', ..] => {
+                (Container::Safetensors, Contents::of_safetensors(path)?)
+            }
+            _ => (Container::Pytorch, Contents::of_pytorch(path)?),
         };
+        let contents = contents.unless_empty(path)?;
         Ok(Self {
             path: path.to_path_buf(),
             container,
-            tensors,
-            metadata,
+            tensors: contents.tensors,
+            left: contents.left,
+            metadata: contents.metadata,
         })
     }
 
@@ -81,6 +87,11 @@ impl TensorFile {
         &self.tensors
     }
 
+    /// The tensors whose types are not known, sorted by name.
+    pub fn left(&self) -> &[LeftTensor] {
+        &self.left
+    }
+
     /// The numbers of the tensor of that name, as f64.
     ///
     /// # Errors
@@ -88,7 +99,11 @@ impl TensorFile {
     /// In words, that there is no such tensor or that it cannot be read.
     pub fn numbers(&self, name: &str) -> Result<Vec<f64>, String> {
         let tensor = self.tensors.iter().find(|tensor| tensor.name == name);
-        let tensor = tensor.ok_or_else(|| format!("{name} is missing"))?;
+        let left = self.left.iter().find(|left| left.name == name);
+        let tensor = tensor.ok_or_else(|| match left {
+            Some(left) => format!("{name} is not read, because it is {}", left.kind),
+            None => format!("{name} is missing"),
+        })?;
         let data = bridge::to_data(tensor).map_err(|error| format!("{name}: {error}"))?;
         Ok(data.iter::<f64>().collect())
     }
@@ -102,33 +117,6 @@ impl TensorFile {
     pub fn metadata(&self) -> &HashMap<String, String> {
         &self.metadata
     }
-}
-
-/// The tensors of a file, sorted by name, and its metadata.
-type Contents = (Vec<StoredTensor>, HashMap<String, String>);
-
-fn safetensors(path: &Path) -> Result<Contents, LoadError> {
-    let file = Safetensors::open(path).map_err(|error| match error {
-        OpenError::System(source) => read_error(path, source),
-        OpenError::Malformed(reason) => malformed(path, reason),
-    })?;
-    let file = Arc::new(file);
-    let tensors = file.tensors().iter().map(|tensor| {
-        let (name, dtype) = (&tensor.name, tensor.dtype);
-        let known = from_stored(dtype)
-            .ok_or_else(|| malformed(path, format!("{name} is of type {dtype:?}")))?;
-        let (file, range) = (file.clone(), tensor.range.clone());
-        Ok(StoredTensor::deferred(
-            name.clone(),
-            known,
-            tensor.shape.clone(),
-            None,
-            range.len(),
-            move || Ok(Bytes::from_bytes_vec(file.bytes()[range.clone()].to_vec())),
-        ))
-    });
-    let tensors = tensors.collect::<Result<_, LoadError>>()?;
-    Ok((tensors, file.metadata().clone()))
 }
 
 fn shards(path: &Path) -> Result<Contents, LoadError> {
@@ -145,37 +133,37 @@ fn shards(path: &Path) -> Result<Contents, LoadError> {
             let reason = format!("shard {shard:?} lies outside its folder");
             return Err(malformed(path, reason));
         }
-        let (tensors, _) = safetensors(&path.with_file_name(shard))?;
-        let by_name = tensors.into_iter().map(|t| (t.name.clone(), t));
-        Ok((shard, by_name.collect::<BTreeMap<_, _>>()))
+        let contents = Contents::of_safetensors(&path.with_file_name(shard))?;
+        let left = contents.left.into_iter();
+        let left = left.map(|left| (left.name.clone(), Err(left)));
+        let tensors = contents.tensors.into_iter();
+        let tensors = tensors.map(|tensor| (tensor.name.clone(), Ok(tensor)));
+        Ok((shard, tensors.chain(left).collect::<BTreeMap<_, _>>()))
     });
     let mut shards = shards.collect::<Result<BTreeMap<_, _>, _>>()?;
-    let tensors = index.weight_map.iter().map(|(name, shard)| {
+    let mut contents = Contents::default();
+    for (name, shard) in &index.weight_map {
         let tensor = shards.get_mut(shard).and_then(|shard| shard.remove(name));
-        tensor.ok_or_else(|| malformed(path, format!("{name} is not in its shard {shard}")))
-    });
-    Ok((tensors.collect::<Result<_, _>>()?, HashMap::new()))
-}
-
-fn pytorch(path: &Path) -> Result<Contents, LoadError> {
-    let reader = PytorchReader::new(path).map_err(|error| malformed(path, error.to_string()))?;
-    let tensors = reader.into_tensors().into_values();
-    let mut tensors: Vec<_> = tensors.map(bridge::from_pytorch).collect();
-    if tensors.is_empty() {
-        return Err(malformed(path, "it holds no tensor".to_string()));
+        match tensor {
+            Some(Ok(tensor)) => contents.tensors.push(tensor),
+            Some(Err(left)) => contents.left.push(left),
+            None => {
+                let reason = format!("{name} is not in its shard {shard}");
+                return Err(malformed(path, reason));
+            }
+        }
     }
-    tensors.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok((tensors, HashMap::new()))
+    Ok(contents)
 }
 
-fn read_error(path: &Path, source: std::io::Error) -> LoadError {
+pub(crate) fn read_error(path: &Path, source: std::io::Error) -> LoadError {
     LoadError::Read {
         path: path.to_path_buf(),
         source,
     }
 }
 
-fn malformed(path: &Path, reason: String) -> LoadError {
+pub(crate) fn malformed(path: &Path, reason: String) -> LoadError {
     LoadError::Malformed {
         path: path.to_path_buf(),
         reason,
