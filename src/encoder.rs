@@ -27,8 +27,9 @@ impl EncoderFile {
         let dino = file.load(device)?;
         // Weights of others are referred to; only our own are copied.
         let copy = is_ours(file.origin()).then(|| {
-            let metadata = [("format".to_string(), "pt".to_string())].into();
-            (DinoFile::of(&dino).tensors_in(Layout::Official), metadata)
+            let (file, layout) = (DinoFile::of(&dino), Layout::Official);
+            let metadata = file.metadata(layout, Path::new("encoder.safetensors"));
+            (file.tensors_in(layout), metadata)
         });
         let part = NewEncoder {
             kind: kinds::DINOV3.to_string(),
@@ -67,6 +68,9 @@ pub fn open_weights(path: &Path, model: Option<&str>) -> Result<DinoFile> {
     let Some(name) = model else {
         return DinoFile::open(path).map_err(|error| match error {
             DinoError::Architecture { .. } => anyhow::anyhow!("{error}; or name it with --model"),
+            DinoError::Config { .. } => anyhow::anyhow!(
+                "{error}; files beside the weights are not read if --model names the architecture"
+            ),
             other => other.into(),
         });
     };

@@ -215,6 +215,7 @@ fn container(container: Container) -> &'static str {
     match container {
         Container::Safetensors => "safetensors",
         Container::ShardedSafetensors => "sharded safetensors",
+        Container::ShardedPytorch => "sharded PyTorch",
         Container::Pytorch => "PyTorch",
     }
 }

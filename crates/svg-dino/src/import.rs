@@ -7,7 +7,7 @@ use burn::tensor::TensorData;
 use svg_nn::{Mismatch, StoredTensor};
 
 use crate::layout::{Layout, Role};
-use crate::rows;
+use crate::{naflex, rows};
 
 /// The tensors of a file under the network's own names.
 #[derive(Debug)]
@@ -49,6 +49,7 @@ pub(crate) fn import(
     tensors: Vec<StoredTensor>,
     source: &str,
 ) -> Option<Result<Imported, Mismatch>> {
+    let (tensors, is_naflex) = naflex::unpacked(tensors);
     let clean = |name: &String| RESIDUE.iter().fold(name.clone(), |n, r| n.replace(r, ""));
     let named = tensors
         .into_iter()
@@ -61,6 +62,10 @@ pub(crate) fn import(
 
     let mut mismatch = Mismatch::none(source);
     let mut out = Imported::none(layout);
+    if is_naflex {
+        let note = "a NaFlex model of timm; its patch projection is read as a convolution";
+        out.notes.push(note.to_string());
+    }
     let mut thirds: BTreeMap<String, [Option<StoredTensor>; 3]> = BTreeMap::new();
     let mut masks = BTreeMap::new();
     for (name, tensor) in named {
@@ -76,6 +81,9 @@ pub(crate) fn import(
             _ => name,
         };
         match layout.role(name, gated) {
+            // A network without registers may store that it has none.
+            Role::Parameter(path)
+                if path == "register_tokens" && tensor.shape.num_elements() == 0 => {}
             Role::Parameter(path) => {
                 out.tensors.insert(path.clone(), parameter(tensor, path));
             }

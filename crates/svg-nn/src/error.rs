@@ -25,12 +25,36 @@ pub enum LoadError {
         reason: String,
     },
     /// The folder holds no weight file, or several.
-    #[error("{} holds {found}; name the weight file itself", path.display())]
+    #[error("{} holds {found}", path.display())]
     Ambiguous {
         /// The folder.
         path: PathBuf,
-        /// What was found instead of one weight file.
+        /// What was found instead of one weight file, and what to name.
         found: String,
+    },
+    /// A model in several files is not complete.
+    #[error("{} names {of} files, of which {} are not there: {}; download or copy them to its folder",
+            index.display(), missing.len(), missing.join(", "))]
+    MissingShards {
+        /// The index.
+        index: PathBuf,
+        /// How many files it names.
+        of: usize,
+        /// Those that are not there, with the reason where it is a broken link.
+        missing: Vec<String>,
+    },
+    /// A checkpoint whose tensors are cut into parts, one for each process of a training.
+    #[error("{} holds {found}, which this program does not put together; make one file of them with `{command}` \
+             and name that{also}", path.display())]
+    Partitioned {
+        /// The file or folder.
+        path: PathBuf,
+        /// Whose parts they are.
+        found: String,
+        /// What makes one file of them.
+        command: String,
+        /// Another way, if there is one.
+        also: String,
     },
     /// The tensors are readable, but are not those of the module.
     #[error(transparent)]

@@ -42,20 +42,24 @@ mod collect;
 mod draw;
 mod dtype;
 mod error;
+mod hub_cache;
 mod layer_norm;
 mod layer_scale;
 mod linear;
 mod load;
 mod mlp;
 mod names;
+mod parts;
 mod patch;
 mod precision;
 mod rotation;
 mod save;
+mod shards;
 mod swiglu;
 mod tensor_file;
 #[cfg(test)]
 mod tests;
+mod weight_folder;
 
 pub use attention::{SelfAttention, SelfAttentionConfig};
 pub use collect::module_tensors;
