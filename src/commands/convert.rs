@@ -125,9 +125,11 @@ fn say_left_out(dropped: &[(String, String)]) {
         by_reason.entry(reason).or_default().push(name);
     }
     for (reason, names) in by_reason {
-        let more = if names.len() > 3 { ", ..." } else { "" };
         let first = names[..names.len().min(3)].join(", ");
-        let count = names.len();
-        eprintln!("note: {count} tensors are left out ({first}{more}): {reason}");
+        let more = match names.len().saturating_sub(3) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        eprintln!("note: left out: {first}{more} ({reason})");
     }
 }

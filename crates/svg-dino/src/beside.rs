@@ -48,6 +48,13 @@ impl Beside {
     }
 }
 
+/// Whether there is a document of either name.
+pub(crate) fn stands_beside(weights: &Path) -> bool {
+    [CONFIG, PREPROCESSOR]
+        .iter()
+        .any(|name| weights.with_file_name(name).exists())
+}
+
 /// The statistics that all documents agree on.
 ///
 /// # Errors

@@ -237,6 +237,24 @@ fn documents_that_contradict_name_the_fields() {
 }
 
 #[test]
+fn the_documents_of_another_model_do_not_count_for_a_file_that_is_written_beside_them() {
+    let place = tempfile::tempdir().unwrap();
+    let (one, other) = (DinoConfig::new(64, 1, 1, 96), unusual());
+    DinoFile::of(&network(&one.clone().with_rope_base(50.0)))
+        .save(Layout::HuggingFace, place.path())
+        .unwrap();
+    let path = place.path().join("w.safetensors");
+    let write = |config| DinoFile::of(&network(config)).save(Layout::Timm, &path);
+    write(&one).unwrap();
+    fails(&path, &["differ in rope_base (100.0 and 50.0)"]);
+    write(&other).unwrap();
+    fails(
+        &path,
+        &["differ in d_model (24 and 64), n_layers (2 and 1)"],
+    );
+}
+
+#[test]
 fn heads_that_are_assumed_are_said() {
     let (_place, path) = alone(&DinoConfig::new(64, 1, 2, 96), Layout::HuggingFace);
     let file = DinoFile::open(&path).unwrap();

@@ -7,6 +7,7 @@ use burn::store::bridge;
 use svg_nn::{LoadError, StoredTensor, save_tensors};
 use svg_store::write_bytes;
 
+use crate::beside::stands_beside;
 use crate::export::export;
 use crate::file::{CONFIG_KEY, ORIGIN, is_named_satellite};
 use crate::infer::{infer, recognise_periods};
@@ -40,8 +41,13 @@ impl DinoFile {
             false => path.join("model.safetensors"),
         };
         let tensors = self.tensors_in(layout);
+        let mut metadata = self.metadata(layout, &file);
         if is_file {
-            save_tensors(&file, &tensors, self.metadata(layout, &file))?;
+            // Those of another model would otherwise count for this one.
+            if stands_beside(&file) {
+                metadata.insert(CONFIG_KEY.to_string(), self.stored_config(layout));
+            }
+            save_tensors(&file, &tensors, metadata)?;
             return Ok(file);
         }
         let failed = |path: &Path, source| LoadError::Write {
@@ -59,7 +65,7 @@ impl DinoFile {
             let reason = "it would be read as that of the new weights; choose another folder";
             return Err(failed(&config, std::io::Error::other(reason)).into());
         }
-        save_tensors(&file, &tensors, self.metadata(layout, &file))?;
+        save_tensors(&file, &tensors, metadata)?;
         let json = match layout {
             Layout::HuggingFace => Some(hub::to_json(&self.config)),
             Layout::Timm => Some(timm::to_json(&self.config)),
@@ -87,14 +93,18 @@ impl DinoFile {
         }
         let said = self.said_by_tensors(layout, file);
         if !said.is_some_and(|said| differing(&said, &self.config).is_empty()) {
-            let config = self.config.clone().with_rope_periods(match layout {
-                Layout::Official => RopePeriods::Bf16Rounded,
-                _ => RopePeriods::Exact,
-            });
-            let config = serde_json::to_string(&config).expect("plain fields always serialise");
-            metadata.insert(CONFIG_KEY.to_string(), config);
+            metadata.insert(CONFIG_KEY.to_string(), self.stored_config(layout));
         }
         metadata
+    }
+
+    /// The configuration as metadata, with the rounding of periods that files of the layout are read with.
+    fn stored_config(&self, layout: Layout) -> String {
+        let config = self.config.clone().with_rope_periods(match layout {
+            Layout::Official => RopePeriods::Bf16Rounded,
+            _ => RopePeriods::Exact,
+        });
+        serde_json::to_string(&config).expect("plain fields always serialise")
     }
 
     /// What other programs cannot know of the network from what [`save`](Self::save) writes there: fields of
