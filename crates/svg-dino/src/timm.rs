@@ -194,10 +194,15 @@ pub(crate) fn said(document: &Value) -> Result<Said, String> {
     Ok(Said::of("config.json", &config, &names))
 }
 
-/// Pixel statistics: in `pretrained_cfg`, or, in older files, beside the architecture.
+/// Pixel statistics: in `pretrained_cfg`, or, in older files, beside the architecture; without either, those
+/// that timm has for the satellite models.
 pub(crate) fn pixels(document: &Value) -> Result<Option<PixelStatistics>, String> {
     let settings = document.get("pretrained_cfg").unwrap_or(document);
-    statistics(settings, "mean", "std")
+    let names = [document.get("architecture"), settings.get("tag")];
+    let mut names = names.into_iter().flatten().filter_map(Value::as_str);
+    let satellite = names.any(|name| name.contains("sat493m"));
+    let said = statistics(settings, "mean", "std")?;
+    Ok(said.or(satellite.then_some(PixelStatistics::SATELLITE)))
 }
 
 /// The `config.json` with which `timm.create_model("local-dir:FOLDER")` makes the network; there is no place
@@ -385,6 +390,8 @@ mod tests {
         });
         assert!(is_timm(&flat));
         assert_eq!(pixels(&flat).unwrap(), Some(PixelStatistics::SATELLITE));
+        let tagged = json!({"architecture": "vit_large_patch16_dinov3.sat493m"});
+        assert_eq!(pixels(&tagged).unwrap(), Some(PixelStatistics::SATELLITE));
         assert!(!is_timm(&json!({"architecture": "unet", "lr": 1e-4})));
     }
 }
