@@ -363,7 +363,7 @@ fn a_conversion_loses_nothing_unsaid() {
         "norm.bias holds 2e5, which would become infinite in f16",
     );
     assert!(!Path::new(&half).exists());
-    let convert = ["convert", &large, &half, "--to", "official", "--half=bf16"];
+    let convert: [&str; 6] = ["convert", &large, &half, "--to", "official", "--half=bf16"];
     let notes = text(&succeeds(&convert).stderr);
     let note = "note: left out: head.weight (belongs to a training head)";
     assert!(notes.contains(note), "{notes}");

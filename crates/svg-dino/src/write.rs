@@ -45,7 +45,7 @@ impl DinoFile {
         if is_file {
             // Those of another model would otherwise count for this one.
             if stands_beside(&file) {
-                metadata.insert(CONFIG_KEY.to_string(), self.stored_config(layout));
+                metadata.insert(CONFIG_KEY.to_string(), self.config_text(layout));
             }
             save_tensors(&file, &tensors, metadata)?;
             return Ok(file);
@@ -93,13 +93,13 @@ impl DinoFile {
         }
         let said = self.said_by_tensors(layout, file);
         if !said.is_some_and(|said| differing(&said, &self.config).is_empty()) {
-            metadata.insert(CONFIG_KEY.to_string(), self.stored_config(layout));
+            metadata.insert(CONFIG_KEY.to_string(), self.config_text(layout));
         }
         metadata
     }
 
     /// The configuration as metadata, with the rounding of periods that files of the layout are read with.
-    fn stored_config(&self, layout: Layout) -> String {
+    fn config_text(&self, layout: Layout) -> String {
         let config = self.config.clone().with_rope_periods(match layout {
             Layout::Official => RopePeriods::Bf16Rounded,
             _ => RopePeriods::Exact,
