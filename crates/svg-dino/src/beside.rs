@@ -48,11 +48,12 @@ impl Beside {
     }
 }
 
-/// Whether there is a document of either name.
+/// Whether documents there say anything of a model, or would if they could be read.
 pub(crate) fn stands_beside(weights: &Path) -> bool {
-    [CONFIG, PREPROCESSOR]
-        .iter()
-        .any(|name| weights.with_file_name(name).exists())
+    let beside = Beside::read(weights);
+    beside.map_or(true, |beside| {
+        beside.said.is_some() || !beside.pixels.is_empty()
+    })
 }
 
 /// The statistics that all documents agree on.
