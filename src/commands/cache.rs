@@ -2,15 +2,14 @@
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use svg_image::ImageSet;
 use svg_train::cache::{CacheEvent, CacheInputs, CachePlan, CacheType, Variants, write_cache};
 
 use crate::commands::bundle::BundleOptions;
 use crate::commands::checks::check_size;
+use crate::commands::pictures::ReadingOptions;
 use crate::commands::print;
 use crate::device::DeviceOptions;
 use crate::progress::image_bar;
@@ -58,6 +57,8 @@ pub struct Cache {
     /// Threads that decode pictures; 0 for as many as the machine runs at once
     #[arg(long, value_name = "N", default_value_t = 0)]
     workers: usize,
+    #[command(flatten)]
+    reading: ReadingOptions,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -72,7 +73,7 @@ enum Rule {
 impl Cache {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
         let variants = self.variants()?;
-        let data = Arc::new(ImageSet::open(&self.data)?);
+        let data = self.reading.open_set(&self.data)?;
         let device = device.open_f32()?;
         let bundle = self.bundle.open()?;
         let features = bundle.features_fingerprint();

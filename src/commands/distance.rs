@@ -9,12 +9,13 @@ use anyhow::{Context, Result, bail};
 use burn::prelude::*;
 use clap::Args;
 use svg_eval::{Moments, StoredMoments, frechet_distance};
+use svg_image::Orientation;
 use svg_model::{Bundle, ENCODER, Registry};
 use svg_roles::Encoder;
 
 use crate::commands::bundle::with_encoder;
 use crate::commands::checks::{check_output, check_size};
-use crate::commands::pictures::{PictureOptions, names};
+use crate::commands::pictures::{PictureOptions, ReadingOptions};
 use crate::commands::print;
 use crate::device::DeviceOptions;
 use crate::encoder::EncoderFile;
@@ -77,6 +78,8 @@ pub struct Distance {
     /// Stop at the first image that cannot be read, instead of skipping it
     #[arg(long)]
     strict: bool,
+    #[command(flatten)]
+    reading: ReadingOptions,
 }
 
 impl Distance {
@@ -90,13 +93,17 @@ impl Distance {
         let (encoder, fingerprint, usual) = self.open_encoder(&device)?;
         let size = self.size.unwrap_or(usual);
         check_size(size, encoder.spec().patch_size)?;
-        let features = format!("encoder {fingerprint}, crops of {size} x {size}");
+        let mut features = format!("encoder {fingerprint}, crops of {size} x {size}");
+        if self.reading.orientation == Orientation::Exif {
+            features += ", --orientation exif";
+        }
         let gather = |paths: &[PathBuf], what: &str| {
             let pictures = PictureOptions {
                 images: paths.to_vec(),
                 batch: self.batch,
                 limit: self.limit,
                 strict: self.strict,
+                reading: self.reading,
                 ..PictureOptions::default()
             };
             let [mut patch, mut class] = [Moments::new(), Moments::new()];
@@ -110,7 +117,7 @@ impl Distance {
             anyhow::Ok(StoredMoments {
                 kinds: BTreeMap::from_iter(kinds.into_iter().zip([patch, class])),
                 features: features.clone(),
-                source: names(paths),
+                source: self.reading.names(paths),
             })
         };
         let reference = match kept {

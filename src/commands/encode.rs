@@ -59,6 +59,10 @@ impl Encode {
             ("paths", Some(serde_json::to_string(&names)?)),
             ("grid", Some(serde_json::to_string(&grid)?)),
             ("bundle", Some(self.bundle.bundle.display().to_string())),
+            (
+                "orientation",
+                Some(self.pictures.reading.orientation.to_string()),
+            ),
             ("alignment", alignment.map(|found| format!("{found:?}"))),
         ];
         let metadata = metadata.into_iter();

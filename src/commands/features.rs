@@ -2,19 +2,18 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use burn::prelude::*;
 use clap::{Args, ValueEnum};
 use svg_dino::{Dino, DinoFile, RopePeriods};
-use svg_image::{DecodeOptions, ImageSet, Orientation, RgbImage, save_png};
+use svg_image::{DecodeOptions, Orientation, RgbImage, save_png};
 use svg_nn::save_tensors;
 use svg_train::data::PictureBatch;
 
 use crate::commands::checks::{check_output, check_size, make_folder};
 use crate::commands::decode::file_name;
-use crate::commands::pictures::PictureOptions;
+use crate::commands::pictures::{PictureOptions, ReadingOptions};
 use crate::device::DeviceOptions;
 use crate::encoder::{open_weights, say_notes};
 use crate::gathered::Gathered;
@@ -64,12 +63,8 @@ pub struct Features {
     /// Also write `block_<i>.patch_tokens` for these blocks, counted from 0
     #[arg(long, value_delimiter = ',', value_name = "I,J")]
     blocks: Vec<usize>,
-    /// Whether to turn images by their EXIF orientation
-    ///
-    /// The default is not to, like the Pillow and torchvision pipelines that published weights and
-    /// statistics were made with.
-    #[arg(long, value_enum, default_value_t)]
-    orientation: Turn,
+    #[command(flatten)]
+    reading: ReadingOptions,
     /// Largest image that is decoded, in pixels; larger ones are refused by their header
     ///
     /// The default is Pillow's limit. Decoding needs about five bytes for each pixel, and images above
@@ -85,13 +80,6 @@ pub struct Features {
 enum Rope {
     Exact,
     Bf16,
-}
-
-#[derive(Clone, Copy, Default, ValueEnum)]
-enum Turn {
-    #[default]
-    Stored,
-    Exif,
 }
 
 impl Features {
@@ -119,7 +107,11 @@ impl Features {
         if once.len() < self.blocks.len() {
             bail!("--blocks names a block twice");
         }
-        let set = Arc::new(ImageSet::open(&self.images)?);
+        let reading = ReadingOptions {
+            max_pixels: Some(self.max_pixels),
+            ..self.reading
+        };
+        let set = reading.open_set(&self.images)?;
         let (device, precision) = device.open()?;
         let dino = file.load(&device)?.with_precision(precision);
         let pictures = PictureOptions {
@@ -127,19 +119,14 @@ impl Features {
             size: Some(self.size),
             batch: self.batch,
             strict: self.strict,
-            decode: DecodeOptions {
-                orientation: match self.orientation {
-                    Turn::Stored => Orientation::AsStored,
-                    Turn::Exif => Orientation::Exif,
-                },
-                max_pixels: self.max_pixels,
-            },
+            reading,
             ..PictureOptions::default()
         };
         let mut encoded = Encoded::new(&self.blocks, self.pca.is_some());
         let push = |batch: PictureBatch, images| encoded.push(&dino, batch, images);
         pictures.for_each_batch_of(set, self.size, "encoding", &device, push)?;
-        encoded.save(&self.out, &file, self.pca.as_deref())
+        let orientation = self.reading.orientation;
+        encoded.save(&self.out, &file, orientation, self.pca.as_deref())
     }
 }
 
@@ -191,7 +178,13 @@ impl Encoded {
     }
 
     /// Writes the tokens and, if crops were kept, a picture of each image's features into `pictures`.
-    fn save(self, path: &Path, weights: &DinoFile, pictures: Option<&Path>) -> Result<()> {
+    fn save(
+        self,
+        path: &Path,
+        weights: &DinoFile,
+        orientation: Orientation,
+        pictures: Option<&Path>,
+    ) -> Result<()> {
         let small = match pictures {
             Some(_) => pca::pictures(&self.patches.numbers, self.patches.one[1], self.grid)?,
             None => vec![],
@@ -202,6 +195,7 @@ impl Encoded {
             ("grid".to_string(), serde_json::to_string(&self.grid)?),
             ("weights".to_string(), weights.path().display().to_string()),
             ("rope_periods".to_string(), format!("{periods:?}")),
+            ("orientation".to_string(), orientation.to_string()),
         ]);
         let registers = self.registers.map(|tokens| tokens.stored("registers"));
         let blocks = self.blocks.into_iter();

@@ -65,6 +65,9 @@ impl SamplingOptions {
             seed,
         };
         sampling.times()?;
+        if let Some(remark) = remark(&sampling.guidance) {
+            eprintln!("{remark}");
+        }
         Ok(sampling)
     }
 
@@ -93,6 +96,20 @@ impl SamplingOptions {
             interrupt: None,
         })
     }
+}
+
+/// What to say about guidance that is not what its scale promises.
+fn remark(guidance: &Guidance) -> Option<String> {
+    let GuidanceSchedule::SkipFirst { steps, .. } = guidance.schedule else {
+        return None;
+    };
+    (guidance.scale == 1.0 && steps > 0).then(|| {
+        format!(
+            "warning: --guidance 1 is no guidance, but --guidance-mode {} still takes no step where guidance \
+             would begin, which makes unguided samples worse; use --guidance-mode constant",
+            guidance.schedule
+        )
+    })
 }
 
 /// The files that samples follow from, by their hashes.
@@ -209,6 +226,22 @@ mod tests {
         );
         let other = || -> Result<()> { panic!("a bug") };
         assert!(catch_unwind(AssertUnwindSafe(|| within_memory(16, other))).is_err());
+    }
+
+    #[test]
+    fn steps_that_are_skipped_without_guidance_are_remarked_on() {
+        let said = |scale: f64, schedule: &str| {
+            let schedule = schedule.parse().unwrap();
+            remark(&Guidance { scale, schedule })
+        };
+        let warning = said(1.0, "skip-first:1:0").unwrap();
+        assert!(
+            warning.contains("use --guidance-mode constant"),
+            "{warning}"
+        );
+        assert_eq!(said(1.5, "skip-first:1:0"), None);
+        assert_eq!(said(1.0, "skip-first:0:0"), None);
+        assert_eq!(said(1.0, "late"), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use burn::prelude::*;
 use clap::Args;
-use svg_image::{DecodeOptions, ImageSet, Loader, RgbImage, adm_crop};
+use svg_image::{DecodeOptions, ImageSet, Loader, Orientation, RgbImage, adm_crop};
 use svg_roles::Geometry;
 use svg_train::autoencoder::spread;
 use svg_train::data::{Batches, Broken, PictureBatch};
@@ -14,6 +14,42 @@ use svg_train::data::{Batches, Broken, PictureBatch};
 use crate::commands::checks::check_size;
 use crate::interrupt::Interrupt;
 use crate::progress::image_bar;
+
+/// How pictures are read.
+#[derive(Args, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReadingOptions {
+    /// Which way up pictures are: stored, as Pillow opens them, or exif, as viewers show them
+    ///
+    /// Pillow turns TIFFs by their orientation and leaves JPEG, PNG and WebP as they are stored; published
+    /// weights and statistics were made so. With exif all are turned, as by Pillow's exif_transpose.
+    #[arg(long, value_name = "stored|exif", default_value_t)]
+    pub orientation: Orientation,
+    /// Largest picture that is decoded, in pixels, where it is not the usual one
+    #[arg(skip)]
+    pub max_pixels: Option<u64>,
+}
+
+impl ReadingOptions {
+    /// The pictures of these paths, to be read so.
+    pub fn open_set(&self, paths: &[PathBuf]) -> Result<Arc<ImageSet>> {
+        let usual = DecodeOptions::default().max_pixels;
+        let options = DecodeOptions {
+            orientation: self.orientation,
+            max_pixels: self.max_pixels.unwrap_or(usual),
+        };
+        Ok(Arc::new(ImageSet::open(paths)?.with_options(options)))
+    }
+
+    /// Where pictures are and how they are read, for people.
+    pub fn names(&self, paths: &[PathBuf]) -> String {
+        let names = paths.iter().map(|path| path.display().to_string());
+        let names = names.collect::<Vec<_>>().join(", ");
+        match self.orientation {
+            Orientation::AsStored => names,
+            Orientation::Exif => format!("{names}, turned by their EXIF orientation"),
+        }
+    }
+}
 
 /// Which pictures, how large, and how many at once.
 #[derive(Args, Clone, Debug, Default)]
@@ -33,9 +69,8 @@ pub struct PictureOptions {
     /// Stop at the first picture that cannot be read, instead of skipping it
     #[arg(long)]
     pub strict: bool,
-    /// How files become pictures
-    #[arg(skip)]
-    pub decode: DecodeOptions,
+    #[command(flatten)]
+    pub reading: ReadingOptions,
     /// What ends the loop before a batch, if there is more to end than this program
     #[arg(skip)]
     pub interrupt: Option<Interrupt>,
@@ -60,7 +95,7 @@ impl PictureOptions {
         device: &Device,
         work: impl FnMut(PictureBatch, Tensor<4>) -> Result<()>,
     ) -> Result<usize> {
-        let set = Arc::new(ImageSet::open(&self.images)?);
+        let set = self.reading.open_set(&self.images)?;
         self.for_each_batch_of(set, size, what, device, work)
     }
 
@@ -77,7 +112,7 @@ impl PictureOptions {
         let total = order.len();
         let bar = image_bar(total, what);
         let crop = move |image: RgbImage| adm_crop(&image, size);
-        let loader = Loader::in_order(set, order, self.decode, crop, 0);
+        let loader = Loader::in_order(set, order, crop, 0);
         let broken = match self.strict {
             true => Broken::Strict,
             false => Broken::Skip,
@@ -112,10 +147,4 @@ impl PictureOptions {
         }
         Ok(done)
     }
-}
-
-/// Where pictures are, for people.
-pub fn names(paths: &[PathBuf]) -> String {
-    let names = paths.iter().map(|path| path.display().to_string());
-    names.collect::<Vec<_>>().join(", ")
 }

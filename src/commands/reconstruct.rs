@@ -23,7 +23,8 @@ use crate::device::DeviceOptions;
 ///
 /// Writes a PNG for each image, original left and reconstruction right, and a table, metrics.csv: PSNR
 /// on 8 bits (peak 255), SSIM (Gaussian window of 11, range 2, unquantised, as torchmetrics), and LPIPS
-/// v0.1 with VGG16 where --vgg names its weights. Means are printed.
+/// v0.1 with VGG16 (unquantised) where --vgg names its weights. Reconstructions are clamped to the range of
+/// images before each. Means are printed.
 #[derive(Args)]
 #[command(after_help = "Examples:
   svg reconstruct --bundle svg/ --images photos/ --out pairs/
@@ -68,7 +69,8 @@ impl Reconstruct {
         let (mut index, mut sums) = (0, [0.0; 3]);
         let measure = |batch: PictureBatch, originals: Tensor<4>| {
             let features = space.encode(originals.clone(), Draw::Mode);
-            let decoded = space.decode(features, grid_of_tokens);
+            // All three figures are of what an image file can hold.
+            let decoded = space.decode(features, grid_of_tokens).clamp(-1.0, 1.0);
             let ssims = match size >= SSIM_SIDE {
                 true => ssim(decoded.clone(), originals.clone()),
                 false => vec![f64::NAN; batch.names.len()],

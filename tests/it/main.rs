@@ -12,6 +12,7 @@ mod examples;
 mod flow_training;
 mod nano;
 mod old_bundle;
+mod orientation;
 mod parallel;
 mod pipeline;
 mod plot;

@@ -19,7 +19,7 @@
 //! assert_eq!(sheet.dimensions(), (68, 32));
 //! ```
 //!
-//! - [`decode`], [`DecodeOptions`], [`read_image`]: common formats to RGB, as Pillow reads them
+//! - [`decode`], [`DecodeOptions`], [`Orientation`], [`read_image`]: common formats to RGB, as Pillow reads them
 //! - [`resize`], [`resize_region`], [`Filter`], [`adm_crop`]: Pillow's resampling, and ADM's centre crop
 //! - [`resize_bilinear_plain`], [`plain_crop`]: OpenCV's bilinear resampling without smoothing, and its crop
 //! - [`mirrored`]: horizontal flip
@@ -33,18 +33,25 @@
 
 mod archive;
 mod augment;
+mod bmp;
 mod crop;
 mod error;
+mod gif;
 mod grid;
 mod jpeg;
+mod kind;
 mod list;
 mod load;
+mod orientation;
 mod plain;
+mod png;
+mod pnm;
 mod read;
 mod resample;
 mod samples;
 mod save;
 mod source;
+mod tiff;
 
 pub use augment::{Augmentation, CropSettings, JitterSettings};
 pub use crop::{adm_crop, mirrored};
@@ -52,8 +59,9 @@ pub use error::{DecodeError, ImageError};
 pub use grid::grid;
 pub use image::{Rgb, RgbImage};
 pub use load::{Loaded, Loader};
+pub use orientation::Orientation;
 pub use plain::{plain_crop, resize_bilinear_plain};
-pub use read::{DecodeOptions, Orientation, decode, dimensions, read_image};
+pub use read::{DecodeOptions, decode, dimensions, read_image};
 pub use resample::{Filter, Region, resize, resize_region};
 pub use save::{encode_png, read_note, save_png};
 pub use source::{EXTENSIONS, ImageSet};

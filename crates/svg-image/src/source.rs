@@ -7,6 +7,7 @@ use walkdir::WalkDir;
 use crate::archive::{Archive, Stretch, is_archive};
 use crate::error::ImageError;
 use crate::list::{is_list, read_list};
+use crate::read::DecodeOptions;
 
 /// Extensions of pictures in folders and archives, case-insensitive.
 pub const EXTENSIONS: [&str; 12] = [
@@ -49,6 +50,7 @@ pub(crate) fn is_picture(path: &Path) -> bool {
 pub struct ImageSet {
     entries: Vec<Entry>,
     archives: Vec<Archive>,
+    options: DecodeOptions,
 }
 
 #[derive(Debug)]
@@ -89,6 +91,7 @@ impl ImageSet {
         let mut set = Self {
             entries: Vec::new(),
             archives: Vec::new(),
+            options: DecodeOptions::default(),
         };
         for path in paths {
             let before = set.entries.len();
@@ -107,6 +110,17 @@ impl ImageSet {
             }
         }
         Ok(set)
+    }
+
+    /// The same set, read with these options by a [`Loader`](crate::Loader). Without this, with the default
+    /// ones.
+    pub fn with_options(self, options: DecodeOptions) -> Self {
+        Self { options, ..self }
+    }
+
+    /// How its pictures are decoded.
+    pub fn options(&self) -> &DecodeOptions {
+        &self.options
     }
 
     /// Adds a picture whose name ends in `inner`.

@@ -14,6 +14,7 @@ use svg_train::data::Fingerprint;
 
 use self::source::{Of, Pool, Source};
 use crate::commands::checks::make_folder;
+use crate::commands::pictures::ReadingOptions;
 use crate::commands::{print, word};
 use crate::confusion_picture::{save_drawing, save_matrix};
 use crate::device::DeviceOptions;
@@ -86,6 +87,8 @@ pub struct Probe {
     /// Write pictures of what is taken for what, and probe.json with all counts, into this folder
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    reading: ReadingOptions,
 }
 
 /// The answers of both probes to the same questions.
@@ -108,8 +111,8 @@ impl Probe {
             "--decay {decay} is negative; 0.001 is usual"
         );
         let limit = self.limit.map(|limit| limit as usize);
-        let train = Labelled::open(&self.train, limit).context("--train")?;
-        let test = Labelled::open(&self.test, limit).context("--test")?;
+        let train = Labelled::open(&self.train, self.reading, limit).context("--train")?;
+        let test = Labelled::open(&self.test, self.reading, limit).context("--test")?;
         check_classes(&train.names, &test.names)?;
         let fingerprints = [Fingerprint::of(&train.set)?, Fingerprint::of(&test.set)?];
         if fingerprints[0] == fingerprints[1] {

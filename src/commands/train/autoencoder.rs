@@ -1,17 +1,14 @@
 //! `svg train autoencoder`.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use anyhow::Result;
 use clap::Args;
 use svg_eval::Lpips;
-use svg_image::ImageSet;
 use svg_train::autoencoder::{FeatureDistance, Perceptual, RunInputs, train};
 
-use super::options::{TrainingOptions, validation_set};
+use super::options::TrainingOptions;
 use super::watch::watched;
-use crate::commands::pictures::names;
 use crate::device::DeviceOptions;
 use crate::encoder::EncoderFile;
 
@@ -57,8 +54,8 @@ pub struct TrainAutoencoder {
 impl TrainAutoencoder {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
         let config = self.options.configuration(self.config.as_deref())?;
-        let data = Arc::new(ImageSet::open(&self.data)?);
-        let validation = validation_set(&self.validation)?;
+        let data = self.options.reading.open_set(&self.data)?;
+        let validation = self.options.validation_set(&self.validation)?;
         let device = device.open_f32()?;
         let encoder = EncoderFile::open(&self.encoder, None, &device)?;
         let (perceptual, name): (Box<dyn Perceptual>, _) = match &self.vgg {
@@ -73,7 +70,7 @@ impl TrainAutoencoder {
         let inputs = RunInputs {
             options: self.options.of_run(),
             data,
-            data_name: format!("trained on {}", names(&self.data)),
+            data_name: self.options.data_name(&self.data),
             validation,
             workers: self.options.workers,
             perceptual_name: name.to_string(),

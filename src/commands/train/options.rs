@@ -9,6 +9,7 @@ use clap::Args;
 use svg_image::ImageSet;
 use svg_train::run::{RunOptions, Training};
 
+use crate::commands::pictures::ReadingOptions;
 use crate::device::DeviceName;
 use crate::presets::Presets;
 
@@ -33,6 +34,8 @@ pub struct TrainingOptions {
     /// More devices that share every batch with the first, as in cuda:1,cuda:2
     #[arg(long, value_delimiter = ',', value_name = "DEVICE")]
     replicas: Vec<DeviceName>,
+    #[command(flatten)]
+    pub reading: ReadingOptions,
 }
 
 impl TrainingOptions {
@@ -65,17 +68,22 @@ impl TrainingOptions {
         }
     }
 
+    /// Pictures to judge by, where they are not those of the training.
+    pub fn validation_set(&self, paths: &[PathBuf]) -> Result<Option<Arc<ImageSet>>> {
+        match paths {
+            [] => Ok(None),
+            paths => Ok(Some(self.reading.open_set(paths)?)),
+        }
+    }
+
+    /// Where the pictures to train on are, for the model.
+    pub fn data_name(&self, paths: &[PathBuf]) -> String {
+        format!("trained on {}", self.reading.names(paths))
+    }
+
     /// Opens the devices that share every batch with the first.
     pub fn open_replicas(&self) -> Result<Vec<Device>> {
         self.replicas.iter().map(|name| name.open()).collect()
-    }
-}
-
-/// Pictures to judge by, where they are not those of the training.
-pub fn validation_set(paths: &[PathBuf]) -> Result<Option<Arc<ImageSet>>> {
-    match paths {
-        [] => Ok(None),
-        paths => Ok(Some(Arc::new(ImageSet::open(paths)?))),
     }
 }
 

@@ -1,4 +1,5 @@
 //! Bit-exact comparisons with Pillow and OpenCV.
 
+mod kinds;
 mod opencv;
 mod pillow;

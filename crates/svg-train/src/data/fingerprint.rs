@@ -1,7 +1,7 @@
 //! Whether the pictures of a run are still the same.
 
 use serde::{Deserialize, Serialize};
-use svg_image::ImageSet;
+use svg_image::{ImageSet, Orientation};
 use svg_store::Sha256;
 
 use super::error::DataError;
@@ -9,8 +9,8 @@ use super::error::DataError;
 /// A short record of a set of pictures, kept in checkpoints.
 ///
 /// It is made of each picture's name below the folder, archive or list that was given, and of its
-/// size in bytes, in the order of the set. No picture is read. So the data may be moved, or packed
-/// into an archive, but not added to, renamed, reordered or re-encoded to another size.
+/// size in bytes, in the order of the set, and of how pictures are turned. No picture is read. So the data may
+/// be moved, or packed into an archive, but not added to, renamed, reordered or re-encoded to another size.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fingerprint {
@@ -18,6 +18,9 @@ pub struct Fingerprint {
     pub count: u64,
     /// SHA-256 over `name, 0, size as 8 little-endian bytes` of each, in hexadecimal digits.
     pub sha256: String,
+    /// How pictures are turned.
+    #[serde(default, skip_serializing_if = "Orientation::is_default")]
+    pub orientation: Orientation,
 }
 
 impl Fingerprint {
@@ -36,6 +39,7 @@ impl Fingerprint {
         Ok(Self {
             count: set.len() as u64,
             sha256: hasher.finish(),
+            orientation: set.options().orientation,
         })
     }
 
@@ -55,6 +59,11 @@ impl Fingerprint {
         } else if self.sha256 != now.sha256 {
             format!(
                 "there are {count} pictures as before, but names, sizes or their order have changed"
+            )
+        } else if self.orientation != now.orientation {
+            format!(
+                "pictures were read with --orientation {}, and are now with --orientation {}",
+                self.orientation, now.orientation
             )
         } else {
             return Ok(());
@@ -119,9 +128,25 @@ mod tests {
     }
 
     #[test]
+    fn pictures_that_are_turned_are_other_data() {
+        let stored = fingerprint(folder(&["a.png"]).path());
+        let turned = Fingerprint {
+            orientation: Orientation::Exif,
+            ..stored.clone()
+        };
+        let message = stored.compare(&turned).unwrap_err().to_string();
+        let says = "read with --orientation stored, and are now with --orientation exif";
+        assert!(message.contains(says), "{message}");
+        let text = serde_json::to_string(&turned).unwrap();
+        assert!(text.contains(r#""orientation":"exif""#), "{text}");
+        assert_eq!(serde_json::from_str::<Fingerprint>(&text).unwrap(), turned);
+    }
+
+    #[test]
     fn a_fingerprint_survives_its_file() {
         let before = fingerprint(folder(&["a.png"]).path());
         let text = serde_json::to_string(&before).unwrap();
+        assert!(!text.contains("orientation"), "{text}");
         assert_eq!(serde_json::from_str::<Fingerprint>(&text).unwrap(), before);
     }
 }

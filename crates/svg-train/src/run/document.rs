@@ -108,3 +108,73 @@ pub(crate) fn outside(name: &str, value: f64, low: f64, high: f64) -> Option<Str
     let inside = value >= low && value <= high;
     (!inside).then(|| format!("{name} is {value}; it must lie between {low} and {high}"))
 }
+
+/// The fields in which a configuration, `now`, differs from one `before`, in words. A field that a later version
+/// has added has its default in both.
+pub(crate) fn differences(before: &str, now: &str) -> Vec<String> {
+    let read = |text| serde_json::from_str::<Value>(text);
+    let (Ok(before), Ok(now)) = (read(before), read(now)) else {
+        return vec!["it is not JSON".to_string()];
+    };
+    let mut all = Vec::new();
+    compare("", &before, &now, &mut all);
+    if all.len() > MOST_NAMED {
+        let more = all.split_off(MOST_NAMED).len();
+        all.push(format!("and {more} more"));
+    }
+    all
+}
+
+/// Fields that a message names.
+const MOST_NAMED: usize = 8;
+
+fn compare(path: &str, before: &Value, now: &Value, all: &mut Vec<String>) {
+    match (before, now) {
+        (Value::Object(before), Value::Object(now)) => {
+            for (name, value) in before {
+                let path = match path {
+                    "" => name.clone(),
+                    path => format!("{path}.{name}"),
+                };
+                match now.get(name) {
+                    Some(now) => compare(&path, value, now, all),
+                    None => all.push(format!("{path} is missing")),
+                }
+            }
+        }
+        _ if before == now => {}
+        _ => all.push(format!("{path} was {before} and is {now}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_are_named_by_their_paths() {
+        let before =
+            r#"{"steps": 5, "data": {"size": 8, "rule": "reference"}, "betas": [0.9, 0.99]}"#;
+        let now = r#"{"steps": 5, "data": {"size": 16, "rule": "reference"}, "betas": [0.9, 0.95], "new": 1}"#;
+        let expected = [
+            "betas was [0.9,0.99] and is [0.9,0.95]",
+            "data.size was 8 and is 16",
+        ];
+        let mut found = differences(before, now);
+        found.sort();
+        assert_eq!(found, expected);
+        assert!(differences(before, before).is_empty());
+        assert_eq!(differences(before, "{}").len(), 3);
+        assert_eq!(differences(before, "{"), ["it is not JSON"]);
+    }
+
+    #[test]
+    fn a_long_list_of_differences_is_cut() {
+        let many = |value: u32| {
+            let fields = (0..20).map(|name| format!("\"f{name}\": {value}"));
+            format!("{{{}}}", fields.collect::<Vec<_>>().join(", "))
+        };
+        let found = differences(&many(1), &many(2));
+        assert_eq!((found.len(), found[8].as_str()), (9, "and 12 more"));
+    }
+}
