@@ -30,8 +30,10 @@
 //! - [`PathError`]: an error of the operating system and where it occurred
 //! - [`Sha256`], [`sha256`], [`sha256_file`]: hashes in hexadecimal
 //! - [`strict_json`], [`json_format`], [`versioned_json`], [`read_if_there`]: JSON documents without
-//!   unknown fields
-//! - [`Safetensors`], [`write_safetensors`]: files of tensors
+//!   unknown fields; [`plain_json`]: others
+//! - [`json_differences`], [`list_differences`], [`listed`]: values and names in messages
+//! - [`Safetensors`], [`write_safetensors`]: files of tensors; [`RowFile`], [`RowReader`]: those that are
+//!   larger than memory, row by row
 //! - [`Random`]: ChaCha8 with a key of four words
 
 mod file;
@@ -41,7 +43,10 @@ mod json;
 mod lock;
 mod path_error;
 mod random;
+mod row_file;
+mod row_reader;
 mod tensors;
+mod words;
 
 pub use ::safetensors::Dtype;
 pub use file::{
@@ -50,8 +55,11 @@ pub use file::{
 };
 pub use folder::{NewFolder, remove_folder, remove_unfinished};
 pub use hash::{Sha256, sha256, sha256_file};
-pub use json::{json_format, strict_json, versioned_json};
+pub use json::{json_format, plain_json, strict_json, versioned_json};
 pub use lock::{FolderLock, LockError};
 pub use path_error::PathError;
 pub use random::Random;
+pub use row_file::{RowFile, RowFileError, RowTensor};
+pub use row_reader::RowReader;
 pub use tensors::{OpenError, Safetensors, TensorEntry, TensorHeader, write_safetensors};
+pub use words::{json_differences, list_differences, listed};
