@@ -66,8 +66,12 @@ impl DinoFile {
                 .with_norm_eps(hub.norm_eps)
                 .with_rope_base(hub.rope_base);
             if config != hub {
-                let reason = format!("config.json beside it says {hub}, its tensors {config}");
-                return Err(file.architecture(reason));
+                let differences =
+                    hub.differences("in config.json beside it", &config, "by its tensors");
+                let differences = differences.unwrap_or_default();
+                return Err(file.architecture(format!(
+                    "{differences}; put the config.json of these weights beside them, or none"
+                )));
             }
         }
         let satellite = file.is_named_satellite();

@@ -116,7 +116,8 @@ pub enum ModelError {
     /// Frozen alignment was asked for, and the bundle in this folder has no statistics.
     #[error(
         "{} has no alignment statistics yet. Compute them with `svg align-stats --bundle {} --images \
-         PATH`, or use --align batch, with which an image's features depend on its batch",
+         PATH`. `svg encode` and `svg reconstruct` also have --align batch, with which an image's features \
+         depend on its batch",
         .0.display(), .0.display()
     )]
     NoStatistics(PathBuf),

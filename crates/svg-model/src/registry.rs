@@ -273,10 +273,12 @@ fn dinov3(opening: &Opening, part: &Part) -> Result<Dino, ModelError> {
         reason,
     };
     if !file.config().same_sizes(&config) {
+        let differences = config.differences("there", file.config(), "here");
         return Err(other(format!(
-            "it was trained with {}, this is {}",
+            "it was trained with {}, this is {} ({})",
             part.name,
-            file.config().description()
+            file.config().description(),
+            differences.unwrap_or_default()
         )));
     }
     // The rounding of periods is the model's, where the file's layout does not store it.

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use svg_store::strict_json;
+use svg_store::{plain_json, strict_json};
 
 use super::Pace;
 
@@ -54,8 +54,10 @@ pub trait Training: Serialize + DeserializeOwned {
     ///
     /// In words: no JSON, a missing or an unknown field, or an invalid value.
     fn from_json(text: &str) -> Result<Self, String> {
-        let config: Self =
-            strict_json(text).map_err(|error| wrong_field::<Self>(text).unwrap_or(error))?;
+        let config: Self = strict_json(text).map_err(|error| {
+            let better = wrong_field::<Self>(text).or_else(|| wrong_kind::<Self::Kind>(text));
+            better.unwrap_or(error)
+        })?;
         match config.invalid() {
             Some(reason) => Err(reason),
             None => Ok(config),
@@ -77,7 +79,7 @@ pub trait Training: Serialize + DeserializeOwned {
 /// A field of the outermost level that is unknown, or a missing kind. Serde cannot refuse unknown fields
 /// beside a field whose name varies.
 fn wrong_field<T: Training>(text: &str) -> Option<String> {
-    let given: Map<String, Value> = serde_json::from_str(text).ok()?;
+    let given: Map<String, Value> = plain_json(text).ok()?;
     let sample: Map<String, Value> = serde_json::from_str(T::SMALLEST).ok()?;
     let kinds = T::Kind::KINDS;
     let known: Vec<&str> = sample
@@ -95,6 +97,16 @@ fn wrong_field<T: Training>(text: &str) -> Option<String> {
     }
     let kind = kinds.iter().any(|kind| given.contains_key(*kind));
     (!kind).then(|| format!("missing field `{}`", kinds.join("` or `")))
+}
+
+/// What is wrong in the field of the network, by its path: serde forgets the path where the name of a field
+/// varies.
+fn wrong_kind<K: NetworkKind>(text: &str) -> Option<String> {
+    let given: Map<String, Value> = plain_json(text).ok()?;
+    let own = given
+        .into_iter()
+        .filter(|(name, _)| K::KINDS.contains(&name.as_str()));
+    strict_json::<K>(&Value::Object(own.collect()).to_string()).err()
 }
 
 /// The first of these numbers that is 0, in words.
