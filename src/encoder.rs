@@ -66,7 +66,9 @@ pub fn say_notes(file: &DinoFile) {
 pub fn open_weights(path: &Path, model: Option<&str>) -> Result<DinoFile> {
     let Some(name) = model else {
         return DinoFile::open(path).map_err(|error| match error {
-            DinoError::Architecture { .. } => anyhow::anyhow!("{error}; or name it with --model"),
+            DinoError::Architecture { .. } => anyhow::anyhow!(
+                "{error}; or name it with --model, which `svg features`, `svg info` and `svg convert` have"
+            ),
             other => other.into(),
         });
     };

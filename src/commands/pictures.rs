@@ -39,6 +39,9 @@ pub struct PictureOptions {
     /// What ends the loop before a batch, if there is more to end than this program
     #[arg(skip)]
     pub interrupt: Option<Interrupt>,
+    /// So many pictures of the order are not taken, because an earlier start has done them
+    #[arg(skip)]
+    pub done: usize,
 }
 
 impl PictureOptions {
@@ -47,6 +50,11 @@ impl PictureOptions {
         let size = self.size.unwrap_or(geometry.image[0] as u32);
         check_size(size, geometry.patch()[0])?;
         Ok(size)
+    }
+
+    /// The numbers of the pictures that are taken of a set, in order.
+    pub fn order(&self, len: usize) -> Vec<usize> {
+        spread(len, self.limit.unwrap_or(len))
     }
 
     /// Calls `work` for each batch of crops, in order, with a progress bar. Returns how many pictures
@@ -73,9 +81,11 @@ impl PictureOptions {
         device: &Device,
         mut work: impl FnMut(PictureBatch, Tensor<4>) -> Result<()>,
     ) -> Result<usize> {
-        let order = spread(set.len(), self.limit.unwrap_or(set.len()));
+        let mut order = self.order(set.len());
         let total = order.len();
-        let bar = image_bar(total, what);
+        let order = order.split_off(self.done);
+        let bar = image_bar(total, what).with_position(self.done as u64);
+        bar.reset_eta();
         let crop = move |image: RgbImage| adm_crop(&image, size);
         let loader = Loader::in_order(set, order, self.decode, crop, 0);
         let broken = match self.strict {
@@ -101,7 +111,7 @@ impl PictureOptions {
             bar.inc(tried);
         }
         bar.finish_and_clear();
-        if done == 0 {
+        if done == 0 && self.done == 0 {
             bail!("none of the {total} pictures could be read");
         }
         let seconds = bar.elapsed().as_secs_f64();

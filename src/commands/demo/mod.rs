@@ -20,7 +20,7 @@ use anyhow::{Result, bail};
 use burn::prelude::*;
 use clap::Args;
 use svg_model::Bundle;
-use svg_store::{FolderLock, write_bytes};
+use svg_store::{FolderLock, list_differences, write_bytes};
 use svg_train::run::{RunOptions, Training};
 
 use self::data::Data;
@@ -159,12 +159,11 @@ fn check(plan: &Plan, setup: &Setup, out: &Path) -> Result<()> {
             plan.encoder.get(..12).unwrap_or(&plan.encoder)
         );
     }
-    if setup.data.classes != plan.classes {
+    let (there, now) = (&plan.classes, &setup.data.classes);
+    if let Some(differences) = list_differences(there, "there", now, "in the pictures") {
         bail!(
-            "the pictures are of the classes {}, and {out} was begun with {}; put them back, or name another \
-             folder with --out",
-            setup.data.classes.join(", "),
-            plan.classes.join(", ")
+            "the pictures are of other classes than those that {out} was begun with ({differences}); put them \
+             back, or name another folder with --out"
         );
     }
     Ok(())

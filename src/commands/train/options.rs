@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use burn::prelude::*;
 use clap::Args;
 use svg_image::ImageSet;
+use svg_store::json_differences;
 use svg_train::run::{RunOptions, Training};
 
 use crate::device::DeviceName;
@@ -37,7 +38,7 @@ pub struct TrainingOptions {
 
 impl TrainingOptions {
     /// The configuration of the run: the one given for a new run, the run's own for one that goes on.
-    pub fn configuration<D: Presets + PartialEq>(&self, given: Option<&str>) -> Result<D> {
+    pub fn configuration<D: Presets>(&self, given: Option<&str>) -> Result<D> {
         let own = self.out.join("config.json");
         let given: Option<D> = given.map(named_or_read).transpose()?;
         if !self.resume {
@@ -48,11 +49,20 @@ impl TrainingOptions {
             return Err(svg_train::TrainError::NothingToResume { path }.into());
         }
         let stored = read_training(&own)?;
-        ensure!(
-            given.is_none_or(|given| given == stored),
-            "--config differs from {}, with which the run began; leave it out, or begin another run",
-            own.display()
-        );
+        let value = |config: &D| serde_json::to_value(config);
+        let differences = match &given {
+            Some(given) => {
+                json_differences(&value(&stored)?, "there", &value(given)?, "in --config")
+            }
+            None => None,
+        };
+        if let Some(differences) = differences {
+            bail!(
+                "--config differs from {}, with which the run began: {differences}. Leave it out, or begin another \
+                 run",
+                own.display()
+            );
+        }
         Ok(stored)
     }
 
@@ -86,10 +96,8 @@ fn named_or_read<D: Presets>(config: &str) -> Result<D> {
     let path = Path::new(config);
     if !path.exists() {
         let names: Vec<_> = D::preset_names().collect();
-        bail!(
-            "--config {config} is no file, and none of {}",
-            names.join(", ")
-        );
+        let names = names.join(", ");
+        bail!("--config {config} is no file, and none of {names}");
     }
     read_training(path)
 }
