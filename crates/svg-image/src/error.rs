@@ -83,7 +83,7 @@ pub enum ImageError {
 
     /// An archive is damaged or not an archive.
     #[error(
-        "{path} is not a readable tar archive: {cause}; fetch it again, or unpack it and give the \
+        "{path} is not a readable archive: {cause}; fetch it again, or unpack it and give the \
          folder"
     )]
     Archive {
@@ -111,12 +111,43 @@ pub enum ImageError {
 
     /// A folder, archive or list holds no picture.
     #[error(
-        "{path} holds no pictures; looked in it and below for names ending in {}",
-        EXTENSIONS.join(", ")
+        "{path} holds no pictures; looked in it and below for names ending in {}{}{unread}",
+        EXTENSIONS.join(", "), if unread.is_empty() { "" } else { "; " }
     )]
     NoImages {
         /// The folder, archive or list.
         path: PathBuf,
+        /// What is in it that is not read, in words; empty if there is nothing.
+        unread: String,
+    },
+
+    /// A file of many pictures is of a kind that is not read.
+    #[error("{path}: {advice}")]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What it is and what to do about it.
+        advice: &'static str,
+    },
+
+    /// A list of pictures or labels says something else than it should.
+    #[error("{list}: {reason}")]
+    List {
+        /// The list.
+        list: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// A pattern stands for no file.
+    #[error(
+        "{pattern}: {reason}; write {{000..146}} for numbers and * for any text, in quotation marks"
+    )]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        reason: String,
     },
 
     /// A file could not be written.

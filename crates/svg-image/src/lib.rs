@@ -24,29 +24,47 @@
 //! - [`resize_bilinear_plain`], [`plain_crop`]: OpenCV's bilinear resampling without smoothing, and its crop
 //! - [`mirrored`]: horizontal flip
 //! - [`Augmentation`], [`CropSettings`], [`JitterSettings`]: random views as in DINOv2
-//! - [`ImageSet`], [`Loader`]: lists of pictures, and decoding on many threads
+//! - [`ImageSet`], [`Loader`]: lists of pictures with their classes, and decoding on many threads
 //! - [`save_png`], [`read_note`], [`encode_png`], [`grid`]: results
-//! - [`ImageError`], [`DecodeError`]: errors that name the file and say what to do
+//! - [`ImageError`], [`DecodeError`], [`ClassError`]: errors that name the file and say what to do
 //!
 //! Not here: tensors (`svg-roles`), normalisation to a network's statistics (done by each network), and the
 //! choice of augmentations (part of training).
 
 mod archive;
 mod augment;
+mod classes;
 mod crop;
 mod error;
+mod folder;
+mod found;
 mod grid;
 mod jpeg;
+mod kind;
+mod label;
+mod labels;
+mod links;
 mod list;
 mod load;
+mod open;
+mod pattern;
+mod place;
 mod plain;
 mod read;
+mod records;
 mod resample;
+mod root;
 mod samples;
 mod save;
+mod shards;
 mod source;
+mod unpack;
+mod unread;
+mod webdataset;
+mod zipped;
 
 pub use augment::{Augmentation, CropSettings, JitterSettings};
+pub use classes::ClassError;
 pub use crop::{adm_crop, mirrored};
 pub use error::{DecodeError, ImageError};
 pub use grid::grid;
