@@ -151,6 +151,7 @@ mod tests {
             data: Fingerprint {
                 count: 7,
                 sha256: "0123456789abcdef".into(),
+                classes: None,
             },
             classes: vec!["a".into(), "b".into()],
         }

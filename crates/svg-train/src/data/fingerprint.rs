@@ -11,6 +11,9 @@ use super::error::DataError;
 /// It is made of each picture's name below the folder, archive or list that was given, and of its
 /// size in bytes, in the order of the set. No picture is read. So the data may be moved, or packed
 /// into an archive, but not added to, renamed, reordered or re-encoded to another size.
+///
+/// Classes that the names do not tell, which are labels and folders above the one that a picture lies in, are
+/// recorded too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fingerprint {
@@ -18,6 +21,10 @@ pub struct Fingerprint {
     pub count: u64,
     /// SHA-256 over `name, 0, size as 8 little-endian bytes` of each, in hexadecimal digits.
     pub sha256: String,
+    /// The same over `name, 0, class, 0` of each picture whose class is not the name of the folder that it lies in;
+    /// `None` if there is no such picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<String>,
 }
 
 impl Fingerprint {
@@ -28,14 +35,23 @@ impl Fingerprint {
     /// If the size of a file cannot be read, because it was removed since the set was opened.
     pub fn of(set: &ImageSet) -> Result<Self, DataError> {
         let mut hasher = Sha256::new();
+        let mut classes = None::<Sha256>;
         for index in 0..set.len() {
             hasher.update(set.inner_name(index));
             hasher.update([0]);
             hasher.update(set.size(index)?.to_le_bytes());
+            if let Some(class) = set.class_beside_name(index) {
+                let classes = classes.get_or_insert_with(Sha256::new);
+                for word in [set.inner_name(index), class] {
+                    classes.update(word);
+                    classes.update([0]);
+                }
+            }
         }
         Ok(Self {
             count: set.len() as u64,
             sha256: hasher.finish(),
+            classes: classes.map(Sha256::finish),
         })
     }
 
@@ -55,6 +71,11 @@ impl Fingerprint {
         } else if self.sha256 != now.sha256 {
             format!(
                 "there are {count} pictures as before, but names, sizes or their order have changed"
+            )
+        } else if self.classes != now.classes {
+            format!(
+                "the {count} pictures are the same, but their classes have changed: labels are others, or the run \
+                 took the folder that a picture lies in, and the class is now the first folder below the data"
             )
         } else {
             return Ok(());
@@ -116,6 +137,38 @@ mod tests {
         assert!(message.contains("2 pictures as before"), "{message}");
         let renamed = fingerprint(folder(&["a.png", "c.png"]).path());
         assert!(before.compare(&renamed).is_err());
+    }
+
+    #[test]
+    fn classes_that_names_do_not_tell_are_recorded() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = |name: &str| {
+            std::fs::create_dir_all(place.path().join(name)).unwrap();
+            std::fs::write(place.path().join(name).join("1.png"), name).unwrap();
+            place.path().join(name)
+        };
+        folder("plain/cat");
+        let plain = fingerprint(&place.path().join("plain"));
+        assert_eq!(plain.classes, None);
+        let text = serde_json::to_string(&plain).unwrap();
+        assert!(!text.contains("classes"), "as it was before: {text}");
+
+        folder("nested/cat/indoor");
+        let nested = fingerprint(&place.path().join("nested"));
+        let before = Fingerprint {
+            classes: None,
+            ..nested.clone()
+        };
+        let message = before.compare(&nested).unwrap_err().to_string();
+        assert!(message.contains("their classes have changed"), "{message}");
+
+        let list = place.path().join("list.txt");
+        let labelled = |label: &str| {
+            std::fs::write(&list, format!("plain/cat/1.png {label}\n")).unwrap();
+            fingerprint(&list)
+        };
+        assert!(labelled("3").compare(&labelled("4")).is_err());
+        labelled("3").compare(&labelled("3")).unwrap();
     }
 
     #[test]

@@ -63,6 +63,7 @@ mod tests {
         let data = Fingerprint {
             count: 3,
             sha256: "ab".to_string(),
+            classes: None,
         };
         let encoder = "x".to_string();
         let standing = Standing::new(data, Named { encoder });
