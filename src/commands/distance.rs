@@ -47,7 +47,7 @@ pub struct Distance {
     /// Its architecture, where the file does not say it
     #[arg(long, value_name = "NAME", requires = "weights")]
     model: Option<String>,
-    /// The images to compare with: files, folders, .tar or .tar.gz archives, .txt lists
+    /// The images to compare with: files, folders, archives (tar, zip), lists
     #[arg(
         long,
         num_args = 1..,

@@ -2,19 +2,18 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use burn::prelude::*;
 use clap::{Args, ValueEnum};
 use svg_dino::{Dino, DinoFile, RopePeriods};
-use svg_image::{DecodeOptions, ImageSet, Orientation, RgbImage, save_png};
+use svg_image::{DecodeOptions, Orientation, RgbImage, save_png};
 use svg_nn::save_tensors;
 use svg_train::data::PictureBatch;
 
 use crate::commands::checks::{check_output, check_size, make_folder};
 use crate::commands::decode::file_name;
-use crate::commands::pictures::PictureOptions;
+use crate::commands::pictures::{PictureOptions, open_set};
 use crate::device::DeviceOptions;
 use crate::encoder::{open_weights, say_notes};
 use crate::gathered::Gathered;
@@ -38,7 +37,7 @@ pub struct Features {
     /// Architecture, where the file does not say it: vits16, vits16plus, vitb16, ...
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
-    /// Image files, folders (searched recursively) or tar, tar.gz archives
+    /// Pictures: files, folders (searched recursively), archives (tar, zip), lists (text, CSV, JSON lines)
     #[arg(long, num_args = 1.., required = true, value_name = "PATH")]
     images: Vec<PathBuf>,
     /// The safetensors file to write
@@ -119,7 +118,7 @@ impl Features {
         if once.len() < self.blocks.len() {
             bail!("--blocks names a block twice");
         }
-        let set = Arc::new(ImageSet::open(&self.images)?);
+        let set = open_set(&self.images)?;
         let (device, precision) = device.open()?;
         let dino = file.load(&device)?.with_precision(precision);
         let pictures = PictureOptions {

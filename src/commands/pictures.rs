@@ -18,7 +18,7 @@ use crate::progress::image_bar;
 /// Which pictures, how large, and how many at once.
 #[derive(Args, Clone, Debug, Default)]
 pub struct PictureOptions {
-    /// Pictures: files, folders, .tar or .tar.gz archives, .txt lists
+    /// Pictures: files, folders, archives (tar, zip), lists (text, CSV, JSON lines)
     #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
     pub images: Vec<PathBuf>,
     /// Side of the square crop in pixels [default: the size that the model was made for]
@@ -60,7 +60,7 @@ impl PictureOptions {
         device: &Device,
         work: impl FnMut(PictureBatch, Tensor<4>) -> Result<()>,
     ) -> Result<usize> {
-        let set = Arc::new(ImageSet::open(&self.images)?);
+        let set = open_set(&self.images)?;
         self.for_each_batch_of(set, size, what, device, work)
     }
 
@@ -112,6 +112,24 @@ impl PictureOptions {
         }
         Ok(done)
     }
+}
+
+/// Opens pictures and says what lies among them and is not read.
+pub fn open_set(paths: &[PathBuf]) -> Result<Arc<ImageSet>> {
+    let set = ImageSet::open(paths)?;
+    for note in set.notes() {
+        eprintln!("note: {note}");
+    }
+    Ok(Arc::new(set))
+}
+
+/// The same for pictures whose classes are asked for.
+pub fn open_classes(paths: &[PathBuf]) -> Result<Arc<ImageSet>> {
+    let set = open_set(paths)?;
+    for note in set.class_notes() {
+        eprintln!("note: {note}");
+    }
+    Ok(set)
 }
 
 /// Where pictures are, for people.

@@ -11,6 +11,7 @@ use svg_train::data::Classes;
 
 use super::plan::{Asked, Scale};
 use crate::commands::dataset::{DatasetShapes, PAGE, Recipe};
+use crate::commands::pictures::{open_classes, open_set};
 
 /// Of each class, every picture whose number is a multiple of this is held out.
 const HELD_OUT: usize = 10;
@@ -40,7 +41,7 @@ impl Data {
     }
 
     fn open(train: Vec<PathBuf>, test: Vec<PathBuf>, name: String) -> Result<Self> {
-        let [train_set, test_set] = [ImageSet::open(&train)?, ImageSet::open(&test)?];
+        let [train_set, test_set] = [open_classes(&train)?, open_set(&test)?];
         let classes = Classes::of(&train_set)?.names;
         let of_test = Classes::of(&test_set)?.names;
         if let Some(other) = of_test.iter().find(|name| !classes.contains(name)) {
@@ -116,6 +117,7 @@ fn own(folder: &Path, path: &Path, planned: bool) -> Result<Data> {
         let set = ImageSet::open(&[path.to_path_buf()])
             .with_context(|| format!("--data {}", path.display()))?;
         let classes = Classes::of(&set)?;
+        let are_numbers = classes.names.iter().any(|name| name.parse::<f64>().is_ok());
         let mut seen = BTreeMap::new();
         let mut lines = [String::new(), String::new()];
         for (index, label) in classes.labels.iter().enumerate() {
@@ -129,7 +131,12 @@ fn own(folder: &Path, path: &Path, planned: bool) -> Result<Data> {
             *number += 1;
             let held_out = number.is_multiple_of(HELD_OUT);
             let absolute = std::path::absolute(set.name(index))?;
-            lines[usize::from(held_out)] += &format!("{}\n", absolute.display());
+            let mut line = absolute.display().to_string();
+            // Labels that are numbers would be their own classes, and folders are sorted as text.
+            if !are_numbers {
+                line += &format!("\t{}", classes.names[*label]);
+            }
+            lines[usize::from(held_out)] += &format!("{line}\n");
         }
         if lines[1].is_empty() {
             bail!(
@@ -149,14 +156,19 @@ fn own(folder: &Path, path: &Path, planned: bool) -> Result<Data> {
 /// The folders train and test, or val, of a folder of pictures, if their pictures have classes.
 pub fn split(path: &Path) -> Option<[PathBuf; 2]> {
     let train = path.join("train");
-    let test = ["test", "val"].map(|name| path.join(name));
-    let test = test.into_iter().find(|test| has_folders(test))?;
-    has_folders(&train).then_some([train, test])
+    let test = ["test", "val", "validation"].map(|name| path.join(name));
+    let test = test.into_iter().find(|test| has_classes(test))?;
+    has_classes(&train).then_some([train, test])
 }
 
-fn has_folders(path: &Path) -> bool {
-    let mut entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-    entries.any(|entry| entry.path().is_dir())
+/// Whether there are folders of classes, or, as in Tiny ImageNet, labels beside a folder of pictures.
+fn has_classes(path: &Path) -> bool {
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    let mut folders = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir());
+    let is_labelled = path.join("val_annotations.txt").is_file();
+    folders.any(|folder| is_labelled || !folder.ends_with("images"))
 }
 
 #[cfg(test)]

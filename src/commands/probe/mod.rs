@@ -36,7 +36,7 @@ use crate::labelled::Labelled;
       --pool mean,cls --pixels --out probe/
   svg probe --train imagenet/train --test imagenet/val --bundle svg/ --of features,residual --limit 20")]
 pub struct Probe {
-    /// Pictures to learn from, in folders of classes: folders, .tar or .tar.gz archives, .txt lists
+    /// Pictures to learn from: folders of classes, archives of such (tar, zip), WebDataset shards, lists with labels
     #[arg(long, num_args = 1.., required = true, value_name = "PATH")]
     train: Vec<PathBuf>,
     /// Pictures to be asked about, of the same classes

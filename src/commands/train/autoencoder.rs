@@ -1,17 +1,15 @@
 //! `svg train autoencoder`.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use anyhow::Result;
 use clap::Args;
 use svg_eval::Lpips;
-use svg_image::ImageSet;
 use svg_train::autoencoder::{FeatureDistance, Perceptual, RunInputs, train};
 
 use super::options::{TrainingOptions, validation_set};
 use super::watch::watched;
-use crate::commands::pictures::names;
+use crate::commands::pictures::{names, open_set};
 use crate::device::DeviceOptions;
 use crate::encoder::EncoderFile;
 
@@ -35,7 +33,7 @@ pub struct TrainAutoencoder {
     /// --resume the run's own is used.
     #[arg(long, value_name = "FILE|NAME", required_unless_present = "resume")]
     config: Option<String>,
-    /// Pictures to train on: folders, .tar or .tar.gz archives, .txt lists
+    /// Pictures to train on: folders, archives (tar, zip), lists (text, CSV, JSON lines)
     #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
     data: Vec<PathBuf>,
     /// Pictures for the sheets and their PSNR [default: some of those trained on]
@@ -57,7 +55,7 @@ pub struct TrainAutoencoder {
 impl TrainAutoencoder {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
         let config = self.options.configuration(self.config.as_deref())?;
-        let data = Arc::new(ImageSet::open(&self.data)?);
+        let data = open_set(&self.data)?;
         let validation = validation_set(&self.validation)?;
         let device = device.open_f32()?;
         let encoder = EncoderFile::open(&self.encoder, None, &device)?;

@@ -9,6 +9,7 @@ use clap::Args;
 use svg_image::ImageSet;
 use svg_train::run::{RunOptions, Training};
 
+use crate::commands::pictures::open_set;
 use crate::device::DeviceName;
 use crate::presets::Presets;
 
@@ -75,7 +76,7 @@ impl TrainingOptions {
 pub fn validation_set(paths: &[PathBuf]) -> Result<Option<Arc<ImageSet>>> {
     match paths {
         [] => Ok(None),
-        paths => Ok(Some(Arc::new(ImageSet::open(paths)?))),
+        paths => Ok(Some(open_set(paths)?)),
     }
 }
 
