@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use burn::prelude::*;
 use clap::Args;
-use svg_image::{DecodeOptions, ImageSet, Loader, RgbImage, adm_crop};
+use svg_image::{ClassError, DecodeOptions, ImageSet, Loader, RgbImage, adm_crop};
 use svg_roles::Geometry;
 use svg_train::autoencoder::spread;
 use svg_train::data::{Batches, Broken, PictureBatch};
@@ -121,6 +121,16 @@ pub fn open_set(paths: &[PathBuf]) -> Result<Arc<ImageSet>> {
         eprintln!("note: {note}");
     }
     Ok(Arc::new(set))
+}
+
+/// The same for pictures that are trained on without classes. Parts of a data set are not merged, so that nobody
+/// trains on what is to be tested with.
+pub fn open_training_set(paths: &[PathBuf]) -> Result<Arc<ImageSet>> {
+    let set = open_set(paths)?;
+    match set.classes() {
+        Err(splits @ ClassError::Splits { .. }) => Err(splits.into()),
+        _ => Ok(set),
+    }
 }
 
 /// The same for pictures whose classes are asked for.

@@ -4,11 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use svg_image::ClassError;
 use svg_train::pretrain::{PretrainInputs, Pretraining, train};
 
 use super::train::{TrainingOptions, validation_set, watched};
-use crate::commands::pictures::{names, open_set};
+use crate::commands::pictures::{names, open_training_set};
 use crate::device::DeviceOptions;
 
 /// Train a small encoder by self-distillation
@@ -46,14 +45,9 @@ impl Pretrain {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
         let config: Pretraining = self.options.configuration(self.config.as_deref())?;
         let device = device.open_f32()?;
-        let data = open_set(&self.data)?;
+        let data = open_training_set(&self.data)?;
         let validation = validation_set(&self.validation)?;
         eprintln!("{} pictures", data.len());
-        if let Err(ClassError::Splits { .. }) = data.classes() {
-            eprintln!(
-                "note: the parts of the data set are trained on together, and no classes judge the encoder"
-            );
-        }
         let inputs = PretrainInputs {
             options: self.options.of_run(),
             data,

@@ -35,7 +35,7 @@ pub enum ClassError {
     /// The folders at the top are parts of a data set.
     #[error(
         "{root} holds parts of a data set ({}), which are not classes and are not merged; give one of them, such as \
-         {example}",
+         {example}, or several of them by their names",
         splits.join(", ")
     )]
     Splits {

@@ -9,7 +9,7 @@ use svg_train::autoencoder::{FeatureDistance, Perceptual, RunInputs, train};
 
 use super::options::{TrainingOptions, validation_set};
 use super::watch::watched;
-use crate::commands::pictures::{names, open_set};
+use crate::commands::pictures::{names, open_training_set};
 use crate::device::DeviceOptions;
 use crate::encoder::EncoderFile;
 
@@ -55,7 +55,7 @@ pub struct TrainAutoencoder {
 impl TrainAutoencoder {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
         let config = self.options.configuration(self.config.as_deref())?;
-        let data = open_set(&self.data)?;
+        let data = open_training_set(&self.data)?;
         let validation = validation_set(&self.validation)?;
         let device = device.open_f32()?;
         let encoder = EncoderFile::open(&self.encoder, None, &device)?;
