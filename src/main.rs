@@ -10,6 +10,7 @@ mod encoder;
 mod gathered;
 mod interrupt;
 mod labelled;
+mod lpips;
 mod memory;
 mod nano;
 mod pca;

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use svg_dino::{Layout, RopePeriods};
 
-use crate::encoder::{open_weights, say_notes};
+use crate::encoder::{Hints, open_weights, say_notes};
 
 /// Rewrite DINOv3 weights in another layout
 ///
@@ -33,6 +33,10 @@ pub struct Convert {
     /// Architecture, where the file does not say it: vits16, vits16plus, vitb16, ...
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
+    /// Which network of the weight file, where it holds several: the names before its tensors, such as ema or
+    /// student.backbone [default: averaged weights, where there are any]
+    #[arg(long, value_name = "KEY")]
+    weights_key: Option<String>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -51,7 +55,11 @@ impl Convert {
                  file, which PyTorch reads with safetensors.torch.load_file"
             );
         }
-        let mut file = open_weights(&self.input, self.model.as_deref())?;
+        let hints = Hints {
+            model: self.model.as_deref(),
+            key: self.weights_key.as_deref(),
+        };
+        let mut file = open_weights(&self.input, hints)?;
         if self.half {
             file = file.in_f16();
         }

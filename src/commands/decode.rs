@@ -10,10 +10,10 @@ use clap::Args;
 use serde::de::DeserializeOwned;
 use svg_image::save_png;
 use svg_model::{Bundle, OpenOptions, Registry};
-use svg_nn::{TensorFile, save_tensors};
+use svg_nn::{TensorFile, not_finite, save_tensors};
 use svg_roles::{Images, Signed};
 
-use crate::commands::checks::{check_output, make_folder};
+use crate::commands::checks::{check_finite, check_output, make_folder};
 use crate::device::DeviceOptions;
 use crate::gathered::Gathered;
 use crate::progress::image_bar;
@@ -95,6 +95,9 @@ impl Decode {
         let data = bridge::to_data(tensor).with_context(|| what.to_string())?;
         let numbers = data.convert::<f32>().try_into_vec::<f32>();
         let numbers = numbers.map_err(|error| anyhow!("{what}: {error:?}"))?;
+        if let Some(found) = not_finite(&numbers) {
+            bail!("{found} in the features of {what}; nothing is decoded. Compute them again");
+        }
         let mut raw = Gathered::default();
         let bar = image_bar(count, "decoding");
         let one = tokens * channels;
@@ -106,6 +109,7 @@ impl Decode {
                 None => space.decode(features, grid),
                 Some(tile) => space.decode_tiled(features, grid, tile),
             };
+            check_finite(&images, "the decoded images")?;
             if self.raw.is_some() {
                 raw.push(images.clone())?;
             }

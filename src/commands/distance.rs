@@ -17,7 +17,7 @@ use crate::commands::checks::{check_output, check_size};
 use crate::commands::pictures::{PictureOptions, names};
 use crate::commands::print;
 use crate::device::DeviceOptions;
-use crate::encoder::EncoderFile;
+use crate::encoder::{EncoderFile, Hints};
 
 /// The kinds of features, by their names in a file of moments.
 const KINDS: [(&str, &str); 2] = [("patch", "patch mean"), ("class", "class token")];
@@ -47,6 +47,10 @@ pub struct Distance {
     /// Its architecture, where the file does not say it
     #[arg(long, value_name = "NAME", requires = "weights")]
     model: Option<String>,
+    /// Which network of the weight file, where it holds several: the names before its tensors, such as ema or
+    /// student.backbone [default: averaged weights, where there are any]
+    #[arg(long, value_name = "KEY", requires = "weights")]
+    weights_key: Option<String>,
     /// The images to compare with: files, folders, .tar or .tar.gz archives, .txt lists
     #[arg(
         long,
@@ -149,7 +153,11 @@ impl Distance {
             let Some(weights) = &self.weights else {
                 bail!("name an encoder by --bundle or --weights");
             };
-            let file = EncoderFile::open(weights, self.model.as_deref(), device)?;
+            let hints = Hints {
+                model: self.model.as_deref(),
+                key: self.weights_key.as_deref(),
+            };
+            let file = EncoderFile::open(weights, hints, device)?;
             return Ok((file.encoder, file.part.fingerprint, 256));
         };
         let bundle = Bundle::open(folder)?;

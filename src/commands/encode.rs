@@ -10,7 +10,7 @@ use svg_roles::Draw;
 use svg_train::data::PictureBatch;
 
 use crate::commands::bundle::{Align, BundleOptions};
-use crate::commands::checks::check_output;
+use crate::commands::checks::{check_finite, check_output};
 use crate::commands::pictures::PictureOptions;
 use crate::device::DeviceOptions;
 use crate::gathered::Gathered;
@@ -46,7 +46,9 @@ impl Encode {
         let (mut names, mut features) = (Vec::new(), Gathered::default());
         let push = |batch: PictureBatch, images| {
             names.extend(batch.names);
-            features.push(space.encode(images, Draw::Mode))
+            let encoded = space.encode(images, Draw::Mode);
+            check_finite(&encoded, "the features")?;
+            features.push(encoded)
         };
         let count = self
             .pictures

@@ -12,11 +12,11 @@ use svg_image::{DecodeOptions, ImageSet, Orientation, RgbImage, save_png};
 use svg_nn::save_tensors;
 use svg_train::data::PictureBatch;
 
-use crate::commands::checks::{check_output, check_size, make_folder};
+use crate::commands::checks::{check_finite, check_output, check_size, make_folder};
 use crate::commands::decode::file_name;
 use crate::commands::pictures::PictureOptions;
 use crate::device::DeviceOptions;
-use crate::encoder::{open_weights, say_notes};
+use crate::encoder::{Hints, open_weights, say_notes};
 use crate::gathered::Gathered;
 use crate::pca::{self, beside};
 use crate::progress::image_bar;
@@ -38,6 +38,10 @@ pub struct Features {
     /// Architecture, where the file does not say it: vits16, vits16plus, vitb16, ...
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
+    /// Which network of the weight file, where it holds several: the names before its tensors, such as ema or
+    /// student.backbone [default: averaged weights, where there are any]
+    #[arg(long, value_name = "KEY")]
+    weights_key: Option<String>,
     /// Image files, folders (searched recursively) or tar, tar.gz archives
     #[arg(long, num_args = 1.., required = true, value_name = "PATH")]
     images: Vec<PathBuf>,
@@ -100,7 +104,11 @@ impl Features {
         if let Some(folder) = &self.pca {
             make_folder(folder, "--pca")?;
         }
-        let mut file = open_weights(&self.weights, self.model.as_deref())?;
+        let hints = Hints {
+            model: self.model.as_deref(),
+            key: self.weights_key.as_deref(),
+        };
+        let mut file = open_weights(&self.weights, hints)?;
         if let Some(rope) = self.rope {
             let periods = match rope {
                 Rope::Exact => RopePeriods::Exact,
@@ -174,6 +182,8 @@ impl Encoded {
         let wanted: Vec<_> = blocks.chain([dino.config().n_layers - 1]).collect();
         let mut outputs = dino.forward_blocks(images, &wanted);
         let last = outputs.pop().context("the network has no blocks")?;
+        check_finite(&last.patches, "the tokens")?;
+        check_finite(&last.cls, "the class tokens")?;
         self.grid = last.grid;
         self.patches.push(last.patches)?;
         self.class.push(last.cls)?;

@@ -15,6 +15,7 @@ use svg_model::{
 };
 use svg_roles::{Condition, Images, Signed};
 
+use crate::commands::checks::check_finite;
 use crate::device::{DeviceOptions, panic_text};
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::progress::evaluation_bar;
@@ -170,7 +171,9 @@ impl Sampler {
             let sampled =
                 generator.latents(noise, &classes, samples, &self.sampling, &mut watch)?;
             ensure!(sampled.finished, Interrupted);
+            check_finite(&sampled.latents, "the latents")?;
             let images = generator.images(sampled.latents.clone());
+            check_finite(&images, "the images")?;
             Ok(Made {
                 latents: sampled.latents,
                 images: Images::<Signed>::from_tensor(images).to_rgb(),

@@ -12,7 +12,7 @@ use svg_nn::{Container, StoredTensor, TensorFile};
 
 use crate::commands::print;
 use crate::commands::stats::summary;
-use crate::encoder::open_weights;
+use crate::encoder::{Hints, open_weights};
 
 /// Say what a weight file, folder or bundle holds, and what is wrong with it
 ///
@@ -28,6 +28,10 @@ pub struct Info {
     /// Architecture, where the file does not say it: vits16, vits16plus, vitb16, ...
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
+    /// Which network of the weight file, where it holds several: the names before its tensors, such as ema or
+    /// student.backbone [default: averaged weights, where there are any]
+    #[arg(long, value_name = "KEY")]
+    weights_key: Option<String>,
     /// Leave out the table of tensors
     #[arg(long)]
     brief: bool,
@@ -70,7 +74,11 @@ impl Info {
                 writeln!(out, "    {name:widest$}  {dtype:<8} {shape:?}")?;
             }
         }
-        let dino = match open_weights(path, self.model.as_deref()) {
+        let hints = Hints {
+            model: self.model.as_deref(),
+            key: self.weights_key.as_deref(),
+        };
+        let dino = match open_weights(path, hints) {
             Err(error) if matches!(error.downcast_ref(), Some(DinoError::NotDino { .. })) => {
                 let reason = "not recognised; DINOv3 is what this program knows";
                 return Ok(writeln!(out, "  architecture  {reason}")?);

@@ -22,3 +22,4 @@ mod sampling;
 mod support;
 mod trained;
 mod training;
+mod weights;

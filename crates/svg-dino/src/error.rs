@@ -14,16 +14,16 @@ pub enum DinoError {
     /// The file holds tensors, but no DINOv3.
     #[error(
         "{} holds no DINOv3 weights: none of its {tensors} tensors is called storage_tokens or \
-         rope_embed.periods (official), embeddings.register_tokens (Hugging Face) or reg_token (timm). First names: {}",
-        path.display(), examples.join(", ")
+         rope_embed.periods (official), embeddings.register_tokens (Hugging Face) or reg_token (timm). It holds {contents}",
+        path.display()
     )]
     NotDino {
         /// The file.
         path: PathBuf,
         /// How many tensors it holds.
         tensors: usize,
-        /// A few of their names.
-        examples: Vec<String>,
+        /// What it holds instead, in one line.
+        contents: String,
     },
     /// Weights cannot be read back from the device.
     #[error("weights cannot be read back from the device: {reason}")]

@@ -7,14 +7,14 @@ use burn::prelude::*;
 use burn::store::bridge;
 use burn::tensor::{DType, f16};
 use svg_nn::{
-    Container, LoadError, Mismatch, StoredTensor, TensorFile, load_exact, module_tensors,
-    save_tensors,
+    ChoiceError, Container, LoadError, Mismatch, StoredTensor, TensorFile, load_exact,
+    module_tensors, save_tensors,
 };
 use svg_store::write_bytes;
 
 use crate::export::export;
 use crate::hub::{HubConfig, pixel_statistics, pixel_statistics_json};
-use crate::import::{Imported, import};
+use crate::import::{Imported, import, networks};
 use crate::layout::Layout;
 use crate::{
     Dino, DinoConfig, DinoError, FeedForwardKind, PixelStatistics, RopePeriods, rope_periods,
@@ -47,16 +47,27 @@ impl DinoFile {
     /// Opens a safetensors file, a shard index, a PyTorch file, or a folder with one of them, in
     /// official, Hugging Face or timm names, and works out the architecture.
     ///
-    /// An encoder inside a larger file (a training checkpoint, an SVG autoencoder) is found there. A
-    /// `config.json` and a `preprocessor_config.json` beside the file are taken into account.
+    /// An encoder inside a larger file (a training checkpoint, an SVG autoencoder) is found there; of several
+    /// the averaged one is taken. A `config.json` and a `preprocessor_config.json` beside the file are taken into
+    /// account.
     ///
     /// # Errors
     ///
-    /// [`DinoError::NotDino`] if no layout is recognised, [`DinoError::Load`] if the file is damaged or
-    /// holds tensors that the layout does not know, [`DinoError::Architecture`] if the architecture
+    /// [`DinoError::NotDino`] if no layout is recognised, [`DinoError::Load`] if the file is damaged, holds
+    /// tensors that the layout does not know, or several encoders, [`DinoError::Architecture`] if the architecture
     /// cannot be told, [`DinoError::Config`] if a JSON file beside it is unusable.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, DinoError> {
-        let mut file = Self::recognise(path.as_ref())?;
+        Self::open_network(path, None)
+    }
+
+    /// As [`open`](Self::open), for the encoder under `key` where the file holds several; see
+    /// [`svg_nn::Networks::choose`].
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), and [`DinoError::Load`] if there is none under the key.
+    pub fn open_network(path: impl AsRef<Path>, key: Option<&str>) -> Result<Self, DinoError> {
+        let mut file = Self::recognise(path.as_ref(), key)?;
         let hub = HubConfig::read(&file.path.with_file_name("config.json"))?;
         let heads = hub.as_ref().map(|config| config.n_heads);
         let inferred = infer(&file.contents, heads);
@@ -94,24 +105,51 @@ impl DinoFile {
     /// As [`open`](Self::open). Whether the tensors fit the architecture is for [`check`](Self::check)
     /// and [`load`](Self::load).
     pub fn open_as(path: impl AsRef<Path>, config: DinoConfig) -> Result<Self, DinoError> {
-        let file = Self::recognise(path.as_ref())?;
+        Self::open_network_as(path, None, config)
+    }
+
+    /// As [`open_as`](Self::open_as), for the encoder under `key`.
+    ///
+    /// # Errors
+    ///
+    /// As [`open_network`](Self::open_network).
+    pub fn open_network_as(
+        path: impl AsRef<Path>,
+        key: Option<&str>,
+        config: DinoConfig,
+    ) -> Result<Self, DinoError> {
+        let file = Self::recognise(path.as_ref(), key)?;
         file.configured(config)
     }
 
+    /// The keys of all encoders in a file, the one that [`open`](Self::open) takes first.
+    ///
+    /// # Errors
+    ///
+    /// [`DinoError::Load`] if the file cannot be read.
+    pub fn keys(path: impl AsRef<Path>) -> Result<Vec<String>, DinoError> {
+        Ok(networks(TensorFile::open(path)?.into_tensors()).keys())
+    }
+
     /// Names translated, architecture open.
-    fn recognise(path: &Path) -> Result<Self, DinoError> {
+    fn recognise(path: &Path, key: Option<&str>) -> Result<Self, DinoError> {
         let file = TensorFile::open(path)?;
         let (path, container) = (file.path().to_path_buf(), file.container());
         let origin = file.metadata().get(ORIGIN).cloned();
-        let names = file.tensors().iter().map(|t| t.name.clone());
-        let (examples, tensors) = (names.take(4).collect(), file.tensors().len());
-        let Some(contents) = import(file.into_tensors(), &path.display().to_string()) else {
-            return Err(DinoError::NotDino {
-                path,
+        let tensors = file.tensors().len();
+        let contents = import(file.into_tensors(), key, &path.display().to_string());
+        let contents = contents.map_err(|reason| match reason {
+            ChoiceError::Nothing { contents, .. } => DinoError::NotDino {
+                path: path.clone(),
                 tensors,
-                examples,
-            });
-        };
+                contents,
+            },
+            reason => LoadError::Choice {
+                path: path.clone(),
+                reason,
+            }
+            .into(),
+        })?;
         Ok(Self {
             path,
             container,
@@ -175,6 +213,11 @@ impl DinoFile {
         self.container
     }
 
+    /// What stands before the names of the encoder in the file, without the last dot.
+    pub fn key(&self) -> &str {
+        &self.contents.key
+    }
+
     /// The naming scheme that was recognised.
     pub fn layout(&self) -> Layout {
         self.contents.layout
@@ -201,7 +244,7 @@ impl DinoFile {
         &self.contents.dropped
     }
 
-    /// What a user should know about the file, such as repaired masks.
+    /// What a user should know about the file, such as which of its networks was taken, and repaired masks.
     pub fn notes(&self) -> &[String] {
         &self.contents.notes
     }

@@ -135,7 +135,7 @@ pub enum ModelError {
     )]
     NoLatentStatistics(PathBuf),
     /// The file of latent statistics cannot be used.
-    #[error("{}: {reason}; compute the statistics again with `svg stats`", path.display())]
+    #[error("{}: {reason}. Compute the statistics again with `svg stats`", path.display())]
     LatentStatistics {
         /// The file.
         path: PathBuf,

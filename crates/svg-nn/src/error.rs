@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::ChoiceError;
+
 /// Why weights could not be read, matched or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -31,6 +33,14 @@ pub enum LoadError {
         path: PathBuf,
         /// What was found instead of one weight file.
         found: String,
+    },
+    /// The file holds no network of the kind that is wanted, or several.
+    #[error("{}: {reason}", path.display())]
+    Choice {
+        /// The file.
+        path: PathBuf,
+        /// What there is, and how to choose.
+        reason: ChoiceError,
     },
     /// The tensors are readable, but are not those of the module.
     #[error(transparent)]
@@ -74,7 +84,8 @@ pub struct Mismatch {
     pub missing: Vec<String>,
     /// What the file has and the module does not know.
     pub unexpected: Vec<String>,
-    /// Tensors of a wrong shape or type, or unreadable ones, with the reason.
+    /// Tensors of a wrong shape or type, unreadable ones and such with NaN or infinite numbers, each with the
+    /// reason after a colon.
     pub unusable: Vec<String>,
 }
 
@@ -90,9 +101,12 @@ impl Mismatch {
     /// The same differences with other names of tensors.
     pub(crate) fn with_names(mut self, name: impl Fn(&str) -> String) -> Self {
         let all = [&mut self.missing, &mut self.unexpected, &mut self.unusable];
-        all.into_iter()
-            .flatten()
-            .for_each(|each| *each = name(each));
+        for each in all.into_iter().flatten() {
+            *each = match each.split_once(": ") {
+                Some((tensor, reason)) => format!("{}: {reason}", name(tensor)),
+                None => name(each),
+            };
+        }
         self
     }
 

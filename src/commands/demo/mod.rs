@@ -32,7 +32,7 @@ use crate::commands::checks::make_folder;
 use crate::commands::print;
 use crate::commands::train::watch::{Watch, watch};
 use crate::device::DeviceOptions;
-use crate::encoder::EncoderFile;
+use crate::encoder::{EncoderFile, Hints};
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::nano;
 
@@ -113,7 +113,7 @@ impl Demo {
             write_bytes(&embedded, nano::WEIGHTS)?;
         }
         let path = asked.encoder.as_ref().unwrap_or(&embedded);
-        let encoder = EncoderFile::open(path, None, device)?;
+        let encoder = EncoderFile::open(path, Hints::default(), device)?;
         let size = plan::size(asked, encoder.encoder.spec().patch_size)?;
         let data = Data::prepare(&self.out, asked, size, planned)?;
         let [train, test] = data.counts;

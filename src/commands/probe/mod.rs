@@ -48,6 +48,10 @@ pub struct Probe {
     /// Architecture, where a file of weights does not say it
     #[arg(long, value_name = "NAME", requires = "weights")]
     model: Option<String>,
+    /// Which network of the weight file, where it holds several: the names before its tensors, such as ema or
+    /// student.backbone [default: averaged weights, where there are any]
+    #[arg(long, value_name = "KEY", requires = "weights")]
+    weights_key: Option<String>,
     /// Probe the features of this bundle
     #[arg(long, value_name = "FOLDER")]
     bundle: Option<PathBuf>,
