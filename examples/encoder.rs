@@ -113,6 +113,7 @@ fn main() -> Result<()> {
         fingerprint: format!("{KIND} {PATCH} {KEPT}"),
         path: None,
         copy: None,
+        notes: vec![],
     };
     let inputs = RunInputs {
         options: RunOptions::new(place.path().join("autoencoder")),

@@ -20,15 +20,17 @@ pub struct EncoderFile {
 }
 
 impl EncoderFile {
-    /// Reads the weights at `path`, prints what is worth knowing about them, and puts them on `device`.
-    pub fn open(path: &Path, model: Option<&str>, device: &Device) -> Result<Self> {
-        let file = open_weights(path, model)?;
+    /// Reads the weights at `path`, of which `hints` say more, prints what is worth knowing about them, and puts
+    /// them on `device`.
+    pub fn open(path: &Path, hints: Hints, device: &Device) -> Result<Self> {
+        let file = open_weights(path, hints)?;
         say_notes(&file);
         let dino = file.load(device)?;
         // Weights of others are referred to; only our own are copied.
         let copy = is_ours(file.origin()).then(|| {
-            let metadata = [("format".to_string(), "pt".to_string())].into();
-            (DinoFile::of(&dino).tensors_in(Layout::Official), metadata)
+            let (file, layout) = (DinoFile::of(&dino), Layout::Official);
+            let metadata = file.metadata(layout, Path::new("encoder.safetensors"));
+            (file.tensors_in(layout), metadata)
         });
         let part = NewEncoder {
             kind: kinds::DINOV3.to_string(),
@@ -37,6 +39,7 @@ impl EncoderFile {
             fingerprint: dino.fingerprint()?,
             path: Some(file.path().to_path_buf()),
             copy,
+            notes: file.notes().to_vec(),
         };
         Ok(Self {
             encoder: Arc::new(dino),
@@ -57,16 +60,35 @@ fn is_ours(origin: Option<&str>) -> bool {
 
 /// Prints what is worth knowing about a file of weights.
 pub fn say_notes(file: &DinoFile) {
-    for note in file.notes() {
-        eprintln!("note: {note}");
+    say(file.path(), file.notes());
+}
+
+/// Prints notes about a file.
+pub fn say<'a>(path: &Path, notes: impl IntoIterator<Item = &'a String>) {
+    for note in notes {
+        eprintln!("note: {}: {note}", path.display());
     }
 }
 
-/// Opens the weights of an encoder; `model` names an architecture that the file does not show.
-pub fn open_weights(path: &Path, model: Option<&str>) -> Result<DinoFile> {
+/// What a file of weights may not say of itself.
+#[derive(Clone, Copy, Default)]
+pub struct Hints<'a> {
+    /// The name of its architecture.
+    pub model: Option<&'a str>,
+    /// Which of its networks, where it holds several.
+    pub key: Option<&'a str>,
+}
+
+/// Opens the weights of an encoder.
+pub fn open_weights(path: &Path, Hints { model, key }: Hints) -> Result<DinoFile> {
     let Some(name) = model else {
-        return DinoFile::open(path).map_err(|error| match error {
-            DinoError::Architecture { .. } => anyhow::anyhow!("{error}; or name it with --model"),
+        return DinoFile::open_network(path, key).map_err(|error| match error {
+            DinoError::Architecture { .. } => anyhow::anyhow!(
+                "{error}; or name it with --model, which `svg features`, `svg info` and `svg convert` have"
+            ),
+            DinoError::Config { .. } => anyhow::anyhow!(
+                "{error}; files beside the weights are not read if --model names the architecture"
+            ),
             other => other.into(),
         });
     };
@@ -74,5 +96,5 @@ pub fn open_weights(path: &Path, model: Option<&str>) -> Result<DinoFile> {
         let known: Vec<_> = DinoConfig::preset_names().collect();
         format!("--model {name} is unknown; known are {}", known.join(", "))
     })?;
-    Ok(DinoFile::open_as(path, config)?)
+    Ok(DinoFile::open_network_as(path, key, config)?)
 }

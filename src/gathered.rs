@@ -1,4 +1,4 @@
-//! Numbers of many pictures, as one tensor of a file.
+//! Numbers of tensors on the host, and as tensors of a file.
 
 use anyhow::{Result, anyhow};
 use burn::prelude::*;
@@ -6,32 +6,7 @@ use burn::store::bridge;
 use burn::tensor::TensorData;
 use svg_nn::StoredTensor;
 
-/// Batches of a tensor one after the other, on the host.
-#[derive(Default)]
-pub struct Gathered {
-    count: usize,
-    /// The shape of one picture's entry.
-    pub one: Vec<usize>,
-    pub numbers: Vec<f32>,
-}
-
-impl Gathered {
-    /// Takes in `[batch, ..]`.
-    pub fn push<const D: usize>(&mut self, batch: Tensor<D>) -> Result<()> {
-        let shape = batch.dims();
-        self.count += shape[0];
-        self.one = shape[1..].to_vec();
-        self.numbers.extend(numbers(batch)?);
-        Ok(())
-    }
-
-    /// All of it, `[pictures, ..]`.
-    pub fn stored(self, name: &str) -> StoredTensor {
-        let shape = [&[self.count], self.one.as_slice()].concat();
-        stored(name, TensorData::new(self.numbers, shape))
-    }
-}
-
+/// A tensor of a file.
 pub fn stored(name: &str, data: TensorData) -> StoredTensor {
     bridge::from_data(data, name.to_string(), None)
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use burn::prelude::*;
-use svg_image::{DecodeOptions, ImageSet, Loader, RgbImage, adm_crop};
+use svg_image::{ImageSet, Loader, RgbImage, adm_crop};
 use svg_roles::Embedding;
 use svg_train::data::{Batches, Broken, Classes};
 
+use crate::commands::pictures::ReadingOptions;
 use crate::progress::image_bar;
 
 /// A set of pictures in folders of classes, or the first of each class.
@@ -18,14 +19,14 @@ pub struct Labelled {
     pub order: Vec<usize>,
     /// The class of each, as a place among the names.
     pub labels: Vec<usize>,
-    /// The classes of the whole set, sorted.
+    /// The classes of the whole set, in the order of their labels.
     pub names: Vec<String>,
 }
 
 impl Labelled {
     /// The pictures of these paths; of each class the first `limit`, if there is one.
-    pub fn open(paths: &[PathBuf], limit: Option<usize>) -> Result<Self> {
-        let set = ImageSet::open(paths)?;
+    pub fn open(paths: &[PathBuf], reading: ReadingOptions, limit: Option<usize>) -> Result<Self> {
+        let set = reading.open_classes(paths)?;
         let classes = Classes::of(&set)?;
         let mut taken = vec![0; classes.names.len()];
         let mut order = Vec::new();
@@ -38,7 +39,7 @@ impl Labelled {
         Ok(Self {
             labels: order.iter().map(|&index| classes.labels[index]).collect(),
             names: classes.names,
-            set: Arc::new(set),
+            set,
             order,
         })
     }
@@ -68,7 +69,7 @@ impl Labelled {
         let bar = image_bar(self.len(), what);
         let crop = move |image: RgbImage| adm_crop(&image, size);
         let (set, order) = (Arc::clone(&self.set), self.order.clone());
-        let loader = Loader::in_order(set, order, DecodeOptions::default(), crop, 0);
+        let loader = Loader::in_order(set, order, crop, 0);
         let mut parts = Vec::new();
         for batch in Batches::new(loader, batch.max(1), Broken::Strict) {
             let batch =

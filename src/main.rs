@@ -3,6 +3,7 @@
 #![recursion_limit = "256"]
 
 mod allocator;
+mod causes;
 mod commands;
 mod confusion_picture;
 mod device;
@@ -10,12 +11,14 @@ mod encoder;
 mod gathered;
 mod interrupt;
 mod labelled;
+mod lpips;
 mod memory;
 mod nano;
 mod pca;
 mod presets;
 mod progress;
 mod steps;
+mod streamed;
 
 use clap::Parser;
 
@@ -44,7 +47,7 @@ fn main() -> std::process::ExitCode {
         // It has said what is kept, and how to go on.
         Err(error) if error.is::<Interrupted>() => std::process::ExitCode::from(130),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", causes::in_words(&error));
             std::process::ExitCode::FAILURE
         }
     }
@@ -54,6 +57,8 @@ fn main() -> std::process::ExitCode {
 mod tests {
     use super::*;
     use clap::CommandFactory;
+    use std::collections::BTreeSet;
+    use std::path::{Path, PathBuf};
 
     /// Checks the examples of a command, or of those below it; how many commands were checked.
     fn check(command: &clap::Command, name: &str) -> usize {
@@ -82,5 +87,67 @@ mod tests {
     fn every_command_has_examples_and_they_parse() {
         let checked = check(&Cli::command(), "svg");
         assert!(checked > 15, "there are more commands than {checked}");
+    }
+
+    /// Every option of a command and of those below it, hidden ones as well.
+    fn options(command: &clap::Command, known: &mut BTreeSet<String>) {
+        let own = command
+            .get_arguments()
+            .filter_map(|option| option.get_long());
+        known.extend(own.map(str::to_string));
+        for below in command.get_subcommands() {
+            options(below, known);
+        }
+    }
+
+    /// The sources in a folder and below.
+    fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.extension() {
+                _ if path.is_dir() => sources(&path, found),
+                Some(ending) if ending == "rs" => found.push(path),
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn every_option_that_a_source_mentions_is_one_of_the_program() {
+        let mut known = BTreeSet::from(["help", "version"].map(str::to_string));
+        options(&Cli::command(), &mut known);
+        // Of cargo, for who has to compile the program, of TensorBoard and of zstd.
+        known.extend(["release", "features", "logdir", "long"].map(str::to_string));
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut found = Vec::new();
+        sources(&root.join("src"), &mut found);
+        sources(&root.join("crates"), &mut found);
+        assert!(
+            found.len() > 200,
+            "looked in the wrong place: {}",
+            found.len()
+        );
+        let mut unknown = Vec::new();
+        for path in found {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+            for (at, _) in text.match_indices("--") {
+                let begins = !text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '-');
+                let word = text[at + 2..].split(|c: char| !(c.is_ascii_lowercase() || c == '-'));
+                let word = word
+                    .into_iter()
+                    .next()
+                    .unwrap_or_default()
+                    .trim_end_matches('-');
+                if begins && word.len() > 1 && !known.contains(word) {
+                    unknown.push(format!("{}: --{word}", path.display()));
+                }
+            }
+        }
+        assert!(
+            unknown.is_empty(),
+            "no command has these:\n{}",
+            unknown.join("\n")
+        );
     }
 }

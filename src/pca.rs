@@ -4,6 +4,9 @@ use anyhow::{Context, Result};
 use image::imageops::{self, FilterType};
 use svg_eval::Moments;
 use svg_image::{Rgb, RgbImage, grid};
+use svg_store::RowReader;
+
+use crate::streamed::f32s;
 
 /// Three directions of greatest variance, and the range of values along each.
 ///
@@ -51,6 +54,23 @@ impl Pca {
             directions,
             ranges,
         })
+    }
+
+    /// As [`fit`](Self::fit), of tokens `[images, tokens, channels]` in a file, one image at a time.
+    pub fn fit_rows(tokens: &mut RowReader) -> Result<Self> {
+        let &[images, each, channels] = tokens.shape() else {
+            anyhow::bail!("tokens of the shape {:?} have no colours", tokens.shape());
+        };
+        let stride = (images * each).div_ceil(ENOUGH).max(1);
+        let mut chosen = Vec::new();
+        for image in 0..images {
+            let numbers = f32s(&tokens.read(image..image + 1)?);
+            // The first that continues the stride of all.
+            let first = (stride - image * each % stride) % stride;
+            let rows = numbers.chunks_exact(channels).skip(first).step_by(stride);
+            chosen.extend(rows.flatten());
+        }
+        Self::fit(&chosen, channels)
     }
 
     /// One pixel for each token of an image of `rows` by `columns` patches.
@@ -115,6 +135,36 @@ mod tests {
         let pca = Pca::fit(&tokens, 4).unwrap();
         assert!(pca.directions[0][2] > 0.99, "{:?}", pca.directions[0]);
         assert!(pca.directions[1][0] > 0.99, "{:?}", pca.directions[1]);
+    }
+
+    #[test]
+    fn tokens_in_a_file_give_the_same_colours() {
+        use svg_store::{Dtype, TensorHeader, write_safetensors};
+        let (images, each) = (700, 100);
+        let tokens: Vec<f32> = (0..images * each * 3)
+            .map(|i| (i as f32 * 0.37).sin() * (1 + i % 3) as f32)
+            .collect();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens");
+        let header = TensorHeader {
+            name: "x",
+            dtype: Dtype::F32,
+            shape: &[images, each, 3],
+        };
+        let bytes = |_| {
+            Ok(tokens
+                .iter()
+                .flat_map(|value| value.to_le_bytes())
+                .collect())
+        };
+        write_safetensors(&path, &[header], &Default::default(), bytes).unwrap();
+        let mut rows = RowReader::open(&path, "x").unwrap().unwrap();
+        let (there, here) = (
+            Pca::fit_rows(&mut rows).unwrap(),
+            Pca::fit(&tokens, 3).unwrap(),
+        );
+        assert_eq!(there.directions, here.directions);
+        assert_eq!((there.mean, there.ranges), (here.mean, here.ranges));
     }
 
     #[test]

@@ -48,6 +48,7 @@ pub fn untrained_bundle(parent: &Path, device: &Device) -> Result<PathBuf> {
         fingerprint: encoder.fingerprint()?,
         path: Some(path),
         copy: Some((file.tensors_in(Layout::Official), Default::default())),
+        notes: vec![],
     };
     let space = NewSpace {
         tensors: autoencoder_tensors(None, &autoencoder.decoder),

@@ -7,7 +7,7 @@ use svg_residual::{Accumulator, Moments, Statistics};
 use svg_train::data::PictureBatch;
 
 use crate::commands::bundle::BundleOptions;
-use crate::commands::pictures::{PictureOptions, names};
+use crate::commands::pictures::PictureOptions;
 use crate::device::DeviceOptions;
 
 /// Compute alignment statistics over images and store them with the model
@@ -63,7 +63,7 @@ impl AlignStats {
         if self.dry_run {
             return Ok(());
         }
-        let from = names(&self.pictures.images);
+        let from = self.pictures.reading.names(&self.pictures.images);
         let source = format!("{count} images of {size} x {size} from {from}");
         svg::set_alignment_statistics(&mut bundle, &StoredStatistics { statistics, source })?;
         let folder = bundle.folder().display();

@@ -2,15 +2,14 @@
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use svg_image::ImageSet;
 use svg_train::cache::{CacheEvent, CacheInputs, CachePlan, CacheType, Variants, write_cache};
 
 use crate::commands::bundle::BundleOptions;
 use crate::commands::checks::check_size;
+use crate::commands::pictures::ReadingOptions;
 use crate::commands::print;
 use crate::device::DeviceOptions;
 use crate::progress::image_bar;
@@ -19,7 +18,8 @@ use crate::progress::image_bar;
 ///
 /// Writes a folder of shards with the features of every picture, before normalisation, so that `svg stats`
 /// may be run anew without a new cache. It can be stopped at any moment: the same command goes on, keeps
-/// what is whole, and makes damaged shards anew. Classes are the names of the folders of the pictures.
+/// what is whole, and makes damaged shards anew. The class of a picture is the first folder below PATH, or its
+/// label.
 #[derive(Args)]
 #[command(after_help = "Examples:
   svg cache --bundle svg/ --data imagenet/train --out cache/
@@ -28,7 +28,7 @@ use crate::progress::image_bar;
 pub struct Cache {
     #[command(flatten)]
     bundle: BundleOptions,
-    /// Pictures in a folder for each class: folders, .tar or .tar.gz archives, .txt lists
+    /// Pictures with classes: folders of classes, archives of such (tar, zip), WebDataset shards, lists with labels
     #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
     data: Vec<PathBuf>,
     /// The folder of the cache
@@ -58,6 +58,8 @@ pub struct Cache {
     /// Threads that decode pictures; 0 for as many as the machine runs at once
     #[arg(long, value_name = "N", default_value_t = 0)]
     workers: usize,
+    #[command(flatten)]
+    reading: ReadingOptions,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -72,7 +74,7 @@ enum Rule {
 impl Cache {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
         let variants = self.variants()?;
-        let data = Arc::new(ImageSet::open(&self.data)?);
+        let data = self.reading.open_classes(&self.data)?;
         let device = device.open_f32()?;
         let bundle = self.bundle.open()?;
         let features = bundle.features_fingerprint();

@@ -3,6 +3,18 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
+use burn::prelude::*;
+use svg_nn::not_finite;
+
+use crate::gathered::numbers;
+
+/// Whether all numbers that came out are finite: as pixels, others would be black.
+pub fn check_finite<const D: usize>(tensor: &Tensor<D>, what: &str) -> Result<()> {
+    let found = not_finite(&numbers(tensor.clone())?);
+    let advice = "nothing is written of them. Weights are checked when they are loaded, so a layer overflowed: use \
+                  --dtype f32 if it was less, and other weights or data if it was not";
+    found.map_or(Ok(()), |found| bail!("{found} in {what}; {advice}"))
+}
 
 /// Whether an image side consists of whole patches.
 pub fn check_size(size: u32, patch: usize) -> Result<()> {

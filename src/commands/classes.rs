@@ -36,6 +36,12 @@ impl Classes {
             "random" => return Ok(Self::Random),
             _ => (),
         }
+        // A name may have commas in it.
+        if text.contains(',')
+            && let [class] = places(text, flow)[..]
+        {
+            return Ok(Self::These(vec![class]));
+        }
         let mut classes = Vec::new();
         for word in text.split(',').map(str::trim) {
             let class = class(word, flow)?;
@@ -48,18 +54,40 @@ impl Classes {
     }
 }
 
-/// A class by its number, or by its name where that is no number.
+/// The places of a name among the classes.
+fn places(name: &str, flow: &ClassNames) -> Vec<usize> {
+    let places = flow
+        .names
+        .iter()
+        .enumerate()
+        .filter(|(_, known)| *known == name);
+    places.map(|(place, _)| place).collect()
+}
+
+/// A class by its name or its number. `#2` is always the number. A word that is the name of one class and the
+/// number of another is refused.
 pub fn class(word: &str, flow: &ClassNames) -> Result<usize> {
     let (count, last) = (flow.count, flow.count.saturating_sub(1));
-    if let Ok(class) = word.parse::<usize>() {
+    let checked = |class: usize| {
         ensure!(
             class < count,
             "there is no class {class}: the model has {count}, from 0 to {last}"
         );
-        return Ok(class);
+        Ok(class)
+    };
+    let number = |text: &str| text.parse::<usize>().ok();
+    if let Some(class) = word.strip_prefix('#').and_then(number) {
+        return checked(class);
     }
-    if let Some(class) = flow.names.iter().position(|name| name == word) {
-        return Ok(class);
+    match (places(word, flow)[..].first(), number(word)) {
+        (Some(&place), Some(class)) if place != class && class < count => bail!(
+            "{word} is the name of class {place} and the number of the class named {:?}; write '#{place}' for the \
+             one or '#{class}' for the other",
+            flow.names.get(class).map_or("", |name| name)
+        ),
+        (Some(&place), _) => return Ok(place),
+        (None, Some(class)) => return checked(class),
+        (None, None) => (),
     }
     match flow.names.as_slice() {
         [] => {
@@ -100,6 +128,34 @@ mod tests {
         assert_eq!(read("tench, 7up"), Classes::These(vec![1, 2]));
         assert_eq!(read("all"), Classes::These(vec![0, 1, 2]));
         assert_eq!(read("random"), Classes::Random);
+    }
+
+    #[test]
+    fn a_word_that_is_a_name_and_another_number_is_refused_with_both() {
+        let flow = flow(&["0", "10", "2"]);
+        let read = |text: &str| Classes::read(text, &flow);
+        assert_eq!(read("0").unwrap(), Classes::These(vec![0]));
+        assert_eq!(read("10").unwrap(), Classes::These(vec![1]));
+        assert_eq!(read("#2,#1").unwrap(), Classes::These(vec![2, 1]));
+        assert_eq!(read("1").unwrap(), Classes::These(vec![1]));
+        assert!(read("#3").is_err());
+        let two = ClassNames {
+            count: 3,
+            names: ["1", "2", "3"].map(String::from).into(),
+        };
+        let message = Classes::read("2", &two).unwrap_err().to_string();
+        assert!(
+            message.contains("'#1'") && message.contains("'#2'"),
+            "{message}"
+        );
+        assert!(message.contains("named \"3\""), "{message}");
+    }
+
+    #[test]
+    fn a_name_may_have_commas() {
+        let flow = flow(&["cock", "tench, Tinca tinca", "7up"]);
+        let read = Classes::read("tench, Tinca tinca", &flow).unwrap();
+        assert_eq!(read, Classes::These(vec![1]));
     }
 
     #[test]

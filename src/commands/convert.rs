@@ -1,22 +1,25 @@
 //! `svg convert`: one layout of weights to another.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use clap::{Args, ValueEnum};
-use svg_dino::{Layout, RopePeriods};
+use svg_dino::{DinoError, Half, Layout, RopePeriods};
 
-use crate::encoder::{open_weights, say_notes};
+use crate::encoder::{Hints, open_weights, say_notes};
 
 /// Rewrite DINOv3 weights in another layout
 ///
 /// Numbers keep their type and value, but for --half. To a name that ends in .safetensors one file is written; any
-/// other name becomes a folder as the Hugging Face hub has it, with config.json for --to hf.
+/// other name becomes a folder as the Hugging Face hub has it, with the config.json of transformers for --to hf and that of
+/// timm for --to timm. What the layout cannot say of the network is kept in the metadata of the file and printed.
 #[derive(Args)]
 #[command(after_help = "Examples:
   svg convert dinov3_vits16plus_pretrain_lvd1689m-4057cbaa.pth vits16plus-hf/ --to hf
   svg convert dinov3-vits16plus/model.safetensors vits16plus.safetensors --to official
-  svg convert runs/nano/encoder.safetensors nano.safetensors --to official --half")]
+  svg convert runs/nano/encoder.safetensors nano.safetensors --to official --half
+  svg convert dinov3_vitl16.pth vitl16-timm/ --to timm --half=bf16")]
 pub struct Convert {
     /// Weights in any layout
     #[arg(value_name = "IN")]
@@ -27,12 +30,18 @@ pub struct Convert {
     /// The layout to write
     #[arg(long, value_enum)]
     to: Target,
-    /// Store numbers in 16 bits (f16), which halves the file and rounds each weight to 11 binary digits
-    #[arg(long)]
-    half: bool,
+    /// Store numbers in 16 bits, which halves the file: f16 rounds each weight to 11 binary digits and ends at 65504,
+    /// bf16 rounds to 8 and has the range of f32. --half alone means f16
+    #[arg(long, value_enum, value_name = "TYPE", num_args = 0..=1, require_equals = true,
+          default_missing_value = "f16")]
+    half: Option<HalfType>,
     /// Architecture, where the file does not say it: vits16, vits16plus, vitb16, ...
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
+    /// Which network of the weight file, where it holds several: the names before its tensors, such as ema or
+    /// student.backbone [default: averaged weights, where there are any]
+    #[arg(long, value_name = "KEY")]
+    weights_key: Option<String>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -40,6 +49,12 @@ enum Target {
     Official,
     Hf,
     Timm,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum HalfType {
+    F16,
+    Bf16,
 }
 
 impl Convert {
@@ -51,9 +66,22 @@ impl Convert {
                  file, which PyTorch reads with safetensors.torch.load_file"
             );
         }
-        let mut file = open_weights(&self.input, self.model.as_deref())?;
-        if self.half {
-            file = file.in_f16();
+        let hints = Hints {
+            model: self.model.as_deref(),
+            key: self.weights_key.as_deref(),
+        };
+        let mut file = open_weights(&self.input, hints)?;
+        if let Some(half) = self.half {
+            let half = match half {
+                HalfType::F16 => Half::F16,
+                HalfType::Bf16 => Half::Bf16,
+            };
+            file = file.in_half(half).map_err(|error| match error {
+                DinoError::Range { .. } => {
+                    anyhow!("{error}: --half=bf16, or leave out --half. Nothing was written")
+                }
+                other => other.into(),
+            })?;
         }
         let input = file.path().canonicalize().ok();
         let written = [self.output.clone(), self.output.join("model.safetensors")];
@@ -67,8 +95,11 @@ impl Convert {
             Target::Hf => Layout::HuggingFace,
             Target::Timm => Layout::Timm,
         };
+        say_left_out(file.dropped());
         if file.layout() == Layout::Timm && layout != Layout::Timm {
             eprintln!("note: timm's files have no mask token; it becomes zero");
+        } else if file.loses_mask_token(layout)? {
+            eprintln!("note: timm's files have no mask token; it is left out");
         }
         let stored = match layout {
             Layout::Official => RopePeriods::Bf16Rounded,
@@ -83,7 +114,30 @@ impl Convert {
             );
         }
         let written = file.save(layout, &self.output)?;
+        let untold = file.untold(layout, &self.output);
+        if !untold.is_empty() {
+            eprintln!(
+                "note: other programs have to be told {}; this one reads it from the metadata of the file",
+                untold.join(", ")
+            );
+        }
         println!("{}: {} layout", written.display(), layout.name());
         Ok(())
+    }
+}
+
+/// Prints which tensors of the input are not written, each with its reason.
+fn say_left_out(dropped: &[(String, String)]) {
+    let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, reason) in dropped {
+        by_reason.entry(reason).or_default().push(name);
+    }
+    for (reason, names) in by_reason {
+        let first = names[..names.len().min(3)].join(", ");
+        let more = match names.len().saturating_sub(3) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        eprintln!("note: left out: {first}{more} ({reason})");
     }
 }

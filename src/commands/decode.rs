@@ -1,22 +1,25 @@
 //! `svg decode`: features to images.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use burn::prelude::*;
 use burn::store::bridge;
-use burn::tensor::TensorData;
+use burn::tensor::{DType, TensorData};
 use clap::Args;
 use serde::de::DeserializeOwned;
 use svg_image::save_png;
 use svg_model::{Bundle, OpenOptions, Registry};
-use svg_nn::{TensorFile, save_tensors};
-use svg_roles::{Images, Signed};
+use svg_nn::{Container, StoredTensor, TensorFile};
+use svg_roles::{Images, LatentSpace, Signed};
+use svg_store::{RowFile, RowReader, listed};
 
 use crate::commands::checks::{check_output, make_folder};
 use crate::device::DeviceOptions;
-use crate::gathered::Gathered;
 use crate::progress::image_bar;
+use crate::streamed::{on_host, row_tensor};
 
 /// Decode features to images
 ///
@@ -62,7 +65,11 @@ impl Decode {
         let mut tensors = file.tensors().iter();
         let tensor = tensors.find(|tensor| tensor.name == "features");
         let tensor = tensor.with_context(|| {
-            format!("{what} holds no tensor called features; `svg encode` writes such files")
+            let names: Vec<_> = file.tensors().iter().map(|tensor| &tensor.name).collect();
+            format!(
+                "{what} holds no tensor called features, but {}; `svg encode` writes such files",
+                listed(&names)
+            )
         })?;
         let shape = tensor.shape.to_vec();
         let &[count, tokens, channels] = &shape[..] else {
@@ -92,37 +99,122 @@ impl Decode {
             ..OpenOptions::default()
         };
         let space = Registry::standard().space(&bundle, &options, &device)?;
-        let data = bridge::to_data(tensor).with_context(|| what.to_string())?;
-        let numbers = data.convert::<f32>().try_into_vec::<f32>();
-        let numbers = numbers.map_err(|error| anyhow!("{what}: {error:?}"))?;
-        let mut raw = Gathered::default();
-        let bar = image_bar(count, "decoding");
-        let one = tokens * channels;
-        let mut index = 0;
-        for some in numbers.chunks(one * usize::from(self.batch)) {
-            let data = TensorData::new(some.to_vec(), [some.len() / one, tokens, channels]);
-            let features = Tensor::<3>::from_data(data, &device);
-            let images = match self.tile {
-                None => space.decode(features, grid),
-                Some(tile) => space.decode_tiled(features, grid, tile),
-            };
-            if self.raw.is_some() {
-                raw.push(images.clone())?;
+        let mut rows = Rows::open(&file, tensor)?;
+        let mut raw = match &self.raw {
+            None => None,
+            Some(path) => {
+                let image = space.geometry().patch();
+                let shape = [3, grid[0] * image[0], grid[1] * image[1]];
+                let (none, tensors) = (BTreeMap::new(), [row_tensor("images", &shape)]);
+                Some(RowFile::open(path, &none, &tensors, count, &none)?)
             }
-            for image in Images::<Signed>::from_tensor(images).to_rgb() {
-                let name = names.get(index).map(String::as_str);
+        };
+        let job = Job {
+            space: &*space,
+            grid,
+            names,
+            device,
+        };
+        if let Err(error) = self.decode(job, &mut rows, count, raw.as_mut()) {
+            // Nothing is lost if an empty file stays.
+            let _ = raw.map(RowFile::discard);
+            return Err(error);
+        }
+        if let Some(raw) = raw {
+            raw.finish(&BTreeMap::new())?;
+        }
+        println!("{}: {count} images", self.out.display());
+        Ok(())
+    }
+
+    /// Decodes a batch at a time.
+    fn decode(
+        &self,
+        job: Job<'_>,
+        rows: &mut Rows,
+        count: usize,
+        mut raw: Option<&mut RowFile>,
+    ) -> Result<()> {
+        let bar = image_bar(count, "decoding");
+        let batch = usize::from(self.batch);
+        for first in (0..count).step_by(batch) {
+            let some = first..count.min(first + batch);
+            let features = Tensor::<3>::from_data(rows.read(some.clone())?, &job.device);
+            let images = self.decoded(job.space, features, job.grid);
+            let data = on_host(images.clone());
+            let values = data.as_slice::<f32>().unwrap_or_default();
+            if let Some(place) = values.iter().position(|value| !value.is_finite()) {
+                bail!(
+                    "image {} decodes to the value {}; look for damaged numbers in {} and in the bundle with \
+                     `svg info`",
+                    first + place * some.len() / values.len(),
+                    values[place],
+                    self.features.display()
+                );
+            }
+            if let Some(raw) = &mut raw {
+                raw.append(&[data.as_bytes()], some.len(), &[])?;
+            }
+            let images = Images::<Signed>::from_tensor(images).to_rgb();
+            for (index, image) in some.zip(images) {
+                let name = job.names.get(index).map(String::as_str);
                 let path = self.out.join(file_name(index, name));
                 save_png(&image, path, &[("Source", name.unwrap_or("features"))])?;
-                index += 1;
                 bar.inc(1);
             }
         }
         bar.finish_and_clear();
-        if let Some(path) = &self.raw {
-            save_tensors(path, &[raw.stored("images")], Default::default())?;
-        }
-        println!("{}: {count} images", self.out.display());
         Ok(())
+    }
+
+    fn decoded(&self, space: &dyn LatentSpace, features: Tensor<3>, grid: [usize; 2]) -> Tensor<4> {
+        match self.tile {
+            None => space.decode(features, grid),
+            Some(tile) => space.decode_tiled(features, grid, tile),
+        }
+    }
+}
+
+/// What is the same for all batches.
+struct Job<'a> {
+    space: &'a dyn LatentSpace,
+    grid: [usize; 2],
+    names: Vec<String>,
+    device: Device,
+}
+
+/// The entries of a tensor, a few at a time where the file allows it.
+enum Rows {
+    Mapped(RowReader, DType),
+    Whole(TensorData),
+}
+
+impl Rows {
+    fn open(file: &TensorFile, tensor: &StoredTensor) -> Result<Self> {
+        if file.container() == Container::Safetensors
+            && let Some(rows) = RowReader::open(file.path(), &tensor.name)?
+        {
+            return Ok(Self::Mapped(rows, tensor.dtype));
+        }
+        let whole = bridge::to_data(tensor).with_context(|| file.path().display().to_string())?;
+        Ok(Self::Whole(whole))
+    }
+
+    /// Some entries, in f32.
+    fn read(&mut self, rows: Range<usize>) -> Result<TensorData> {
+        let data = match self {
+            Self::Mapped(reader, dtype) => {
+                let shape = [&[rows.len()], &reader.shape()[1..]].concat();
+                TensorData::from_bytes_vec(reader.read(rows)?, shape, *dtype)
+            }
+            Self::Whole(data) => {
+                let shape = [&[rows.len()], &data.shape().as_slice()[1..]].concat();
+                let one = data.as_bytes().len() / data.shape().as_slice()[0];
+                let bytes = data.as_bytes()[rows.start * one..rows.end * one].to_vec();
+                TensorData::from_bytes_vec(bytes, shape, data.dtype())
+            }
+        };
+        Ok(data.convert::<f32>())
     }
 }
 

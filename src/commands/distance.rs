@@ -9,15 +9,16 @@ use anyhow::{Context, Result, bail};
 use burn::prelude::*;
 use clap::Args;
 use svg_eval::{Moments, StoredMoments, frechet_distance};
+use svg_image::Orientation;
 use svg_model::{Bundle, ENCODER, Registry};
 use svg_roles::Encoder;
 
 use crate::commands::bundle::with_encoder;
 use crate::commands::checks::{check_output, check_size};
-use crate::commands::pictures::{PictureOptions, names};
+use crate::commands::pictures::{PictureOptions, ReadingOptions};
 use crate::commands::print;
 use crate::device::DeviceOptions;
-use crate::encoder::EncoderFile;
+use crate::encoder::{EncoderFile, Hints};
 
 /// The kinds of features, by their names in a file of moments.
 const KINDS: [(&str, &str); 2] = [("patch", "patch mean"), ("class", "class token")];
@@ -47,7 +48,11 @@ pub struct Distance {
     /// Its architecture, where the file does not say it
     #[arg(long, value_name = "NAME", requires = "weights")]
     model: Option<String>,
-    /// The images to compare with: files, folders, .tar or .tar.gz archives, .txt lists
+    /// Which network of the weight file, where it holds several: the names before its tensors, such as ema or
+    /// student.backbone [default: averaged weights, where there are any]
+    #[arg(long, value_name = "KEY", requires = "weights")]
+    weights_key: Option<String>,
+    /// The images to compare with: files, folders, archives (tar, zip), lists
     #[arg(
         long,
         num_args = 1..,
@@ -77,6 +82,8 @@ pub struct Distance {
     /// Stop at the first image that cannot be read, instead of skipping it
     #[arg(long)]
     strict: bool,
+    #[command(flatten)]
+    reading: ReadingOptions,
 }
 
 impl Distance {
@@ -90,13 +97,17 @@ impl Distance {
         let (encoder, fingerprint, usual) = self.open_encoder(&device)?;
         let size = self.size.unwrap_or(usual);
         check_size(size, encoder.spec().patch_size)?;
-        let features = format!("encoder {fingerprint}, crops of {size} x {size}");
+        let mut features = format!("encoder {fingerprint}, crops of {size} x {size}");
+        if self.reading.orientation == Orientation::Exif {
+            features += ", --orientation exif";
+        }
         let gather = |paths: &[PathBuf], what: &str| {
             let pictures = PictureOptions {
                 images: paths.to_vec(),
                 batch: self.batch,
                 limit: self.limit,
                 strict: self.strict,
+                reading: self.reading,
                 ..PictureOptions::default()
             };
             let [mut patch, mut class] = [Moments::new(), Moments::new()];
@@ -110,7 +121,7 @@ impl Distance {
             anyhow::Ok(StoredMoments {
                 kinds: BTreeMap::from_iter(kinds.into_iter().zip([patch, class])),
                 features: features.clone(),
-                source: names(paths),
+                source: self.reading.names(paths),
             })
         };
         let reference = match kept {
@@ -149,7 +160,11 @@ impl Distance {
             let Some(weights) = &self.weights else {
                 bail!("name an encoder by --bundle or --weights");
             };
-            let file = EncoderFile::open(weights, self.model.as_deref(), device)?;
+            let hints = Hints {
+                model: self.model.as_deref(),
+                key: self.weights_key.as_deref(),
+            };
+            let file = EncoderFile::open(weights, hints, device)?;
             return Ok((file.encoder, file.part.fingerprint, 256));
         };
         let bundle = Bundle::open(folder)?;

@@ -5,20 +5,21 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use svg_model::{Alignment, svg};
-use svg_nn::save_tensors;
 use svg_roles::Draw;
-use svg_train::data::PictureBatch;
 
 use crate::commands::bundle::{Align, BundleOptions};
 use crate::commands::checks::check_output;
 use crate::commands::pictures::PictureOptions;
 use crate::device::DeviceOptions;
-use crate::gathered::Gathered;
+use crate::interrupt::Interrupt;
+use crate::streamed::{Streamed, on_host, row_tensor};
 
 /// Encode images to the features that the decoder takes
 ///
 /// Writes one safetensors file: features [n, tokens, channels], tokens row by row, DINO's channels
-/// first. Its metadata has the names of the images (paths), the grid and the bundle.
+/// first. Its metadata has the names of the images (paths), the grid and the bundle. The file is written as
+/// the work goes: memory holds one batch, and after a kill or Ctrl-C the same command goes on with
+/// `FILE.partial`, to the same bytes.
 #[derive(Args)]
 #[command(after_help = "Examples:
   svg encode --bundle svg/ --images photos/ --out features.safetensors
@@ -43,31 +44,43 @@ impl Encode {
         let bundle = self.bundle.open()?;
         let space = self.bundle.space(&bundle, self.align, &device)?;
         let size = self.pictures.size_for(space.geometry())?;
-        let (mut names, mut features) = (Vec::new(), Gathered::default());
-        let push = |batch: PictureBatch, images| {
-            names.extend(batch.names);
-            features.push(space.encode(images, Draw::Mode))
-        };
-        let count = self
-            .pictures
-            .for_each_batch(size, "encoding", &device, push)?;
-        let grid = space.geometry().grid_of([size as usize; 2]);
+        let geometry = space.geometry().at([size as usize; 2]);
         let stored = || svg::space_config(&bundle).ok();
         let alignment = self.align.map(Alignment::from);
         let alignment = alignment.or_else(|| Some(stored()?.alignment));
+        let alignment = alignment.map(|found| format!("{found:?}"));
         let metadata = [
-            ("paths", Some(serde_json::to_string(&names)?)),
-            ("grid", Some(serde_json::to_string(&grid)?)),
+            ("grid", Some(serde_json::to_string(&geometry.grid())?)),
             ("bundle", Some(self.bundle.bundle.display().to_string())),
-            ("alignment", alignment.map(|found| format!("{found:?}"))),
+            (
+                "orientation",
+                Some(self.pictures.reading.orientation.to_string()),
+            ),
+            ("alignment", alignment.clone()),
         ];
         let metadata = metadata.into_iter();
         let metadata = metadata.filter_map(|(key, value)| Some((key.to_string(), value?)));
-        save_tensors(
-            &self.out,
-            &[features.stored("features")],
-            metadata.collect(),
-        )?;
+        let from = [
+            ("features", bundle.features_fingerprint()),
+            ("alignment", alignment.unwrap_or_default()),
+        ];
+        let streamed = Streamed {
+            out: &self.out,
+            set: self.pictures.reading.open_set(&self.pictures.images)?,
+            pictures: PictureOptions {
+                interrupt: Some(Interrupt::listen()?),
+                ..self.pictures
+            },
+            size,
+            tensors: vec![row_tensor(
+                "features",
+                &[geometry.tokens(), geometry.channels],
+            )],
+            from: from.map(|(name, value)| (name.to_string(), value)).into(),
+            metadata: metadata.collect(),
+        };
+        let encode = |images| Ok(vec![on_host(space.encode(images, Draw::Mode))]);
+        let count = streamed.write(&device, encode)?.len();
         println!("{}: features of {count} images", self.out.display());
         Ok(())
     }

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, Subcommand};
 use svg_dino::{DinoFile, Layout};
 use svg_model::{
-    Bundle, CONFIG_KEY, Checkpoint, ENCODER, FLOW, FLOW_KEY, FlowCheckpoint, Registry, SPACE, svg,
+    Bundle, CONFIG_KEY, Checkpoint, CheckpointOptions, FLOW, FLOW_KEY, FlowCheckpoint, Registry,
+    SPACE, dinov3, svg,
 };
 use svg_nn::{StoredTensor, save_tensors};
 
@@ -102,16 +103,20 @@ impl ExportAutoencoder {
         device: &DeviceOptions,
     ) -> Result<Vec<StoredTensor>> {
         let device = device.open_f32()?;
+        let (registry, options) = (Registry::standard(), with_encoder(self.encoder.as_deref()));
         // Opening checks that they are the right ones.
-        Registry::standard().encoder(bundle, &with_encoder(self.encoder.as_deref()), &device)?;
-        let path = self.encoder.clone().or_else(|| bundle.weights(ENCODER));
-        let path = path.context("the bundle's encoder names no weights")?;
-        let stored = match Checkpoint::open(&path) {
-            Ok(checkpoint) if !checkpoint.encoder.is_empty() => checkpoint.encoder,
-            _ => {
-                let dino = DinoFile::open(&path)?.with_config(bundle.config(ENCODER)?);
-                DinoFile::of(&dino.load(&device)?).tensors_in(Layout::Official)
-            }
+        let (file, dino) = dinov3(&registry.opening(bundle, &options, &device))?;
+        let inside = |checkpoint: &Checkpoint| {
+            !checkpoint.encoder.is_empty() && checkpoint.encoder_key == file.key()
+        };
+        let around = file.key().strip_suffix("encoder").unwrap_or(file.key());
+        let around = CheckpointOptions {
+            key: Some(around.to_string()),
+            ..CheckpointOptions::default()
+        };
+        let stored = match Checkpoint::open(file.path(), &around) {
+            Ok(checkpoint) if inside(&checkpoint) => checkpoint.encoder,
+            _ => DinoFile::of(&dino).tensors_in(Layout::Official),
         };
         let named = |mut tensor: StoredTensor| {
             tensor.name = format!("encoder.{}", tensor.name);

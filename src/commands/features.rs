@@ -1,31 +1,31 @@
 //! `svg features`: images to DINOv3 tokens.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use burn::prelude::*;
 use clap::{Args, ValueEnum};
-use svg_dino::{Dino, DinoFile, RopePeriods};
-use svg_image::{DecodeOptions, ImageSet, Orientation, RgbImage, save_png};
-use svg_nn::save_tensors;
-use svg_train::data::PictureBatch;
+use svg_dino::{DinoFile, RopePeriods};
+use svg_image::{DecodeOptions, ImageSet, Loader, RgbImage, adm_crop, save_png};
+use svg_store::{RowReader, RowTensor};
 
 use crate::commands::checks::{check_output, check_size, make_folder};
 use crate::commands::decode::file_name;
-use crate::commands::pictures::PictureOptions;
+use crate::commands::pictures::{PictureOptions, ReadingOptions};
 use crate::device::DeviceOptions;
-use crate::encoder::{open_weights, say_notes};
-use crate::gathered::Gathered;
-use crate::pca::{self, beside};
+use crate::encoder::{Hints, open_weights, say_notes};
+use crate::interrupt::Interrupt;
+use crate::pca::{Pca, beside};
 use crate::progress::image_bar;
+use crate::streamed::{Streamed, f32s, on_host, row_tensor};
 
 /// Encode images with a DINOv3 and write their tokens
 ///
 /// Writes a safetensors file with `patch_tokens [n, tokens, dim]` (row by row), `cls [n, dim]` and
 /// `registers [n, 4, dim]`, all after the final norm, in f32. Its metadata holds the names of the
-/// images in order, as a JSON list under `paths`.
+/// images in order, as a JSON list under `paths`. The file is written as the work goes: memory holds one
+/// batch, and after a kill or Ctrl-C the same command goes on with `FILE.partial`, to the same bytes.
 #[derive(Args)]
 #[command(after_help = "Examples:
   svg features --weights dinov3-vits16plus/ --images photos/ --out tokens.safetensors
@@ -38,7 +38,11 @@ pub struct Features {
     /// Architecture, where the file does not say it: vits16, vits16plus, vitb16, ...
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
-    /// Image files, folders (searched recursively) or tar, tar.gz archives
+    /// Which network of the weight file, where it holds several: the names before its tensors, such as ema or
+    /// student.backbone [default: averaged weights, where there are any]
+    #[arg(long, value_name = "KEY")]
+    weights_key: Option<String>,
+    /// Pictures: files, folders (searched recursively), archives (tar, zip), lists (text, CSV, JSON lines)
     #[arg(long, num_args = 1.., required = true, value_name = "PATH")]
     images: Vec<PathBuf>,
     /// The safetensors file to write
@@ -50,6 +54,9 @@ pub struct Features {
     /// Images that are encoded at once
     #[arg(long, default_value_t = 8, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     batch: u16,
+    /// Encode only so many images, evenly spread over all
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
     /// Rounding of the position periods; the default is what the weight file stores
     ///
     /// Official files store them in bfloat16, which is what Meta's code and SVG use; Hugging Face and
@@ -64,12 +71,8 @@ pub struct Features {
     /// Also write `block_<i>.patch_tokens` for these blocks, counted from 0
     #[arg(long, value_delimiter = ',', value_name = "I,J")]
     blocks: Vec<usize>,
-    /// Whether to turn images by their EXIF orientation
-    ///
-    /// The default is not to, like the Pillow and torchvision pipelines that published weights and
-    /// statistics were made with.
-    #[arg(long, value_enum, default_value_t)]
-    orientation: Turn,
+    #[command(flatten)]
+    reading: ReadingOptions,
     /// Largest image that is decoded, in pixels; larger ones are refused by their header
     ///
     /// The default is Pillow's limit. Decoding needs about five bytes for each pixel, and images above
@@ -87,20 +90,17 @@ enum Rope {
     Bf16,
 }
 
-#[derive(Clone, Copy, Default, ValueEnum)]
-enum Turn {
-    #[default]
-    Stored,
-    Exif,
-}
-
 impl Features {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
         check_output(&self.out, "--out")?;
         if let Some(folder) = &self.pca {
             make_folder(folder, "--pca")?;
         }
-        let mut file = open_weights(&self.weights, self.model.as_deref())?;
+        let hints = Hints {
+            model: self.model.as_deref(),
+            key: self.weights_key.as_deref(),
+        };
+        let mut file = open_weights(&self.weights, hints)?;
         if let Some(rope) = self.rope {
             let periods = match rope {
                 Rope::Exact => RopePeriods::Exact,
@@ -119,110 +119,117 @@ impl Features {
         if once.len() < self.blocks.len() {
             bail!("--blocks names a block twice");
         }
-        let set = Arc::new(ImageSet::open(&self.images)?);
+        let reading = ReadingOptions {
+            max_pixels: Some(self.max_pixels),
+            ..self.reading
+        };
+        let set = reading.open_set(&self.images)?;
         let (device, precision) = device.open()?;
-        let dino = file.load(&device)?.with_precision(precision);
+        let dino = file.load(&device)?;
         let pictures = PictureOptions {
-            images: self.images,
+            images: self.images.clone(),
             size: Some(self.size),
             batch: self.batch,
+            limit: self.limit,
             strict: self.strict,
-            decode: DecodeOptions {
-                orientation: match self.orientation {
-                    Turn::Stored => Orientation::AsStored,
-                    Turn::Exif => Orientation::Exif,
-                },
-                max_pixels: self.max_pixels,
-            },
+            reading,
+            interrupt: Some(Interrupt::listen()?),
             ..PictureOptions::default()
         };
-        let mut encoded = Encoded::new(&self.blocks, self.pca.is_some());
-        let push = |batch: PictureBatch, images| encoded.push(&dino, batch, images);
-        pictures.for_each_batch_of(set, self.size, "encoding", &device, push)?;
-        encoded.save(&self.out, &file, self.pca.as_deref())
-    }
-}
-
-/// Tokens of many images, on the host, in the order of their names.
-#[derive(Default)]
-struct Encoded {
-    names: Vec<String>,
-    /// Kept for the pictures only.
-    crops: Option<Vec<RgbImage>>,
-    patches: Gathered,
-    class: Gathered,
-    registers: Option<Gathered>,
-    /// The patch tokens of some blocks.
-    blocks: Vec<(usize, Gathered)>,
-    grid: [usize; 2],
-}
-
-impl Encoded {
-    /// For the outputs of a network and the patch tokens of these blocks.
-    fn new(blocks: &[usize], keep_crops: bool) -> Self {
-        let blocks = blocks.iter().map(|&block| (block, Gathered::default()));
-        Self {
-            blocks: blocks.collect(),
-            crops: keep_crops.then(Vec::new),
-            ..Self::default()
+        let mut from = BTreeMap::from([
+            ("dtype".to_string(), format!("{precision:?}")),
+            ("blocks".to_string(), format!("{:?}", self.blocks)),
+        ]);
+        let config = serde_json::to_value(file.config())?;
+        for (name, value) in config.as_object().into_iter().flatten() {
+            from.insert(format!("network.{name}"), value.to_string());
         }
-    }
-
-    fn push(&mut self, dino: &Dino, batch: PictureBatch, images: Tensor<4>) -> Result<()> {
-        // The last block's tokens are the output, so one pass gives everything.
-        let blocks = self.blocks.iter().map(|(block, _)| *block);
-        let wanted: Vec<_> = blocks.chain([dino.config().n_layers - 1]).collect();
-        let mut outputs = dino.forward_blocks(images, &wanted);
-        let last = outputs.pop().context("the network has no blocks")?;
-        self.grid = last.grid;
-        self.patches.push(last.patches)?;
-        self.class.push(last.cls)?;
-        if let Some(registers) = last.registers {
-            self.registers.get_or_insert_default().push(registers)?;
+        if pictures.order(set.len()).len() > usize::from(self.batch) {
+            // One batch is never gone on with.
+            from.insert("weights".to_string(), dino.fingerprint()?);
         }
-        for ((_, gathered), output) in self.blocks.iter_mut().zip(outputs) {
-            gathered.push(output.patches)?;
-        }
-        self.names.extend(batch.names);
-        if let Some(kept) = &mut self.crops {
-            kept.extend(batch.images);
-        }
-        Ok(())
-    }
-
-    /// Writes the tokens and, if crops were kept, a picture of each image's features into `pictures`.
-    fn save(self, path: &Path, weights: &DinoFile, pictures: Option<&Path>) -> Result<()> {
-        let small = match pictures {
-            Some(_) => pca::pictures(&self.patches.numbers, self.patches.one[1], self.grid)?,
-            None => vec![],
+        let streamed = Streamed {
+            out: &self.out,
+            set: set.clone(),
+            pictures,
+            size: self.size,
+            tensors: self.tensors(&file),
+            from,
+            metadata: self.metadata(&file)?,
         };
+        // The file is mapped, and its pages count as memory.
+        drop(file);
+        let dino = dino.with_precision(precision);
+        // The last block's tokens are the output, so one pass gives everything.
+        let wanted: Vec<_> = self.blocks.iter().copied().chain([depth - 1]).collect();
+        let there = streamed.write(&device, |images| {
+            let mut outputs = dino.forward_blocks(images, &wanted);
+            let last = outputs.pop().context("the network has no blocks")?;
+            let mut all = vec![on_host(last.patches), on_host(last.cls)];
+            all.extend(last.registers.map(on_host));
+            all.extend(outputs.into_iter().map(|output| on_host(output.patches)));
+            Ok(all)
+        })?;
+        let out = self.out.display();
+        println!("{out}: tokens of {} images", there.len());
+        match &self.pca {
+            Some(folder) => self.draw(folder, &set, there),
+            None => Ok(()),
+        }
+    }
+
+    /// What is written of each image.
+    fn tensors(&self, weights: &DinoFile) -> Vec<RowTensor> {
+        let config = weights.config();
+        let (width, registers) = (config.d_model, config.n_registers);
+        let tokens: usize = self.grid(weights).iter().product();
+        let cls = row_tensor("cls", &[width]);
+        let registers = (registers > 0).then(|| row_tensor("registers", &[registers, width]));
+        let patches = |name: &str| row_tensor(name, &[tokens, width]);
+        let blocks = self.blocks.iter();
+        let blocks = blocks.map(|block| patches(&format!("block_{block}.patch_tokens")));
+        let outputs = [patches("patch_tokens"), cls].into_iter();
+        outputs.chain(registers).chain(blocks).collect()
+    }
+
+    fn metadata(&self, weights: &DinoFile) -> Result<BTreeMap<String, String>> {
         let periods = weights.config().rope_periods;
-        let metadata = HashMap::from([
-            ("paths".to_string(), serde_json::to_string(&self.names)?),
-            ("grid".to_string(), serde_json::to_string(&self.grid)?),
+        Ok(BTreeMap::from([
+            (
+                "grid".to_string(),
+                serde_json::to_string(&self.grid(weights))?,
+            ),
             ("weights".to_string(), weights.path().display().to_string()),
             ("rope_periods".to_string(), format!("{periods:?}")),
-        ]);
-        let registers = self.registers.map(|tokens| tokens.stored("registers"));
-        let blocks = self.blocks.into_iter();
-        let blocks =
-            blocks.map(|(block, tokens)| tokens.stored(&format!("block_{block}.patch_tokens")));
-        let mut tensors = vec![
-            self.patches.stored("patch_tokens"),
-            self.class.stored("cls"),
-        ];
-        tensors.extend(registers.into_iter().chain(blocks));
-        save_tensors(path, &tensors, metadata)?;
-        println!("{}: tokens of {} images", path.display(), self.names.len());
-        if let (Some(folder), Some(crops)) = (pictures, self.crops) {
-            let bar = image_bar(crops.len(), "drawing");
-            let all = self.names.iter().zip(crops.iter().zip(&small));
-            for (index, (name, (crop, small))) in bar.wrap_iter(all.enumerate()) {
-                let path = folder.join(file_name(index, Some(name)));
-                save_png(&beside(crop, small), path, &[("Source", name)])?;
-            }
-            println!("{}: {} pictures of features", folder.display(), crops.len());
+            (
+                "orientation".to_string(),
+                self.reading.orientation.to_string(),
+            ),
+        ]))
+    }
+
+    /// Rows and columns of patches.
+    fn grid(&self, weights: &DinoFile) -> [usize; 2] {
+        [self.size as usize / weights.config().patch_size; 2]
+    }
+
+    /// Draws the features of the pictures in the file, one picture after the other.
+    fn draw(&self, folder: &Path, set: &Arc<ImageSet>, there: Vec<usize>) -> Result<()> {
+        let tokens = RowReader::open(&self.out, "patch_tokens")?;
+        let mut tokens = tokens.context("the file was changed while it was read")?;
+        let pca = Pca::fit_rows(&mut tokens)?;
+        let (count, size) = (there.len(), self.size);
+        let crop = move |image: RgbImage| adm_crop(&image, size);
+        let loader = Loader::in_order(set.clone(), there, crop, 0);
+        let bar = image_bar(count, "drawing");
+        for (index, loaded) in bar.wrap_iter(loader.enumerate()) {
+            let (name, crop) = (loaded.name, loaded.image?);
+            let side = tokens.shape()[1].isqrt();
+            let small = pca.picture(&f32s(&tokens.read(index..index + 1)?), [side; 2]);
+            let path = folder.join(file_name(index, Some(&name)));
+            save_png(&beside(&crop, &small), path, &[("Source", &name)])?;
         }
+        println!("{}: {count} pictures of features", folder.display());
         Ok(())
     }
 }

@@ -15,6 +15,7 @@ use svg_model::{
 };
 use svg_roles::{Condition, Images, Signed};
 
+use crate::commands::checks::check_finite;
 use crate::device::{DeviceOptions, panic_text};
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::progress::evaluation_bar;
@@ -65,6 +66,9 @@ impl SamplingOptions {
             seed,
         };
         sampling.times()?;
+        if let Some(remark) = remark(&sampling.guidance) {
+            eprintln!("{remark}");
+        }
         Ok(sampling)
     }
 
@@ -93,6 +97,20 @@ impl SamplingOptions {
             interrupt: None,
         })
     }
+}
+
+/// What to say about guidance that is not what its scale promises.
+fn remark(guidance: &Guidance) -> Option<String> {
+    let GuidanceSchedule::SkipFirst { steps, .. } = guidance.schedule else {
+        return None;
+    };
+    (guidance.scale == 1.0 && steps > 0).then(|| {
+        format!(
+            "warning: --guidance 1 is no guidance, but --guidance-mode {} still takes no step where guidance \
+             would begin, which makes unguided samples worse; use --guidance-mode constant",
+            guidance.schedule
+        )
+    })
 }
 
 /// The files that samples follow from, by their hashes.
@@ -170,7 +188,9 @@ impl Sampler {
             let sampled =
                 generator.latents(noise, &classes, samples, &self.sampling, &mut watch)?;
             ensure!(sampled.finished, Interrupted);
+            check_finite(&sampled.latents, "the latents")?;
             let images = generator.images(sampled.latents.clone());
+            check_finite(&images, "the images")?;
             Ok(Made {
                 latents: sampled.latents,
                 images: Images::<Signed>::from_tensor(images).to_rgb(),
@@ -209,6 +229,22 @@ mod tests {
         );
         let other = || -> Result<()> { panic!("a bug") };
         assert!(catch_unwind(AssertUnwindSafe(|| within_memory(16, other))).is_err());
+    }
+
+    #[test]
+    fn steps_that_are_skipped_without_guidance_are_remarked_on() {
+        let said = |scale: f64, schedule: &str| {
+            let schedule = schedule.parse().unwrap();
+            remark(&Guidance { scale, schedule })
+        };
+        let warning = said(1.0, "skip-first:1:0").unwrap();
+        assert!(
+            warning.contains("use --guidance-mode constant"),
+            "{warning}"
+        );
+        assert_eq!(said(1.5, "skip-first:1:0"), None);
+        assert_eq!(said(1.0, "skip-first:0:0"), None);
+        assert_eq!(said(1.0, "late"), None);
     }
 
     #[test]

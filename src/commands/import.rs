@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use svg_model::{
-    Alignment, Bundle, Checkpoint, ENCODER, FLOW, FlowCheckpoint, LatentStatistics, NewFlow,
-    NewSpace, Provenance, SPACE, StoredLatentStatistics, kinds,
+    Alignment, Bundle, Checkpoint, CheckpointOptions, ENCODER, FLOW, FlowCheckpoint,
+    LatentStatistics, NewFlow, NewSpace, Provenance, SPACE, StoredLatentStatistics, kinds,
 };
 
 use crate::commands::print;
 use crate::device::DeviceOptions;
-use crate::encoder::EncoderFile;
+use crate::encoder::{EncoderFile, Hints, say};
 
 /// Turn published checkpoints into bundles
 #[derive(Subcommand)]
@@ -23,12 +23,14 @@ pub enum Import {
 /// Turn an autoencoder checkpoint of the published layout into a bundle
 ///
 /// The frozen encoder is not copied: the bundle refers to the checkpoint that holds it, or to --encoder,
-/// by path and fingerprint. Everything else of the checkpoint is kept, also what only training needs, so
-/// that `svg export autoencoder` gives it back whole.
+/// by path and fingerprint. Everything else of the model is kept, also what only training needs, so
+/// that `svg export autoencoder` gives it back whole; tensors of unknown parts are an error. Where the checkpoint
+/// has averaged weights, those are taken. What is taken and what is left is printed and stored in the bundle.
 #[derive(Args)]
 #[command(after_help = "Examples:
   svg import autoencoder svg_autoencoder_dinov3s16p_vit-s_epoch40.ckpt --out svg/
   svg import autoencoder decoder-only.safetensors --encoder dinov3.pth --out svg/
+  svg import autoencoder last.ckpt --weights-key state_dict --out svg/   # not the averaged weights
   svg align-stats --bundle svg/ --images photos/   # afterwards: freezes the alignment")]
 pub struct ImportAutoencoder {
     /// A .ckpt, .pt or .safetensors file
@@ -37,9 +39,19 @@ pub struct ImportAutoencoder {
     /// The folder to write
     #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
+    /// Which network of the checkpoint, where it holds several: the names before its tensors, such as ema or
+    /// state_dict [default: averaged weights, where there are any]
+    #[arg(long, value_name = "KEY")]
+    weights_key: Option<String>,
+    /// Number of groups of the decoder's norms, which files of others do not say [default: 32]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    norm_groups: Option<u16>,
     /// The encoder's weights, where the checkpoint does not hold them
     #[arg(long, value_name = "FILE")]
     encoder: Option<PathBuf>,
+    /// Which network of the file of --encoder, where it holds several
+    #[arg(long, value_name = "KEY", requires = "encoder")]
+    encoder_key: Option<String>,
     /// Replace a bundle that is there
     #[arg(long)]
     force: bool,
@@ -47,13 +59,15 @@ pub struct ImportAutoencoder {
 
 /// Put a velocity network of the published layout into a bundle
 ///
-/// Reads {"ema": ...} of torch.save, or the same names in safetensors, and compares every tensor with the
-/// network and its sizes with the bundle's features. Statistics of the published layout come with --stats.
-/// Without them the bundle's own are taken to be the flow's.
+/// Reads {"ema": ...} of torch.save and other checkpoints of trainings, or the same names in safetensors, and
+/// compares every tensor with the network and its sizes with the bundle's features. Averaged weights are taken
+/// where there are any; what is taken and what is left is printed and stored in the bundle. Statistics of the
+/// published layout come with --stats. Without them the bundle's own are taken to be the flow's.
 #[derive(Args)]
 #[command(after_help = "Examples:
   svg import flow 7000000.pt --bundle svg/ --stats dinov3_sp_stats.pt
-  svg import flow flow.safetensors --bundle svg/")]
+  svg import flow flow.safetensors --bundle svg/
+  svg import flow last.ckpt --bundle svg/ --weights-key state_dict.model   # not the averaged weights")]
 pub struct ImportFlow {
     /// A .pt or .safetensors file
     #[arg(value_name = "CHECKPOINT")]
@@ -61,6 +75,13 @@ pub struct ImportFlow {
     /// The model: a folder that `svg train` or `svg import` has written
     #[arg(long, value_name = "FOLDER")]
     bundle: PathBuf,
+    /// Which network of the checkpoint, where it holds several: the names before its tensors, such as ema or
+    /// model [default: averaged weights, where there are any]
+    #[arg(long, value_name = "KEY")]
+    weights_key: Option<String>,
+    /// Number of classes, where nothing tells whether the label table has a row for no class
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    classes: Option<u32>,
     /// The mean and deviation of each channel that the flow was trained with
     #[arg(long, value_name = "FILE")]
     stats: Option<PathBuf>,
@@ -76,10 +97,11 @@ impl Import {
 }
 
 /// How a part came about that was read from a file.
-fn imported(path: &Path) -> Provenance {
+fn imported(path: &Path, notes: Vec<String>) -> Provenance {
     Provenance {
         made_by: concat!("svg ", env!("CARGO_PKG_VERSION")).to_string(),
         source: format!("imported from {}", path.display()),
+        notes,
         ..Provenance::default()
     }
 }
@@ -87,26 +109,35 @@ fn imported(path: &Path) -> Provenance {
 impl ImportAutoencoder {
     fn run(self, device: &DeviceOptions) -> Result<()> {
         let device = device.open_f32()?;
-        let checkpoint = Checkpoint::open(&self.checkpoint)?;
+        let options = CheckpointOptions {
+            key: self.weights_key.clone(),
+            norm_groups: self.norm_groups.map(usize::from),
+        };
+        let checkpoint = Checkpoint::open(&self.checkpoint, &options)?;
         let from = self.checkpoint.display();
-        let encoder_path: &Path = match &self.encoder {
-            Some(path) => path,
-            None if !checkpoint.encoder.is_empty() => &checkpoint.path,
+        let (encoder_path, key): (&Path, _) = match &self.encoder {
+            Some(path) => (path, self.encoder_key.as_deref()),
+            None if !checkpoint.encoder.is_empty() => {
+                (&checkpoint.path, Some(checkpoint.encoder_key.as_str()))
+            }
             None => bail!("{from} holds no encoder; name its weights with --encoder"),
         };
-        let encoder = EncoderFile::open(encoder_path, None, &device)
+        let hints = Hints { model: None, key };
+        let encoder = EncoderFile::open(encoder_path, hints, &device)
             .with_context(|| format!("the encoder in {}", encoder_path.display()))?;
         let (config, spec) = (&checkpoint.config, encoder.encoder.spec());
         if let Some(misfit) = config.misfit(spec.channels, spec.patch_size) {
             bail!("{from}: {misfit}");
         }
         checkpoint.check(&device)?;
+        say(&checkpoint.path, &checkpoint.notes);
+        let notes = checkpoint.notes;
         let space = NewSpace {
             config: config.clone(),
             tensors: checkpoint.autoencoder,
             statistics: None,
             rest: checkpoint.rest,
-            provenance: imported(&self.checkpoint),
+            provenance: imported(&self.checkpoint, notes),
         };
         let part = encoder.part;
         let space = space.into_part(&part.fingerprint, spec.channels, spec.patch_size)?;
@@ -132,19 +163,22 @@ impl ImportAutoencoder {
 impl ImportFlow {
     fn run(self, device: &DeviceOptions) -> Result<()> {
         let mut bundle = Bundle::open(&self.bundle)?;
-        let checkpoint = FlowCheckpoint::open(&self.checkpoint)?;
+        let (key, classes) = (self.weights_key.as_deref(), self.classes);
+        let classes = classes.map(|classes| classes as usize);
+        let checkpoint = FlowCheckpoint::open(&self.checkpoint, key, classes)?;
         bundle.check_flow(&checkpoint.spec(), &checkpoint.classes)?;
         let stats = match &self.stats {
             Some(path) => Some((LatentStatistics::open(path)?, path)),
             None => None,
         };
         checkpoint.check(&device.open_f32()?)?;
+        say(&checkpoint.path, &checkpoint.notes);
         if let Some((statistics, path)) = stats {
             bundle.set_latent_statistics(&StoredLatentStatistics {
                 statistics,
                 features: bundle.features_fingerprint(),
                 tokens: 0,
-                source: imported(path).source,
+                source: imported(path, vec![]).source,
             })?;
         }
         let (config, spec) = (&checkpoint.config, checkpoint.spec());
@@ -154,7 +188,7 @@ impl ImportFlow {
             spec,
             tensors: checkpoint.tensors,
             classes: checkpoint.classes,
-            provenance: imported(&self.checkpoint),
+            provenance: imported(&self.checkpoint, checkpoint.notes),
         })?;
         bundle.set_part(FLOW, flow)?;
         let folder = self.bundle.display();

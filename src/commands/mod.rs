@@ -86,7 +86,7 @@ impl Command {
             Self::Import(command) => command.run(device),
             Self::Export(command) => command.run(device),
             Self::Features(command) => command.run(device),
-            Self::Info(command) => command.run(),
+            Self::Info(command) => command.run(device),
             Self::Convert(command) => command.run(),
             Self::Plot(command) => command.run(),
             Self::Cost(command) => command.run(),

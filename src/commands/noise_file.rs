@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use burn::store::bridge;
 use burn::tensor::TensorData;
 use svg_nn::{StoredTensor, TensorFile, save_tensors};
+use svg_store::listed;
 
 use crate::gathered::stored;
 
@@ -26,7 +27,9 @@ impl NoiseFile {
         let what = path.display();
         let find = |name: &str| file.tensors().iter().find(|tensor| tensor.name == name);
         let tensor = find("noise").with_context(|| {
-            format!("{what} holds no tensor called noise; `svg sample --latents` writes such files")
+            let names: Vec<_> = file.tensors().iter().map(|tensor| &tensor.name).collect();
+            let names = listed(&names);
+            format!("{what} holds no tensor called noise, but {names}; `svg sample --latents` writes such files")
         })?;
         let found = tensor.shape.to_vec();
         let count = found.first().copied().unwrap_or(0);

@@ -106,7 +106,7 @@ impl Plot {
     fn curve(&self, run: &Run, steps: &Steps, column: &str) -> Result<Vec<[f64; 2]>> {
         let folder = run.folder.display();
         let Some(points) = steps.curve(column) else {
-            let known = steps.columns().join(", ");
+            let known = svg_store::listed(steps.columns());
             bail!("--columns {column}: {folder} has no such column; it has {known}");
         };
         let drawn = |point: &&[f64; 2]| point[1].is_finite() && (!self.log || point[1] > 0.0);

@@ -1,15 +1,12 @@
 //! `svg pretrain`.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use anyhow::Result;
 use clap::Args;
-use svg_image::ImageSet;
 use svg_train::pretrain::{PretrainInputs, Pretraining, train};
 
-use super::train::{TrainingOptions, validation_set, watched};
-use crate::commands::pictures::names;
+use super::train::{TrainingOptions, watched};
 use crate::device::DeviceOptions;
 
 /// Train a small encoder by self-distillation
@@ -33,7 +30,7 @@ pub struct Pretrain {
     /// With --resume the run's own is used.
     #[arg(long, value_name = "FILE|NAME", required_unless_present = "resume")]
     config: Option<String>,
-    /// Pictures to train on: folders, .tar or .tar.gz archives, .txt lists
+    /// Pictures to train on: folders, archives (tar, zip), lists (text, CSV, JSON lines)
     #[arg(long, num_args = 1.., value_name = "PATH", required = true)]
     data: Vec<PathBuf>,
     /// Pictures that the encoder is judged by, in the same classes [default: some of those trained on]
@@ -47,13 +44,13 @@ impl Pretrain {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
         let config: Pretraining = self.options.configuration(self.config.as_deref())?;
         let device = device.open_f32()?;
-        let data = Arc::new(ImageSet::open(&self.data)?);
-        let validation = validation_set(&self.validation)?;
+        let data = self.options.reading.open_training_set(&self.data)?;
+        let validation = self.options.validation_set(&self.validation)?;
         eprintln!("{} pictures", data.len());
         let inputs = PretrainInputs {
             options: self.options.of_run(),
             data,
-            data_name: format!("trained on {}", names(&self.data)),
+            data_name: self.options.data_name(&self.data),
             validation,
             workers: self.options.workers,
             replicas: self.options.open_replicas()?,

@@ -6,24 +6,26 @@ use std::path::PathBuf;
 use anyhow::Result;
 use burn::prelude::*;
 use clap::Args;
-use svg_eval::{Lpips, psnr, ssim};
+use svg_eval::{psnr, ssim};
 use svg_image::{grid, save_png};
 use svg_roles::{Draw, Images, Signed};
 use svg_store::write_bytes;
 use svg_train::data::PictureBatch;
 
 use crate::commands::bundle::{Align, BundleOptions};
-use crate::commands::checks::make_folder;
+use crate::commands::checks::{check_finite, make_folder};
 use crate::commands::decode::file_name;
 use crate::commands::pictures::PictureOptions;
 use crate::commands::print;
 use crate::device::DeviceOptions;
+use crate::lpips::open_lpips;
 
 /// Send images through the model and back, and measure what is lost
 ///
 /// Writes a PNG for each image, original left and reconstruction right, and a table, metrics.csv: PSNR
 /// on 8 bits (peak 255), SSIM (Gaussian window of 11, range 2, unquantised, as torchmetrics), and LPIPS
-/// v0.1 with VGG16 where --vgg names its weights. Means are printed.
+/// v0.1 with VGG16 (unquantised) where --vgg names its weights. Reconstructions are clamped to the range of
+/// images before each. Means are printed.
 #[derive(Args)]
 #[command(after_help = "Examples:
   svg reconstruct --bundle svg/ --images photos/ --out pairs/
@@ -42,6 +44,9 @@ pub struct Reconstruct {
     /// torchvision's VGG16 weights, for LPIPS
     #[arg(long, value_name = "FILE")]
     vgg: Option<PathBuf>,
+    /// Which network of the file of --vgg, where it holds several
+    #[arg(long, value_name = "KEY", requires = "vgg")]
+    vgg_key: Option<String>,
     /// Write the table alone
     #[arg(long)]
     no_pictures: bool,
@@ -58,7 +63,9 @@ impl Reconstruct {
         let device = device.open_f32()?;
         let bundle = self.bundle.open()?;
         let space = self.bundle.space(&bundle, self.align, &device)?;
-        let lpips = self.vgg.as_ref().map(|path| Lpips::open(path, &device));
+        let key = self.vgg_key.as_deref();
+        let lpips = self.vgg.as_ref();
+        let lpips = lpips.map(|path| open_lpips(path, key, &device));
         let lpips = lpips.transpose()?;
         let size = self.pictures.size_for(space.geometry())?;
         let grid_of_tokens = space.geometry().grid_of([size as usize; 2]);
@@ -69,6 +76,9 @@ impl Reconstruct {
         let measure = |batch: PictureBatch, originals: Tensor<4>| {
             let features = space.encode(originals.clone(), Draw::Mode);
             let decoded = space.decode(features, grid_of_tokens);
+            check_finite(&decoded, "the reconstructed images")?;
+            // All three figures are of what an image file can hold.
+            let decoded = decoded.clamp(-1.0, 1.0);
             let ssims = match size >= SSIM_SIDE {
                 true => ssim(decoded.clone(), originals.clone()),
                 false => vec![f64::NAN; batch.names.len()],

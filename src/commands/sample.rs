@@ -38,6 +38,8 @@ pub struct Sample {
     #[command(flatten)]
     bundle: BundleOptions,
     /// Classes: numbers or names with commas between, all, or random
+    ///
+    /// Where a number is also the name of another class, '#2' is the number.
     #[arg(long, value_name = "CLASSES", allow_hyphen_values = true)]
     #[arg(required_unless_present = "from_noise")]
     classes: Option<String>,

@@ -7,7 +7,7 @@ use svg_model::{Accumulator, Bundle, LatentStatistics, StoredLatentStatistics};
 use svg_roles::{Draw, LatentSpace};
 
 use crate::commands::bundle::BundleOptions;
-use crate::commands::pictures::{PictureOptions, names};
+use crate::commands::pictures::PictureOptions;
 use crate::commands::print;
 use crate::device::DeviceOptions;
 
@@ -35,7 +35,7 @@ impl Stats {
         let mut bundle = self.bundle.open()?;
         let what = "its features have no statistics of their own: they change with the batch";
         let space = self.bundle.space_of_single_images(&bundle, what, &device)?;
-        let from = names(&self.pictures.images);
+        let from = self.pictures.reading.names(&self.pictures.images);
         let stored = gather(
             &*space,
             &bundle,

@@ -9,6 +9,7 @@ mod dinov3;
 mod fill;
 mod flow_training;
 mod generate;
+mod libraries;
 mod perceptual;
 mod residual;
 mod sampler;

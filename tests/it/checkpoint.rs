@@ -26,7 +26,7 @@ fn done(output: Output) -> String {
 
 /// Everything that a published file holds: the encoder with masks and periods in bfloat16, both networks,
 /// and what only its training needed.
-fn published() -> Vec<StoredTensor> {
+pub fn published() -> Vec<StoredTensor> {
     let device = Device::default();
     let dino = DinoConfig::new(32, 1, 2, 64)
         .with_feed_forward(FeedForwardKind::SwiGlu)

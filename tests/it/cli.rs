@@ -283,7 +283,13 @@ fn weights_go_round_all_layouts_through_the_program() {
         "{said}"
     );
     succeeds(&["convert", &hf, &timm, "--to", "timm"]);
-    fails(&["info", &timm], "--model");
+    // Alone, the file has them in its metadata; without those they must be named.
+    let said = text(&succeeds(&["info", &timm, "--brief"]).stdout);
+    assert!(said.contains("timm") && said.contains("2 heads"), "{said}");
+    let bare = path(&folder, "bare.safetensors");
+    let tensors = TensorFile::open(&timm).unwrap().into_tensors();
+    save_tensors(bare.as_ref(), &tensors, Default::default()).unwrap();
+    fails(&["info", &bare], "--model");
     fails(
         &["convert", &hf, &hf, "--to", "hf"],
         "overwrite its own input",
@@ -292,6 +298,75 @@ fn weights_go_round_all_layouts_through_the_program() {
         &["convert", TINY, &path(&folder, "w.pth"), "--to", "official"],
         ".safetensors",
     );
+}
+
+#[test]
+fn a_conversion_loses_nothing_unsaid() {
+    let folder = tempfile::tempdir().unwrap();
+    let said_of = |path: &str| text(&succeeds(&["info", path, "--brief"]).stdout);
+    // What config.json alone says goes on into a layout that cannot say it.
+    let hf = path(&folder, "hf");
+    succeeds(&["convert", TINY, &hf, "--to", "hf"]);
+    let bare = folder.path().join("bare");
+    std::fs::create_dir(&bare).unwrap();
+    let tensors = TensorFile::open(&hf).unwrap().into_tensors();
+    save_tensors(
+        &bare.join("model.safetensors"),
+        &tensors,
+        Default::default(),
+    )
+    .unwrap();
+    let config = std::fs::read_to_string(folder.path().join("hf/config.json")).unwrap();
+    let config = config.replace("\"rope_theta\": 100.0", "\"rope_theta\": 50.0");
+    std::fs::write(bare.join("config.json"), config).unwrap();
+    let statistics = r#"{"image_mean": [0.5, 0.5, 0.5], "image_std": [0.25, 0.25, 0.25]}"#;
+    std::fs::write(bare.join("preprocessor_config.json"), statistics).unwrap();
+    let (bare, timm) = (bare.to_str().unwrap(), path(&folder, "timm.safetensors"));
+    let notes = text(&succeeds(&["convert", bare, &timm, "--to", "timm"]).stderr);
+    for note in [
+        "n_heads 2",
+        "rope_base 50.0",
+        "pixels {",
+        "no mask token; it is left out",
+    ] {
+        assert!(notes.contains(note), "{notes}");
+    }
+    let official = path(&folder, "official.safetensors");
+    succeeds(&["convert", &timm, &official, "--to", "official"]);
+    for path in [bare, &timm, &official] {
+        let said = said_of(path);
+        assert!(
+            said.contains("2 heads") && said.contains("mean [0.5, 0.5, 0.5]"),
+            "{said}"
+        );
+    }
+    // A classifier is no part of the network; numbers may be beyond f16.
+    let mut tensors = TensorFile::open(&official).unwrap().into_tensors();
+    let head = burn::tensor::TensorData::new(vec![0f32; 32], [1, 32]);
+    let head = burn::store::bridge::from_data(head, "head.weight".into(), None);
+    tensors.push(head);
+    tensors.retain(|tensor| tensor.name != "norm.bias");
+    let data = burn::tensor::TensorData::new(vec![2e5f32; 32], [32]);
+    tensors.push(burn::store::bridge::from_data(
+        data,
+        "norm.bias".into(),
+        None,
+    ));
+    let (large, half) = (
+        path(&folder, "large.safetensors"),
+        path(&folder, "half.safetensors"),
+    );
+    let metadata = TensorFile::open(&official).unwrap().metadata().clone();
+    save_tensors(large.as_ref(), &tensors, metadata).unwrap();
+    fails(
+        &["convert", &large, &half, "--to", "official", "--half"],
+        "norm.bias holds 2e5, which would become infinite in f16",
+    );
+    assert!(!Path::new(&half).exists());
+    let convert: [&str; 6] = ["convert", &large, &half, "--to", "official", "--half=bf16"];
+    let notes = text(&succeeds(&convert).stderr);
+    let note = "note: left out: head.weight (belongs to a training head)";
+    assert!(notes.contains(note), "{notes}");
 }
 
 #[test]

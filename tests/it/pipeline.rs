@@ -181,6 +181,7 @@ fn everything_learns_and_every_file_opens() {
     assert!(distance.contains("patch mean"), "{distance}");
 
     everything_opens(&place);
+    everything_is_known(&place);
     #[cfg(unix)]
     every_file_is_ordinary(&place);
 }
@@ -208,6 +209,117 @@ fn every_file_is_ordinary(place: &Place) {
         }
     }
     assert!(seen > 300, "looked at {seen} files");
+}
+
+/// `svg info` knows every file that the commands have written, and the folders of runs, caches and bundles.
+fn everything_is_known(place: &Place) {
+    let bundle = "--bundle first/bundle";
+    place.svg(&format!(
+        "encode {bundle} --images shapes/test --limit 6 --out features.safetensors"
+    ));
+    place.svg(&format!(
+        "decode {bundle} features.safetensors --out decoded --raw raw.safetensors"
+    ));
+    place.svg("features --weights encoder/encoder.safetensors --size 16 --images shapes/test --limit 6 --out tokens.safetensors");
+    place.svg(&format!("cache {bundle} --data shapes/test --out cache"));
+    let noise = "--latents noise.safetensors";
+    place.svg(&format!(
+        "sample --bundle second/bundle --classes 0,1 --steps 2 {noise} --out noised"
+    ));
+    let kept = "--save-reference moments.safetensors";
+    place.svg(&format!(
+        "distance {bundle} --reference shapes/test --samples samples {kept}"
+    ));
+    place.svg("export flow --bundle second/bundle --out flow.safetensors");
+    place.svg(&format!(
+        "export autoencoder {bundle} --out autoencoder.safetensors"
+    ));
+
+    let mut files = Vec::new();
+    let mut folders = vec![place.path("")];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false if path.ends_with(".lock") => {}
+                false => files.push(path.strip_prefix(&place.folder).unwrap().to_path_buf()),
+            }
+        }
+    }
+    let all = files.iter().map(|file| file.to_str().unwrap());
+    let own = [
+        "encoder",
+        "first",
+        "second",
+        "second/bundle",
+        "cache",
+        "shapes/test",
+    ];
+    let all: Vec<_> = all
+        .chain(own)
+        .chain(["first/checkpoints/step-00000100"])
+        .collect();
+    let said = place.svg(&format!("info {}", all.join(" ")));
+    assert!(!said.contains("not recognised"), "{said}");
+    assert_eq!(
+        said.matches("  problems      none").count(),
+        all.len(),
+        "{said}"
+    );
+    for expected in [
+        "features of `svg encode`: 6 rows of [16, 36]",
+        "tokens of `svg features`: 6 rows of [16, 32]",
+        "images of `svg decode --raw`: 6 rows of [3, 16, 16]",
+        "noise and latents of `svg sample`: 2 rows",
+        "shard 0 of a cache: 50 pictures",
+        "cache of features, for `svg train flow --cache`",
+        "moments of features, for `svg distance`",
+        "latent statistics",
+        "alignment statistics of an autoencoder",
+        "velocity network SiT, for `svg import flow`",
+        "autoencoder of SVG, for `svg import autoencoder`",
+        "a configuration of `svg train flow`",
+        "a configuration of `svg train autoencoder`",
+        "a configuration of `svg pretrain`",
+        "the state of an optimiser",
+        "checkpoint of a training, for --resume",
+        "run of a training",
+        "SVG bundle, format 3",
+        "picture       16 x 16 pixels",
+        "all finite",
+    ] {
+        assert!(said.contains(expected), "{expected} is not in {said}");
+    }
+    // A file of which one bit has changed is no longer what was written.
+    let damage = |name: &str| {
+        let path = place.path(name);
+        let mut bytes = fs::read(&path).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::write(&path, bytes).unwrap();
+    };
+    for (file, folder) in [
+        ("cache/shard-00000.safetensors", "cache"),
+        (
+            "first/checkpoints/step-00000100/generator-optimizer.bpk",
+            "first",
+        ),
+        ("second/bundle/autoencoder.safetensors", "second/bundle"),
+    ] {
+        damage(file);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_svg"));
+        let output = command
+            .current_dir(&place.folder)
+            .args(["info", folder])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            !output.status.success() && said.contains("problem:"),
+            "{said}"
+        );
+        damage(file);
+    }
 }
 
 fn everything_opens(place: &Place) {

@@ -144,3 +144,18 @@ fn what_cannot_be_probed_is_refused_with_advice() {
         "take out those that are broken",
     );
 }
+
+#[test]
+fn parts_of_a_data_set_are_not_merged_and_what_is_not_read_is_counted() {
+    let place = Place::new();
+    let merged = "probe --train shapes --test shapes/test --pixels --size 16";
+    place.refused(merged, "give one of them, such as shapes/t");
+    place.refused(
+        "pretrain --config tiny --data shapes --out run",
+        "parts of a data set (test, train)",
+    );
+    fs::write(place.path("shapes/train/arrow/1.heic"), "").unwrap();
+    let said = place.done(&format!("{SIDES} --pixels --size 16"));
+    let note = "note: shapes/train: 1 .heic picture is not read here";
+    assert!(said.contains(note), "{said}");
+}

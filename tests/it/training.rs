@@ -146,6 +146,22 @@ fn a_run_is_not_begun_twice_nor_resumed_from_nothing_nor_as_another() {
 }
 
 #[test]
+fn a_run_whose_configuration_was_edited_does_not_go_on() {
+    let place = Place::new();
+    place.finish("run", "--max-steps 1");
+    let path = place.path("run/config.json");
+    let json = fs::read_to_string(&path).unwrap();
+    let edited = json.replace("\"enlarge\"", "\"refuse\"");
+    assert_ne!(edited, json);
+    fs::write(&path, edited).unwrap();
+    let refused = place.refused("run", "--resume --max-steps 2");
+    let words = r#"data.smaller was "enlarge" and is "refuse"; put that back"#;
+    assert!(refused.contains(words), "{refused}");
+    fs::write(&path, json).unwrap();
+    place.finish("run", "--resume --max-steps 2");
+}
+
+#[test]
 fn a_configuration_with_a_typo_or_for_another_encoder_is_refused() {
     let place = Place::new();
     let json = fs::read_to_string(place.path("config.json")).unwrap();

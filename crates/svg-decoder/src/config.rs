@@ -64,12 +64,29 @@ impl DecoderConfig {
         1 << self.width_multipliers.len().saturating_sub(1)
     }
 
+    /// Why there can be no such decoder, in words; `None` if there can.
+    pub fn problem(&self) -> Option<String> {
+        let groups = self.norm_groups;
+        let levels = self.width_multipliers.len();
+        if levels == 0 {
+            return Some("a decoder has at least one level".to_string());
+        }
+        let mut levels = (0..levels).map(|level| (level, self.channels(level)));
+        let divides =
+            |channels: usize| groups > 0 && channels > 0 && channels.is_multiple_of(groups);
+        let (level, channels) = levels.find(|(_, channels)| !divides(*channels))?;
+        Some(format!(
+            "{groups} groups do not divide the {channels} channels of level {level}"
+        ))
+    }
+
     /// Initialises a decoder for training from scratch, with PyTorch's defaults: weights and biases of
     /// convolutions uniform in `±1/sqrt(fan_in)`.
     ///
     /// # Panics
     ///
-    /// If there is no level, or `norm_groups` does not divide the channels of a level.
+    /// If there is no level, or `norm_groups` does not divide the channels of a level;
+    /// [`problem`](Self::problem) says so beforehand.
     pub fn init(&self, device: &Device) -> Decoder {
         Decoder::new(self, device)
     }

@@ -33,16 +33,10 @@ pub struct Decoder {
 
 impl Decoder {
     pub(crate) fn new(config: &DecoderConfig, device: &Device) -> Self {
-        let levels = config.width_multipliers.len();
-        assert!(levels > 0, "a decoder has at least one level");
-        let groups = config.norm_groups;
-        for level in 0..levels {
-            let channels = config.channels(level);
-            assert!(
-                groups > 0 && channels.is_multiple_of(groups),
-                "{groups} groups do not divide the {channels} channels of level {level}"
-            );
+        if let Some(problem) = config.problem() {
+            panic!("{problem}");
         }
+        let (levels, groups) = (config.width_multipliers.len(), config.norm_groups);
         let (widest, narrowest) = (config.channels(levels - 1), config.channels(0));
         Self {
             conv_in: conv3x3(config.in_channels, widest, device),

@@ -1,6 +1,7 @@
 //! Sizes and options of the family.
 
 use burn::prelude::*;
+use svg_store::json_differences;
 
 use crate::Dino;
 
@@ -179,6 +180,21 @@ impl DinoConfig {
             config.with_rope_periods(RopePeriods::Exact)
         };
         sizes(self) == sizes(other)
+    }
+
+    /// The fields in which configurations differ with both values, each with the words behind it; `None` if
+    /// there is none.
+    ///
+    /// ```
+    /// use svg_dino::DinoConfig;
+    ///
+    /// let (one, other) = (DinoConfig::vits16(), DinoConfig::vits16().with_n_registers(0));
+    /// let said = one.differences("there", &other, "here");
+    /// assert_eq!(said.as_deref(), Some("n_registers 4 there, 0 here"));
+    /// ```
+    pub fn differences(&self, behind: &str, other: &Self, behind_other: &str) -> Option<String> {
+        let value = |config| serde_json::to_value(config).expect("plain fields always serialise");
+        json_differences(&value(self), behind, &value(other), behind_other)
     }
 
     /// Number of tokens before the patches: the class token and the registers.

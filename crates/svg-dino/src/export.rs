@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use burn::store::bridge;
+use burn::store::{bridge, burn_pack::Bytes};
 use burn::tensor::{TensorData, bf16};
 use svg_nn::StoredTensor;
 
@@ -37,11 +37,26 @@ pub(crate) fn export(
             }
         }
     }
-    if layout == Layout::Official {
-        out.extend(official_buffers(config));
+    match layout {
+        Layout::Official => out.extend(official_buffers(config)),
+        // transformers has the parameter in any case.
+        Layout::HuggingFace if config.n_registers == 0 => out.extend(no_registers(tensors, config)),
+        _ => {}
     }
     out.sort_by(|a, b| a.name.cmp(&b.name));
     out
+}
+
+/// Registers of a network without any, in the number type of the class token.
+fn no_registers(
+    tensors: &BTreeMap<String, StoredTensor>,
+    config: &DinoConfig,
+) -> Option<StoredTensor> {
+    let dtype = tensors.get("cls_token")?.dtype;
+    let name = Layout::HuggingFace.name_of("register_tokens", false)?;
+    let shape = vec![1, 0, config.d_model];
+    let nothing = || Ok(Bytes::from_bytes_vec(Vec::new()));
+    Some(StoredTensor::deferred(name, dtype, shape, None, 0, nothing))
 }
 
 /// What only official files store: periods in bfloat16, and a mask for every fused bias.

@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 
 use burn::store::bridge;
 use burn::tensor::TensorData;
-use svg_nn::{Mismatch, StoredTensor};
+use svg_nn::{ChoiceError, Mismatch, Network, Networks, StoredTensor};
 
 use crate::layout::{Layout, Role};
-use crate::rows;
+use crate::{naflex, rows};
 
 /// The tensors of a file under the network's own names.
 #[derive(Debug)]
 pub(crate) struct Imported {
     /// Which layout the file had.
     pub layout: Layout,
+    /// What stands before the names of the encoder in the file.
+    pub key: String,
     /// Parameters by path, fused, with the bias of the keys zero.
     pub tensors: BTreeMap<String, StoredTensor>,
     /// The stored RoPE periods, if the layout stores them.
@@ -29,6 +31,7 @@ impl Imported {
     pub fn none(layout: Layout) -> Self {
         Self {
             layout,
+            key: String::new(),
             tensors: BTreeMap::new(),
             periods: None,
             dropped: Vec::new(),
@@ -37,45 +40,59 @@ impl Imported {
     }
 }
 
-/// Wrappers that training frameworks leave in names.
-const RESIDUE: [&str; 3] = [
-    "_orig_mod.",
-    "_fsdp_wrapped_module.",
-    "_checkpoint_wrapped_module.",
-];
+/// The encoders among the tensors of a file.
+pub(crate) fn networks(tensors: Vec<StoredTensor>) -> Networks {
+    let landmarks = Layout::ALL.into_iter().flat_map(Layout::tokens);
+    Networks::of(tensors, &landmarks.copied().collect::<Vec<_>>())
+}
 
-/// `None` if there is no DINOv3 among the tensors.
+/// The encoder under `key`, or that of averaged weights, or the only one.
 pub(crate) fn import(
     tensors: Vec<StoredTensor>,
+    key: Option<&str>,
     source: &str,
-) -> Option<Result<Imported, Mismatch>> {
-    let clean = |name: &String| RESIDUE.iter().fold(name.clone(), |n, r| n.replace(r, ""));
-    let named = tensors
-        .into_iter()
-        .map(|tensor| (clean(&tensor.name), tensor));
-    let named: Vec<_> = named.collect();
-    let (root, layout) = find_root(named.iter().map(|(name, _)| name.as_str()))?;
+) -> Result<Result<Imported, Mismatch>, ChoiceError> {
+    let (tensors, is_naflex) = naflex::unpacked(tensors);
+    let network = networks(tensors).choose(key)?;
+    let has = |layout: &Layout| layout.tokens().contains(&network.landmark.as_str());
+    let layout = Layout::ALL.into_iter().find(has);
+    let layout = layout.expect("landmarks are those of layouts");
+    let mut renamed = renamed(network, layout, source);
+    if is_naflex && let Ok(imported) = &mut renamed {
+        let note = "a NaFlex model of timm; its patch projection is read as a convolution";
+        imported.notes.push(note.to_string());
+    }
+    Ok(renamed)
+}
+
+/// The tensors of a network under our names.
+fn renamed(network: Network, layout: Layout, source: &str) -> Result<Imported, Mismatch> {
+    let named = network.tensors;
     let gates = [".mlp.w1.", ".mlp.gate_proj.", ".mlp.fc1_g."];
     let is_gate = |name: &str| gates.iter().any(|gate| name.contains(gate));
     let gated = named.iter().any(|(name, _)| is_gate(name));
 
     let mut mismatch = Mismatch::none(source);
     let mut out = Imported::none(layout);
+    out.key = network.key;
+    out.notes.extend(network.note);
+    let outside = network.left.into_iter().map(|tensor| tensor.name);
+    let reason = "outside the encoder";
+    out.dropped
+        .extend(outside.map(|name| (name, reason.to_string())));
     let mut thirds: BTreeMap<String, [Option<StoredTensor>; 3]> = BTreeMap::new();
     let mut masks = BTreeMap::new();
     for (name, tensor) in named {
         let original = tensor.name.clone();
-        let Some(name) = name.strip_prefix(&root) else {
-            let reason = "outside the encoder".to_string();
-            out.dropped.push((original, reason));
-            continue;
-        };
         // In the memory of recent transformers, and so in files of torch.save, layers are a level deeper.
         let name = match layout {
-            Layout::HuggingFace => name.strip_prefix("model.").unwrap_or(name),
-            _ => name,
+            Layout::HuggingFace => name.strip_prefix("model.").unwrap_or(&name),
+            _ => &name,
         };
         match layout.role(name, gated) {
+            // A network without registers may store that it has none.
+            Role::Parameter(path)
+                if path == "register_tokens" && tensor.shape.num_elements() == 0 => {}
             Role::Parameter(path) => {
                 out.tensors.insert(path.clone(), parameter(tensor, path));
             }
@@ -118,24 +135,7 @@ pub(crate) fn import(
         let mask_token = rows::zeros_like(cls, "mask_token".to_string());
         out.tensors.insert("mask_token".to_string(), mask_token);
     }
-    Some(mismatch.unless(out))
-}
-
-/// The prefix of all names of the encoder, and its layout.
-///
-/// An encoder may lie inside a larger file: `state_dict.encoder.` in an SVG autoencoder,
-/// `teacher.backbone.` in a training checkpoint. Where there are several, the teacher's average is the
-/// released model.
-fn find_root<'a>(names: impl Iterator<Item = &'a str>) -> Option<(String, Layout)> {
-    let found = names.flat_map(|name| {
-        Layout::ALL.into_iter().flat_map(move |layout| {
-            let roots = layout.tokens().iter().map(|token| name.strip_suffix(token));
-            roots.flatten().map(move |root| (root, layout))
-        })
-    });
-    let found = found.filter(|(root, _)| root.is_empty() || root.ends_with('.'));
-    let (root, layout) = found.min_by_key(|(root, _)| (!root.contains("teacher"), root.len()))?;
-    Some((root.to_string(), layout))
+    mismatch.unless(out)
 }
 
 /// Official files store the mask token as `[1, d]`.
@@ -208,27 +208,27 @@ mod tests {
 
     #[test]
     fn the_encoder_is_found_inside_larger_files() {
-        let root = |names: &[&str]| find_root(names.iter().copied()).map(|(root, _)| root);
-        assert_eq!(root(&["storage_tokens"]).unwrap(), "");
-        assert_eq!(
-            root(&[
-                "state_dict.decoder.conv_in.weight",
-                "state_dict.encoder.storage_tokens"
-            ]),
-            Some("state_dict.encoder.".to_string())
-        );
-        assert_eq!(
-            root(&[
-                "student.backbone.storage_tokens",
-                "teacher.backbone.storage_tokens"
-            ]),
-            Some("teacher.backbone.".to_string())
-        );
-        assert_eq!(root(&["conv1.weight", "my_storage_tokens"]), None);
+        let key = |names: &[&str]| {
+            let zero = TensorData::from([0.0f32]);
+            let tensor = |name: &&str| bridge::from_data(zero.clone(), name.to_string(), None);
+            let found = networks(names.iter().map(tensor).collect()).choose(None);
+            found.map(|network| network.key)
+        };
+        let found = |names| key(names).unwrap();
+        assert_eq!(found(&["storage_tokens"]), "");
+        let inside = [
+            "state_dict.decoder.conv_in.weight",
+            "state_dict.encoder.storage_tokens",
+        ];
+        assert_eq!(found(&inside), "state_dict.encoder");
+        let two = [
+            "student.backbone.storage_tokens",
+            "teacher.backbone.storage_tokens",
+        ];
+        assert_eq!(found(&two), "teacher.backbone");
+        key(&["conv1.weight", "my_storage_tokens"]).unwrap_err();
         // Without registers.
-        assert_eq!(
-            root(&["teacher.backbone.rope_embed.periods"]),
-            Some("teacher.backbone.".to_string())
-        );
+        let periods = ["teacher.backbone.rope_embed.periods"];
+        assert_eq!(found(&periods), "teacher.backbone");
     }
 }

@@ -44,13 +44,16 @@ impl Layout {
         }
     }
 
-    /// The tensors that no other layout has, by which it is recognised. Official files have no registers where the network
-    /// has none, but they always store the periods.
+    /// The tensors that no other layout has, by which it is recognised: the registers, and, since a network may
+    /// have none, one that it always has.
     pub(crate) fn tokens(self) -> &'static [&'static str] {
         match self {
             Self::Official => &["storage_tokens", "rope_embed.periods"],
-            Self::HuggingFace => &["embeddings.register_tokens"],
-            Self::Timm => &["reg_token"],
+            Self::HuggingFace => &[
+                "embeddings.register_tokens",
+                "embeddings.patch_embeddings.weight",
+            ],
+            Self::Timm => &["reg_token", "blocks.0.gamma_1"],
         }
     }
 

@@ -37,6 +37,7 @@
 //!   this crate neither contains nor downloads any.
 //! - **Smaller number types** are for linear layers only: [`Dino::with_precision`].
 
+mod beside;
 mod block;
 mod config;
 mod cost;
@@ -44,19 +45,29 @@ mod encoder;
 mod error;
 mod export;
 mod file;
+mod half;
 mod hub;
 mod import;
+mod infer;
 mod layout;
 mod model;
+mod naflex;
 mod patch;
 mod rope;
 mod rows;
+mod said;
 mod shapes;
+mod statistics;
+#[cfg(test)]
+mod tests;
+mod timm;
+mod write;
 
 pub use block::{Block, FeedForward};
 pub use config::{DinoConfig, FeedForwardKind, PixelStatistics, RopePeriods};
 pub use error::DinoError;
 pub use file::DinoFile;
+pub use half::Half;
 pub use layout::Layout;
 pub use model::{Dino, DinoOutput};
 pub use patch::PatchEmbed;

@@ -9,6 +9,13 @@ use crate::vgg::CHANNELS;
 /// The linear layers of LPIPS v0.1 for VGG16, 5888 bytes of f32 after a header; see `LICENSE-LPIPS`.
 const LINEARS: &[u8] = include_bytes!("lpips_vgg_lin.safetensors");
 
+/// The first convolution in the public layouts.
+pub(crate) const LANDMARKS: [&str; 3] = [
+    "features.0.weight",
+    "net.slice1.0.weight",
+    "slice1.0.weight",
+];
+
 /// The published linear layers, under the names of the published files.
 pub(crate) fn linears() -> Vec<StoredTensor> {
     let count: usize = CHANNELS.iter().sum();

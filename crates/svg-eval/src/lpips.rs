@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::module::{Initializer, Param};
 use burn::prelude::*;
-use svg_nn::{LoadError, StoredTensor, TensorFile, load_exact};
+use svg_nn::{LoadError, Networks, StoredTensor, TensorFile, load_exact};
 
 use crate::psnr::assert_same_shape;
 use crate::vgg::CHANNELS;
@@ -52,15 +52,36 @@ impl Lpips {
     /// Opens a file with the convolutions of VGG16: torchvision's whole network, or a file of LPIPS.
     ///
     /// The linear layers are those of the file if it has them, and otherwise the published ones, which
-    /// this crate brings.
+    /// this crate brings. The network may lie inside a larger file, under any name.
     ///
     /// # Errors
     ///
     /// [`EvalError::Load`] if the file cannot be read or holds other tensors than these.
     pub fn open(path: impl AsRef<Path>, device: &Device) -> Result<Self, EvalError> {
+        let (lpips, _) = Self::open_network(path, None, device)?;
+        Ok(lpips)
+    }
+
+    /// As [`open`](Self::open), for the network under `key` where the file holds several, with what was taken
+    /// and left, for people; see [`Networks::choose`].
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), and if there is no network under the key.
+    pub fn open_network(
+        path: impl AsRef<Path>,
+        key: Option<&str>,
+        device: &Device,
+    ) -> Result<(Self, Vec<String>), EvalError> {
         let file = TensorFile::open(path)?;
-        let source = file.path().display().to_string();
-        Self::from_tensors(file.into_tensors(), None, &source, device)
+        let path = file.path().to_path_buf();
+        let source = path.display().to_string();
+        let mut notes = file.notes().to_vec();
+        let network = Networks::of(file.into_tensors(), &import::LANDMARKS).choose(key);
+        let network = network.map_err(|reason| LoadError::Choice { path, reason })?;
+        notes.extend(network.note.clone());
+        let lpips = Self::from_tensors(network.into_tensors(), None, &source, device)?;
+        Ok((lpips, notes))
     }
 
     /// The same from tensors that are already there. `linears`, named `lin0.model.1.weight` to

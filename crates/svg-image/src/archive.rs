@@ -1,121 +1,151 @@
-//! Random access to pictures in tar archives by an index of their positions.
+//! The entries of tar archives and where their bytes are.
 
-use std::fs::File;
-use std::io::{self, BufReader, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::io;
 
-use crate::error::ImageError;
-use crate::source::is_picture;
+use tar::EntryType;
 
-/// An open, uncompressed archive. Many threads may read from it at once.
-#[derive(Debug)]
-pub(crate) struct Archive {
-    file: File,
-}
+use crate::links::{Content, Entry};
+use crate::place::{Place, Spool, Window};
 
-/// Position of one picture's bytes in an [`Archive`].
-#[derive(Debug)]
-pub(crate) struct Stretch {
-    pub name: String,
-    pub offset: u64,
-    pub size: u64,
-}
-
-pub(crate) fn is_archive(path: &Path) -> bool {
-    let name = path.to_string_lossy().to_ascii_lowercase();
-    name.ends_with(".tar") || is_compressed(&name)
-}
-
-fn is_compressed(name: &str) -> bool {
-    name.ends_with(".tar.gz") || name.ends_with(".tgz")
-}
-
-impl Archive {
-    /// Opens an archive and lists its pictures in the order of a walk of the unpacked folder. Of two
-    /// entries with the same name, the later one is used, as when unpacking.
-    pub(crate) fn open(path: &Path) -> Result<(Self, Vec<Stretch>), ImageError> {
-        let archive_error = |cause| ImageError::Archive {
-            path: PathBuf::from(path),
-            cause,
-        };
-
-        let mut file = File::open(path).map_err(ImageError::read(path.display()))?;
-        if is_compressed(&path.to_string_lossy().to_ascii_lowercase()) {
-            file = decompressed(file).map_err(archive_error)?;
-        }
-        let mut pictures = list(&file).map_err(archive_error)?;
-        // The sort is stable, so that the latest of a name comes first and is kept.
-        pictures.reverse();
-        pictures.sort_by(|a, b| a.name.split('/').cmp(b.name.split('/')));
-        pictures.dedup_by(|earlier, kept| earlier.name == kept.name);
-        Ok((Self { file }, pictures))
-    }
-
-    pub(crate) fn read(&self, offset: u64, size: u64) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        let size = usize::try_from(size).map_err(|_| io::ErrorKind::OutOfMemory)?;
-        // The size comes from the archive, and `vec!` would abort if it is absurd.
-        bytes.try_reserve_exact(size)?;
-        bytes.resize(size, 0);
-        read_exact_at(&self.file, &mut bytes, offset)?;
-        Ok(bytes)
-    }
-}
-
-/// An anonymous file with the content of a gzip file; it is deleted with its last handle.
-fn decompressed(file: File) -> io::Result<File> {
-    let mut plain = svg_store::nameless_file()?;
-    io::copy(
-        &mut flate2::read::MultiGzDecoder::new(BufReader::new(file)),
-        &mut plain,
-    )?;
-    plain.seek(SeekFrom::Start(0))?;
-    Ok(plain)
-}
-
-fn list(file: &File) -> io::Result<Vec<Stretch>> {
-    let end = file.metadata()?.len();
-    let mut pictures = Vec::new();
-    for entry in tar::Archive::new(file).entries_with_seek()? {
-        let entry = entry?;
-        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        // Links hold no bytes, and those of a sparse file are not contiguous.
-        if !entry.header().entry_type().is_file() || !is_picture(Path::new(&name)) {
-            continue;
-        }
-        let (offset, size) = (entry.raw_file_position(), entry.size());
-        if offset.checked_add(size).is_none_or(|last| last > end) {
-            let message = format!("it is truncated within the entry {name}");
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
-        }
-        let name = name.trim_start_matches("./").to_string();
-        pictures.push(Stretch { name, offset, size });
-    }
-    Ok(pictures)
-}
-
-#[cfg(unix)]
-fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
-}
-
-#[cfg(windows)]
-fn read_exact_at(file: &File, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
-    while !buffer.is_empty() {
-        match std::os::windows::fs::FileExt::seek_read(file, buffer, offset)? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            count => {
-                buffer = &mut buffer[count..];
-                offset += count as u64;
+/// Lists the entries of an uncompressed archive, in its order.
+pub(crate) fn list_tar(archive: &Window, spool: &mut Spool) -> io::Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for entry in tar::Archive::new(archive.reader()?).entries_with_seek()? {
+        let mut entry = entry?;
+        let mut name = text(&entry.path_bytes());
+        let target = entry.link_name_bytes().map(|target| text(&target));
+        let kind = entry.header().entry_type();
+        let content = match kind {
+            EntryType::Regular | EntryType::Continuous => {
+                let (offset, size) = (entry.raw_file_position(), entry.size());
+                let Some(window) = archive.part(offset, size) else {
+                    return Err(truncated(&name));
+                };
+                let sparse = sparse_of(&mut entry)?;
+                if let Some(real) = sparse.as_ref().and_then(|sparse| sparse.name.clone()) {
+                    name = real;
+                }
+                let window = match sparse {
+                    Some(sparse) => sparse.filled(&window, spool)?,
+                    None => window,
+                };
+                Content::File(Place::Window(window))
             }
+            // The reader fills the holes of this older format.
+            EntryType::GNUSparse => {
+                let window = spool.append(|out| io::copy(&mut entry, out).map(|_| ()))?;
+                if window.size() != entry.size() {
+                    return Err(truncated(&name));
+                }
+                Content::File(Place::Window(window))
+            }
+            EntryType::Directory => Content::Folder,
+            EntryType::Link => Content::HardLink(target.unwrap_or_default()),
+            EntryType::Symlink => Content::Symlink(target.unwrap_or_default()),
+            // Devices, pipes and the name of the volume.
+            _ => continue,
+        };
+        entries.push(Entry { name, content });
+    }
+    Ok(entries)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn truncated(name: &str) -> io::Error {
+    let message = format!("it is truncated within the entry {name}");
+    io::Error::new(io::ErrorKind::UnexpectedEof, message)
+}
+
+/// What pax headers say of a file with holes, as of
+/// <https://www.gnu.org/software/tar/manual/html_section/Sparse-Formats.html>.
+#[derive(Default)]
+struct Sparse {
+    name: Option<String>,
+    size: u64,
+    /// Positions and lengths in turn, of the formats 0.0 and 0.1.
+    numbers: Vec<u64>,
+    /// Format 1.0: the map is at the beginning of the data.
+    map_in_data: bool,
+}
+
+fn sparse_of<R: io::Read>(entry: &mut tar::Entry<'_, R>) -> io::Result<Option<Sparse>> {
+    let mut sparse = Sparse::default();
+    let mut found = false;
+    for extension in entry.pax_extensions()?.into_iter().flatten() {
+        let extension = extension?;
+        let key = text(extension.key_bytes());
+        let Some(key) = key.strip_prefix("GNU.sparse.") else {
+            continue;
+        };
+        found = true;
+        let value = text(extension.value_bytes());
+        let number = || value.parse().map_err(|_| damaged_map());
+        match key {
+            "name" => sparse.name = Some(value.clone()),
+            "size" | "realsize" => sparse.size = number()?,
+            "major" => sparse.map_in_data = number()? >= 1,
+            "offset" | "numbytes" => sparse.numbers.push(number()?),
+            "map" => {
+                let numbers = value.split(',').map(|number| number.parse::<u64>());
+                let numbers: Result<Vec<u64>, _> = numbers.collect();
+                sparse.numbers = numbers.map_err(|_| damaged_map())?;
+            }
+            _ => (),
         }
     }
-    Ok(())
+    Ok(found.then_some(sparse))
+}
+
+impl Sparse {
+    /// The file with its holes, which are zeros.
+    fn filled(mut self, stored: &Window, spool: &mut Spool) -> io::Result<Window> {
+        let bytes = stored.read()?;
+        let mut data = bytes.as_slice();
+        if self.map_in_data {
+            let mut lines = bytes.split(|byte| *byte == b'\n');
+            let mut length = 0;
+            let mut next = || {
+                let line = lines.next().ok_or_else(damaged_map)?;
+                length += line.len() + 1;
+                let number = std::str::from_utf8(line)
+                    .ok()
+                    .and_then(|line| line.parse().ok());
+                number.ok_or_else(damaged_map)
+            };
+            let count: u64 = next()?;
+            self.numbers.clear();
+            for _ in 0..count.saturating_mul(2) {
+                self.numbers.push(next()?);
+            }
+            data = data
+                .get(length.next_multiple_of(512)..)
+                .ok_or_else(damaged_map)?;
+        }
+        let pieces = self.numbers.chunks(2).map(|pair| match *pair {
+            [at, length] => Ok((at, length)),
+            _ => Err(damaged_map()),
+        });
+        let pieces = pieces.collect::<io::Result<Vec<_>>>()?;
+        spool.append_sparse(self.size, &pieces, data)
+    }
+}
+
+fn damaged_map() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        "the map of a file with holes is damaged",
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ImageError;
+    use crate::links::Tree;
+    use crate::root::of_archive;
 
     /// A tar file of the given entries.
     fn packed(entries: &[(&str, &[u8])]) -> Vec<u8> {
@@ -129,11 +159,18 @@ mod tests {
         builder.into_inner().unwrap()
     }
 
-    fn opened(name: &str, bytes: &[u8]) -> Result<(Archive, Vec<Stretch>), ImageError> {
+    /// The names and contents of an archive's pictures.
+    fn opened(name: &str, bytes: &[u8]) -> Result<Vec<(String, String)>, ImageError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);
         std::fs::write(&path, bytes).unwrap();
-        Archive::open(&path)
+        let mut spool = Spool::default();
+        let root = of_archive(&path, None, &mut spool)?.expect("it is an archive");
+        let text = |place: &Place| String::from_utf8(place.read().unwrap()).unwrap();
+        let pictures = root.pictures.iter();
+        Ok(pictures
+            .map(|picture| (picture.name.clone(), text(&picture.place)))
+            .collect())
     }
 
     #[test]
@@ -148,42 +185,15 @@ mod tests {
             ("b/._1.png", b"macOS metadata of one"),
             ("b/2.jpg", b"two again"),
         ]);
-        let (archive, pictures) = opened("some.tar", &bytes).unwrap();
-        let found: Vec<_> = pictures
-            .iter()
-            .map(|picture| {
-                let bytes = archive.read(picture.offset, picture.size).unwrap();
-                (picture.name.as_str(), String::from_utf8(bytes).unwrap())
-            })
-            .collect();
+        let found = opened("some.tar", &bytes).unwrap();
         let expected = [
             ("b/1.png", "one"),
             ("b/2.jpg", "two again"),
             ("b-side.JPEG", "side"),
+            (&long, "long"),
         ];
-        let expected = expected.map(|(name, text)| (name, text.to_string()));
-        assert_eq!(found[..3], expected);
-        assert_eq!(found[3], (long.as_str(), "long".to_string()));
-    }
-
-    #[test]
-    fn compressed_archives_are_read_like_plain_ones() {
-        use std::io::Write;
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        encoder
-            .write_all(&packed(&[("a.png", b"picture")]))
-            .unwrap();
-        let bytes = encoder.finish().unwrap();
-        for name in ["some.tar.gz", "some.TGZ"] {
-            let (archive, pictures) = opened(name, &bytes).unwrap();
-            assert_eq!(pictures[0].name, "a.png");
-            assert_eq!(
-                archive.read(pictures[0].offset, pictures[0].size).unwrap(),
-                b"picture"
-            );
-        }
-        let cut = opened("some.tar.gz", &bytes[..bytes.len() / 2]);
-        assert!(matches!(cut, Err(ImageError::Archive { .. })));
+        let expected = expected.map(|(name, text)| (name.to_string(), text.to_string()));
+        assert_eq!(found, expected);
     }
 
     #[test]
@@ -205,7 +215,8 @@ mod tests {
         }
         assert!(opened("noise.tar", &[0xa5; 4096]).is_err());
         assert!(opened("noise.tgz", &[0xa5; 4096]).is_err());
-        assert!(opened("empty.tar", b"").unwrap().1.is_empty());
+        assert!(opened("noise.zip", &[0xa5; 4096]).is_err());
+        assert!(opened("empty.tar", b"").unwrap().is_empty());
     }
 
     #[test]
@@ -217,11 +228,54 @@ mod tests {
             let mut bytes = good.clone();
             bytes[position] = [0x00, 0x80, 0xff, b'7'][position % 4];
             std::fs::write(&path, bytes).unwrap();
-            if let Ok((archive, pictures)) = Archive::open(&path) {
-                for picture in pictures {
-                    let _ = archive.read(picture.offset, picture.size);
+            let window = Window::of_file(&path).unwrap();
+            if let Ok(entries) = list_tar(&window, &mut Spool::default()) {
+                for member in Tree::of_entries(entries).members {
+                    let _ = member.place.read();
                 }
             }
+        }
+    }
+
+    #[test]
+    fn files_with_holes_are_filled_in_each_format() {
+        let data = [b'x'; 10];
+        // What GNU tar's formats 0.1 and 1.0 say of 5 data bytes at 3 and 5 at 1000, of 1200 in all.
+        let mut expected = vec![0; 1200];
+        expected[3..8].fill(b'x');
+        expected[1000..1005].fill(b'x');
+        let mut map = b"2\n3\n5\n1000\n5\n".to_vec();
+        map.resize(512, 0);
+        map.extend(data);
+        let old: [(&str, &[u8]); 4] = [
+            ("GNU.sparse.size", b"1200"),
+            ("GNU.sparse.numblocks", b"2"),
+            ("GNU.sparse.name", b"cat/1.png"),
+            ("GNU.sparse.map", b"3,5,1000,5"),
+        ];
+        let new: [(&str, &[u8]); 4] = [
+            ("GNU.sparse.major", b"1"),
+            ("GNU.sparse.minor", b"0"),
+            ("GNU.sparse.name", b"cat/1.png"),
+            ("GNU.sparse.realsize", b"1200"),
+        ];
+        for (extensions, stored) in [(old, data.to_vec()), (new, map)] {
+            let mut builder = tar::Builder::new(Vec::new());
+            builder.append_pax_extensions(extensions).unwrap();
+            let mut header = tar::Header::new_ustar();
+            header.set_size(stored.len() as u64);
+            let name = "cat/GNUSparseFile.7/1.png";
+            builder.append_data(&mut header, name, &stored[..]).unwrap();
+            let bytes = builder.into_inner().unwrap();
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("some.tar");
+            std::fs::write(&path, bytes).unwrap();
+            let window = Window::of_file(&path).unwrap();
+            let entries = list_tar(&window, &mut Spool::default()).unwrap();
+            let tree = Tree::of_entries(entries);
+            assert_eq!(tree.members[0].name, "cat/1.png");
+            assert_eq!(tree.members[0].place.size().unwrap(), 1200);
+            assert_eq!(tree.members[0].place.read().unwrap(), expected);
         }
     }
 }

@@ -7,26 +7,40 @@ use std::fmt::Display;
 use std::io;
 use std::path::PathBuf;
 
+use crate::format::Format;
 use crate::source::EXTENSIONS;
 
 /// Error of decoding a picture.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// The first bytes match none of the supported formats.
+    /// There are no bytes.
+    #[error("the file is empty; fetch it again or leave it out")]
+    NoBytes,
+
+    /// The first bytes match no known format.
     #[error(
-        "the bytes are not a picture in a supported format (JPEG, PNG, BMP, GIF, WebP, TIFF, PNM); \
+        "the bytes are not a picture in a known format (JPEG, PNG, BMP, GIF, WebP, TIFF and PNM are read); \
          convert it to PNG, or check that the download is complete"
     )]
     UnknownFormat,
+
+    /// The first bytes match a format that is not read.
+    #[error("this is {what}, which is not read here; {advice}")]
+    OtherFormat {
+        /// The format.
+        what: &'static str,
+        /// What to do.
+        advice: String,
+    },
 
     /// The header announces more pixels than [`DecodeOptions::max_pixels`] allows. Nothing was
     /// allocated.
     ///
     /// [`DecodeOptions::max_pixels`]: crate::DecodeOptions::max_pixels
     #[error(
-        "the picture announces {width} x {height} pixels, more than the limit of {limit}; if you \
-         trust it, raise the limit (max_pixels), else leave it out"
+        "the picture announces {width} x {height} pixels, more than the limit of {limit}; if you trust it, make \
+         it smaller, or raise the limit (max_pixels, --max-pixels of `svg features`), else leave it out"
     )]
     TooLarge {
         /// Announced columns.
@@ -46,17 +60,46 @@ pub enum DecodeError {
         height: u32,
     },
 
-    /// The samples have no defined conversion to 8-bit colours.
-    #[error("samples of type {0} have no defined range; convert the picture to 8 bits")]
-    Samples(String),
+    /// The file is intact, but of a kind of its format that is not read.
+    #[error(
+        "this kind of {format} is not read here: {what}; convert it, for example by \
+         `magick IN.{} -depth 8 OUT.png`", format.to_lowercase()
+    )]
+    Unsupported {
+        /// The format.
+        format: &'static str,
+        /// What is not read.
+        what: String,
+    },
 
-    /// A JPEG is truncated or damaged, or uses a feature outside the common profiles.
-    #[error("the JPEG cannot be decoded: {0}; fetch the file again or leave it out")]
-    Jpeg(String),
+    /// The file is truncated or damaged.
+    #[error("the {format} is damaged: {reason}; fetch the file again or leave it out")]
+    Damaged {
+        /// The format.
+        format: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
 
-    /// A picture of another format is truncated or damaged, or uses an unusual feature.
-    #[error("the picture cannot be decoded: {0}; fetch the file again or leave it out")]
-    Other(String),
+    /// The decoder panicked, which is its mistake.
+    #[error("the decoder failed; convert the picture to PNG, or leave it out")]
+    Panicked,
+}
+
+impl DecodeError {
+    pub(crate) fn unsupported(format: Format, what: impl Into<String>) -> Self {
+        Self::Unsupported {
+            format: format.name(),
+            what: what.into(),
+        }
+    }
+
+    pub(crate) fn damaged(format: Format, reason: impl Into<String>) -> Self {
+        Self::Damaged {
+            format: format.name(),
+            reason: reason.into(),
+        }
+    }
 }
 
 /// Error of reading or writing a picture.
@@ -83,7 +126,7 @@ pub enum ImageError {
 
     /// An archive is damaged or not an archive.
     #[error(
-        "{path} is not a readable tar archive: {cause}; fetch it again, or unpack it and give the \
+        "{path} is not a readable archive: {cause}; fetch it again, or unpack it and give the \
          folder"
     )]
     Archive {
@@ -111,12 +154,43 @@ pub enum ImageError {
 
     /// A folder, archive or list holds no picture.
     #[error(
-        "{path} holds no pictures; looked in it and below for names ending in {}",
-        EXTENSIONS.join(", ")
+        "{path} holds no pictures; looked in it and below for names ending in {}{}{unread}",
+        EXTENSIONS.join(", "), if unread.is_empty() { "" } else { "; " }
     )]
     NoImages {
         /// The folder, archive or list.
         path: PathBuf,
+        /// What is in it that is not read, in words; empty if there is nothing.
+        unread: String,
+    },
+
+    /// A file of many pictures is of a kind that is not read.
+    #[error("{path}: {advice}")]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What it is and what to do about it.
+        advice: &'static str,
+    },
+
+    /// A list of pictures or labels says something else than it should.
+    #[error("{list}: {reason}")]
+    List {
+        /// The list.
+        list: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// A pattern stands for no file.
+    #[error(
+        "{pattern}: {reason}; write {{000..146}} for numbers and * for any text, in quotation marks"
+    )]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        reason: String,
     },
 
     /// A file could not be written.

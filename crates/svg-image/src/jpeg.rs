@@ -5,15 +5,13 @@
 
 use image::RgbImage;
 use image::metadata::Orientation as Transform;
-use libjpeg_turbo_rs::{ColorSpace, ComponentInfo, DecodeLimits, Decoder, PixelFormat};
+use libjpeg_turbo_rs::{ColorSpace, ComponentInfo, DecodeLimits, Decoder, JpegError, PixelFormat};
 
 use crate::error::DecodeError;
-use crate::read::{DecodeOptions, Orientation, check_size, transformed};
-use crate::samples::four_to_three;
-
-pub(crate) fn is_jpeg(bytes: &[u8]) -> bool {
-    bytes.starts_with(&[0xff, 0xd8, 0xff])
-}
+use crate::format::Format;
+use crate::orientation::{Orientation, transform, transformed};
+use crate::read::{DecodeOptions, check_size};
+use crate::samples::{cmyk_to_rgb, four_to_three};
 
 /// Width and height from the frame header.
 pub(crate) fn dimensions(bytes: &[u8]) -> Result<(u32, u32), DecodeError> {
@@ -22,33 +20,69 @@ pub(crate) fn dimensions(bytes: &[u8]) -> Result<(u32, u32), DecodeError> {
 }
 
 pub(crate) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<RgbImage, DecodeError> {
+    let decoded = samples(bytes, options, None)?;
+    let [width, height] = decoded.size.map(|side| side as u32);
+    let image = RgbImage::from_raw(width, height, decoded.data)
+        .ok_or_else(|| DecodeError::damaged(Format::Jpeg, "its data do not match its size"))?;
+    Ok(transformed(image, decoded.transform))
+}
+
+/// What was decoded.
+pub(crate) struct Samples {
+    /// Columns and rows.
+    pub size: [usize; 2],
+    /// The samples of each pixel side by side.
+    pub data: Vec<u8>,
+    /// How to turn it, if the options ask for that.
+    pub transform: Option<Transform>,
+}
+
+/// The samples of a JPEG in RGB, or as `part` of another file in a format and from a colour space that the
+/// file says.
+pub(crate) fn samples(
+    bytes: &[u8],
+    options: &DecodeOptions,
+    part: Option<(PixelFormat, ColorSpace)>,
+) -> Result<Samples, DecodeError> {
     let limits = DecodeLimits {
         max_pixels: options.max_pixels,
         ..DecodeLimits::default()
     };
     let mut decoder = Decoder::new_with_limits(bytes, limits).map_err(jpeg_error)?;
     let header = decoder.header();
-    let (width, height) = (header.width.into(), header.height.into());
-    check_size((width, height), options.max_pixels)?;
+    let (width, height) = (header.width, header.height);
+    check_size((width.into(), height.into()), options.max_pixels)?;
     let transform = match options.orientation {
         Orientation::AsStored => None,
-        Orientation::Exif => decoder.exif_data().and_then(Transform::from_exif_chunk),
+        Orientation::Exif => transform(decoder.exif_data(), decoder.xmp_data()),
     };
     let colours = decoder.jpeg_color_space();
     let four_inks = matches!(colours, ColorSpace::Cmyk | ColorSpace::Ycck);
-    let mut format = PixelFormat::Rgb;
     if four_inks {
         check_inks(&decoder.header().components)?;
-        format = PixelFormat::Cmyk;
     }
+    let format = match part {
+        Some((_, space)) if space != colours => {
+            let what = format!("{colours:?} colours where {space:?} is announced");
+            return Err(DecodeError::unsupported(Format::Jpeg, what));
+        }
+        Some((format, _)) => format,
+        None if four_inks => PixelFormat::Cmyk,
+        None => PixelFormat::Rgb,
+    };
     decoder.set_output_format(format);
-    let mut samples = decoder.decode_image().map_err(jpeg_error)?.data;
-    if four_inks {
-        four_to_three(&mut samples, cmyk_to_rgb);
+    let mut data = decoder.decode_image().map_err(jpeg_error)?.data;
+    if part.is_none() && four_inks {
+        // JPEGs store inks inverted by Adobe's convention, which Pillow assumes whether the file is marked or not.
+        four_to_three(&mut data, |stored| {
+            cmyk_to_rgb([0, 1, 2, 3].map(|ink| 255 - stored[ink]))
+        });
     }
-    let image = RgbImage::from_raw(width, height, samples)
-        .ok_or_else(|| DecodeError::Jpeg("its data do not match its size".into()))?;
-    Ok(transformed(image, transform))
+    Ok(Samples {
+        size: [width.into(), height.into()],
+        data,
+        transform,
+    })
 }
 
 /// Rejects CMYK sampling factors that no program writes and on which the decoder panics. Common are four
@@ -64,35 +98,24 @@ fn check_inks(inks: &[ComponentInfo]) -> Result<(), DecodeError> {
     if usual(|ink| ink.horizontal_sampling) && usual(|ink| ink.vertical_sampling) {
         return Ok(());
     }
-    Err(DecodeError::Jpeg(
-        "its CMYK sampling factors are unusual".into(),
-    ))
+    let what = "CMYK with unusual sampling factors";
+    Err(DecodeError::unsupported(Format::Jpeg, what))
 }
 
-fn jpeg_error(error: libjpeg_turbo_rs::JpegError) -> DecodeError {
-    DecodeError::Jpeg(error.to_string())
-}
-
-/// Pillow's conversion of CMYK. JPEGs store inks inverted (`255 - ink`) by Adobe's convention, which Pillow
-/// assumes whether the file is marked or not.
-fn cmyk_to_rgb(stored: &[u8]) -> [u8; 3] {
-    let paper = i32::from(stored[3]);
-    [stored[0], stored[1], stored[2]].map(|stored| {
-        let product = (255 - i32::from(stored)) * paper + 128;
-        (paper - (((product >> 8) + product) >> 8)).clamp(0, 255) as u8
-    })
+fn jpeg_error(error: JpegError) -> DecodeError {
+    match error {
+        JpegError::Unsupported(what) => DecodeError::unsupported(Format::Jpeg, what),
+        error @ (JpegError::LimitExceeded { .. } | JpegError::AllocationFailed { .. }) => {
+            DecodeError::unsupported(Format::Jpeg, error.to_string())
+        }
+        JpegError::UnexpectedEof => DecodeError::damaged(Format::Jpeg, "it ends too early"),
+        error => DecodeError::damaged(Format::Jpeg, error.to_string()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn cmyk_without_ink_is_white_and_black_ink_covers_the_others() {
-        assert_eq!(cmyk_to_rgb(&[255, 255, 255, 255]), [255; 3]);
-        assert_eq!(cmyk_to_rgb(&[0, 128, 255, 0]), [0; 3]);
-        assert_eq!(cmyk_to_rgb(&[0, 255, 255, 255]), [0, 255, 255]);
-    }
 
     #[test]
     fn unusual_cmyk_sampling_is_rejected() {
@@ -108,7 +131,10 @@ mod tests {
             let mut bytes = good.clone();
             bytes[place(ink)] = sampling;
             let error = decode(&bytes, &DecodeOptions::default()).unwrap_err();
-            assert!(error.to_string().contains("CMYK sampling"), "{error}");
+            assert!(
+                error.to_string().contains("CMYK with unusual sampling"),
+                "{error}"
+            );
         }
     }
 }

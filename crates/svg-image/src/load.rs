@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use image::RgbImage;
 
 use crate::error::ImageError;
-use crate::read::{DecodeOptions, decode, dimensions};
+use crate::read::{decode, dimensions};
 use crate::source::ImageSet;
 
 /// Number of pictures that each worker may hold, finished or not.
@@ -44,10 +44,10 @@ pub struct Loaded {
 /// # svg_image::save_png(&picture, folder.path().join("picture.png"), &[]).unwrap();
 /// # let folder = folder.path().to_path_buf();
 /// use std::sync::Arc;
-/// use svg_image::{DecodeOptions, ImageSet, Loader, adm_crop};
+/// use svg_image::{ImageSet, Loader, adm_crop};
 ///
 /// let set = Arc::new(ImageSet::open(&[folder])?);
-/// for loaded in Loader::new(set, DecodeOptions::default(), |image| adm_crop(&image, 16), 2) {
+/// for loaded in Loader::new(set, |image| adm_crop(&image, 16), 2) {
 ///     let image = loaded.image?;
 ///     assert_eq!(image.dimensions(), (16, 16));
 /// }
@@ -82,12 +82,11 @@ impl Loader {
     /// If no thread can be started. [`next`](Iterator::next) propagates a panic of `prepare`.
     pub fn new(
         set: Arc<ImageSet>,
-        options: DecodeOptions,
         prepare: impl Fn(RgbImage) -> RgbImage + Send + Sync + 'static,
         workers: usize,
     ) -> Self {
         let order = (0..set.len()).collect();
-        Self::in_order(set, order, options, prepare, workers)
+        Self::in_order(set, order, prepare, workers)
     }
 
     /// Loads the pictures with the indices in `order`, such as a subset or a permutation.
@@ -98,7 +97,6 @@ impl Loader {
     pub fn in_order(
         set: Arc<ImageSet>,
         order: Vec<usize>,
-        options: DecodeOptions,
         prepare: impl Fn(RgbImage) -> RgbImage + Send + Sync + 'static,
         workers: usize,
     ) -> Self {
@@ -106,7 +104,7 @@ impl Loader {
             assert_known(&set, index);
         }
         let jobs = order.into_iter().map(|index| (index, ()));
-        Self::augmented(set, jobs, options, move |image, ()| prepare(image), workers)
+        Self::augmented(set, jobs, move |image, ()| prepare(image), workers)
     }
 
     /// Loads the pictures with the indices in `jobs` and passes each to `prepare` together with the value
@@ -121,7 +119,6 @@ impl Loader {
     pub fn augmented<J: Send + 'static>(
         set: Arc<ImageSet>,
         jobs: impl Iterator<Item = (usize, J)> + Send + 'static,
-        options: DecodeOptions,
         prepare: impl Fn(RgbImage, J) -> RgbImage + Send + Sync + 'static,
         workers: usize,
     ) -> Self {
@@ -131,7 +128,6 @@ impl Loader {
 
         let decoder = Arc::new(Decoder {
             set: set.clone(),
-            options,
             large: Mutex::new(()),
         });
         let prepare = Arc::new(prepare);
@@ -239,7 +235,6 @@ impl Lane {
 /// State shared by the workers.
 struct Decoder {
     set: Arc<ImageSet>,
-    options: DecodeOptions,
     /// Held by the worker that decodes a picture of more than [`LARGE`] pixels.
     large: Mutex<()>,
 }
@@ -253,7 +248,7 @@ impl Decoder {
                 .is_ok_and(|(width, height)| u64::from(width) * u64::from(height) > LARGE);
             let _turn = large.then(|| self.large.lock().unwrap_or_else(PoisonError::into_inner));
             let name = name.clone();
-            let image = decode(&bytes, &self.options)
+            let image = decode(&bytes, self.set.options())
                 .map_err(|cause| ImageError::Decode { name, cause })?;
             decoded = Some(image.dimensions());
             Ok(prepare(image))
@@ -308,12 +303,7 @@ mod tests {
             image
         };
         for workers in [0, 1, 3, 64] {
-            let loader = Loader::new(
-                set.clone(),
-                DecodeOptions::default(),
-                slow_at_times,
-                workers,
-            );
+            let loader = Loader::new(set.clone(), slow_at_times, workers);
             assert_eq!(loader.size_hint(), (40, Some(40)));
             let levels: Vec<_> = loader.map(|loaded| level(&loaded)).collect();
             assert_eq!(levels, (0..40).map(Some).collect::<Vec<_>>());
@@ -324,14 +314,10 @@ mod tests {
     fn a_custom_order_is_kept() {
         let (_folder, set) = set(4, &[]);
         let order = vec![3, 0, 3, 1];
-        let options = DecodeOptions::default();
-        let loader = Loader::in_order(set.clone(), order.clone(), options, |image| image, 2);
+        let loader = Loader::in_order(set.clone(), order.clone(), |image| image, 2);
         let indices: Vec<_> = loader.map(|loaded| loaded.index).collect();
         assert_eq!(indices, order);
-        assert_eq!(
-            Loader::in_order(set, vec![], options, |image| image, 2).count(),
-            0
-        );
+        assert_eq!(Loader::in_order(set, vec![], |image| image, 2).count(), 0);
     }
 
     #[test]
@@ -347,7 +333,7 @@ mod tests {
             RgbImage::from_pixel(1, 1, image::Rgb([image.get_pixel(0, 0).0[0], mark, 0]))
         };
         let workers = 3;
-        let loader = Loader::augmented(set, jobs, DecodeOptions::default(), marked, workers);
+        let loader = Loader::augmented(set, jobs, marked, workers);
         for (number, loaded) in loader.take(30).enumerate() {
             let level = (number * 2 % 5) as u8;
             assert_eq!(loaded.decoded, Some((u32::from(level) + 1, 2)));
@@ -361,14 +347,13 @@ mod tests {
     #[should_panic(expected = "the set has 2 pictures, but the index is 2")]
     fn an_index_beyond_the_set_panics() {
         let (_folder, set) = set(2, &[]);
-        let options = DecodeOptions::default();
-        Loader::augmented(set, (0..).map(|n| (n, ())), options, |image, ()| image, 1);
+        Loader::augmented(set, (0..).map(|n| (n, ())), |image, ()| image, 1);
     }
 
     #[test]
     fn loading_continues_after_a_broken_picture() {
         let (_folder, set) = set(9, &[2, 3, 8]);
-        let loader = Loader::new(set, DecodeOptions::default(), |image| image, 2);
+        let loader = Loader::new(set, |image| image, 2);
         let loaded: Vec<_> = loader.collect();
         let levels: Vec<_> = loaded.iter().map(level).collect();
         let expected = [
@@ -390,7 +375,7 @@ mod tests {
     #[test]
     fn dropping_the_loader_ends_the_workers() {
         let (_folder, set) = set(60, &[]);
-        let mut loader = Loader::new(set.clone(), DecodeOptions::default(), |image| image, 3);
+        let mut loader = Loader::new(set.clone(), |image| image, 3);
         assert_eq!(loader.next().map(|loaded| loaded.index), Some(0));
         let workers: Vec<_> = loader.lanes.drain(..).map(|lane| lane.worker).collect();
         drop(loader);
@@ -409,6 +394,6 @@ mod tests {
             assert!(image.width() < 2, "a mistake in prepare");
             image
         };
-        Loader::new(set, DecodeOptions::default(), prepare, 1).for_each(drop);
+        Loader::new(set, prepare, 1).for_each(drop);
     }
 }

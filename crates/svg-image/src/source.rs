@@ -1,32 +1,38 @@
 //! Pictures in files, folders, archives and lists as one indexed set.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use walkdir::WalkDir;
-
-use crate::archive::{Archive, Stretch, is_archive};
+use crate::classes::{Class, ClassError};
 use crate::error::ImageError;
-use crate::list::{is_list, read_list};
+use crate::place::Place;
+use crate::read::DecodeOptions;
+use crate::unread::Unread;
 
 /// Extensions of pictures in folders and archives, case-insensitive.
 pub const EXTENSIONS: [&str; 12] = [
     "bmp", "gif", "jpeg", "jpg", "pbm", "pgm", "png", "pnm", "ppm", "tif", "tiff", "webp",
 ];
 
+/// Notes of so many paths are given one by one.
+const MOST_NOTES: usize = 3;
+
 /// Whether a file in a folder or archive is a picture. Hidden files are not: operating systems leave them
 /// beside pictures with the same extensions.
-pub(crate) fn is_picture(path: &Path) -> bool {
-    let hidden = path
-        .file_name()
-        .is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
-    let ending = path
+pub(crate) fn is_picture(name: &str) -> bool {
+    let base = name.rsplit('/').next().unwrap_or(name);
+    !base.starts_with('.') && has_picture_ending(base)
+}
+
+pub(crate) fn has_picture_ending(name: &str) -> bool {
+    let ending = Path::new(name)
         .extension()
-        .and_then(|ending| ending.to_str())
-        .unwrap_or_default();
-    !hidden
-        && EXTENSIONS
+        .and_then(|ending| ending.to_str());
+    let known = |ending: &str| {
+        EXTENSIONS
             .iter()
             .any(|known| known.eq_ignore_ascii_case(ending))
+    };
+    ending.is_some_and(known)
 }
 
 /// An indexed set of pictures that are read on demand. Threads may share it.
@@ -45,114 +51,71 @@ pub(crate) fn is_picture(path: &Path) -> bool {
 /// let image = decode(&set.read(0)?, &DecodeOptions::default()).unwrap();
 /// # Ok::<(), svg_image::ImageError>(())
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ImageSet {
-    entries: Vec<Entry>,
-    archives: Vec<Archive>,
+    pub(crate) entries: Vec<Entry>,
+    /// Why there are no classes, with the first picture of the path that is to blame.
+    pub(crate) problems: Vec<(usize, ClassError)>,
+    /// What is to be said of the classes, likewise.
+    pub(crate) remarks: Vec<(usize, String)>,
+    /// What is not read below each path.
+    pub(crate) unread: Vec<(String, Unread)>,
+    pub(crate) options: DecodeOptions,
 }
 
 #[derive(Debug)]
-struct Entry {
-    name: String,
+pub(crate) struct Entry {
+    pub name: String,
     /// Start of [`ImageSet::inner_name`] within `name`, in bytes.
-    base: usize,
-    place: Place,
-}
-
-#[derive(Debug)]
-enum Place {
-    File(PathBuf),
-    /// In the archive with this index.
-    Archive {
-        archive: usize,
-        offset: u64,
-        size: u64,
-    },
+    pub base: usize,
+    pub class: Class,
+    pub place: Place,
 }
 
 impl ImageSet {
-    /// Lists the pictures of each path, in the given order.
-    ///
-    /// - A folder: the files in it and in its subfolders with one of [`EXTENSIONS`], sorted by path.
-    ///   Links are followed.
-    /// - An archive (`.tar`, `.tar.gz`, `.tgz`): its entries, likewise. A compressed archive is unpacked
-    ///   once to an anonymous temporary file.
-    /// - A list (`.txt`): the files named by its lines, relative to its folder, in its order and with any
-    ///   extension. Empty lines and those that begin with `#` are skipped.
-    /// - Any other file: itself, with any extension.
-    ///
-    /// # Errors
-    ///
-    /// If a path does not exist or cannot be read, an archive is damaged, a list names a missing file, or
-    /// a folder, archive or list holds no picture.
-    pub fn open(paths: &[PathBuf]) -> Result<Self, ImageError> {
-        let mut set = Self {
-            entries: Vec::new(),
-            archives: Vec::new(),
-        };
-        for path in paths {
-            let before = set.entries.len();
-            let metadata = std::fs::metadata(path).map_err(ImageError::read(path.display()))?;
-            if metadata.is_dir() {
-                set.add_folder(path)?;
-            } else if is_archive(path) {
-                set.add_archive(path)?;
-            } else if is_list(path) {
-                set.add_list(path)?;
-            } else {
-                set.add_file(path, path.parent());
-            }
-            if set.entries.len() == before {
-                return Err(ImageError::NoImages { path: path.clone() });
-            }
+    /// The same set, read with these options by a [`Loader`](crate::Loader). Without this, with the default
+    /// ones.
+    pub fn with_options(self, options: DecodeOptions) -> Self {
+        Self { options, ..self }
+    }
+
+    /// How its pictures are decoded.
+    pub fn options(&self) -> &DecodeOptions {
+        &self.options
+    }
+
+    pub(crate) fn class(&self, index: usize) -> &Class {
+        &self.entries[index].class
+    }
+
+    pub(crate) fn problem(&self) -> Option<&ClassError> {
+        self.problems.first().map(|(_, problem)| problem)
+    }
+
+    pub(crate) fn remarks(&self) -> Vec<String> {
+        self.remarks
+            .iter()
+            .map(|(_, remark)| remark.clone())
+            .collect()
+    }
+
+    /// What lies among the pictures and is not read, counted by kind: a line for each path, or one for all if there
+    /// are many.
+    pub fn notes(&self) -> Vec<String> {
+        let of_each = self.unread.iter();
+        let of_each = of_each.filter_map(|(path, unread)| Some((path, unread, unread.in_words()?)));
+        let of_each: Vec<_> = of_each.collect();
+        if of_each.len() <= MOST_NOTES {
+            let lines = of_each
+                .into_iter()
+                .map(|(path, _, words)| format!("{path}: {words}"));
+            return lines.collect();
         }
-        Ok(set)
-    }
-
-    /// Adds a picture whose name ends in `inner`.
-    fn add(&mut self, name: String, inner: &str, place: Place) {
-        let base = name.len() - inner.len();
-        self.entries.push(Entry { name, base, place });
-    }
-
-    fn add_file(&mut self, path: &Path, folder: Option<&Path>) {
-        let inner = folder.and_then(|folder| path.strip_prefix(folder).ok());
-        let inner = inner.unwrap_or(path).display().to_string();
-        self.add(path.display().to_string(), &inner, Place::File(path.into()));
-    }
-
-    fn add_list(&mut self, list: &Path) -> Result<(), ImageError> {
-        for (line, path) in read_list(list)? {
-            self.add(path.display().to_string(), &line, Place::File(path));
-        }
-        Ok(())
-    }
-
-    fn add_folder(&mut self, folder: &Path) -> Result<(), ImageError> {
-        for found in WalkDir::new(folder).follow_links(true).sort_by_file_name() {
-            let found = found.map_err(|error| ImageError::Read {
-                path: error.path().unwrap_or(folder).display().to_string(),
-                cause: error.into(),
-            })?;
-            if found.file_type().is_file() && is_picture(found.path()) {
-                self.add_file(found.path(), Some(folder));
-            }
-        }
-        Ok(())
-    }
-
-    fn add_archive(&mut self, path: &Path) -> Result<(), ImageError> {
-        let (archive, pictures) = Archive::open(path)?;
-        for Stretch { name, offset, size } in pictures {
-            let place = Place::Archive {
-                archive: self.archives.len(),
-                offset,
-                size,
-            };
-            self.add(format!("{}/{name}", path.display()), &name, place);
-        }
-        self.archives.push(archive);
-        Ok(())
+        let mut all = Unread::default();
+        of_each.iter().for_each(|(_, unread, _)| all.add(unread));
+        let (path, others) = (of_each[0].0, of_each.len() - 1);
+        let words = all.in_words().unwrap_or_default();
+        vec![format!("{path} and {others} more: {words}")]
     }
 
     /// Number of pictures.
@@ -186,18 +149,37 @@ impl ImageSet {
         &entry.name[entry.base..]
     }
 
-    /// Name of the folder of picture `index`, which is the class in data sets with a folder per class.
-    /// `None` for a file given without its folder and for the top level of an archive.
+    /// Class of picture `index`: the first folder below the path that was given, or its label. `None` if there is
+    /// neither. The folder itself is the class if it holds no folders; for a file given by its name, the folder
+    /// that it lies in.
     ///
     /// # Panics
     ///
     /// If `index` is not below [`len`](Self::len).
     pub fn class_name(&self, index: usize) -> Option<&str> {
-        let path = match self.entries[index].place {
-            Place::File(_) => self.name(index),
-            Place::Archive { .. } => self.inner_name(index),
-        };
-        Path::new(path).parent()?.file_name()?.to_str()
+        self.class(index).name()
+    }
+
+    /// [`class_name`](Self::class_name) where [`name`](Self::name) does not tell it: a label, or a folder above the
+    /// one that the picture lies in.
+    ///
+    /// # Panics
+    ///
+    /// If `index` is not below [`len`](Self::len).
+    pub fn class_beside_name(&self, index: usize) -> Option<&str> {
+        let entry = &self.entries[index];
+        match &entry.class {
+            Class::Label(label) => Some(label),
+            Class::Folder(class) => {
+                let path = match entry.place {
+                    Place::File(_) => self.name(index),
+                    _ => self.inner_name(index),
+                };
+                let folder = Path::new(path).parent()?.file_name()?.to_str()?;
+                (folder != &**class).then_some(&**class)
+            }
+            Class::None => None,
+        }
     }
 
     /// Size of picture `index` in bytes as stored, without reading it.
@@ -211,11 +193,7 @@ impl ImageSet {
     /// If `index` is not below [`len`](Self::len).
     pub fn size(&self, index: usize) -> Result<u64, ImageError> {
         let entry = &self.entries[index];
-        match &entry.place {
-            Place::File(path) => std::fs::metadata(path).map(|metadata| metadata.len()),
-            Place::Archive { size, .. } => Ok(*size),
-        }
-        .map_err(ImageError::read(&entry.name))
+        entry.place.size().map_err(ImageError::read(&entry.name))
     }
 
     /// Bytes of picture `index`.
@@ -229,15 +207,7 @@ impl ImageSet {
     /// If `index` is not below [`len`](Self::len).
     pub fn read(&self, index: usize) -> Result<Vec<u8>, ImageError> {
         let entry = &self.entries[index];
-        match &entry.place {
-            Place::File(path) => std::fs::read(path),
-            Place::Archive {
-                archive,
-                offset,
-                size,
-            } => self.archives[*archive].read(*offset, *size),
-        }
-        .map_err(ImageError::read(&entry.name))
+        entry.place.read().map_err(ImageError::read(&entry.name))
     }
 }
 
@@ -296,15 +266,15 @@ mod tests {
             }
         }
         let classes: Vec<_> = (0..4).map(|index| packed.class_name(index)).collect();
-        assert_eq!(classes, [Some("x"), Some("b"), Some("b"), None]);
-        assert_eq!(set.class_name(0), Some("x"));
+        assert_eq!(classes, [Some("a"), Some("b"), Some("b"), None]);
+        assert_eq!(set.class_name(0), Some("a"));
     }
 
     #[test]
     fn files_given_by_name_may_have_any_extension() {
         let folder = folder();
         let path = folder.path().join("a/picture.dat");
-        std::fs::write(&path, "a picture").unwrap();
+        std::fs::write(&path, "P6 1 1 255\nrgb").unwrap();
         let set = ImageSet::open(&[path.clone(), path]).unwrap();
         assert_eq!((set.len(), set.class_name(1)), (2, Some("a")));
         assert_eq!(set.inner_name(0), "picture.dat");

@@ -116,7 +116,8 @@ pub enum ModelError {
     /// Frozen alignment was asked for, and the bundle in this folder has no statistics.
     #[error(
         "{} has no alignment statistics yet. Compute them with `svg align-stats --bundle {} --images \
-         PATH`, or use --align batch, with which an image's features depend on its batch",
+         PATH`. `svg encode` and `svg reconstruct` also have --align batch, with which an image's features \
+         depend on its batch",
         .0.display(), .0.display()
     )]
     NoStatistics(PathBuf),
@@ -135,7 +136,7 @@ pub enum ModelError {
     )]
     NoLatentStatistics(PathBuf),
     /// The file of latent statistics cannot be used.
-    #[error("{}: {reason}; compute the statistics again with `svg stats`", path.display())]
+    #[error("{}: {reason}. Compute the statistics again with `svg stats`", path.display())]
     LatentStatistics {
         /// The file.
         path: PathBuf,

@@ -4,38 +4,33 @@ use std::path::{Path, PathBuf};
 
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
-use svg_nn::{StoredTensor, TensorFile};
+use svg_nn::{ChoiceError, LoadError, Networks, StoredTensor, TensorFile};
 use svg_roles::VelocitySpec;
 use svg_sit::SitConfig;
 use svg_store::strict_json;
 
 use crate::bundle::FLOW;
-use crate::{Bundle, ModelError, renamed};
+use crate::{Bundle, ModelError};
 
 /// Where our own exports keep sizes and classes as JSON, in the file's metadata: shapes do not show
 /// everything. Other programs do not look there.
 pub const FLOW_KEY: &str = "svg_flow";
 
-/// What the names may stand under: averaged weights before those of the last step.
-const PREFIXES: [&str; 7] = [
-    "ema.module.",
-    "ema.",
-    "model.module.",
-    "model.",
-    "state_dict.",
-    "module.",
-    "",
-];
-
 /// A tensor that every velocity network has.
 const LANDMARK: &str = "ln1.weight";
 
+/// Numbers of classes of well-known sets. A label table of so many rows has more probably a row for each class and
+/// none for no class than one class fewer.
+const USUAL_CLASSES: [usize; 8] = [10, 100, 101, 200, 345, 365, 1000, 21_841];
+
 /// A checkpoint of the published layout, opened and not read: `{"ema": state_dict}` of `torch.save`, or the
-/// same names in safetensors.
+/// same names in safetensors, with any other names before them; see [`Networks`].
 #[derive(Debug)]
 pub struct FlowCheckpoint {
     /// The file.
     pub path: PathBuf,
+    /// Which of the file's networks was taken, what was left, and what was guessed, for people.
+    pub notes: Vec<String>,
     /// What the file says of itself under [`FLOW_KEY`], else the sizes that its shapes show.
     pub config: SitConfig,
     /// The names of the classes, if the file says them.
@@ -51,14 +46,23 @@ struct Said {
 }
 
 impl FlowCheckpoint {
-    /// Opens a `.pt` or `.safetensors` file and works out the sizes. What stands beside the weights, such
-    /// as an optimiser's state, is left out.
+    /// Opens a `.pt` or `.safetensors` file and works out the sizes. Of several networks the one under `key` is
+    /// taken, or else that of averaged weights; see [`Networks::choose`]. What stands beside the weights, such as
+    /// an optimiser's state, is left out.
+    ///
+    /// `classes` is the number of classes, where it is known: the file may not tell whether its label table has a
+    /// row for no class.
     ///
     /// # Errors
     ///
-    /// [`ModelError::Load`] if the file cannot be read, [`ModelError::NotACheckpoint`] if there is no velocity
-    /// network in it or its sizes contradict each other.
-    pub fn open(path: &Path) -> Result<Self, ModelError> {
+    /// [`ModelError::Load`] if the file cannot be read or holds several such networks,
+    /// [`ModelError::NotACheckpoint`] if there is none in it, its sizes contradict each other, or its label
+    /// table has no row for no class or may have none.
+    pub fn open(
+        path: &Path,
+        key: Option<&str>,
+        classes: Option<usize>,
+    ) -> Result<Self, ModelError> {
         let file = TensorFile::open(path)?;
         let path = file.path().to_path_buf();
         let said = file.metadata().get(FLOW_KEY).cloned();
@@ -67,32 +71,33 @@ impl FlowCheckpoint {
             network: "velocity network of SVG",
             reason,
         };
-        let there = |prefix: &&str| {
-            let name = format!("{prefix}{LANDMARK}");
-            file.tensors().iter().any(|tensor| tensor.name == name)
-        };
-        let prefix = PREFIXES.into_iter().find(there);
-        let prefix = prefix.ok_or_else(|| {
-            refuse(format!(
-                "there is no {LANDMARK}, also not under ema. or model.; give the file with the network's \
-                 averaged weights"
-            ))
+        let mut notes = file.notes().to_vec();
+        let network = Networks::of(file.into_tensors(), &[LANDMARK]).choose(key);
+        let network = network.map_err(|reason| match reason {
+            ChoiceError::Nothing { .. } => refuse(reason.to_string()),
+            reason => LoadError::Choice {
+                path: path.clone(),
+                reason,
+            }
+            .into(),
         })?;
-        let tensors = file.into_tensors().into_iter().filter_map(|tensor| {
-            let name = tensor.name.strip_prefix(prefix)?.to_string();
-            Some(renamed(tensor, name))
-        });
-        let tensors: Vec<_> = tensors.collect();
-        let Said { config, classes } = match said {
-            Some(json) => strict_json(&json).map_err(|reason| format!("{FLOW_KEY}: {reason}")),
-            None => SitConfig::infer(&tensors).map(|config| Said {
-                config,
-                classes: vec![],
+        notes.extend(network.note.clone());
+        let tensors = network.into_tensors();
+        let found = match said {
+            Some(json) => said_sizes(&json, classes),
+            None => SitConfig::infer(&tensors).and_then(|config| {
+                notes.extend(check_label_table(config.n_classes + 1, classes)?);
+                let names = vec![];
+                Ok(Said {
+                    config,
+                    classes: names,
+                })
             }),
-        }
-        .map_err(refuse)?;
+        };
+        let Said { config, classes } = found.map_err(refuse)?;
         Ok(Self {
             path,
+            notes,
             config,
             classes,
             tensors,
@@ -133,9 +138,47 @@ impl FlowCheckpoint {
     }
 }
 
+/// Sizes that a file says.
+fn said_sizes(json: &str, classes: Option<usize>) -> Result<Said, String> {
+    let said: Said = strict_json(json).map_err(|reason| format!("{FLOW_KEY}: {reason}"))?;
+    let found = said.config.n_classes;
+    match classes {
+        Some(classes) if classes != found => Err(format!(
+            "it says that it has {found} classes, and --classes {classes}"
+        )),
+        _ => Ok(said),
+    }
+}
+
+/// Whether a label table has a row for each class and one for no class, or a note if nothing tells.
+fn check_label_table(rows: usize, classes: Option<usize>) -> Result<Option<String>, String> {
+    let (fewer, table) = (rows - 1, "y_embedder.embedding_table.weight");
+    match classes {
+        Some(classes) if classes == fewer => Ok(None),
+        Some(classes) if classes == rows => Err(format!(
+            "its label table has {rows} rows, one for each class and none for no class, which guidance and this \
+             program need: it was trained without label dropout. Append a row to {table} in PyTorch, such as the \
+             mean of the others, and sample with --guidance 1"
+        )),
+        Some(classes) => Err(format!(
+            "--classes {classes}: its label table has {rows} rows, for {fewer} classes and no class"
+        )),
+        None if USUAL_CLASSES.contains(&rows) => Err(format!(
+            "its label table has {rows} rows, and nothing tells whether the last of them is for no class, as in \
+             networks that were trained with label dropout. Say --classes {fewer} if it is, or --classes {rows}"
+        )),
+        None if USUAL_CLASSES.contains(&fewer) => Ok(None),
+        None => Ok(Some(format!(
+            "its label table has {rows} rows, read as {fewer} classes and no class; if it was trained without label \
+             dropout, these are {rows} classes: say --classes {rows} then"
+        ))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::renamed;
     use std::collections::HashMap;
     use svg_nn::save_tensors;
     use svg_sit::checkpoint_tensors;
@@ -151,7 +194,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("flow.safetensors");
         save_tensors(&path, tensors, metadata).unwrap();
-        FlowCheckpoint::open(&path)
+        FlowCheckpoint::open(&path, None, None)
     }
 
     fn under(prefix: &str) -> Vec<StoredTensor> {
@@ -165,7 +208,13 @@ mod tests {
 
     #[test]
     fn the_averaged_weights_are_found_whatever_stands_beside_them() {
-        for prefix in PREFIXES {
+        for prefix in [
+            "",
+            "ema.",
+            "state_dict.model.",
+            "module.",
+            "ema.module._orig_mod.",
+        ] {
             let mut tensors = under(prefix);
             if prefix == "ema." {
                 tensors.extend(under("model."));
@@ -174,6 +223,65 @@ mod tests {
             let found = open(&tensors, HashMap::new()).unwrap();
             assert_eq!(found.config, tiny(), "{prefix}");
             found.check(&Device::default()).unwrap();
+        }
+    }
+
+    #[test]
+    fn averages_without_dots_or_without_positions_are_whole_networks() {
+        let plain = under("state_dict.model.");
+        let other = || under("").into_iter();
+        let litema = other().map(|tensor| {
+            let name = format!("state_dict.model_ema.{}", tensor.name.replace('.', ""));
+            renamed(tensor, name)
+        });
+        let shadow = other().filter(|tensor| tensor.name != "pos_embed");
+        let shadow = shadow.map(|tensor| {
+            let name = format!("ema.shadow.{}", tensor.name);
+            renamed(tensor, name)
+        });
+        let averages: [(Vec<_>, &str); 2] = [
+            (litema.collect(), "state_dict.model_ema"),
+            (shadow.collect(), "ema.shadow"),
+        ];
+        for (average, key) in averages {
+            let numbers = |tensor: &StoredTensor| tensor.to_bytes().unwrap().to_vec();
+            let all: Vec<_> = plain.iter().chain(&average).cloned().collect();
+            let found = open(&all, HashMap::new()).unwrap();
+            found.check(&Device::default()).unwrap();
+            assert!(found.notes[0].contains(key), "{:?}", found.notes);
+            let of = |tensor: &StoredTensor| {
+                let ends = |other: &&StoredTensor| {
+                    let bare = tensor.name.replace('.', "");
+                    other.name.replace('.', "").ends_with(&bare)
+                };
+                average.iter().find(ends).map(numbers)
+            };
+            for tensor in &found.tensors {
+                assert!(of(tensor).is_none_or(|average| average == numbers(tensor)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_label_table_is_not_read_as_one_class_fewer_without_a_word() {
+        let notes = |rows, classes| check_label_table(rows, classes);
+        for (rows, classes) in [(1001, None), (11, None), (1001, Some(1000)), (6, Some(5))] {
+            assert_eq!(notes(rows, classes), Ok(None), "{rows} {classes:?}");
+        }
+        let said = notes(5, None).unwrap().unwrap();
+        assert!(
+            said.contains("4 classes") && said.contains("--classes 5"),
+            "{said}"
+        );
+        for (rows, classes, reason) in [
+            (1000, None, "--classes 999 if it is, or --classes 1000"),
+            (10, None, "--classes 9 if it is"),
+            (1000, Some(1000), "trained without label dropout"),
+            (5, Some(5), "none for no class"),
+            (5, Some(7), "for 4 classes and no class"),
+        ] {
+            let said = notes(rows, classes).unwrap_err();
+            assert!(said.contains(reason), "{said}");
         }
     }
 
@@ -200,7 +308,8 @@ mod tests {
         let tensors = vec![under("").remove(0)];
         let error = open(&tensors, HashMap::new()).unwrap_err().to_string();
         assert!(
-            error.contains("no velocity network of SVG: there is no ln1.weight"),
+            error.contains("no velocity network of SVG: there is no ln1.weight")
+                && error.contains("It holds blocks.0"),
             "{error}"
         );
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use burn::prelude::*;
 use burn::store::bridge;
 use burn::tensor::TensorData;
-use svg_nn::TensorFile;
+use svg_nn::{TensorFile, contents};
 use svg_residual::Accumulator;
 use svg_store::Sha256;
 
@@ -34,28 +34,47 @@ impl LatentStatistics {
     }
 
     /// Reads `mean` and `std`, or the published `dinov3_sp_mean` and `dinov3_sp_std`, of any shape, from a
-    /// safetensors file or one of `torch.save`.
+    /// safetensors file or one of `torch.save`, which may also hold them as lists of numbers. Other names may
+    /// stand before them.
     ///
     /// # Errors
     ///
-    /// [`ModelError::Load`] if the file cannot be read, [`ModelError::LatentStatistics`] if a tensor is
-    /// missing, the two differ in length, or a number is not finite or a deviation not positive.
+    /// [`ModelError::Load`] if the file cannot be read, [`ModelError::LatentStatistics`] if one of the two is
+    /// missing or there several times, they differ in length, or a number is not finite or a deviation not
+    /// positive.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
-        let file = TensorFile::open(path)?;
-        Self::read(&file).map_err(|reason| ModelError::LatentStatistics {
-            path: file.path().to_path_buf(),
+        let refuse = |reason: String| ModelError::LatentStatistics {
+            path: path.to_path_buf(),
             reason,
-        })
+        };
+        let file = TensorFile::open(path)?;
+        Self::read(&file).map_err(refuse)
     }
 
     fn read(file: &TensorFile) -> Result<Self, String> {
+        let names = file.tensors().iter().map(|tensor| tensor.name.as_str());
+        Self::from_names(&names.collect::<Vec<_>>(), |name| file.numbers(name))
+    }
+
+    /// From the one name for the means and the one for the deviations among these.
+    fn from_names(
+        names: &[&str],
+        find: impl Fn(&str) -> Result<Vec<f64>, String>,
+    ) -> Result<Self, String> {
         let numbers = |what: &str| -> Result<Vec<f64>, String> {
             let published = format!("_{what}");
-            let names = file.tensors().iter().map(|tensor| &tensor.name);
-            let mut found = names.filter(|name| *name == what || name.ends_with(&published));
+            let is = |name: &&&str| {
+                let last = name.rsplit('.').next().unwrap_or(name);
+                last == what || last.ends_with(&published)
+            };
+            let mut found = names.iter().filter(is);
             match (found.next(), found.next()) {
-                (Some(name), None) => file.numbers(name),
-                (None, _) => Err(format!("{what} is missing")),
+                (Some(name), None) => find(name),
+                (None, _) => Err(format!(
+                    "{what} is missing; it holds {}, and statistics are called mean and std, or end in _mean and \
+                     _std",
+                    contents(names.iter().copied())
+                )),
                 (Some(one), Some(two)) => Err(format!("both {one} and {two} are there")),
             }
         };
@@ -66,7 +85,8 @@ impl LatentStatistics {
         statistics.check().map(|()| statistics)
     }
 
-    fn check(&self) -> Result<(), String> {
+    /// Whether features can be normalised by these.
+    pub(crate) fn check(&self) -> Result<(), String> {
         let (means, deviations) = (self.mean.len(), self.std.len());
         if means != deviations || means == 0 {
             return Err(format!(
@@ -74,11 +94,15 @@ impl LatentStatistics {
             ));
         }
         let mut channels = self.mean.iter().zip(&self.std).enumerate();
-        let fits = |mean: f64, std: f64| mean.is_finite() && std.is_finite() && std > 0.0;
+        // As latents are computed, in f32.
+        let fits = |mean: f64, std: f64| {
+            let (mean, std) = (mean as f32, std as f32);
+            mean.is_finite() && std.is_finite() && std > 0.0
+        };
         match channels.find(|(_, (mean, std))| !fits(**mean, **std)) {
             None => Ok(()),
             Some((channel, (mean, std))) => Err(format!(
-                "channel {channel} has the mean {mean} and the deviation {std}"
+                "channel {channel} has the mean {mean} and the deviation {std}, and features are divided by the latter"
             )),
         }
     }
@@ -305,6 +329,9 @@ mod tests {
         assert_eq!((found.mean, found.std), (vec![1.0, 2.0], vec![0.5, 0.25]));
         save_tensors(&path, &[mean], HashMap::new()).unwrap();
         let error = LatentStatistics::open(&path).unwrap_err().to_string();
-        assert!(error.contains("std is missing"), "{error}");
+        assert!(
+            error.contains("std is missing; it holds dinov3_sp_mean"),
+            "{error}"
+        );
     }
 }

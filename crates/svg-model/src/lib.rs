@@ -116,11 +116,11 @@ pub use interpolation::Interpolation;
 pub use latent_statistics::{LatentStatistics, StoredLatentStatistics};
 pub use noise::{gaussian, noise, uniform};
 pub use normalised::Normalised;
-pub use registry::{OpenOptions, Opening, Registry};
+pub use registry::{OpenOptions, Opening, Registry, dinov3};
 pub use sampling::{Sampling, SolverKind};
 pub use svg::{
-    Alignment, AutoencoderConfig, CONFIG_KEY, Checkpoint, NewEncoder, NewSpace, StoredStatistics,
-    SvgAutoencoder, SvgEncoder, autoencoder_tensors, load_autoencoder,
+    Alignment, AutoencoderConfig, CONFIG_KEY, Checkpoint, CheckpointOptions, NewEncoder, NewSpace,
+    StoredStatistics, SvgAutoencoder, SvgEncoder, autoencoder_tensors, load_autoencoder,
 };
 
 pub use svg_residual::Accumulator;

@@ -94,8 +94,9 @@ impl Registry {
     /// The kinds of this crate.
     pub fn standard() -> Self {
         Self::new()
-            .with_encoder(kinds::DINOV3, |opening, part| {
-                Ok(Arc::new(dinov3(opening, part)?))
+            .with_encoder(kinds::DINOV3, |opening, _| {
+                let (_, dino) = dinov3(opening)?;
+                Ok(Arc::new(dino))
             })
             .with_space(kinds::SVG, |opening, _| svg::open(opening))
             .with_velocity(kinds::SIT, |opening, _| {
@@ -253,8 +254,15 @@ impl fmt::Debug for Registry {
     }
 }
 
-/// DINOv3 from where the bundle says or from a file that is named instead.
-fn dinov3(opening: &Opening, part: &Part) -> Result<Dino, ModelError> {
+/// DINOv3 from where the bundle says or from a file that is named instead, and the file.
+///
+/// Of several networks in the file it is the one with the bundle's fingerprint, whatever name it lies under.
+///
+/// # Errors
+///
+/// As [`Registry::encoder`] for the standard kind.
+pub fn dinov3(opening: &Opening) -> Result<(DinoFile, Dino), ModelError> {
+    let part = opening.bundle.part(ENCODER)?;
     let config: DinoConfig = opening.bundle.config(ENCODER)?;
     let fingerprint = part.fingerprint.clone().unwrap_or_default();
     let instead = opening.options.encoder.clone();
@@ -267,27 +275,44 @@ fn dinov3(opening: &Opening, part: &Part) -> Result<Dino, ModelError> {
             fingerprint,
         });
     }
-    let file = DinoFile::open(&path)?;
     let other = |reason: String| ModelError::OtherEncoder {
         path: path.clone(),
         reason,
     };
-    if !file.config().same_sizes(&config) {
-        return Err(other(format!(
-            "it was trained with {}, this is {}",
-            part.name,
-            file.config().description()
-        )));
-    }
-    // The rounding of periods is the model's, where the file's layout does not store it.
-    let dino = file.with_config(config).load(opening.device)?;
-    let found = dino.fingerprint()?;
-    if found != fingerprint {
-        return Err(other(format!(
-            "the architecture is the same, the weights are not (fingerprint {}..., expected {}...)",
-            &found[..12],
-            fingerprint.get(..12).unwrap_or(&fingerprint)
-        )));
-    }
-    Ok(dino)
+    let trained_with = |file: DinoFile| {
+        if !file.config().same_sizes(&config) {
+            let differences = config.differences("there", file.config(), "here");
+            return Err(other(format!(
+                "it was trained with {}, this is {} ({})",
+                part.name,
+                file.config().description(),
+                differences.unwrap_or_default()
+            )));
+        }
+        // The rounding of periods is the model's, where the file's layout does not store it.
+        let file = file.with_config(config.clone());
+        let dino = file.load(opening.device)?;
+        let found = dino.fingerprint()?;
+        match found == fingerprint {
+            true => Ok((file, dino)),
+            false => Err(other(format!(
+                "the architecture is the same, the weights are not (fingerprint {}..., expected {}...)",
+                &found[..12],
+                fingerprint.get(..12).unwrap_or(&fingerprint)
+            ))),
+        }
+    };
+    let first = DinoFile::open(&path).map_err(ModelError::from);
+    first.and_then(trained_with).or_else(|mut error| {
+        let keys = DinoFile::keys(&path).unwrap_or_default();
+        for key in keys.iter().filter(|_| keys.len() > 1) {
+            let file = DinoFile::open_network(&path, Some(key)).map_err(ModelError::from);
+            match file.and_then(trained_with) {
+                Ok(found) => return Ok(found),
+                Err(other @ ModelError::OtherEncoder { .. }) => error = other,
+                Err(_) => {}
+            }
+        }
+        Err(error)
+    })
 }

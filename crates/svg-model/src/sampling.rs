@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use svg_flow::{Guidance, TimeShift};
+use svg_flow::{Guidance, GuidanceSchedule, TimeShift};
 
 use crate::ModelError;
 
@@ -126,6 +126,15 @@ impl Sampling {
         if steps == 0 {
             return Err("0 steps lead nowhere: noise stays noise; use 1 or more".to_string());
         }
+        if let GuidanceSchedule::SkipFirst { steps: skipped, .. } = guidance.schedule
+            && skipped >= steps
+        {
+            return Err(format!(
+                "the guidance schedule {} skips all of {steps} steps, so no class is followed; skip fewer, or \
+                 take more steps",
+                guidance.schedule
+            ));
+        }
         if !shift.is_finite() {
             return Err(format!(
                 "a time shift of {shift} maps no time; use a number such as 0.15, or 1 for uniform steps"
@@ -140,7 +149,6 @@ impl Sampling {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use svg_flow::GuidanceSchedule;
 
     #[test]
     fn solvers_are_read_and_printed_alike() {
@@ -176,6 +184,13 @@ mod tests {
             &|sampling| sampling.guidance.scale = f64::NAN,
             "a guidance scale of NaN gives no picture",
         );
+        let skip = |sampling: &mut Sampling| {
+            sampling.guidance.schedule = GuidanceSchedule::SkipFirst {
+                steps: 25,
+                rho: 0.0,
+            };
+        };
+        refused(&skip, "skip-first:25:0 skips all of 25 steps");
         let late = |sampling: &mut Sampling| {
             sampling.solver = SolverKind::DormandPrince;
             sampling.guidance.schedule = GuidanceSchedule::Late;

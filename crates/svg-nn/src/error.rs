@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::ChoiceError;
+
 /// Why weights could not be read, matched or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -24,13 +26,53 @@ pub enum LoadError {
         /// What does not fit.
         reason: String,
     },
+    /// The file is whole, and of a kind that is not read.
+    #[error("{} is not read: {reason}", path.display())]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// What it is, and what to do.
+        reason: String,
+    },
     /// The folder holds no weight file, or several.
-    #[error("{} holds {found}; name the weight file itself", path.display())]
+    #[error("{} holds {found}", path.display())]
     Ambiguous {
         /// The folder.
         path: PathBuf,
-        /// What was found instead of one weight file.
+        /// What was found instead of one weight file, and what to name.
         found: String,
+    },
+    /// A model in several files is not complete.
+    #[error("{} names {of} files, of which {} are not there: {}; download or copy them to its folder",
+            index.display(), missing.len(), missing.join(", "))]
+    MissingShards {
+        /// The index.
+        index: PathBuf,
+        /// How many files it names.
+        of: usize,
+        /// Those that are not there, with the reason where it is a broken link.
+        missing: Vec<String>,
+    },
+    /// A checkpoint whose tensors are cut into parts, one for each process of a training.
+    #[error("{} holds {found}, which this program does not put together; make one file of them with `{command}` \
+             and name that{also}", path.display())]
+    Partitioned {
+        /// The file or folder.
+        path: PathBuf,
+        /// Whose parts they are.
+        found: String,
+        /// What makes one file of them.
+        command: String,
+        /// Another way, if there is one.
+        also: String,
+    },
+    /// The file holds no network of the kind that is wanted, or several.
+    #[error("{}: {reason}", path.display())]
+    Choice {
+        /// The file.
+        path: PathBuf,
+        /// What there is, and how to choose.
+        reason: ChoiceError,
     },
     /// The tensors are readable, but are not those of the module.
     #[error(transparent)]
@@ -74,7 +116,8 @@ pub struct Mismatch {
     pub missing: Vec<String>,
     /// What the file has and the module does not know.
     pub unexpected: Vec<String>,
-    /// Tensors of a wrong shape or type, or unreadable ones, with the reason.
+    /// Tensors of a wrong shape or type, unreadable ones and such with NaN or infinite numbers, each with the
+    /// reason after a colon.
     pub unusable: Vec<String>,
 }
 
@@ -90,9 +133,12 @@ impl Mismatch {
     /// The same differences with other names of tensors.
     pub(crate) fn with_names(mut self, name: impl Fn(&str) -> String) -> Self {
         let all = [&mut self.missing, &mut self.unexpected, &mut self.unusable];
-        all.into_iter()
-            .flatten()
-            .for_each(|each| *each = name(each));
+        for each in all.into_iter().flatten() {
+            *each = match each.split_once(": ") {
+                Some((tensor, reason)) => format!("{}: {reason}", name(tensor)),
+                None => name(each),
+            };
+        }
         self
     }
 

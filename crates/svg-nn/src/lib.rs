@@ -8,7 +8,7 @@
 //!
 //! The one design decision: **loading is exact or it fails.** A tensor that is missing, left over, of
 //! another shape or unreadable is an error that lists all of them, never a warning followed by random
-//! weights. [`TensorFile`] opens a safetensors file, a sharded folder or a PyTorch file without
+//! weights. So are numbers that are none. [`TensorFile`] opens a safetensors file, a sharded folder or a PyTorch file without
 //! reading the tensors; [`load_exact`] moves them into a module.
 //!
 //! ```
@@ -34,39 +34,53 @@
 //!   re-exported from `svg-kernels`
 //! - [`draw_parameters`]: all parameters now, so that a seed decides them
 //! - [`TensorFile`], [`load_exact`], [`module_tensors`], [`save_tensors`]: bytes to parameters and back
+//! - [`Networks`]: those of one kind in a file, wherever they lie in it, and which of them to take
 //! - [`Names`]: what differs between the names of a module and those of a public file
 //! - [`Precision`]: matrix products in a smaller type, everything fragile in f32
 
 mod attention;
+mod averages;
 mod collect;
+mod contents;
 mod draw;
 mod dtype;
 mod error;
+mod file_contents;
+mod finite;
+mod hub_cache;
 mod layer_norm;
 mod layer_scale;
 mod linear;
 mod load;
 mod mlp;
 mod names;
+mod networks;
+mod parts;
 mod patch;
 mod precision;
 mod rotation;
 mod save;
+mod shards;
 mod swiglu;
 mod tensor_file;
 #[cfg(test)]
 mod tests;
+mod weight_folder;
+mod wrappers;
 
 pub use attention::{SelfAttention, SelfAttentionConfig};
 pub use collect::module_tensors;
+pub use contents::contents;
 pub use draw::draw_parameters;
 pub use error::{LoadError, Mismatch};
+pub use finite::not_finite;
 pub use layer_norm::layer_norm;
 pub use layer_scale::{LayerScale, LayerScaleConfig};
 pub use linear::linear;
 pub use load::load_exact;
 pub use mlp::{Mlp, MlpConfig};
 pub use names::Names;
+pub use networks::{ChoiceError, Network, Networks};
 pub use patch::patch_tokens;
 pub use precision::Precision;
 pub use rotation::Rotation;
@@ -77,6 +91,9 @@ pub use svg_kernels::{
 };
 pub use swiglu::{SwiGluMlp, SwiGluMlpConfig};
 pub use tensor_file::{Container, TensorFile};
+
+/// A tensor of a weight file whose type is not known.
+pub use svg_store::LeftTensor;
 
 /// A named tensor whose bytes are read when they are asked for: burn's own transport type.
 pub use burn::store::burn_pack::Tensor as StoredTensor;

@@ -1,9 +1,12 @@
 //! Tensors into a module, exactly.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use burn::module::Module;
 use burn::store::{ApplyError, ModuleSnapshot, PyTorchToBurnAdapter, bridge};
 use burn::tensor::DType;
 
+use crate::finite::not_finite;
 use crate::{LoadError, Mismatch, StoredTensor};
 
 /// Fills every parameter of `module` from `tensors`, or fails and says everything that does not fit.
@@ -15,7 +18,7 @@ use crate::{LoadError, Mismatch, StoredTensor};
 /// # Errors
 ///
 /// [`LoadError::Mismatch`] if a parameter has no tensor, a tensor has no parameter, a shape or kind
-/// differs, or a tensor's bytes cannot be read.
+/// differs, a tensor's bytes cannot be read, or a number of it is NaN or infinite in f32.
 pub fn load_exact<M: Module>(
     module: M,
     tensors: Vec<StoredTensor>,
@@ -31,15 +34,35 @@ pub(crate) fn fill<M: Module>(
     tensors: Vec<StoredTensor>,
     source: &str,
 ) -> (M, Mismatch) {
-    let tensors = tensors.into_iter().map(widen).collect();
+    let found = Arc::new(Mutex::new(Vec::new()));
+    let watched = |tensor| watched(widen(tensor), found.clone());
+    let tensors = tensors.into_iter().map(watched).collect();
     let report = module.apply(tensors, None, Some(Box::new(PyTorchToBurnAdapter)), true);
-    let mismatch = Mismatch {
+    let mut mismatch = Mismatch {
         source: source.to_string(),
         missing: report.missing.into_iter().map(in_pytorch).collect(),
         unexpected: report.unused,
         unusable: report.errors.iter().map(describe).collect(),
     };
+    let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+    mismatch.unusable.append(&mut found);
     (module, mismatch)
+}
+
+/// The same tensor, which says in `found` if numbers of it turn out to be NaN or infinite when it is read.
+fn watched(tensor: StoredTensor, found: Arc<Mutex<Vec<String>>>) -> StoredTensor {
+    if tensor.dtype != DType::F32 {
+        return tensor;
+    }
+    let (name, shape) = (tensor.name.clone(), tensor.shape.clone());
+    let called = name.clone();
+    bridge::map_data(tensor, name, DType::F32, shape, move |data| {
+        if let Some(reason) = data.as_slice().ok().and_then(not_finite) {
+            let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+            found.push(format!("{called}: {reason}"));
+        }
+        data
+    })
 }
 
 /// A missing path as PyTorch would call it: Burn's norms have `gamma` and `beta`.
@@ -150,6 +173,26 @@ mod tests {
                 .collect(),
         );
         assert_eq!(found.unexpected, ["extra"]);
+    }
+
+    #[test]
+    fn numbers_that_are_none_are_an_error_in_every_float_type() {
+        let with = |bad: f64| TensorData::from([bad, 0.5]);
+        for data in [
+            with(f64::NAN).convert::<f32>(),
+            with(f64::INFINITY).convert::<f32>(),
+            with(f64::NEG_INFINITY).convert::<burn::tensor::f16>(),
+            with(f64::NAN).convert::<burn::tensor::bf16>(),
+            // Finite as it is stored, and not in the type of the network.
+            with(1e300),
+        ] {
+            let found = mismatch(vec![tensor("weight", weight()), tensor("bias", data)]);
+            assert_eq!(found.unusable, ["bias: 1 of 2 numbers is NaN or infinite"]);
+            assert!(found.missing.is_empty() && found.unexpected.is_empty());
+        }
+        let largest = TensorData::from([f32::MAX, f32::MIN_POSITIVE]);
+        let tensors = vec![tensor("weight", weight()), tensor("bias", largest)];
+        load_exact(linear(), tensors, "test").unwrap();
     }
 
     #[test]

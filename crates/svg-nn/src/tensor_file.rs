@@ -1,15 +1,17 @@
 //! Weight files, opened without reading their tensors.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use burn::store::{bridge, burn_pack::Bytes, pytorch::PytorchReader};
-use svg_store::{OpenError, Safetensors};
+use burn::store::bridge;
+use svg_store::LeftTensor;
 
-use crate::dtype::from_stored;
+use crate::file_contents::Contents;
+use crate::parts::refuse_part;
+use crate::shards::{compare, shards};
+use crate::weight_folder::{Choice, weight_file, weight_file_in};
 use crate::{LoadError, StoredTensor};
 
 /// The format of a weight file, recognised by its first bytes and not by its name.
@@ -19,6 +21,8 @@ pub enum Container {
     Safetensors,
     /// Several safetensors files and an index, as the Hugging Face hub stores large models.
     ShardedSafetensors,
+    /// Several files of `torch.save` and an index, as transformers wrote large models before safetensors.
+    ShardedPytorch,
     /// A file of `torch.save`: `.pth`, `.pt`, `.ckpt`.
     Pytorch,
 }
@@ -31,39 +35,59 @@ pub struct TensorFile {
     path: PathBuf,
     container: Container,
     tensors: Vec<StoredTensor>,
+    left: Vec<LeftTensor>,
     metadata: HashMap<String, String>,
+    notes: Vec<String>,
 }
 
 impl TensorFile {
     /// Opens a safetensors file, a shard index, a PyTorch file, or a folder that holds one of them.
     ///
-    /// Nested dictionaries of a PyTorch file are flattened, their keys joined by dots.
+    /// Nested dictionaries of a PyTorch file are flattened, their keys joined by dots ([`svg_store::TorchFile`]).
+    /// Tensors of types that are not known are [`left`](Self::left). Of a folder, the file that transformers
+    /// would load is taken: `model.safetensors` before its shards, safetensors before `pytorch_model.bin`. A
+    /// cache of the Hugging Face hub is a folder, too: of its snapshots, the one that `refs/main` names is taken.
     ///
     /// # Errors
     ///
-    /// [`LoadError::Read`] if the system cannot read it, [`LoadError::Malformed`] if it is no weight
-    /// file or damaged, [`LoadError::Ambiguous`] if a folder does not hold exactly one.
+    /// [`LoadError::Read`] if the system cannot read it, [`LoadError::Malformed`] if it is damaged or no weight
+    /// file, [`LoadError::Unsupported`] if it is one of another kind or holds no tensor of a known type,
+    /// [`LoadError::Ambiguous`] if it is not clear which file of a folder holds the weights,
+    /// [`LoadError::MissingShards`] if an index names files that are not there,
+    /// [`LoadError::Partitioned`] for the parts that DeepSpeed and torch's distributed checkpoints write.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, LoadError> {
-        let path = match path.as_ref() {
-            folder if folder.is_dir() => &weight_file_in(folder)?,
-            file => file,
+        let Choice {
+            path,
+            other_index,
+            mut notes,
+        } = match path.as_ref() {
+            folder if folder.is_dir() => weight_file_in(folder)?,
+            file => weight_file(file)?,
         };
-        let mut start = Vec::new();
-        File::open(path)
-            .and_then(|file| file.take(16).read_to_end(&mut start))
-            .map_err(|source| read_error(path, source))?;
-        let (container, (tensors, metadata)) = match start.as_slice() {
-            [b'{', ..] => (Container::ShardedSafetensors, shards(path)?),
-            // A safetensors file is a length, whose upper bytes are zero, and a JSON object.
-            [_, _, _, _, 0, 0, 0, 0, b'{', ..] => (Container::Safetensors, safetensors(path)?),
-            _ => (Container::Pytorch, pytorch(path)?),
+        let (container, contents) = match is_json(&first_bytes(&path)?) {
+            true => {
+                let shards = shards(&path)?;
+                notes.extend(shards.notes);
+                (shards.container, shards.contents)
+            }
+            false => whole_file(&path)?,
         };
+        let contents = contents.unless_empty(&path)?;
+        notes.extend(other_index.map(|index| compare(&path, &contents.tensors, &index)));
+        notes.extend(contents.left_note());
         Ok(Self {
-            path: path.to_path_buf(),
+            path,
             container,
-            tensors,
-            metadata,
+            tensors: contents.tensors,
+            left: contents.left,
+            metadata: contents.metadata,
+            notes,
         })
+    }
+
+    /// What was chosen among several files, and why, for the user to know.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// The file that was opened; inside the folder if a folder was given.
@@ -81,6 +105,11 @@ impl TensorFile {
         &self.tensors
     }
 
+    /// The tensors whose types are not known, sorted by name.
+    pub fn left(&self) -> &[LeftTensor] {
+        &self.left
+    }
+
     /// The numbers of the tensor of that name, as f64.
     ///
     /// # Errors
@@ -88,7 +117,11 @@ impl TensorFile {
     /// In words, that there is no such tensor or that it cannot be read.
     pub fn numbers(&self, name: &str) -> Result<Vec<f64>, String> {
         let tensor = self.tensors.iter().find(|tensor| tensor.name == name);
-        let tensor = tensor.ok_or_else(|| format!("{name} is missing"))?;
+        let left = self.left.iter().find(|left| left.name == name);
+        let tensor = tensor.ok_or_else(|| match left {
+            Some(left) => format!("{name} is not read, because it is {}", left.kind),
+            None => format!("{name} is missing"),
+        })?;
         let data = bridge::to_data(tensor).map_err(|error| format!("{name}: {error}"))?;
         Ok(data.iter::<f64>().collect())
     }
@@ -104,106 +137,46 @@ impl TensorFile {
     }
 }
 
-/// The tensors of a file, sorted by name, and its metadata.
-type Contents = (Vec<StoredTensor>, HashMap<String, String>);
-
-fn safetensors(path: &Path) -> Result<Contents, LoadError> {
-    let file = Safetensors::open(path).map_err(|error| match error {
-        OpenError::System(source) => read_error(path, source),
-        OpenError::Malformed(reason) => malformed(path, reason),
-    })?;
-    let file = Arc::new(file);
-    let tensors = file.tensors().iter().map(|tensor| {
-        let (name, dtype) = (&tensor.name, tensor.dtype);
-        let known = from_stored(dtype)
-            .ok_or_else(|| malformed(path, format!("{name} is of type {dtype:?}")))?;
-        let (file, range) = (file.clone(), tensor.range.clone());
-        Ok(StoredTensor::deferred(
-            name.clone(),
-            known,
-            tensor.shape.clone(),
-            None,
-            range.len(),
-            move || Ok(Bytes::from_bytes_vec(file.bytes()[range.clone()].to_vec())),
-        ))
-    });
-    let tensors = tensors.collect::<Result<_, LoadError>>()?;
-    Ok((tensors, file.metadata().clone()))
+/// The first bytes, by which formats are told apart.
+fn first_bytes(path: &Path) -> Result<Vec<u8>, LoadError> {
+    let mut start = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(64).read_to_end(&mut start))
+        .map_err(|source| read_error(path, source))?;
+    Ok(start)
 }
 
-fn shards(path: &Path) -> Result<Contents, LoadError> {
-    #[derive(serde::Deserialize)]
-    struct Index {
-        weight_map: BTreeMap<String, String>,
+/// A safetensors file is a length, whose upper bytes are zero, and a JSON object.
+fn is_safetensors(start: &[u8]) -> bool {
+    matches!(start, [_, _, _, _, 0, 0, 0, 0, b'{', ..])
+}
+
+/// A JSON object, perhaps after a byte order mark and blanks.
+fn is_json(start: &[u8]) -> bool {
+    let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
+    !is_safetensors(start) && text.trim_ascii_start().starts_with(b"{")
+}
+
+/// A file that holds tensors itself: what is no index.
+pub(crate) fn whole_file(path: &Path) -> Result<(Container, Contents), LoadError> {
+    refuse_part(path)?;
+    match is_safetensors(&first_bytes(path)?) {
+        true => Ok((Container::Safetensors, Contents::of_safetensors(path)?)),
+        false => Ok((Container::Pytorch, Contents::of_pytorch(path)?)),
     }
-    let text = std::fs::read(path).map_err(|source| read_error(path, source))?;
-    let index: Index = serde_json::from_slice(&text)
-        .map_err(|error| malformed(path, format!("as a shard index: {error}")))?;
-    let names: BTreeSet<_> = index.weight_map.values().collect();
-    let shards = names.into_iter().map(|shard| {
-        if Path::new(shard).file_name() != Some(shard.as_ref()) {
-            let reason = format!("shard {shard:?} lies outside its folder");
-            return Err(malformed(path, reason));
-        }
-        let (tensors, _) = safetensors(&path.with_file_name(shard))?;
-        let by_name = tensors.into_iter().map(|t| (t.name.clone(), t));
-        Ok((shard, by_name.collect::<BTreeMap<_, _>>()))
-    });
-    let mut shards = shards.collect::<Result<BTreeMap<_, _>, _>>()?;
-    let tensors = index.weight_map.iter().map(|(name, shard)| {
-        let tensor = shards.get_mut(shard).and_then(|shard| shard.remove(name));
-        tensor.ok_or_else(|| malformed(path, format!("{name} is not in its shard {shard}")))
-    });
-    Ok((tensors.collect::<Result<_, _>>()?, HashMap::new()))
 }
 
-fn pytorch(path: &Path) -> Result<Contents, LoadError> {
-    let reader = PytorchReader::new(path).map_err(|error| malformed(path, error.to_string()))?;
-    let tensors = reader.into_tensors().into_values();
-    let mut tensors: Vec<_> = tensors.map(bridge::from_pytorch).collect();
-    if tensors.is_empty() {
-        return Err(malformed(path, "it holds no tensor".to_string()));
-    }
-    tensors.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok((tensors, HashMap::new()))
-}
-
-fn read_error(path: &Path, source: std::io::Error) -> LoadError {
+pub(crate) fn read_error(path: &Path, source: std::io::Error) -> LoadError {
     LoadError::Read {
         path: path.to_path_buf(),
         source,
     }
 }
 
-fn malformed(path: &Path, reason: String) -> LoadError {
+pub(crate) fn malformed(path: &Path, reason: String) -> LoadError {
     LoadError::Malformed {
         path: path.to_path_buf(),
         reason,
-    }
-}
-
-/// The hub's names first; otherwise the only file that looks like weights.
-fn weight_file_in(folder: &Path) -> Result<PathBuf, LoadError> {
-    let usual = ["model.safetensors.index.json", "model.safetensors"];
-    let mut usual = usual.map(|name| folder.join(name)).into_iter();
-    if let Some(file) = usual.find(|file| file.is_file()) {
-        return Ok(file);
-    }
-    let entries = std::fs::read_dir(folder).map_err(|source| read_error(folder, source))?;
-    let mut files: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
-    files.retain(|path| {
-        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
-        ["safetensors", "pth", "pt", "ckpt"].contains(&extension)
-    });
-    match (files.pop(), files.len()) {
-        (Some(only), 0) => Ok(only),
-        (found, rest) => Err(LoadError::Ambiguous {
-            path: folder.to_path_buf(),
-            found: match found {
-                None => "no weight file (.safetensors, .pth, .pt, .ckpt)".to_string(),
-                Some(_) => format!("{} weight files", rest + 1),
-            },
-        }),
     }
 }
 
@@ -223,31 +196,6 @@ mod tests {
         path
     }
 
-    fn names(file: &TensorFile) -> Vec<&str> {
-        file.tensors().iter().map(|t| t.name.as_str()).collect()
-    }
-
-    #[test]
-    fn a_folder_of_shards_opens_as_one_file() {
-        let folder = tempfile::tempdir().unwrap();
-        write(folder.path(), "one.safetensors", &[tensor("a")]);
-        write(folder.path(), "two.safetensors", &[tensor("b")]);
-        let index = r#"{"weight_map": {"b": "two.safetensors", "a": "one.safetensors"}}"#;
-        std::fs::write(folder.path().join("model.safetensors.index.json"), index).unwrap();
-        let file = TensorFile::open(folder.path()).unwrap();
-        assert_eq!(file.container(), Container::ShardedSafetensors);
-        assert_eq!(names(&file), ["a", "b"]);
-    }
-
-    #[test]
-    fn a_shard_outside_its_folder_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let index = folder.path().join("model.safetensors.index.json");
-        std::fs::write(&index, r#"{"weight_map": {"a": "../secret.safetensors"}}"#).unwrap();
-        let error = TensorFile::open(&index).unwrap_err();
-        assert!(error.to_string().contains("outside its folder"), "{error}");
-    }
-
     #[test]
     fn every_truncation_of_a_file_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
@@ -260,13 +208,6 @@ mod tests {
                 "{len} bytes were accepted"
             );
         }
-    }
-
-    #[test]
-    fn a_folder_without_weights_says_so() {
-        let folder = tempfile::tempdir().unwrap();
-        let error = TensorFile::open(folder.path()).unwrap_err();
-        assert!(error.to_string().contains("no weight file"), "{error}");
     }
 
     #[test]

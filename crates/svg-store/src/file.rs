@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use memmap2::Mmap;
 use serde::Serialize;
 
 /// Prefix of the names of files and folders that are being written.
@@ -100,6 +101,14 @@ pub fn read_if_there(path: &Path) -> io::Result<Option<String>> {
 /// Errors of the operating system.
 pub fn nameless_file() -> io::Result<File> {
     tempfile::tempfile()
+}
+
+/// Maps a file to memory. It must not be modified while it is mapped.
+pub(crate) fn map(path: &Path) -> io::Result<Mmap> {
+    let file = File::open(path)?;
+    // SAFETY: the mapping is read-only, and the documentation of every type that holds one requires that the file
+    // is not modified meanwhile. Every range is checked against its length before it is read.
+    unsafe { Mmap::map(&file) }
 }
 
 fn attempt(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {

@@ -24,8 +24,8 @@ use serde_json::Value;
 /// assert!(read("steps = 100").unwrap_err().starts_with("not JSON"));
 /// ```
 pub fn strict_json<T: DeserializeOwned + Serialize>(text: &str) -> Result<T, String> {
-    let given: Value = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
-    let value: T = serde_json::from_value(given.clone()).map_err(|error| error.to_string())?;
+    let given: Value = plain_json(text)?;
+    let value: T = named(given.clone())?;
     let known = serde_json::to_value(&value).map_err(|error| error.to_string())?;
     let mut unknown = Vec::new();
     compare(&given, &known, "", &mut unknown);
@@ -33,6 +33,36 @@ pub fn strict_json<T: DeserializeOwned + Serialize>(text: &str) -> Result<T, Str
         true => Ok(value),
         false => Err(unknown.join("; ")),
     }
+}
+
+/// Deserialises JSON, and names the field that is missing or of another type.
+///
+/// # Errors
+///
+/// A message that the text is not JSON, or with the path of the field and what was expected there.
+///
+/// ```
+/// use std::collections::BTreeMap;
+///
+/// let read = svg_store::plain_json::<BTreeMap<String, u32>>;
+/// let error = read(r#"{"steps": "many"}"#).unwrap_err();
+/// assert_eq!(error, r#"steps: invalid type: string "many", expected u32"#);
+/// ```
+pub fn plain_json<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    // Editors of some systems begin a file with a byte order mark.
+    let text = text.trim_start_matches('\u{feff}');
+    let given: Value = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
+    named(given)
+}
+
+fn named<T: DeserializeOwned>(given: Value) -> Result<T, String> {
+    serde_path_to_error::deserialize(given).map_err(|error| {
+        let (path, reason) = (error.path().to_string(), error.inner());
+        match path.as_str() {
+            "." => reason.to_string(),
+            _ => format!("{path}: {reason}"),
+        }
+    })
 }
 
 /// The number in the field `format` of a document, if it is in `known`.
@@ -45,7 +75,7 @@ pub fn json_format(text: &str, known: RangeInclusive<u32>) -> Result<u32, String
     struct Version {
         format: u32,
     }
-    let Version { format } = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let Version { format } = plain_json(text)?;
     if known.contains(&format) {
         return Ok(format);
     }
@@ -82,10 +112,8 @@ fn compare(given: &Value, known: &Value, path: &str, unknown: &mut Vec<String>) 
             Some(counterpart) => compare(value, counterpart, &format!("{path}{name}."), unknown),
             None => {
                 let names: Vec<_> = known.keys().map(String::as_str).collect();
-                unknown.push(format!(
-                    "unknown field {path}{name}; known are {}",
-                    names.join(", ")
-                ));
+                let known = names.join(", ");
+                unknown.push(format!("unknown field {path}{name}; known are {known}"));
             }
         }
     }
@@ -118,6 +146,21 @@ mod tests {
         let missing = PAGE.replace("layers", "layres");
         let error = strict_json::<Page>(&missing).unwrap_err();
         assert!(error.contains("missing field `layers`"), "{error}");
+    }
+
+    #[test]
+    fn a_field_of_another_type_is_named_by_its_path() {
+        let error = strict_json::<Page>(&PAGE.replace('3', "\"three\"")).unwrap_err();
+        let expected = "inner.layers: invalid type: string \"three\", expected u32";
+        assert_eq!(error, expected);
+        assert_eq!(
+            strict_json::<Page>(&format!("\u{feff}{PAGE}"))
+                .unwrap()
+                .format,
+            2
+        );
+        let error = versioned_json::<Page>(&PAGE.replace('2', "[]"), 1..=2).unwrap_err();
+        assert!(error.starts_with("format: invalid type"), "{error}");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Atomic files, hashes and random numbers, shared by all crates of the workspace.
 //!
 //! The crate depends on no tensor library. It has an atomic writer for files and one for folders, a folder
-//! lock, SHA-256, a strict JSON reader, a safetensors reader and writer, and a random number generator.
+//! lock, SHA-256, a strict JSON reader, a safetensors reader and writer, a reader of PyTorch's files, and a
+//! random number generator.
 //!
 //! The main design decision: **writes are atomic.** Everything is written to a temporary file or folder
 //! beside its final path, synchronised and renamed, and then the parent folder is synchronised. A process
@@ -30,8 +31,11 @@
 //! - [`PathError`]: an error of the operating system and where it occurred
 //! - [`Sha256`], [`sha256`], [`sha256_file`]: hashes in hexadecimal
 //! - [`strict_json`], [`json_format`], [`versioned_json`], [`read_if_there`]: JSON documents without
-//!   unknown fields
-//! - [`Safetensors`], [`write_safetensors`]: files of tensors
+//!   unknown fields; [`plain_json`]: others
+//! - [`json_differences`], [`list_differences`], [`listed`]: values and names in messages
+//! - [`Safetensors`], [`write_safetensors`]: files of tensors; [`RowFile`], [`RowReader`]: those that are
+//!   larger than memory, row by row
+//! - [`TorchFile`]: files of `torch.save`, read without executing anything
 //! - [`Random`]: ChaCha8 with a key of four words
 
 mod file;
@@ -40,8 +44,13 @@ mod hash;
 mod json;
 mod lock;
 mod path_error;
+mod pickle;
 mod random;
+mod row_file;
+mod row_reader;
 mod tensors;
+mod torch;
+mod words;
 
 pub use ::safetensors::Dtype;
 pub use file::{
@@ -50,8 +59,12 @@ pub use file::{
 };
 pub use folder::{NewFolder, remove_folder, remove_unfinished};
 pub use hash::{Sha256, sha256, sha256_file};
-pub use json::{json_format, strict_json, versioned_json};
+pub use json::{json_format, plain_json, strict_json, versioned_json};
 pub use lock::{FolderLock, LockError};
 pub use path_error::PathError;
 pub use random::Random;
+pub use row_file::{RowFile, RowFileError, RowTensor};
+pub use row_reader::RowReader;
 pub use tensors::{OpenError, Safetensors, TensorEntry, TensorHeader, write_safetensors};
+pub use torch::{LeftTensor, TorchError, TorchFile, TorchTensor};
+pub use words::{json_differences, list_differences, listed};

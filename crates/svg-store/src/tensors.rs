@@ -1,7 +1,6 @@
 //! Safetensors files.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::path::Path;
@@ -11,7 +10,7 @@ use safetensors::tensor::TensorInfo;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Serialize, Serializer};
 
-use crate::file::{WriteError, write_file};
+use crate::file::{WriteError, map, write_file};
 
 /// Size of the length at the beginning of the file, and alignment of the header.
 const ALIGNMENT: usize = size_of::<u64>();
@@ -59,10 +58,7 @@ impl Safetensors {
     ///
     /// [`OpenError`].
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let file = File::open(path)?;
-        // SAFETY: the mapping is read-only, and the documentation of the type requires that the file is not
-        // modified meanwhile. Every range is checked against the length below.
-        let map = unsafe { Mmap::map(&file) }?;
+        let map = map(path)?;
         let (header, parsed) = SafeTensors::read_metadata(&map)
             .map_err(|error| OpenError::Malformed(error.to_string()))?;
         let start = ALIGNMENT + header;
@@ -151,27 +147,13 @@ pub fn write_safetensors(
     bytes: impl Fn(usize) -> io::Result<Vec<u8>>,
 ) -> Result<(), WriteError> {
     write_file(path, |file| {
-        let mut order: Vec<usize> = (0..tensors.len()).collect();
-        order.sort_by(|&a, &b| {
-            let (a, b) = (&tensors[a], &tensors[b]);
-            b.dtype.cmp(&a.dtype).then(a.name.cmp(b.name))
-        });
-        let placed = placed(order.iter().map(|&index| &tensors[index]))?;
-        let entries = placed
-            .iter()
-            .map(|(name, info)| (*name, Entry::Tensor(info)));
-        let metadata = [("__metadata__", Entry::Metadata(metadata))].into_iter();
-        let mut text = Vec::new();
-        serde_json::Serializer::new(&mut text).collect_map(metadata.chain(entries))?;
-        text.resize(text.len().next_multiple_of(ALIGNMENT), b' ');
-        if text.len() > LONGEST_HEADER {
-            return Err(io::Error::other("too many tensors for one file"));
-        }
-        file.write_all(&(text.len() as u64).to_le_bytes())?;
+        let (text, ranges) = header(tensors, metadata)?;
         file.write_all(&text)?;
-        for (index, (name, info)) in order.into_iter().zip(&placed) {
-            let (bytes, (begin, end)) = (bytes(index)?, info.data_offsets);
-            let (found, expected) = (bytes.len(), end - begin);
+        let mut order: Vec<usize> = (0..tensors.len()).collect();
+        order.sort_by_key(|&index| ranges[index].start);
+        for index in order {
+            let (name, bytes) = (tensors[index].name, bytes(index)?);
+            let (found, expected) = (bytes.len(), ranges[index].len());
             if found != expected {
                 return Err(io::Error::other(format!(
                     "{name} has {found} bytes, but its shape and type need {expected}"
@@ -181,6 +163,39 @@ pub fn write_safetensors(
         }
         Ok(())
     })
+}
+
+/// The bytes before the first tensor, and the place of each tensor after them.
+pub(crate) fn header(
+    tensors: &[TensorHeader],
+    metadata: &BTreeMap<String, String>,
+) -> io::Result<(Vec<u8>, Vec<Range<usize>>)> {
+    let mut order: Vec<usize> = (0..tensors.len()).collect();
+    order.sort_by(|&a, &b| {
+        let (a, b) = (&tensors[a], &tensors[b]);
+        b.dtype.cmp(&a.dtype).then(a.name.cmp(b.name))
+    });
+    let placed = placed(order.iter().map(|&index| &tensors[index]))?;
+    let entries = placed
+        .iter()
+        .map(|(name, info)| (*name, Entry::Tensor(info)));
+    let metadata = [("__metadata__", Entry::Metadata(metadata))].into_iter();
+    let mut text = vec![0; ALIGNMENT];
+    serde_json::Serializer::new(&mut text).collect_map(metadata.chain(entries))?;
+    text.resize(text.len().next_multiple_of(ALIGNMENT), b' ');
+    let length = text.len() - ALIGNMENT;
+    if length > LONGEST_HEADER {
+        return Err(io::Error::other(format!(
+            "its header would have {length} bytes, and readers accept {LONGEST_HEADER}: too many tensors or names \
+             for one file; write several"
+        )));
+    }
+    text[..ALIGNMENT].copy_from_slice(&(length as u64).to_le_bytes());
+    let mut ranges = vec![0..0; tensors.len()];
+    for (index, (_, info)) in order.into_iter().zip(&placed) {
+        ranges[index] = info.data_offsets.0..info.data_offsets.1;
+    }
+    Ok((text, ranges))
 }
 
 /// Entry of the header.

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use svg_image::ImageSet;
 use svg_shapes::Shapes;
 use svg_store::write_bytes;
 use svg_train::data::Classes;
 
 use super::plan::{Asked, Scale};
 use crate::commands::dataset::{DatasetShapes, PAGE, Recipe};
+use crate::commands::pictures::ReadingOptions;
 
 /// Of each class, every picture whose number is a multiple of this is held out.
 const HELD_OUT: usize = 10;
@@ -19,6 +19,7 @@ const HELD_OUT: usize = 10;
 pub struct Data {
     pub train: Vec<PathBuf>,
     pub test: Vec<PathBuf>,
+    pub reading: ReadingOptions,
     /// Where they come from, the same words wherever the run lies.
     pub name: String,
     pub classes: Vec<String>,
@@ -35,12 +36,24 @@ impl Data {
         let folder = out.join("data");
         match &asked.data {
             None => shapes(&folder, asked, size, planned),
-            Some(path) => own(&folder, path, planned),
+            Some(path) => {
+                let orientation = asked.orientation;
+                let reading = ReadingOptions {
+                    orientation,
+                    ..ReadingOptions::default()
+                };
+                own(&folder, path, reading, planned)
+            }
         }
     }
 
-    fn open(train: Vec<PathBuf>, test: Vec<PathBuf>, name: String) -> Result<Self> {
-        let [train_set, test_set] = [ImageSet::open(&train)?, ImageSet::open(&test)?];
+    fn open(
+        train: Vec<PathBuf>,
+        test: Vec<PathBuf>,
+        reading: ReadingOptions,
+        name: String,
+    ) -> Result<Self> {
+        let [train_set, test_set] = [reading.open_classes(&train)?, reading.open_set(&test)?];
         let classes = Classes::of(&train_set)?.names;
         let of_test = Classes::of(&test_set)?.names;
         if let Some(other) = of_test.iter().find(|name| !classes.contains(name)) {
@@ -62,6 +75,7 @@ impl Data {
             complete: of_test == classes,
             train,
             test,
+            reading,
             name,
             classes,
         })
@@ -96,13 +110,15 @@ fn shapes(folder: &Path, asked: &Asked, size: u32, planned: bool) -> Result<Data
     let name = format!(
         "svg dataset shapes --count {train} --test-count {test} --seed {seed} --size {size}"
     );
-    Data::open(vec![folder.join("train")], vec![folder.join("test")], name)
+    let folders = ["train", "test"].map(|name| vec![folder.join(name)]);
+    let [train, test] = folders;
+    Data::open(train, test, ReadingOptions::default(), name)
 }
 
 /// Folders named train and test, or val, are taken as they are; otherwise a share of every class is held
 /// out, in two lists that later starts obey.
-fn own(folder: &Path, path: &Path, planned: bool) -> Result<Data> {
-    let name = path.display().to_string();
+fn own(folder: &Path, path: &Path, reading: ReadingOptions, planned: bool) -> Result<Data> {
+    let name = reading.names(&[path.to_path_buf()]);
     let lists = ["train.txt", "test.txt"].map(|name| folder.join(name));
     if !planned {
         for list in lists.iter().filter(|list| list.exists()) {
@@ -110,12 +126,14 @@ fn own(folder: &Path, path: &Path, planned: bool) -> Result<Data> {
         }
     }
     if let Some([train, test]) = split(path) {
-        return Data::open(vec![train], vec![test], name);
+        return Data::open(vec![train], vec![test], reading, name);
     }
     if lists.iter().any(|list| !list.exists()) {
-        let set = ImageSet::open(&[path.to_path_buf()])
+        let set = reading
+            .open_set(&[path.to_path_buf()])
             .with_context(|| format!("--data {}", path.display()))?;
         let classes = Classes::of(&set)?;
+        let are_numbers = classes.names.iter().any(|name| name.parse::<f64>().is_ok());
         let mut seen = BTreeMap::new();
         let mut lines = [String::new(), String::new()];
         for (index, label) in classes.labels.iter().enumerate() {
@@ -129,7 +147,12 @@ fn own(folder: &Path, path: &Path, planned: bool) -> Result<Data> {
             *number += 1;
             let held_out = number.is_multiple_of(HELD_OUT);
             let absolute = std::path::absolute(set.name(index))?;
-            lines[usize::from(held_out)] += &format!("{}\n", absolute.display());
+            let mut line = absolute.display().to_string();
+            // Labels that are numbers would be their own classes, and folders are sorted as text.
+            if !are_numbers {
+                line += &format!("\t{}", classes.names[*label]);
+            }
+            lines[usize::from(held_out)] += &format!("{line}\n");
         }
         if lines[1].is_empty() {
             bail!(
@@ -143,20 +166,25 @@ fn own(folder: &Path, path: &Path, planned: bool) -> Result<Data> {
         }
     }
     let [train, test] = lists;
-    Data::open(vec![train], vec![test], name)
+    Data::open(vec![train], vec![test], reading, name)
 }
 
 /// The folders train and test, or val, of a folder of pictures, if their pictures have classes.
 pub fn split(path: &Path) -> Option<[PathBuf; 2]> {
     let train = path.join("train");
-    let test = ["test", "val"].map(|name| path.join(name));
-    let test = test.into_iter().find(|test| has_folders(test))?;
-    has_folders(&train).then_some([train, test])
+    let test = ["test", "val", "validation"].map(|name| path.join(name));
+    let test = test.into_iter().find(|test| has_classes(test))?;
+    has_classes(&train).then_some([train, test])
 }
 
-fn has_folders(path: &Path) -> bool {
-    let mut entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-    entries.any(|entry| entry.path().is_dir())
+/// Whether there are folders of classes, or, as in Tiny ImageNet, labels beside a folder of pictures.
+fn has_classes(path: &Path) -> bool {
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    let mut folders = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir());
+    let is_labelled = path.join("val_annotations.txt").is_file();
+    folders.any(|folder| is_labelled || !folder.ends_with("images"))
 }
 
 #[cfg(test)]
@@ -170,7 +198,13 @@ mod tests {
         for (class, count) in [("cat", 25), ("dog", 10)] {
             pictures(&photos.join(class), count);
         }
-        let data = own(&place.path().join("data"), &photos, false).unwrap();
+        let data = own(
+            &place.path().join("data"),
+            &photos,
+            Default::default(),
+            false,
+        )
+        .unwrap();
         assert_eq!(data.counts, [32, 3]);
         assert_eq!(data.classes, ["cat", "dog"]);
         let test = std::fs::read_to_string(place.path().join("data/test.txt")).unwrap();
@@ -189,6 +223,7 @@ mod tests {
         let error = own(
             &place.path().join("data"),
             &place.path().join("pictures"),
+            ReadingOptions::default(),
             false,
         );
         let error = error.err().unwrap().to_string();
@@ -207,11 +242,21 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let (ours, first) = (place.path().join("data"), place.path().join("first"));
         pictures(&first.join("cat"), 20);
-        own(&ours, &first, false).unwrap();
+        own(&ours, &first, Default::default(), false).unwrap();
         let second = place.path().join("second");
         pictures(&second.join("dog"), 30);
-        assert_eq!(own(&ours, &second, true).unwrap().classes, ["cat"]);
-        assert_eq!(own(&ours, &second, false).unwrap().classes, ["dog"]);
+        assert_eq!(
+            own(&ours, &second, Default::default(), true)
+                .unwrap()
+                .classes,
+            ["cat"]
+        );
+        assert_eq!(
+            own(&ours, &second, Default::default(), false)
+                .unwrap()
+                .classes,
+            ["dog"]
+        );
     }
 
     #[test]
@@ -233,6 +278,7 @@ mod tests {
             minutes: None,
             size: Some(512),
             seed: 0,
+            orientation: Default::default(),
             scale: Scale::Tiny,
         };
         let error = shapes(Path::new("nowhere"), &asked, 512, false)

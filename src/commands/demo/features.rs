@@ -8,7 +8,7 @@ use svg_model::Normalised;
 use svg_roles::{Draw, LatentSpace};
 
 use super::stages::Setup;
-use crate::gathered::Gathered;
+use crate::gathered::numbers;
 use crate::pca;
 
 /// Pictures that colours are fitted to, and those of them that are shown.
@@ -28,12 +28,13 @@ pub fn draw(setup: &Setup, space: &Normalised, out: &Path, what: &str) -> Result
     let ranges = [0..semantic, semantic..space.geometry().channels];
     // Fewer than three channels are no three colours.
     let ranges = ranges.into_iter().filter(|channels| channels.len() >= 3);
-    let mut parts: Vec<_> = ranges.map(|of| (of, Gathered::default())).collect();
+    let mut parts: Vec<_> = ranges.map(|of| (of, Vec::new())).collect();
     let mut crops = Vec::new();
     setup.for_each_batch(&setup.data.test, FITTED, space, what, |batch, images| {
         let features = space.features().encode(images, Draw::Mode);
         for (of, part) in &mut parts {
-            part.push(features.clone().narrow(2, of.start, of.len()))?;
+            let own = features.clone().narrow(2, of.start, of.len());
+            part.extend(numbers(own)?);
         }
         crops.extend(batch.images);
         Ok(())
@@ -41,7 +42,7 @@ pub fn draw(setup: &Setup, space: &Normalised, out: &Path, what: &str) -> Result
     let grid_of_tokens = space.geometry().grid();
     let colours = parts
         .iter()
-        .map(|(of, part)| pca::pictures(&part.numbers, of.len(), grid_of_tokens));
+        .map(|(of, part)| pca::pictures(part, of.len(), grid_of_tokens));
     let colours = colours.collect::<Result<Vec<_>>>()?;
     let step = crops.len().div_ceil(SHOWN);
     let cells = (0..crops.len()).step_by(step).map(|place| {

@@ -20,7 +20,7 @@ use anyhow::{Result, bail};
 use burn::prelude::*;
 use clap::Args;
 use svg_model::Bundle;
-use svg_store::{FolderLock, write_bytes};
+use svg_store::{FolderLock, list_differences, write_bytes};
 use svg_train::run::{RunOptions, Training};
 
 use self::data::Data;
@@ -32,7 +32,7 @@ use crate::commands::checks::make_folder;
 use crate::commands::print;
 use crate::commands::train::watch::{Watch, watch};
 use crate::device::DeviceOptions;
-use crate::encoder::EncoderFile;
+use crate::encoder::{EncoderFile, Hints};
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::nano;
 
@@ -113,7 +113,7 @@ impl Demo {
             write_bytes(&embedded, nano::WEIGHTS)?;
         }
         let path = asked.encoder.as_ref().unwrap_or(&embedded);
-        let encoder = EncoderFile::open(path, None, device)?;
+        let encoder = EncoderFile::open(path, Hints::default(), device)?;
         let size = plan::size(asked, encoder.encoder.spec().patch_size)?;
         let data = Data::prepare(&self.out, asked, size, planned)?;
         let [train, test] = data.counts;
@@ -159,12 +159,11 @@ fn check(plan: &Plan, setup: &Setup, out: &Path) -> Result<()> {
             plan.encoder.get(..12).unwrap_or(&plan.encoder)
         );
     }
-    if setup.data.classes != plan.classes {
+    let (there, now) = (&plan.classes, &setup.data.classes);
+    if let Some(differences) = list_differences(there, "there", now, "in the pictures") {
         bail!(
-            "the pictures are of the classes {}, and {out} was begun with {}; put them back, or name another \
-             folder with --out",
-            setup.data.classes.join(", "),
-            plan.classes.join(", ")
+            "the pictures are of other classes than those that {out} was begun with ({differences}); put them \
+             back, or name another folder with --out"
         );
     }
     Ok(())

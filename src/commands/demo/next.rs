@@ -19,6 +19,10 @@ pub fn again(asked: &Asked, out: &Path) -> String {
         ("--minutes", asked.minutes.as_ref().map(f64::to_string)),
         ("--size", asked.size.as_ref().map(u32::to_string)),
         ("--seed", (asked.seed != 0).then(|| asked.seed.to_string())),
+        (
+            "--orientation",
+            (!asked.orientation.is_default()).then(|| asked.orientation.to_string()),
+        ),
         ("--plan", tiny.then(|| "tiny".to_string())),
     ];
     let mut line = format!("svg demo --out {}", quoted(out));
@@ -53,6 +57,10 @@ pub fn commands(out: &Path, plan: &Plan, complete: bool) -> Vec<(String, String)
         "size": plan.size,
         "classes": names.len(),
         "complete": complete,
+        "reading": match plan.asked.orientation.is_default() {
+            true => String::new(),
+            false => format!(" --orientation {}", plan.asked.orientation),
+        },
     });
     let text = render(include_str!("next.txt"), words);
     let commands = text.trim_start_matches("# ").trim_end().split("\n# ");
@@ -115,6 +123,8 @@ fn word(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use svg_image::Orientation;
+
     use super::*;
 
     #[test]
@@ -125,11 +135,12 @@ mod tests {
             minutes: Some(2.5),
             size: None,
             seed: 3,
+            orientation: Orientation::Exif,
             scale: Scale::Whole,
         };
         assert_eq!(
             again(&asked, Path::new("demo")),
-            "svg demo --out demo --data 'my photos' --minutes 2.5 --seed 3"
+            "svg demo --out demo --data 'my photos' --minutes 2.5 --seed 3 --orientation exif"
         );
         assert_eq!(word("it's"), "'it'\\''s'");
         let names = ["2019", "a,b", "red fox"].map(String::from);

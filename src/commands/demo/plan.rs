@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
+use svg_image::Orientation;
 use svg_roles::EncoderSpec;
 use svg_store::{read_if_there, versioned_json, write_json};
 use svg_train::autoencoder::{AutoencoderTraining, spread};
@@ -56,6 +57,10 @@ pub struct Asked {
     /// Of pictures, weights and noise
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
+    /// Which way up pictures of one's own are: stored, as Pillow opens them, or exif, as viewers show them
+    #[arg(long, value_name = "stored|exif", default_value_t, requires = "data")]
+    #[serde(default)]
+    pub orientation: Orientation,
     /// How much is done
     #[arg(long = "plan", value_enum, default_value_t, hide = true)]
     pub scale: Scale,
@@ -314,6 +319,7 @@ mod tests {
             minutes: None,
             size: None,
             seed: autoencoder().seed,
+            orientation: Orientation::AsStored,
             scale: Scale::Whole,
         }
     }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use burn::prelude::*;
-use svg_image::ImageSet;
 use svg_model::{Bundle, FLOW, Normalised, OpenOptions, Registry, SPACE};
 use svg_roles::LatentSpace;
 use svg_train::autoencoder::{AutoencoderTraining, Perceptual, RunInputs, train};
@@ -54,9 +53,9 @@ impl Setup {
     ) -> Result<Bundle> {
         let inputs = RunInputs {
             options,
-            data: Arc::new(ImageSet::open(&self.data.train)?),
+            data: self.data.reading.open_set(&self.data.train)?,
             data_name: format!("trained on {}", self.data.name),
-            validation: Some(Arc::new(ImageSet::open(&self.data.test)?)),
+            validation: Some(self.data.reading.open_set(&self.data.test)?),
             workers: 0,
             perceptual_name: BLIND.to_string(),
             replicas: vec![],
@@ -87,7 +86,7 @@ impl Setup {
     ) -> Result<Bundle> {
         let space: Arc<dyn LatentSpace> = Arc::new(self.space(&bundle)?);
         let online = |paths: &[PathBuf]| {
-            let set = Arc::new(ImageSet::open(paths)?);
+            let set = self.data.reading.open_set(paths)?;
             let (recipe, space) = (config.data.clone(), space.clone());
             let latents = OnlineLatents::new(set, recipe, space, 0, &self.device)?;
             anyhow::Ok(Box::new(latents) as Box<dyn LatentSource>)
@@ -135,6 +134,7 @@ impl Setup {
             batch: 50,
             limit: Some(limit),
             interrupt: Some(self.interrupt),
+            reading: self.data.reading,
             ..PictureOptions::default()
         }
     }

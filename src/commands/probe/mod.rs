@@ -14,6 +14,7 @@ use svg_train::data::Fingerprint;
 
 use self::source::{Of, Pool, Source};
 use crate::commands::checks::make_folder;
+use crate::commands::pictures::ReadingOptions;
 use crate::commands::{print, word};
 use crate::confusion_picture::{save_drawing, save_matrix};
 use crate::device::DeviceOptions;
@@ -36,7 +37,7 @@ use crate::labelled::Labelled;
       --pool mean,cls --pixels --out probe/
   svg probe --train imagenet/train --test imagenet/val --bundle svg/ --of features,residual --limit 20")]
 pub struct Probe {
-    /// Pictures to learn from, in folders of classes: folders, .tar or .tar.gz archives, .txt lists
+    /// Pictures to learn from: folders of classes, archives of such (tar, zip), WebDataset shards, lists with labels
     #[arg(long, num_args = 1.., required = true, value_name = "PATH")]
     train: Vec<PathBuf>,
     /// Pictures to be asked about, of the same classes
@@ -48,6 +49,10 @@ pub struct Probe {
     /// Architecture, where a file of weights does not say it
     #[arg(long, value_name = "NAME", requires = "weights")]
     model: Option<String>,
+    /// Which network of the weight file, where it holds several: the names before its tensors, such as ema or
+    /// student.backbone [default: averaged weights, where there are any]
+    #[arg(long, value_name = "KEY", requires = "weights")]
+    weights_key: Option<String>,
     /// Probe the features of this bundle
     #[arg(long, value_name = "FOLDER")]
     bundle: Option<PathBuf>,
@@ -86,6 +91,8 @@ pub struct Probe {
     /// Write pictures of what is taken for what, and probe.json with all counts, into this folder
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    reading: ReadingOptions,
 }
 
 /// The answers of both probes to the same questions.
@@ -108,8 +115,8 @@ impl Probe {
             "--decay {decay} is negative; 0.001 is usual"
         );
         let limit = self.limit.map(|limit| limit as usize);
-        let train = Labelled::open(&self.train, limit).context("--train")?;
-        let test = Labelled::open(&self.test, limit).context("--test")?;
+        let train = Labelled::open(&self.train, self.reading, limit).context("--train")?;
+        let test = Labelled::open(&self.test, self.reading, limit).context("--test")?;
         check_classes(&train.names, &test.names)?;
         let fingerprints = [Fingerprint::of(&train.set)?, Fingerprint::of(&test.set)?];
         if fingerprints[0] == fingerprints[1] {

@@ -13,7 +13,7 @@ use super::Probe;
 use crate::commands::bundle::BundleOptions;
 use crate::commands::checks::check_size;
 use crate::commands::word;
-use crate::encoder::EncoderFile;
+use crate::encoder::{EncoderFile, Hints};
 
 /// Side of crops for an encoder, where nothing else says it.
 const USUAL: u32 = 256;
@@ -88,7 +88,11 @@ impl Source {
     }
 
     fn of_weights(probe: &Probe, path: &Path, device: &Device) -> Result<Vec<Self>> {
-        let file = EncoderFile::open(path, probe.model.as_deref(), device)?;
+        let hints = Hints {
+            model: probe.model.as_deref(),
+            key: probe.weights_key.as_deref(),
+        };
+        let file = EncoderFile::open(path, hints, device)?;
         let size = probe.size.unwrap_or(USUAL);
         check_size(size, file.encoder.spec().patch_size)?;
         let of_pool = |&pool: &Pool| {

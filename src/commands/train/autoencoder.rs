@@ -1,19 +1,16 @@
 //! `svg train autoencoder`.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use anyhow::Result;
 use clap::Args;
-use svg_eval::Lpips;
-use svg_image::ImageSet;
 use svg_train::autoencoder::{FeatureDistance, Perceptual, RunInputs, train};
 
-use super::options::{TrainingOptions, validation_set};
+use super::options::TrainingOptions;
 use super::watch::watched;
-use crate::commands::pictures::names;
 use crate::device::DeviceOptions;
-use crate::encoder::EncoderFile;
+use crate::encoder::{EncoderFile, Hints};
+use crate::lpips::open_lpips;
 
 /// Train the residual encoder and the decoder on a frozen encoder
 ///
@@ -35,7 +32,7 @@ pub struct TrainAutoencoder {
     /// --resume the run's own is used.
     #[arg(long, value_name = "FILE|NAME", required_unless_present = "resume")]
     config: Option<String>,
-    /// Pictures to train on: folders, .tar or .tar.gz archives, .txt lists
+    /// Pictures to train on: folders, archives (tar, zip), lists (text, CSV, JSON lines)
     #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
     data: Vec<PathBuf>,
     /// Pictures for the sheets and their PSNR [default: some of those trained on]
@@ -44,12 +41,19 @@ pub struct TrainAutoencoder {
     /// The frozen encoder's weights, in any layout
     #[arg(long, value_name = "FILE")]
     encoder: PathBuf,
+    /// Which network of the encoder's file, where it holds several: the names before its tensors, such as ema or
+    /// student.backbone [default: averaged weights, where there are any]
+    #[arg(long, value_name = "KEY")]
+    weights_key: Option<String>,
     /// torchvision's VGG16 weights, for LPIPS
     ///
     /// Without them the perceptual loss is a distance in the frozen encoder's own features, and the log
     /// and the bundle say so.
     #[arg(long, value_name = "FILE")]
     vgg: Option<PathBuf>,
+    /// Which network of the file of --vgg, where it holds several
+    #[arg(long, value_name = "KEY", requires = "vgg")]
+    vgg_key: Option<String>,
     #[command(flatten)]
     options: TrainingOptions,
 }
@@ -57,12 +61,19 @@ pub struct TrainAutoencoder {
 impl TrainAutoencoder {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
         let config = self.options.configuration(self.config.as_deref())?;
-        let data = Arc::new(ImageSet::open(&self.data)?);
-        let validation = validation_set(&self.validation)?;
+        let data = self.options.reading.open_training_set(&self.data)?;
+        let validation = self.options.validation_set(&self.validation)?;
         let device = device.open_f32()?;
-        let encoder = EncoderFile::open(&self.encoder, None, &device)?;
+        let hints = Hints {
+            key: self.weights_key.as_deref(),
+            ..Hints::default()
+        };
+        let encoder = EncoderFile::open(&self.encoder, hints, &device)?;
         let (perceptual, name): (Box<dyn Perceptual>, _) = match &self.vgg {
-            Some(path) => (Box::new(Lpips::open(path, &device)?), "LPIPS v0.1 (VGG16)"),
+            Some(path) => (
+                Box::new(open_lpips(path, self.vgg_key.as_deref(), &device)?),
+                "LPIPS v0.1 (VGG16)",
+            ),
             None => (
                 Box::new(FeatureDistance::new(&*encoder.encoder, &device)),
                 "a distance in the frozen encoder's features (no --vgg was given)",
@@ -73,7 +84,7 @@ impl TrainAutoencoder {
         let inputs = RunInputs {
             options: self.options.of_run(),
             data,
-            data_name: format!("trained on {}", names(&self.data)),
+            data_name: self.options.data_name(&self.data),
             validation,
             workers: self.options.workers,
             perceptual_name: name.to_string(),

@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use burn::prelude::*;
 use clap::Args;
-use svg_image::ImageSet;
 use svg_model::{Bundle, Registry};
 use svg_roles::LatentSpace;
 use svg_train::cache::LatentCache;
@@ -15,12 +14,11 @@ use svg_train::flow::{FlowInputs, FlowTraining, LatentSource, OnlineLatents, tra
 use super::options::TrainingOptions;
 use super::watch::watched;
 use crate::commands::bundle::BundleOptions;
-use crate::commands::pictures::names;
 use crate::device::DeviceOptions;
 
 /// Train the velocity network in the latents of a bundle
 ///
-/// The class of a picture is the folder that it lies in. RUN gets the configuration, steps.csv, TensorBoard
+/// The class of a picture is the first folder below PATH, or its label. RUN gets the configuration, steps.csv, TensorBoard
 /// events (tensorboard --logdir RUN), sheets of samples in samples/, checkpoints, and at the end a bundle:
 /// the one given, with the averaged network as its flow. Ctrl-C ends the step, writes a checkpoint and exits
 /// with 130; a second one exits at once. Whatever happens, --resume goes on from the newest whole
@@ -38,7 +36,8 @@ pub struct TrainFlow {
     /// the run's own is used.
     #[arg(long, value_name = "FILE|NAME", required_unless_present = "resume")]
     config: Option<String>,
-    /// Pictures to train on, encoded as they come: folders of classes, .tar or .tar.gz archives, .txt lists
+    /// Pictures to train on, encoded as they come: folders of classes, archives of such (tar, zip), WebDataset
+    /// shards, lists with labels
     #[arg(long, num_args = 1.., value_name = "PATH", required_unless_present = "cache")]
     data: Vec<PathBuf>,
     /// Features to train on, made by `svg cache`
@@ -63,7 +62,7 @@ impl TrainFlow {
         let space = registry.latents(&bundle, &self.bundle.options(), &device)?;
         let space: Arc<dyn LatentSpace> = Arc::new(space);
         let online = |paths: &[PathBuf]| -> Result<Box<dyn LatentSource>> {
-            let set = Arc::new(ImageSet::open(paths)?);
+            let set = self.options.reading.open_classes(paths)?;
             let (recipe, workers) = (config.data.clone(), self.options.workers);
             let latents = OnlineLatents::new(set, recipe, space.clone(), workers, &device)?;
             Ok(Box::new(latents))
@@ -71,10 +70,18 @@ impl TrainFlow {
         let (source, data_name) = match &self.cache {
             Some(folder) => {
                 let source = cached(folder, &bundle, &*space, &device)?;
-                (source, folder.display().to_string())
+                (source, format!("trained on {}", folder.display()))
             }
-            None => (online(&self.data)?, names(&self.data)),
+            None => (online(&self.data)?, self.options.data_name(&self.data)),
         };
+        let (made, asked) = (
+            source.fingerprint().orientation,
+            self.options.reading.orientation,
+        );
+        ensure!(
+            made == asked || (asked.is_default() && self.validation.is_empty()),
+            "the cache holds pictures that were read with --orientation {made}; say that instead of {asked}"
+        );
         let validation = match &*self.validation {
             [] => None,
             paths => Some(online(paths)?),
@@ -85,7 +92,7 @@ impl TrainFlow {
             options: self.options.of_run(),
             source,
             validation,
-            data_name: format!("trained on {data_name}"),
+            data_name,
             bundle,
             space,
             replicas,

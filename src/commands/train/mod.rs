@@ -5,7 +5,7 @@ mod flow;
 mod options;
 pub mod watch;
 
-pub use options::{TrainingOptions, read_training, validation_set};
+pub use options::{TrainingOptions, read_training};
 pub use watch::watched;
 
 use anyhow::Result;

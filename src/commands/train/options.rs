@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use burn::prelude::*;
 use clap::Args;
 use svg_image::ImageSet;
+use svg_store::json_differences;
 use svg_train::run::{RunOptions, Training};
 
+use crate::commands::pictures::ReadingOptions;
 use crate::device::DeviceName;
 use crate::presets::Presets;
 
@@ -33,11 +35,13 @@ pub struct TrainingOptions {
     /// More devices that share every batch with the first, as in cuda:1,cuda:2
     #[arg(long, value_delimiter = ',', value_name = "DEVICE")]
     replicas: Vec<DeviceName>,
+    #[command(flatten)]
+    pub reading: ReadingOptions,
 }
 
 impl TrainingOptions {
     /// The configuration of the run: the one given for a new run, the run's own for one that goes on.
-    pub fn configuration<D: Presets + PartialEq>(&self, given: Option<&str>) -> Result<D> {
+    pub fn configuration<D: Presets>(&self, given: Option<&str>) -> Result<D> {
         let own = self.out.join("config.json");
         let given: Option<D> = given.map(named_or_read).transpose()?;
         if !self.resume {
@@ -48,11 +52,20 @@ impl TrainingOptions {
             return Err(svg_train::TrainError::NothingToResume { path }.into());
         }
         let stored = read_training(&own)?;
-        ensure!(
-            given.is_none_or(|given| given == stored),
-            "--config differs from {}, with which the run began; leave it out, or begin another run",
-            own.display()
-        );
+        let value = |config: &D| serde_json::to_value(config);
+        let differences = match &given {
+            Some(given) => {
+                json_differences(&value(&stored)?, "there", &value(given)?, "in --config")
+            }
+            None => None,
+        };
+        if let Some(differences) = differences {
+            bail!(
+                "--config differs from {}, with which the run began: {differences}. Leave it out, or begin another \
+                 run",
+                own.display()
+            );
+        }
         Ok(stored)
     }
 
@@ -65,17 +78,22 @@ impl TrainingOptions {
         }
     }
 
+    /// Pictures to judge by, where they are not those of the training.
+    pub fn validation_set(&self, paths: &[PathBuf]) -> Result<Option<Arc<ImageSet>>> {
+        match paths {
+            [] => Ok(None),
+            paths => Ok(Some(self.reading.open_set(paths)?)),
+        }
+    }
+
+    /// Where the pictures to train on are, for the model.
+    pub fn data_name(&self, paths: &[PathBuf]) -> String {
+        format!("trained on {}", self.reading.names(paths))
+    }
+
     /// Opens the devices that share every batch with the first.
     pub fn open_replicas(&self) -> Result<Vec<Device>> {
         self.replicas.iter().map(|name| name.open()).collect()
-    }
-}
-
-/// Pictures to judge by, where they are not those of the training.
-pub fn validation_set(paths: &[PathBuf]) -> Result<Option<Arc<ImageSet>>> {
-    match paths {
-        [] => Ok(None),
-        paths => Ok(Some(Arc::new(ImageSet::open(paths)?))),
     }
 }
 
@@ -86,10 +104,8 @@ fn named_or_read<D: Presets>(config: &str) -> Result<D> {
     let path = Path::new(config);
     if !path.exists() {
         let names: Vec<_> = D::preset_names().collect();
-        bail!(
-            "--config {config} is no file, and none of {}",
-            names.join(", ")
-        );
+        let names = names.join(", ");
+        bail!("--config {config} is no file, and none of {names}");
     }
     read_training(path)
 }

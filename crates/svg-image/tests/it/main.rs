@@ -1,4 +1,7 @@
-//! Bit-exact comparisons with Pillow and OpenCV.
+//! Bit-exact comparisons with Pillow and OpenCV, and sets of pictures in every form.
 
+mod kinds;
 mod opencv;
 mod pillow;
+mod sets;
+mod trees;

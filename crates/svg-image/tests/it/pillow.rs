@@ -12,7 +12,7 @@ fn golden(file: &str) -> PathBuf {
 }
 
 /// Converts a `[rows, columns, 3]` tensor of bytes to a picture.
-fn picture(tensors: &Safetensors, name: &str) -> RgbImage {
+pub(crate) fn picture(tensors: &Safetensors, name: &str) -> RgbImage {
     let tensor = tensors.tensor(name).unwrap();
     let [rows, columns, 3] = *tensor.shape else {
         panic!("{name}: {:?}", tensor.shape)

@@ -59,7 +59,8 @@ impl Bundle {
     /// # Errors
     ///
     /// [`ModelError::OtherFeatures`] if they belong to other features, [`ModelError::Misfit`] if they have
-    /// another number of channels, [`ModelError::Load`] or [`ModelError::Write`] if a file cannot be
+    /// another number of channels, [`ModelError::LatentStatistics`] if nothing can be divided by them,
+    /// [`ModelError::Load`] or [`ModelError::Write`] if a file cannot be
     /// written.
     pub fn set_latent_statistics(
         &mut self,
@@ -69,6 +70,11 @@ impl Bundle {
         self.check_features("latent statistics", &statistics.features, advice)?;
         let channels = self.geometry()?.channels;
         statistics.statistics.check_channels(channels)?;
+        let check = statistics.statistics.check();
+        check.map_err(|reason| ModelError::LatentStatistics {
+            path: self.folder().to_path_buf(),
+            reason,
+        })?;
         let part = NewPart::new(kinds::CHANNELS, &());
         self.set_part(LATENTS, part.with_file(statistics.file()))
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use svg_store::{PathError, json_format, read_if_there, write_json};
+use svg_store::{PathError, json_format, plain_json, read_if_there, write_json};
 
 use super::old;
 use super::part::{FileEntry, Part};
@@ -40,7 +40,7 @@ impl Manifest {
             reason,
         };
         let manifest = json_format(&text, 1..=FORMAT).and_then(|format| match format {
-            FORMAT => serde_json::from_str(&text).map_err(|error| error.to_string()),
+            FORMAT => plain_json(&text),
             _ => old::read(&text),
         });
         let manifest: Self = manifest.map_err(refuse)?;

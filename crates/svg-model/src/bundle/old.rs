@@ -46,7 +46,7 @@ struct Flow {
 /// The parts that an old manifest describes, or what is missing or not known. The space has no fingerprint yet:
 /// old manifests do not store it.
 pub(super) fn read(text: &str) -> Result<Manifest, String> {
-    let old: Old = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let old: Old = svg_store::plain_json(text)?;
     let of = |stems: &[&str]| -> BTreeMap<String, FileEntry> {
         let mine = |name: &str| stems.iter().any(|stem| NewFile::replaces(stem, name));
         let files = old.files.clone().into_iter();

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 
 use burn::prelude::*;
 use svg_decoder::{Decoder, DecoderConfig};
-use svg_nn::{LoadError, StoredTensor, TensorFile, load_exact, module_tensors};
+use svg_nn::{
+    ChoiceError, LoadError, Networks, StoredTensor, TensorFile, contents, load_exact,
+    module_tensors,
+};
 use svg_residual::{ResidualConfig, ResidualEncoder};
 use svg_store::strict_json;
 
@@ -25,21 +28,38 @@ pub const CONFIG_KEY: &str = "svg_autoencoder";
 /// | `decoder.*` | the decoder |
 /// | `norm_vit.*`, `loss.*` | what inference does not need: kept, so that an export is complete |
 ///
-/// Every name may stand under `state_dict.`, where Lightning puts it.
+/// Other names may stand before these, such as Lightning's `state_dict.`; see [`Networks`]. What is not listed
+/// is an error, since a model without it would be another.
 #[derive(Debug)]
 pub struct Checkpoint {
     /// The file.
     pub path: PathBuf,
+    /// Which file and which of its networks was taken and what was left, for people.
+    pub notes: Vec<String>,
     /// What the file says of itself under [`CONFIG_KEY`]; else the sizes that its shapes show, with
     /// [`Alignment::Batch`], which is what published checkpoints were trained with.
     pub config: AutoencoderConfig,
     /// The encoder's tensors as they are stored, masks and periods included, without their prefix; none if the
     /// frozen encoder is not inside.
     pub encoder: Vec<StoredTensor>,
+    /// The key of the frozen encoder in the file, for opening it there.
+    pub encoder_key: String,
     /// The trained networks' tensors under the names that they have in a checkpoint.
     pub autoencoder: Vec<StoredTensor>,
     /// What inference does not need, under the names that it has in a checkpoint.
     pub rest: Vec<StoredTensor>,
+}
+
+/// A tensor that every autoencoder has.
+const LANDMARK: &str = "decoder.conv_in.weight";
+
+/// How a checkpoint is read, where it does not say everything.
+#[derive(Clone, Debug, Default)]
+pub struct CheckpointOptions {
+    /// Which network of the file, where it holds several; see [`Networks::choose`].
+    pub key: Option<String>,
+    /// The number of groups of the decoder's norms [default: 32, as published]
+    pub norm_groups: Option<usize>,
 }
 
 impl Checkpoint {
@@ -47,39 +67,64 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// [`ModelError::Load`] if the file cannot be read, [`ModelError::NotACheckpoint`] if there is no
-    /// decoder in it or its sizes contradict each other.
-    pub fn open(path: &Path) -> Result<Self, ModelError> {
+    /// [`ModelError::Load`] if the file cannot be read or holds several autoencoders,
+    /// [`ModelError::NotACheckpoint`] if there is no decoder in it, tensors of no known part, or sizes that
+    /// contradict each other or cannot be.
+    pub fn open(path: &Path, options: &CheckpointOptions) -> Result<Self, ModelError> {
         let file = TensorFile::open(path)?;
         let path = file.path().to_path_buf();
         let said = file.metadata().get(CONFIG_KEY).cloned();
-        let (mut encoder, mut autoencoder, mut rest) = (vec![], vec![], vec![]);
-        for tensor in file.into_tensors() {
-            let name = tensor.name.clone();
-            let name = name.strip_prefix("state_dict.").unwrap_or(&name);
-            let (list, name) = match name.split_once('.') {
-                Some(("encoder", name)) => (&mut encoder, name),
-                Some(("extra_vit" | "decoder", _)) => (&mut autoencoder, name),
-                None if name == "mask_token" => (&mut autoencoder, name),
-                Some(("loss" | "norm_vit", _)) => (&mut rest, name),
-                // Lightning keeps counters and optimizer state beside the weights; they are no part of a model.
-                _ => continue,
-            };
-            list.push(renamed(tensor, name.to_string()));
-        }
-        let config = match said {
-            Some(json) => strict_json(&json).map_err(|reason| format!("{CONFIG_KEY}: {reason}")),
-            None => infer(autoencoder.clone()),
-        };
-        let config = config.map_err(|reason| ModelError::NotACheckpoint {
+        let refuse = |reason: String| ModelError::NotACheckpoint {
             path: path.clone(),
             network: "SVG autoencoder",
             reason,
+        };
+        let mut notes = file.notes().to_vec();
+        let networks = Networks::of(file.into_tensors(), &[LANDMARK]);
+        let network = networks.choose(options.key.as_deref());
+        let network = network.map_err(|reason| match reason {
+            ChoiceError::Nothing { .. } => refuse(reason.to_string()),
+            reason => LoadError::Choice {
+                path: path.clone(),
+                reason,
+            }
+            .into(),
         })?;
+        notes.extend(network.note.clone());
+        let encoder_key = network.key_of("encoder");
+        let (mut encoder, mut autoencoder, mut rest) = (vec![], vec![], vec![]);
+        let mut unknown = Vec::new();
+        for (name, tensor) in network.tensors {
+            let (list, name) = match name.split_once('.') {
+                Some(("encoder", name)) => (&mut encoder, name),
+                Some(("extra_vit" | "decoder", _)) => (&mut autoencoder, name.as_str()),
+                None if name == "mask_token" => (&mut autoencoder, name.as_str()),
+                Some(("loss" | "norm_vit", _)) => (&mut rest, name.as_str()),
+                _ => {
+                    unknown.push(name);
+                    continue;
+                }
+            };
+            list.push(renamed(tensor, name.to_string()));
+        }
+        if !unknown.is_empty() {
+            let names = contents(unknown.iter().map(String::as_str));
+            return Err(refuse(format!(
+                "it is one with parts that this program does not have, and without them it would be another model: \
+                 {names}. If it does not use them, write the file again without them"
+            )));
+        }
+        let config = match said {
+            Some(json) => said_config(&json, options.norm_groups),
+            None => inferred_config(&autoencoder, options.norm_groups),
+        };
+        let config = config.map_err(refuse)?;
         Ok(Self {
             path,
+            notes,
             config,
             encoder,
+            encoder_key,
             autoencoder,
             rest,
         })
@@ -162,6 +207,40 @@ pub fn autoencoder_tensors(
         })
     });
     tensors.collect()
+}
+
+/// Sizes that a file says.
+fn said_config(json: &str, norm_groups: Option<usize>) -> Result<AutoencoderConfig, String> {
+    let config = strict_json(json).and_then(|config: AutoencoderConfig| {
+        let problem = config.decoder.problem();
+        problem.map_or(Ok(config), Err)
+    });
+    let config = config.map_err(|reason| format!("{CONFIG_KEY} in its metadata: {reason}"))?;
+    let said = config.decoder.norm_groups;
+    match norm_groups {
+        Some(groups) if groups != said => Err(format!(
+            "it says that its norms have {said} groups, and --norm-groups {groups}"
+        )),
+        _ => Ok(config),
+    }
+}
+
+/// Sizes from shapes, which do not show the number of groups.
+fn inferred_config(
+    tensors: &[StoredTensor],
+    norm_groups: Option<usize>,
+) -> Result<AutoencoderConfig, String> {
+    let mut config = infer(tensors.to_vec())?;
+    let decoder = &mut config.decoder;
+    decoder.norm_groups = norm_groups.unwrap_or(decoder.norm_groups);
+    match (decoder.problem(), norm_groups) {
+        (None, _) => Ok(config),
+        (Some(problem), Some(groups)) => Err(format!("--norm-groups {groups}: {problem}")),
+        (Some(problem), None) => Err(format!(
+            "{problem}. The file does not say how many groups its norms have, and the 32 of published models \
+             cannot be: say --norm-groups N, the num_groups of its GroupNorm layers"
+        )),
+    }
 }
 
 /// Sizes from shapes.

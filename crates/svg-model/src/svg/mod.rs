@@ -12,7 +12,9 @@ mod part;
 mod statistics;
 
 pub use autoencoder::SvgAutoencoder;
-pub use checkpoint::{CONFIG_KEY, Checkpoint, autoencoder_tensors, load_autoencoder};
+pub use checkpoint::{
+    CONFIG_KEY, Checkpoint, CheckpointOptions, autoencoder_tensors, load_autoencoder,
+};
 pub use config::{Alignment, AutoencoderConfig};
 pub use encoder::{SvgEncoder, join};
 pub(crate) use fingerprint::fingerprint;

@@ -12,6 +12,7 @@ use svg_store::PathError;
 
 use super::autoencoder::Decoding;
 use super::fingerprint::{features_fingerprint, fingerprint, fingerprint_with};
+use super::statistics::check as check_statistics;
 use super::{Alignment, AutoencoderConfig, StoredStatistics, SvgAutoencoder, load_autoencoder};
 use crate::bundle::{ENCODER, SPACE};
 use crate::{Bundle, ModelError, NewFile, NewPart, Opening, Provenance, kinds};
@@ -41,6 +42,8 @@ pub struct NewEncoder {
     pub path: Option<PathBuf>,
     /// Its weights, if they may be copied into the bundle.
     pub copy: Option<(Vec<StoredTensor>, HashMap<String, String>)>,
+    /// What a reader should know, such as which of a file's networks it is.
+    pub notes: Vec<String>,
 }
 
 impl NewEncoder {
@@ -53,6 +56,7 @@ impl NewEncoder {
         let mut new = NewPart::new(&self.kind, &self.config);
         new.part.name = self.name;
         new.part.fingerprint = Some(self.fingerprint);
+        new.part.provenance.notes = self.notes;
         new.part.weights = match (self.copy, self.path) {
             (Some((tensors, metadata)), _) => {
                 let file = NewFile::new(ENCODER, tensors, metadata);
@@ -139,7 +143,8 @@ pub fn alignment_statistics(bundle: &Bundle) -> Result<Option<StoredStatistics>,
 ///
 /// # Errors
 ///
-/// As [`space_config`] and [`Bundle::change_part`].
+/// As [`space_config`] and [`Bundle::change_part`], and [`ModelError::Statistics`] if a deviation is not positive or
+/// a number not finite.
 pub fn set_alignment_statistics(
     bundle: &mut Bundle,
     stored: &StoredStatistics,
@@ -148,6 +153,10 @@ pub fn set_alignment_statistics(
         alignment: Alignment::Frozen,
         ..space_config(bundle)?
     };
+    check_statistics(&stored.statistics).map_err(|reason| ModelError::Statistics {
+        path: bundle.folder().to_path_buf(),
+        reason,
+    })?;
     let fingerprint = fingerprint_with(bundle, &config, Some(&stored.statistics))?;
     bundle.change_part(SPACE, vec![stored.file()], |part| {
         part.config = serde_json::to_value(&config).expect("a configuration is JSON");

@@ -59,9 +59,8 @@ impl StoredStatistics {
         };
         let number = |name: String| -> Result<f64, ModelError> {
             let values = file.numbers(&name).map_err(refuse)?;
-            let bad = |value: f64| !value.is_finite() || (name.ends_with("std") && value <= 0.0);
             match values[..] {
-                [value] if !bad(value) => Ok(value),
+                [value] => Ok(value),
                 _ => Err(refuse(format!("{name} is {values:?}"))),
             }
         };
@@ -71,14 +70,31 @@ impl StoredStatistics {
                 std: number(format!("{of}.std"))?,
             })
         };
+        let statistics = Statistics {
+            semantic: moments("semantic")?,
+            residual: moments("residual")?,
+        };
+        check(&statistics).map_err(refuse)?;
         Ok(Self {
-            statistics: Statistics {
-                semantic: moments("semantic")?,
-                residual: moments("residual")?,
-            },
+            statistics,
             source: file.metadata().get("source").cloned().unwrap_or_default(),
         })
     }
+}
+
+/// Whether all numbers are finite and what is divided by is positive, as they are used in f32.
+pub(super) fn check(statistics: &Statistics) -> Result<(), String> {
+    let branches = [
+        ("semantic", statistics.semantic),
+        ("residual", statistics.residual),
+    ];
+    for (name, Moments { mean, std }) in branches {
+        let fits = (mean as f32).is_finite() && (std as f32).is_finite() && std as f32 > 0.0;
+        if !fits {
+            return Err(format!("{name}.mean is {mean} and {name}.std is {std}"));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -102,6 +118,6 @@ mod tests {
         stored.statistics.residual.std = 0.0;
         stored.save(&path).unwrap();
         let error = StoredStatistics::load(&path).unwrap_err().to_string();
-        assert!(error.contains("residual.std is [0.0]"), "{error}");
+        assert!(error.contains("residual.std is 0;"), "{error}");
     }
 }

@@ -89,6 +89,7 @@ impl Place {
                 let tensors = DinoFile::of(&dino).tensors_in(Layout::Official);
                 (tensors, Default::default())
             }),
+            notes: vec![],
         };
         let space = space.into_part(&encoder.fingerprint, 16, 4).unwrap();
         [(ENCODER, encoder.into_part().unwrap()), (SPACE, space)]

@@ -107,7 +107,7 @@ impl CachePlan {
         }
     }
 
-    fn in_words(&self) -> [(&'static str, String); 8] {
+    fn in_words(&self) -> [(&'static str, String); 9] {
         let start = self.data.sha256.get(..12).unwrap_or(&self.data.sha256);
         let classes = match self.classes.as_slice() {
             [first, .., last] => format!("{} from {first} to {last}", self.classes.len()),
@@ -121,6 +121,10 @@ impl CachePlan {
             ("the type", self.dtype.to_string()),
             ("shards of", self.shard_size.to_string()),
             ("data of", format!("{} pictures, {start}", self.data.count)),
+            (
+                "pictures with --orientation",
+                self.data.orientation.to_string(),
+            ),
             ("classes:", classes),
         ]
     }
@@ -138,6 +142,8 @@ pub(super) fn in_words([rows, columns, channels]: [usize; 3]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use svg_image::Orientation;
+
     use super::*;
 
     fn plan() -> CachePlan {
@@ -151,6 +157,8 @@ mod tests {
             data: Fingerprint {
                 count: 7,
                 sha256: "0123456789abcdef".into(),
+                orientation: Orientation::AsStored,
+                classes: None,
             },
             classes: vec!["a".into(), "b".into()],
         }
@@ -185,6 +193,10 @@ mod tests {
             "the type f16 there, f32 asked",
         );
         check(|p| p.data.count = 9, "7 pictures, 0123456789ab there, 9");
+        check(
+            |p| p.data.orientation = Orientation::Exif,
+            "--orientation stored there, exif asked",
+        );
         check(
             |p| p.variants = Variants::Crops { count: 3, seed: 1 },
             "3 random crops",

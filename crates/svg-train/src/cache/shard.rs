@@ -10,7 +10,7 @@ use burn::store::burn_pack::Bytes;
 use burn::tensor::TensorData;
 use serde::{Deserialize, Serialize};
 use svg_nn::{LoadError, StoredTensor, save_tensors};
-use svg_store::{Dtype, OpenError, Safetensors};
+use svg_store::{Dtype, OpenError, Safetensors, plain_json};
 
 use super::plan::CachePlan;
 
@@ -104,7 +104,7 @@ impl Shard {
         })?;
         let told = file.metadata().get(KEY);
         let told = told.ok_or_else(|| "it does not say what it is of".to_string())?;
-        let told: Header = serde_json::from_str(told).map_err(|error| error.to_string())?;
+        let told: Header = plain_json(told)?;
         if let Some(difference) = told.plan.difference(plan) {
             return Err(Unfit::Other(difference));
         }

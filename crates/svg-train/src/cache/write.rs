@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use burn::prelude::*;
-use svg_image::{DecodeOptions, ImageSet, Loader, RgbImage};
+use svg_image::{ImageSet, Loader, RgbImage};
 use svg_model::FileEntry;
 use svg_roles::{Draw, LatentSpace};
 use svg_store::{FolderLock, remove_unfinished, sha256_file};
@@ -161,7 +161,7 @@ impl Writer<'_, '_> {
         let jobs = plan.range(number).map(|index| (index, index as u64));
         let prepare = move |image, index| variants.strip(image, size, index);
         let (data, workers) = (self.inputs.data.clone(), self.inputs.workers);
-        let loader = Loader::augmented(data, jobs, DecodeOptions::default(), prepare, workers);
+        let loader = Loader::augmented(data, jobs, prepare, workers);
         let size = self.inputs.batch.div_ceil(plan.variants.count()).max(1);
         let batches = Batches::new(loader, size, self.broken);
         let mut batches = batches.with_recipe(plan.variants.recipe(plan.size));

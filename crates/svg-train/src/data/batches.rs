@@ -100,11 +100,11 @@ pub(crate) fn to_tensor(images: &[RgbImage], device: &Device) -> Tensor<4> {
 /// # }
 /// # let folder = folder.path().to_path_buf();
 /// use std::sync::Arc;
-/// use svg_image::{DecodeOptions, ImageSet, Loader, adm_crop};
+/// use svg_image::{ImageSet, Loader, adm_crop};
 /// use svg_train::data::{Batches, Broken};
 ///
 /// let set = Arc::new(ImageSet::open(&[folder])?);
-/// let loader = Loader::new(set, DecodeOptions::default(), |image| adm_crop(&image, 16), 1);
+/// let loader = Loader::new(set, |image| adm_crop(&image, 16), 1);
 /// for batch in Batches::new(loader, 2, Broken::Strict) {
 ///     let images = batch?.to_tensor(&Default::default());
 ///     assert_eq!(images.dims()[1..], [3, 16, 16]);
@@ -223,7 +223,7 @@ impl Iterator for Batches {
 mod tests {
     use std::sync::Arc;
 
-    use svg_image::{DecodeOptions, ImageSet};
+    use svg_image::ImageSet;
 
     use super::*;
 
@@ -239,7 +239,7 @@ mod tests {
             std::fs::write(folder.path().join(format!("{number:03}.ppm")), bytes).unwrap();
         }
         let set = Arc::new(ImageSet::open(&[folder.path().into()]).unwrap());
-        let loader = Loader::new(set, DecodeOptions::default(), |image| image, 2);
+        let loader = Loader::new(set, |image| image, 2);
         (folder, Batches::new(loader, 2, policy))
     }
 

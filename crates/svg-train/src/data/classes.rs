@@ -1,15 +1,13 @@
 //! Which class a picture is of.
 
-use std::collections::BTreeSet;
-
 use svg_image::ImageSet;
 
 use super::error::DataError;
 
-/// The classes of a set of pictures: the names of the folders that they lie in.
+/// The classes of a set of pictures, as [`ImageSet::classes`] gives them.
 ///
-/// A label is the rank of the name in sorted order, as in torchvision's `ImageFolder`; for ImageNet these are
-/// the usual numbers.
+/// A label is the rank of the first folder's name in sorted order, as in torchvision's `ImageFolder`; for ImageNet
+/// these are the usual numbers.
 ///
 /// ```
 /// # let folder = tempfile::tempdir().unwrap();
@@ -28,7 +26,7 @@ use super::error::DataError;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Classes {
-    /// The names, sorted.
+    /// The names, in the order of the labels.
     pub names: Vec<String>,
     /// For each picture, the place of its class among the names.
     pub labels: Vec<usize>,
@@ -39,24 +37,10 @@ impl Classes {
     ///
     /// # Errors
     ///
-    /// [`DataError::NoClass`] if a picture lies in no folder that has a name.
+    /// [`DataError::Classes`] if a picture has no class, or if it is unclear what the classes are.
     pub fn of(set: &ImageSet) -> Result<Self, DataError> {
-        let class = |index: usize| {
-            set.class_name(index).ok_or_else(|| DataError::NoClass {
-                name: set.name(index).to_string(),
-            })
-        };
-        let of_each = (0..set.len()).map(class).collect::<Result<Vec<_>, _>>()?;
-        let sorted: BTreeSet<&str> = of_each.iter().copied().collect();
-        let names: Vec<String> = sorted.into_iter().map(str::to_string).collect();
-        let rank = |name: &&str| names.binary_search_by(|known| known.as_str().cmp(name));
-        let labels = of_each
-            .iter()
-            .map(|name| rank(name).expect("it is among the names"));
-        Ok(Self {
-            labels: labels.collect(),
-            names,
-        })
+        let (names, labels) = set.classes()?;
+        Ok(Self { names, labels })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Errors of training data.
 
-use svg_image::ImageError;
+use svg_image::{ClassError, ImageError};
 
 /// Why pictures cannot be used for training.
 #[derive(Debug, thiserror::Error)]
@@ -40,15 +40,9 @@ pub enum DataError {
         last: ImageError,
     },
 
-    /// A picture has no class.
-    #[error(
-        "{name} lies in no folder, so it has no class; put each picture into a folder that bears the name \
-         of its class"
-    )]
-    NoClass {
-        /// The picture, as [`ImageSet::name`](svg_image::ImageSet::name) gives it.
-        name: String,
-    },
+    /// The pictures have no classes.
+    #[error(transparent)]
+    Classes(#[from] ClassError),
 
     /// The pictures are not those of the checkpoint.
     #[error(

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use svg_image::{DecodeOptions, ImageSet, Loader, RgbImage};
+use svg_image::{ImageSet, Loader, RgbImage};
 
 use super::batches::{Batches, Broken, PictureBatch};
 use super::error::DataError;
@@ -18,7 +18,7 @@ pub(crate) fn evaluated(
 ) -> Result<PictureBatch, DataError> {
     let recipe = recipe.clone();
     let prepare = move |image: RgbImage| recipe.evaluate(&image);
-    let loader = Loader::in_order(set.clone(), places, DecodeOptions::default(), prepare, 0);
+    let loader = Loader::in_order(set.clone(), places, prepare, 0);
     Batches::new(loader, 1, Broken::Skip).all()
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use burn::prelude::*;
-use svg_image::{DecodeOptions, ImageError, ImageSet, Loader, RgbImage};
+use svg_image::{ImageError, ImageSet, Loader, RgbImage};
 
 use super::batches::{Batches, Broken, Judge, to_tensor};
 use super::error::DataError;
@@ -86,7 +86,7 @@ impl Stream {
         let jobs = order.map(|draw| (draw.index as usize, draw));
         let cut = recipe.clone();
         let prepare = move |image, draw| cut.prepare(image, draw);
-        let loader = Loader::augmented(set, jobs, DecodeOptions::default(), prepare, workers);
+        let loader = Loader::augmented(set, jobs, prepare, workers);
         let broken = Broken::Judge(Judge::by_hundreds());
         Self {
             batches: Batches::new(loader, batch, broken).with_recipe(recipe),

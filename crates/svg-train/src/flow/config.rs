@@ -205,13 +205,11 @@ pub(crate) fn misfit(
     let found = classes.len();
     // A network without classes takes any.
     (network.classes != found && network.classes > 0).then(|| {
-        let few: Vec<_> = classes.iter().take(4).map(String::as_str).collect();
         format!(
-            "the configuration's network has {} classes, the data have {found} ({}{}); set {of_classes} to \
+            "the configuration's network has {} classes, the data have {found} ({}); set {of_classes} to \
              {found}, or give other data",
             network.classes,
-            few.join(", "),
-            if found > few.len() { ", ..." } else { "" }
+            svg_store::listed(classes)
         )
     })
 }
@@ -289,7 +287,9 @@ mod tests {
         );
         let reason = misfit(20, 9).unwrap();
         assert!(
-            reason.contains("has 2 classes, the data have 9 (c0, c1, c2, c3, ...)"),
+            reason.contains(
+                "has 2 classes, the data have 9 (c0, c1, c2, c3, c4, c5, c6, c7 and 1 more)"
+            ),
             "{reason}"
         );
     }

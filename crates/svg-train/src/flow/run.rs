@@ -6,6 +6,7 @@ use std::sync::Arc;
 use burn::prelude::*;
 use svg_model::{Bundle, FLOW, NewFlow, Provenance};
 use svg_roles::LatentSpace;
+use svg_store::list_differences;
 
 use crate::TrainError;
 use crate::flow::identity::FlowIdentity;
@@ -74,11 +75,15 @@ pub fn train_network<N: FlowNetwork, C: NetworkKind>(
         };
         let validation = match &mut inputs.validation {
             Some(source) if source.classes() != inputs.source.classes() => {
+                let differences = list_differences(
+                    source.classes(),
+                    "in the validation data",
+                    inputs.source.classes(),
+                    "in the training data",
+                );
                 return Err(unfit(format!(
-                    "the validation data have the classes {}, those of the training are {}; give \
-                     pictures in folders of the same names",
-                    source.classes().join(", "),
-                    inputs.source.classes().join(", ")
+                    "the validation data have other classes ({}); give pictures in folders of the same names",
+                    differences.unwrap_or_default()
                 )));
             }
             Some(source) => Validation::new(&config, &mut **source, config.seed, &device)?,

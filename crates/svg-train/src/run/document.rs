@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use svg_store::strict_json;
+use svg_store::{plain_json, strict_json};
 
 use super::Pace;
 
@@ -54,8 +54,10 @@ pub trait Training: Serialize + DeserializeOwned {
     ///
     /// In words: no JSON, a missing or an unknown field, or an invalid value.
     fn from_json(text: &str) -> Result<Self, String> {
-        let config: Self =
-            strict_json(text).map_err(|error| wrong_field::<Self>(text).unwrap_or(error))?;
+        let config: Self = strict_json(text).map_err(|error| {
+            let better = wrong_field::<Self>(text).or_else(|| wrong_kind::<Self::Kind>(text));
+            better.unwrap_or(error)
+        })?;
         match config.invalid() {
             Some(reason) => Err(reason),
             None => Ok(config),
@@ -77,7 +79,7 @@ pub trait Training: Serialize + DeserializeOwned {
 /// A field of the outermost level that is unknown, or a missing kind. Serde cannot refuse unknown fields
 /// beside a field whose name varies.
 fn wrong_field<T: Training>(text: &str) -> Option<String> {
-    let given: Map<String, Value> = serde_json::from_str(text).ok()?;
+    let given: Map<String, Value> = plain_json(text).ok()?;
     let sample: Map<String, Value> = serde_json::from_str(T::SMALLEST).ok()?;
     let kinds = T::Kind::KINDS;
     let known: Vec<&str> = sample
@@ -97,6 +99,16 @@ fn wrong_field<T: Training>(text: &str) -> Option<String> {
     (!kind).then(|| format!("missing field `{}`", kinds.join("` or `")))
 }
 
+/// What is wrong in the field of the network, by its path: serde forgets the path where the name of a field
+/// varies.
+fn wrong_kind<K: NetworkKind>(text: &str) -> Option<String> {
+    let given: Map<String, Value> = plain_json(text).ok()?;
+    let own = given
+        .into_iter()
+        .filter(|(name, _)| K::KINDS.contains(&name.as_str()));
+    strict_json::<K>(&Value::Object(own.collect()).to_string()).err()
+}
+
 /// The first of these numbers that is 0, in words.
 pub(crate) fn zero(positive: &[(&str, u64)]) -> Option<String> {
     let (name, _) = positive.iter().find(|(_, value)| *value == 0)?;
@@ -107,4 +119,74 @@ pub(crate) fn zero(positive: &[(&str, u64)]) -> Option<String> {
 pub(crate) fn outside(name: &str, value: f64, low: f64, high: f64) -> Option<String> {
     let inside = value >= low && value <= high;
     (!inside).then(|| format!("{name} is {value}; it must lie between {low} and {high}"))
+}
+
+/// The fields in which a configuration, `now`, differs from one `before`, in words. A field that a later version
+/// has added has its default in both.
+pub(crate) fn differences(before: &str, now: &str) -> Vec<String> {
+    let read = |text| serde_json::from_str::<Value>(text);
+    let (Ok(before), Ok(now)) = (read(before), read(now)) else {
+        return vec!["it is not JSON".to_string()];
+    };
+    let mut all = Vec::new();
+    compare("", &before, &now, &mut all);
+    if all.len() > MOST_NAMED {
+        let more = all.split_off(MOST_NAMED).len();
+        all.push(format!("and {more} more"));
+    }
+    all
+}
+
+/// Fields that a message names.
+const MOST_NAMED: usize = 8;
+
+fn compare(path: &str, before: &Value, now: &Value, all: &mut Vec<String>) {
+    match (before, now) {
+        (Value::Object(before), Value::Object(now)) => {
+            for (name, value) in before {
+                let path = match path {
+                    "" => name.clone(),
+                    path => format!("{path}.{name}"),
+                };
+                match now.get(name) {
+                    Some(now) => compare(&path, value, now, all),
+                    None => all.push(format!("{path} is missing")),
+                }
+            }
+        }
+        _ if before == now => {}
+        _ => all.push(format!("{path} was {before} and is {now}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_are_named_by_their_paths() {
+        let before =
+            r#"{"steps": 5, "data": {"size": 8, "rule": "reference"}, "betas": [0.9, 0.99]}"#;
+        let now = r#"{"steps": 5, "data": {"size": 16, "rule": "reference"}, "betas": [0.9, 0.95], "new": 1}"#;
+        let expected = [
+            "betas was [0.9,0.99] and is [0.9,0.95]",
+            "data.size was 8 and is 16",
+        ];
+        let mut found = differences(before, now);
+        found.sort();
+        assert_eq!(found, expected);
+        assert!(differences(before, before).is_empty());
+        assert_eq!(differences(before, "{}").len(), 3);
+        assert_eq!(differences(before, "{"), ["it is not JSON"]);
+    }
+
+    #[test]
+    fn a_long_list_of_differences_is_cut() {
+        let many = |value: u32| {
+            let fields = (0..20).map(|name| format!("\"f{name}\": {value}"));
+            format!("{{{}}}", fields.collect::<Vec<_>>().join(", "))
+        };
+        let found = differences(&many(1), &many(2));
+        assert_eq!((found.len(), found[8].as_str()), (9, "and 12 more"));
+    }
 }

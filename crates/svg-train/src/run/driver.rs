@@ -4,14 +4,17 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use svg_image::save_png;
-use svg_store::{FolderLock, write_bytes};
+use svg_store::{FolderLock, read_if_there, write_bytes};
 
+use super::document::differences;
 use crate::TrainError;
 use crate::log::{CsvLog, TensorBoard};
 use crate::run::{
     Begun, Checkpoints, Course, Ended, Identity, Observer, Pace, Place, Stage, Standing, StepReport,
 };
 
+/// The configuration, in the folder of a run and in each of its checkpoints.
+const DOCUMENT: &str = "config.json";
 /// After so many returns to one checkpoint, training gives up.
 const MOST_ROLLBACKS: u64 = 8;
 
@@ -61,6 +64,7 @@ struct Run<C: Course> {
     checkpoints: Checkpoints,
     course: C,
     stage: C::Stage,
+    document: String,
     state: Standing<C::Identity>,
     csv: CsvLog,
     events: TensorBoard,
@@ -88,6 +92,7 @@ impl<C: Course> Run<C> {
                 for reason in &found.passed_over {
                     observer.remark(&format!("passed over a damaged checkpoint, {reason}"));
                 }
+                unedited(&options.out, &found.folder, &document)?;
                 checkpoints.set_aside_after(found.state.step)?;
                 let state = agreed(found.state, now, options.force_data, observer)?;
                 stage.restore(&found.folder)?;
@@ -95,8 +100,8 @@ impl<C: Course> Run<C> {
             }
             (None, true) => return Err(TrainError::NothingToResume { path: options.out }),
             (None, false) if checkpoints.is_empty()? => {
-                write_bytes(options.out.join("config.json"), document)?;
-                checkpoints.write(0, &now, |folder| stage.save(folder))?;
+                write_bytes(options.out.join(DOCUMENT), &document)?;
+                checkpoints.write(0, &now, |folder| save(&stage, &document, folder))?;
                 now
             }
             (_, false) => return Err(TrainError::Occupied { path: options.out }),
@@ -107,6 +112,7 @@ impl<C: Course> Run<C> {
             checkpoints,
             course,
             stage,
+            document,
             state,
             pace,
             options,
@@ -207,7 +213,7 @@ impl<C: Course> Run<C> {
     }
 
     fn checkpoint(&self) -> Result<(), TrainError> {
-        let fill = |folder: &Path| self.stage.save(folder);
+        let fill = |folder: &Path| save(&self.stage, &self.document, folder);
         self.checkpoints.write(self.state.step, &self.state, fill)?;
         Ok(())
     }
@@ -240,6 +246,35 @@ impl<C: Course> Run<C> {
         self.csv = CsvLog::open(self.options.out.join("steps.csv"), self.state.step)?;
         Ok(self)
     }
+}
+
+/// Puts a stage and the configuration into the folder of a checkpoint.
+fn save(stage: &impl Stage, document: &str, folder: &Path) -> Result<(), TrainError> {
+    write_bytes(folder.join(DOCUMENT), document)?;
+    stage.save(folder)
+}
+
+/// Refuses a configuration, the one asked for or the one in the folder of the run, that is not the one that the
+/// checkpoint was written with. Checkpoints of earlier versions do not hold it.
+fn unedited(run: &Path, checkpoint: &Path, document: &str) -> Result<(), TrainError> {
+    let read = |folder: &Path| {
+        let path = folder.join(DOCUMENT);
+        read_if_there(&path).map_err(TrainError::system(&path))
+    };
+    let begun = read(checkpoint)?.unwrap_or_else(|| document.to_string());
+    for now in [Some(document.to_string()), read(run)?].iter().flatten() {
+        let differing = differences(&begun, now);
+        if !differing.is_empty() {
+            return Err(TrainError::OtherRun {
+                reason: format!(
+                    "{DOCUMENT} is not what the run began with: {}; put that back, or begin another run with \
+                     the new one by --config",
+                    differing.join(", ")
+                ),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The stored state, if the run that is asked for is the one that was stored.

@@ -63,6 +63,8 @@ mod tests {
         let data = Fingerprint {
             count: 3,
             sha256: "ab".to_string(),
+            orientation: Default::default(),
+            classes: None,
         };
         let encoder = "x".to_string();
         let standing = Standing::new(data, Named { encoder });

@@ -53,6 +53,7 @@ fn a_loss_without_a_value_leads_back_to_the_checkpoint_with_half_the_rate_and_th
         fingerprint: encoder.fingerprint().unwrap(),
         path: Some(folder.path().join("encoder")),
         copy: None,
+        notes: vec![],
     };
     let inputs = RunInputs {
         options: RunOptions::new(folder.path().join("run")),
