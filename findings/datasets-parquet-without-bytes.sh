@@ -40,5 +40,7 @@ print(
     f"datasets {datasets.__version__}: as it is, bytes: {plain['bytes'] is not None}, path absolute: "
     f"{os.path.isabs(plain['path'])}; embedded, bytes: {embedded['bytes'] is not None}, path: {embedded['path']}"
 )
+if plain["bytes"] is not None or not embedded["bytes"]:
+    sys.exit("changed: the picture's bytes are written otherwise now")
 PY
 HF_HUB_OFFLINE=1 "$folder/env/bin/python" "$folder/write.py" "$folder" 2>/dev/null

@@ -27,7 +27,7 @@ struct Before {
 impl ImageSet {
     /// Lists the pictures of each path, in the given order. What a file is, its first bytes decide.
     ///
-    /// - A folder: the files in it and in its subfolders with one of [`EXTENSIONS`], sorted by path. Links are
+    /// - A folder: the files in it and in its subfolders with one of [`EXTENSIONS`](crate::EXTENSIONS), sorted by path. Links are
     ///   followed; hidden folders and files are passed over. If there are none, the archives in it.
     /// - An archive (tar or zip; tar also compressed by gzip, zstd, bzip2 or xz): its entries, likewise. A
     ///   compressed archive is unpacked once to an anonymous temporary file. A path may lead into an archive, to

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::WriteError;
 
-/// Why a [`RowFile`] cannot be opened, filled or finished.
+/// Why a [`RowFile`](crate::RowFile) cannot be opened, filled or finished.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RowFileError {
