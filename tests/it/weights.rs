@@ -248,6 +248,21 @@ fn numbers_that_are_none_are_refused_by_name_and_leave_nothing() {
             assert!(!place.path("bad").exists());
         }
     }
+    let encoder = published().into_iter().filter_map(|mut tensor| {
+        tensor.name = tensor.name.strip_prefix("encoder.")?.to_string();
+        Some(tensor)
+    });
+    let encoder: Vec<_> = encoder.collect();
+    place.save(
+        "encoder.safetensors",
+        &with_number(&encoder, "norm.weight", f32::NAN),
+    );
+    let said = place.refused("convert encoder.safetensors converted.safetensors --to official");
+    assert!(
+        said.contains("norm.weight: 1 of 16 numbers is NaN or infinite"),
+        "{said}"
+    );
+    assert!(!place.path("converted.safetensors").exists());
     assert!(
         Bundle::open(&place.path("bundle"))
             .unwrap()

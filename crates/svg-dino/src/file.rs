@@ -12,6 +12,7 @@ use crate::beside::{Beside, agreed};
 use crate::import::{Imported, import, networks};
 use crate::infer::{check_sizes, infer, recognise_periods};
 use crate::layout::Layout;
+use crate::naflex;
 use crate::said::Said;
 use crate::statistics::check_statistics;
 use crate::{Dino, DinoConfig, DinoError, FeedForwardKind, PixelStatistics};
@@ -189,7 +190,8 @@ impl DinoFile {
     ///
     /// [`DinoError::Load`] if the file cannot be read.
     pub fn keys(path: impl AsRef<Path>) -> Result<Vec<String>, DinoError> {
-        Ok(networks(TensorFile::open(path)?.into_tensors()).keys())
+        let (tensors, _) = naflex::unpacked(TensorFile::open(path)?.into_tensors());
+        Ok(networks(tensors).keys())
     }
 
     /// Names translated, architecture open.

@@ -28,8 +28,14 @@ pub fn describe(path: &Path, look: &mut Look) -> Result<()> {
     if !look.brief {
         table(tensors, look)?;
     }
+    let kind = Kind::of(&file);
+    if kind != Some(Kind::Encoder) {
+        for note in file.notes() {
+            look.row("note", note)?;
+        }
+    }
     let is_of_a_bundle = bundle::check_owner(file.path(), look)?;
-    match Kind::of(&file) {
+    match kind {
         Some(Kind::Encoder) => encoder(path, look)?,
         // The manifest has its sizes, which shapes do not show.
         Some(Kind::Flow | Kind::Autoencoder) if is_of_a_bundle => {}
