@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use anyhow::{Result, anyhow, bail};
 use burn::store::bridge;
 use clap::{Args, ValueEnum};
-use svg_dino::{DinoError, DinoFile, Half, Layout, RopePeriods};
-use svg_nn::not_finite;
+use svg_dino::{DinoError, Half, Layout, RopePeriods};
+use svg_nn::{StoredTensor, not_finite};
 
 use crate::encoder::{Hints, open_weights, say_notes};
 
@@ -85,7 +85,7 @@ impl Convert {
                 other => other.into(),
             })?;
         }
-        check_numbers(&file)?;
+        check_numbers(file.tensors())?;
         let input = file.path().canonicalize().ok();
         let written = [self.output.clone(), self.output.join("model.safetensors")];
         let written = written.iter().filter_map(|path| path.canonicalize().ok());
@@ -130,8 +130,8 @@ impl Convert {
 }
 
 /// Whether all numbers are numbers: others would go unseen into the next file.
-fn check_numbers(file: &DinoFile) -> Result<()> {
-    for tensor in file.tensors() {
+fn check_numbers<'a>(tensors: impl Iterator<Item = &'a StoredTensor>) -> Result<()> {
+    for tensor in tensors {
         let name = &tensor.name;
         let data = bridge::to_data(tensor).map_err(|error| anyhow!("{name}: {error}"))?;
         let numbers: Vec<f32> = data.iter::<f32>().collect();

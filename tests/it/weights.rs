@@ -259,7 +259,7 @@ fn numbers_that_are_none_are_refused_by_name_and_leave_nothing() {
     );
     let said = place.refused("convert encoder.safetensors converted.safetensors --to official");
     assert!(
-        said.contains("norm.weight: 1 of 16 numbers is NaN or infinite"),
+        said.contains("norm.weight: 1 of 32 numbers is NaN or infinite"),
         "{said}"
     );
     assert!(!place.path("converted.safetensors").exists());
