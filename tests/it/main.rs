@@ -10,6 +10,7 @@ mod dataset;
 mod demo;
 mod examples;
 mod flow_training;
+mod forms;
 mod info;
 mod nano;
 mod old_bundle;

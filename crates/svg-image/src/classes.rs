@@ -1,9 +1,10 @@
 //! The classes of a set of pictures.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::label::is_number;
+use crate::root::same;
 use crate::source::ImageSet;
 
 /// Numbered classes are not made up beyond this number.
@@ -127,7 +128,7 @@ impl ImageSet {
     /// The names of the classes and, for each picture, the place of its class among them.
     ///
     /// Names are sorted as in torchvision's `ImageFolder`. Labels that are numbers keep their values: the classes
-    /// are then all numbers from 0 to the largest.
+    /// are then all numbers from 0 to the largest. A table that names its classes keeps their order.
     ///
     /// ```
     /// # let folder = tempfile::tempdir().unwrap();
@@ -165,6 +166,17 @@ impl ImageSet {
                 Class::Label(_) | Class::Folder(_) => _ = named.get_or_insert(index),
             }
             names.extend(self.class_name(index));
+        }
+        if let Some(order) = same(&self.orders) {
+            let rank: HashMap<&str, usize> = order
+                .iter()
+                .enumerate()
+                .map(|(rank, name)| (&**name, rank))
+                .collect();
+            let labels = (0..self.len()).map(|index| rank.get(self.class_name(index)?).copied());
+            if let Some(labels) = labels.collect() {
+                return Ok((order.clone(), labels));
+            }
         }
         let text = |index: usize| self.class_name(index).unwrap_or_default().to_string();
         match (numbered, named) {

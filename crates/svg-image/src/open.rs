@@ -32,6 +32,7 @@ impl ImageSet {
     /// - An archive (tar or zip; tar also compressed by gzip, zstd, bzip2 or xz): its entries, likewise. A
     ///   compressed archive is unpacked once to an anonymous temporary file. A path may lead into an archive, to
     ///   a folder there.
+    /// - A table in parquet: the pictures in its rows, in its order.
     /// - A list: the files named by its lines, relative to its folder, in its order and with any extension. Lines
     ///   are a path and perhaps a label, or a table with a header (CSV), or JSON objects. Empty lines and those
     ///   that begin with `#` are skipped.
@@ -103,6 +104,7 @@ impl ImageSet {
                     .to_string_lossy()
                     .into_owned();
                 self.add(name, &inner, class, Place::File(path.into()));
+                self.orders.push(None);
                 before.pictures = None;
                 Ok(())
             }
@@ -169,6 +171,7 @@ impl ImageSet {
             });
         }
         let start = self.entries.len();
+        self.orders.push(root.names);
         self.unread.push((path.display().to_string(), root.unread));
         self.problems
             .extend(root.problem.map(|problem| (start, problem)));

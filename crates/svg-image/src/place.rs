@@ -1,4 +1,4 @@
-//! Where the bytes of a picture are: in a file, or in a stretch of one.
+//! Where the bytes of a picture are: in a file, in a stretch of one, or in a row of a table.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -8,12 +8,16 @@ use std::sync::Arc;
 use flate2::Crc;
 use flate2::read::DeflateDecoder;
 
+use crate::column::Recent;
+use crate::table::Cell;
+
 /// The bytes of a file in a folder or archive.
 #[derive(Debug, Clone)]
 pub(crate) enum Place {
     File(PathBuf),
     Window(Window),
     Deflated(Box<Deflated>),
+    Cell(Cell),
 }
 
 /// A stretch of a file.
@@ -46,6 +50,7 @@ impl Place {
             Self::File(path) => std::fs::metadata(path).map(|metadata| metadata.len()),
             Self::Window(window) => Ok(window.size),
             Self::Deflated(entry) => Ok(entry.size),
+            Self::Cell(cell) => Ok(cell.size()),
         }
     }
 
@@ -54,6 +59,7 @@ impl Place {
             Self::File(path) => std::fs::read(path),
             Self::Window(window) => window.read(),
             Self::Deflated(entry) => entry.read(),
+            Self::Cell(cell) => cell.read(),
         }
     }
 
@@ -62,8 +68,8 @@ impl Place {
         match self {
             Self::File(path) => Window::of_file(path),
             Self::Window(window) => Ok(window.clone()),
-            Self::Deflated(entry) => {
-                let bytes = entry.read()?;
+            Self::Deflated(_) | Self::Cell(_) => {
+                let bytes = self.read()?;
                 spool.append(|out| out.write_all(&bytes))
             }
         }
@@ -208,6 +214,8 @@ fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
 pub(crate) struct Spool {
     file: Option<Arc<File>>,
     length: u64,
+    /// What was unpacked last of tables.
+    pub recent: Arc<Recent>,
 }
 
 impl Spool {

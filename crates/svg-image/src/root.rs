@@ -17,6 +17,7 @@ use crate::list::Listed;
 use crate::place::{Place, Spool, Window};
 use crate::shards::{are_shards, split_of};
 use crate::source::is_picture;
+use crate::table::{Row, Table, read_table};
 use crate::unread::Unread;
 use crate::{archive, folder, labels, webdataset, zipped};
 
@@ -40,6 +41,8 @@ pub(crate) struct Root {
     pub problem: Option<ClassError>,
     /// What is to be said of the classes.
     pub notes: Vec<String>,
+    /// The names of the classes in the order of their labels, if a table states them.
+    pub names: Option<Vec<String>>,
     /// The stem of an archive whose pictures lie in no folder and have no labels.
     pub flat: Option<String>,
 }
@@ -64,8 +67,10 @@ pub(crate) fn of_archive(
     spool: &mut Spool,
 ) -> Result<Option<Root>, ImageError> {
     let window = Window::of_file(path).map_err(ImageError::read(path.display()))?;
-    let Some(mut tree) = opened(&window, path, spool)? else {
-        return Ok(None);
+    let mut tree = match opened(&window, path, spool)? {
+        Some(Opened::Tree(tree)) => tree,
+        Some(Opened::Table(table)) if inner.is_none() => return Ok(Some(of_table(table))),
+        Some(Opened::Table(_)) | None => return Ok(None),
     };
     let stem = stem(path).map(|(stem, _)| stem);
     let stem = stem.or_else(|| Some(path.file_stem()?.to_string_lossy().into_owned()));
@@ -141,8 +146,35 @@ fn pictures(found: Vec<Found>, classes: Vec<Class>) -> Vec<Picture> {
     both.collect()
 }
 
+fn of_table(table: Table) -> Root {
+    let names = table.names.clone();
+    let found = rows_of(table);
+    let classes = labels_of(&found);
+    Root {
+        pictures: pictures(found, classes),
+        names,
+        ..Root::default()
+    }
+}
+
+fn rows_of(table: Table) -> Vec<Found> {
+    let row = |row: Row| Found {
+        name: row.name,
+        at: None,
+        label: row.label,
+        place: row.place,
+    };
+    table.rows.into_iter().map(row).collect()
+}
+
+/// What an archive holds.
+enum Opened {
+    Tree(Tree),
+    Table(Table),
+}
+
 /// The entries of an archive of any kind; `None` if the bytes are no archive.
-fn opened(window: &Window, name: &Path, spool: &mut Spool) -> Result<Option<Tree>, ImageError> {
+fn opened(window: &Window, name: &Path, spool: &mut Spool) -> Result<Option<Opened>, ImageError> {
     let damaged = |cause| ImageError::Archive {
         path: name.into(),
         cause,
@@ -155,7 +187,7 @@ fn opened(window: &Window, name: &Path, spool: &mut Spool) -> Result<Option<Tree
             .map_err(ImageError::read(name.display()))?;
         let entries = match kind(&head, name) {
             // Its name alone promises that it is one.
-            Kind::Tar if window.size() == 0 => return Ok(Some(Tree::default())),
+            Kind::Tar if window.size() == 0 => return Ok(Some(Opened::Tree(Tree::default()))),
             Kind::Tar => archive::list_tar(&window, spool),
             Kind::Zip => zipped::list_zip(&window),
             Kind::Compressed(by) if compression.is_none() => {
@@ -168,9 +200,7 @@ fn opened(window: &Window, name: &Path, spool: &mut Spool) -> Result<Option<Tree
                 return Err(ImageError::Foreign { path, advice });
             }
             Kind::Parquet => {
-                let path = name.into();
-                let advice = PARQUET;
-                return Err(ImageError::Foreign { path, advice });
+                return read_table(name, &window, spool).map(|table| Some(Opened::Table(table)));
             }
             Kind::Compressed(_) | Kind::Text | Kind::Other if compression.is_some() => {
                 let advice = "it is compressed, but what it holds is no tar archive; decompress it";
@@ -179,12 +209,11 @@ fn opened(window: &Window, name: &Path, spool: &mut Spool) -> Result<Option<Tree
             }
             Kind::Compressed(_) | Kind::Text | Kind::Other => return Ok(None),
         };
-        return Ok(Some(Tree::of_entries(entries.map_err(damaged)?)));
+        return Ok(Some(Opened::Tree(Tree::of_entries(
+            entries.map_err(damaged)?,
+        ))));
     }
 }
-
-const PARQUET: &str = "parquet is not read; write its pictures as files, for example: for i, row in \
-     enumerate(dataset): row[\"image\"].save(f\"{names[row['label']]}/{i:08}.png\")";
 
 fn of_tree(tree: Tree, called: &Called, spool: &mut Spool) -> Result<Root, ImageError> {
     let folders = tree.folders.clone();
@@ -298,6 +327,7 @@ fn in_archives(
     splits: &mut BTreeSet<String>,
 ) -> Result<Vec<Found>, ImageError> {
     let mut inside = Vec::new();
+    let mut orders = Vec::new();
     let mut stems = BTreeMap::<String, Vec<String>>::new();
     for Member { name, place } in tree.members {
         let Some((stem, _)) = stem(Path::new(&name)) else {
@@ -308,7 +338,7 @@ fn in_archives(
         let window = place
             .window(spool)
             .map_err(ImageError::read(shown.display()))?;
-        let Some(tree) = opened(&window, &shown, spool)? else {
+        let Some(opened) = opened(&window, &shown, spool)? else {
             root.unread.count(&name);
             continue;
         };
@@ -317,7 +347,16 @@ fn in_archives(
             name: &stem,
             is_folder: false,
         };
-        let found = found_in(tree, &called, depth + 1, spool, root, splits)?;
+        let found = match opened {
+            Opened::Tree(tree) => {
+                orders.push(None);
+                found_in(tree, &called, depth + 1, spool, root, splits)?
+            }
+            Opened::Table(table) => {
+                orders.push(table.names.clone());
+                rows_of(table)
+            }
+        };
         let folder = name
             .rsplit_once('/')
             .map_or("", |(folder, _)| folder)
@@ -328,6 +367,7 @@ fn in_archives(
         stems.entry(folder.clone()).or_default().push(stem.clone());
         inside.push((name, folder, stem, found));
     }
+    root.names = same(&orders).cloned();
     let mut all = Vec::new();
     for (archive, folder, stem, found) in inside {
         let is_flat = found
@@ -349,4 +389,13 @@ fn in_archives(
         }
     }
     Ok(all)
+}
+
+/// The names of classes that all agree on.
+pub(crate) fn same(orders: &[Option<Vec<String>>]) -> Option<&Vec<String>> {
+    let first = orders.first()?;
+    orders
+        .iter()
+        .all(|order| order == first)
+        .then_some(first.as_ref()?)
 }

@@ -58,6 +58,8 @@ pub struct ImageSet {
     pub(crate) problems: Vec<(usize, ClassError)>,
     /// What is to be said of the classes, likewise.
     pub(crate) remarks: Vec<(usize, String)>,
+    /// The names of the classes in the order of their labels, as each path states them.
+    pub(crate) orders: Vec<Option<Vec<String>>>,
     /// What is not read below each path.
     pub(crate) unread: Vec<(String, Unread)>,
     pub(crate) options: DecodeOptions,

@@ -4,4 +4,5 @@ mod kinds;
 mod opencv;
 mod pillow;
 mod sets;
+mod tables;
 mod trees;

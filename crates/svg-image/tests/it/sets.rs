@@ -17,11 +17,11 @@ const NAMES: [&str; 5] = [
 const LABELS: [usize; 5] = [0, 0, 0, 1, 1];
 
 /// A picture whose pixels tell its number.
-fn picture(number: usize) -> Vec<u8> {
+pub fn picture(number: usize) -> Vec<u8> {
     encode_png(&RgbImage::from_pixel(2, 3, Rgb([number as u8, 7, 9])), &[])
 }
 
-fn write(path: PathBuf, bytes: impl AsRef<[u8]>) -> PathBuf {
+pub fn write(path: PathBuf, bytes: impl AsRef<[u8]>) -> PathBuf {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(&path, bytes).unwrap();
     path
@@ -57,11 +57,11 @@ fn zip_of(method: zip::CompressionMethod) -> Vec<u8> {
     writer.finish().unwrap().into_inner()
 }
 
-fn open(paths: &[PathBuf]) -> ImageSet {
+pub fn open(paths: &[PathBuf]) -> ImageSet {
     ImageSet::open(paths).unwrap()
 }
 
-fn message(paths: &[PathBuf]) -> String {
+pub fn message(paths: &[PathBuf]) -> String {
     ImageSet::open(paths).unwrap_err().to_string()
 }
 
@@ -436,6 +436,21 @@ fn foreign_files_are_named_with_advice() {
         "RAR archive is not read; unpack it",
     );
     refused("data.arrow", b"ARROW1\0\0", "Dataset.to_parquet");
+    refused(
+        "a.7z",
+        b"7z\xbc\xaf\x27\x1c\0\x04",
+        "7z archive is not read; unpack it",
+    );
+    refused(
+        "set.h5",
+        b"\x89HDF\r\n\x1a\n\0\0",
+        "HDF5 file is not read; write its pictures as files",
+    );
+    refused(
+        "set.npy",
+        b"\x93NUMPY\x01\0",
+        "NumPy array is not read; write its pictures as files",
+    );
     refused("list.csv", b"\xff\xfea\0", "UTF-16; save it as UTF-8");
     refused(
         "picture.gz",

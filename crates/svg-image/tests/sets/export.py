@@ -1,5 +1,5 @@
-# Makes trees.json and rows.parquet beside this script, with torchvision 0.29.2 (torch 2.15.0), datasets 5.2.0 and
-# Pillow 13.0.0.
+# Makes trees.json, rows.parquet and forms/ beside this script, with torchvision 0.29.2 (torch 2.15.0), datasets 5.2.0,
+# webdataset 1.0.2 and Pillow 13.0.0.
 """What torchvision's ImageFolder and datasets' imagefolder make of trees of pictures.
 
     python export.py
@@ -7,13 +7,17 @@
 `trees.json`  a list of {name, files, links, folders, torchvision, datasets}. `torchvision` and `datasets` are
               {classes, labels}, `labels` by path, or {error}, the name of the exception.
 `rows.parquet` the pictures of the first tree as datasets writes them: {bytes, path} and labels with names
+`forms/`      ten pictures of two classes as a folder, a tar, two shards of webdataset and two files of datasets
 """
 
 import json
+import shutil
+import tarfile
 import tempfile
 from pathlib import Path
 
 import datasets
+import webdataset
 from datasets.table import embed_table_storage
 from PIL import Image
 from torchvision.datasets import ImageFolder
@@ -37,6 +41,12 @@ TREES = [
     {"name": "hidden folders", "files": ["cat/0.png", "cat/.ipynb_checkpoints/0.png", "dog/0.png", ".git/0.png"]},
     {"name": "a picture beside the classes", "files": ["cat/0.png", "dog/0.png", "sheet.png"]},
 ]
+
+
+def table(rows: datasets.Dataset, file: Path) -> None:
+    # Without embedding only the paths are written, as of files that stay where they are.
+    embedded = rows.with_format("arrow").map(embed_table_storage, batched=True)
+    embedded.with_format(None).to_parquet(file)
 
 
 def build(root: Path, tree: dict) -> None:
@@ -69,9 +79,7 @@ def of_datasets(root: Path, parquet: Path | None) -> dict:
             "imagefolder", data_dir=str(root), split="train", drop_labels=False, cache_dir=tempfile.mkdtemp()
         )
         if parquet:
-            # Without this step only the paths are written, as of files that stay where they are.
-            embedded = rows.with_format("arrow").map(embed_table_storage, batched=True)
-            embedded.with_format(None).to_parquet(parquet)
+            table(rows, parquet)
         rows = rows.cast_column("image", datasets.Image(decode=False))
         labels = {str(Path(row["image"]["path"]).relative_to(root)): row["label"] for row in rows}
         return {"classes": rows.features["label"].names, "labels": labels}
@@ -79,6 +87,30 @@ def of_datasets(root: Path, parquet: Path | None) -> dict:
         return {"error": type(error).__name__}
 
 
+def forms(root: Path) -> None:
+    shutil.rmtree(root, ignore_errors=True)
+    classes = ["cat", "dog"]
+    for label, name in enumerate(classes):
+        (root / "folder" / name).mkdir(parents=True)
+        for number in range(5):
+            picture = Image.new("RGB", (20, 18))
+            picture.putdata([(9 * x, 11 * y, 50 * number + label) for y in range(18) for x in range(20)])
+            picture.save(root / "folder" / name / f"{number}.png", optimize=True)
+    with tarfile.open(root / "set.tar", "w") as tar:
+        tar.add(root / "folder", ".")
+    with webdataset.ShardWriter(str(root / "shard-%06d.tar"), maxcount=6, mtime=0) as writer:
+        for label, name in enumerate(classes):
+            for number in range(5):
+                png = (root / "folder" / name / f"{number}.png").read_bytes()
+                writer.write({"__key__": f"{5 * label + number:08}", "png": png, "cls": label})
+    rows = datasets.load_dataset(
+        "imagefolder", data_dir=str(root / "folder"), split="train", cache_dir=tempfile.mkdtemp()
+    )
+    for part in range(2):
+        table(rows.shard(2, part, contiguous=True), root / f"train-{part:05}-of-00002.parquet")
+
+
+forms(HERE / "forms")
 results = []
 for number, tree in enumerate(TREES):
     with tempfile.TemporaryDirectory() as place:
