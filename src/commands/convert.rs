@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Result, anyhow, bail};
-use burn::store::bridge;
 use clap::{Args, ValueEnum};
 use svg_dino::{DinoError, Half, Layout, RopePeriods};
-use svg_nn::{StoredTensor, not_finite};
+use svg_nn::unusable;
 
 use crate::encoder::{Hints, open_weights, say_notes};
 
@@ -85,7 +84,10 @@ impl Convert {
                 other => other.into(),
             })?;
         }
-        check_numbers(file.tensors())?;
+        // Others would go unseen into the next file.
+        if let Some(reason) = file.tensors().find_map(unusable) {
+            bail!("{reason}; nothing was written. `svg info` looks through the whole file");
+        }
         let input = file.path().canonicalize().ok();
         let written = [self.output.clone(), self.output.join("model.safetensors")];
         let written = written.iter().filter_map(|path| path.canonicalize().ok());
@@ -127,19 +129,6 @@ impl Convert {
         println!("{}: {} layout", written.display(), layout.name());
         Ok(())
     }
-}
-
-/// Whether all numbers are numbers: others would go unseen into the next file.
-fn check_numbers<'a>(tensors: impl Iterator<Item = &'a StoredTensor>) -> Result<()> {
-    for tensor in tensors {
-        let name = &tensor.name;
-        let data = bridge::to_data(tensor).map_err(|error| anyhow!("{name}: {error}"))?;
-        let numbers: Vec<f32> = data.iter::<f32>().collect();
-        if let Some(reason) = not_finite(&numbers) {
-            bail!("{name}: {reason}; nothing was written. `svg info` looks through the whole file");
-        }
-    }
-    Ok(())
 }
 
 /// Prints which tensors of the input are not written, each with its reason.

@@ -1,7 +1,9 @@
 //! Features that are written as they are made: killed, gone on with, and equal to those written at once.
 
+use std::cell::Cell;
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -28,7 +30,7 @@ fn list(folder: &Path) {
     fs::write(folder.join("list.txt"), lines.collect::<String>()).unwrap();
 }
 
-fn features(folder: &Path, out: &str, size: &str, rest: &[&str]) -> std::process::Command {
+fn features(folder: &Path, out: &str, size: &str, rest: &[&str]) -> Command {
     let mut command = svg();
     let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join(TINY);
     command
@@ -50,6 +52,52 @@ fn done(folder: &Path, out: &str) -> u64 {
     journal["done"].as_u64().unwrap_or(0)
 }
 
+/// Kills a command that writes `out` as soon as it has kept more, until it ends or was killed ten times; how often.
+fn kill_again_and_again(
+    folder: &Path,
+    out: &str,
+    command: impl Fn() -> Command,
+    after_a_kill: impl Fn(),
+) -> usize {
+    let mut kills = 0;
+    while kills < 10 {
+        let before = done(folder, out);
+        let mut child = command().stderr(Stdio::null()).spawn().unwrap();
+        let start = Instant::now();
+        while done(folder, out) <= before && child.try_wait().unwrap().is_none() {
+            assert!(
+                start.elapsed() < Duration::from_secs(120),
+                "nothing is kept"
+            );
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        if child.try_wait().unwrap().is_some() {
+            break;
+        }
+        kill(child);
+        kills += 1;
+        if kills == 1 && done(folder, out) > 0 {
+            after_a_kill();
+        }
+    }
+    assert!(kills > 0, "the run was too short to be killed");
+    if !folder.join(out).exists() {
+        let last = command().output().unwrap();
+        let said = text(&last.stderr);
+        assert!(
+            last.status.success() && said.contains("going on with"),
+            "{said}"
+        );
+    }
+    kills
+}
+
+/// Whether nothing of an unfinished file is left.
+fn is_tidy(folder: &Path) -> bool {
+    let mut left = fs::read_dir(folder).unwrap().flatten();
+    !left.any(|entry| entry.file_name().to_string_lossy().contains("partial"))
+}
+
 #[test]
 fn features_killed_several_times_are_the_features_that_were_not() {
     let place = tempfile::tempdir().unwrap();
@@ -66,59 +114,27 @@ fn features_killed_several_times_are_the_features_that_were_not() {
     );
 
     let out = "parts.safetensors";
-    let (mut kills, mut asked_otherwise) = (0, false);
-    while kills < 10 {
-        let before = done(folder, out);
-        let mut child = features(folder, out, "16", &[])
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .unwrap();
-        let start = Instant::now();
-        while done(folder, out) <= before && child.try_wait().unwrap().is_none() {
-            assert!(
-                start.elapsed() < Duration::from_secs(120),
-                "nothing is kept"
-            );
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        if child.try_wait().unwrap().is_some() {
-            break;
-        }
-        kill(child);
-        kills += 1;
-        if done(folder, out) > 0 && !asked_otherwise {
-            asked_otherwise = true;
-            let other = features(folder, out, "32", &[]).output().unwrap();
-            let said = text(&other.stderr);
-            assert!(
-                !other.status.success() && said.contains("size 16 there, 32 asked for"),
-                "{said}"
-            );
-            let told = svg()
-                .current_dir(folder)
-                .args(["info", "parts.safetensors.partial"])
-                .output();
-            let told = text(&told.unwrap().stdout);
-            assert!(told.contains("of 1500 pictures"), "{told}");
-        }
-    }
-    assert!(
-        kills > 0 && asked_otherwise,
-        "the run was too short to be killed"
-    );
-    if !folder.join(out).exists() {
-        let last = features(folder, out, "16", &[]).output().unwrap();
-        let said = text(&last.stderr);
+    let asked = Cell::new(false);
+    let ask_otherwise = || {
+        asked.set(true);
+        let other = features(folder, out, "32", &[]).output().unwrap();
+        let said = text(&other.stderr);
         assert!(
-            last.status.success() && said.contains("going on with"),
+            !other.status.success() && said.contains("size 16 there, 32 asked for"),
             "{said}"
         );
-    }
+        let mut told = svg();
+        told.current_dir(folder);
+        let told = told.args(["info", "parts.safetensors.partial"]).output();
+        let told = text(&told.unwrap().stdout);
+        assert!(told.contains("of 1500 pictures"), "{told}");
+    };
+    let command = || features(folder, out, "16", &[]);
+    let kills = kill_again_and_again(folder, out, command, ask_otherwise);
+    assert!(asked.get(), "nothing was kept before the first kill");
     let read = |name: &str| fs::read(folder.join(name)).unwrap();
     assert!(read("whole.safetensors") == read(out), "{kills} kills");
-    let left = fs::read_dir(folder).unwrap().flatten();
-    let left = left.filter(|entry| entry.file_name().to_string_lossy().contains("partial"));
-    assert_eq!(left.count(), 0);
+    assert!(is_tidy(folder));
 
     // The same bytes as of a file that is written at once.
     let file = TensorFile::open(folder.join(out)).unwrap();
@@ -130,6 +146,29 @@ fn features_killed_several_times_are_the_features_that_were_not() {
     let again = folder.join("again.safetensors");
     save_tensors(&again, file.tensors(), file.metadata().clone()).unwrap();
     assert!(read("again.safetensors") == read(out));
+}
+
+#[test]
+fn latents_killed_several_times_are_the_latents_that_were_not() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    list(folder);
+    let bundle = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data/format-2");
+    let encode = |out: &str| {
+        let mut command = svg();
+        command.current_dir(folder).arg("encode").arg("--bundle");
+        command
+            .arg(&bundle)
+            .args(["--images", "list.txt", "--out", out]);
+        command
+    };
+    let whole = encode("whole.safetensors").output().unwrap();
+    assert!(whole.status.success(), "{}", text(&whole.stderr));
+    let out = "parts.safetensors";
+    let kills = kill_again_and_again(folder, out, || encode(out), || ());
+    let read = |name: &str| fs::read(folder.join(name)).unwrap();
+    assert!(read("whole.safetensors") == read(out), "{kills} kills");
+    assert!(is_tidy(folder));
 }
 
 #[test]

@@ -247,6 +247,17 @@ fn numbers_that_are_none_are_refused_by_name_and_leave_nothing() {
             );
             assert!(!place.path("bad").exists());
         }
+        // Carried on for a training, and computed with there.
+        let critic = "loss.discriminator.main.0.bias";
+        let with_critic = [published(), vec![zeros(critic)]].concat();
+        place.save(
+            "bad.safetensors",
+            &with_number(&with_critic, critic, number),
+        );
+        let said = place.refused("import autoencoder bad.safetensors --out bad");
+        let expected = format!("{critic}: 1 of 4 numbers is NaN or infinite");
+        assert!(said.contains(&expected), "{said}");
+        assert!(!place.path("bad").exists());
     }
     let encoder = published().into_iter().filter_map(|mut tensor| {
         tensor.name = tensor.name.strip_prefix("encoder.")?.to_string();

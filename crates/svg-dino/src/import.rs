@@ -75,7 +75,7 @@ fn renamed(network: Network, layout: Layout, source: &str) -> Result<Imported, M
     let mut mismatch = Mismatch::none(source);
     let mut out = Imported::none(layout);
     out.key = network.key;
-    out.notes.extend(network.note);
+    out.notes.extend(network.notes);
     let outside = network.left.into_iter().map(|tensor| tensor.name);
     let reason = "outside the encoder";
     out.dropped

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::module::{Initializer, Param};
 use burn::prelude::*;
-use svg_nn::{LoadError, Networks, StoredTensor, TensorFile, load_exact};
+use svg_nn::{StoredTensor, TensorFile, load_exact};
 
 use crate::psnr::assert_same_shape;
 use crate::vgg::CHANNELS;
@@ -63,7 +63,7 @@ impl Lpips {
     }
 
     /// As [`open`](Self::open), for the network under `key` where the file holds several, with what was taken
-    /// and left, for people; see [`Networks::choose`].
+    /// and left, for people; see [`svg_nn::Networks::choose`].
     ///
     /// # Errors
     ///
@@ -74,12 +74,9 @@ impl Lpips {
         device: &Device,
     ) -> Result<(Self, Vec<String>), EvalError> {
         let file = TensorFile::open(path)?;
-        let path = file.path().to_path_buf();
-        let source = path.display().to_string();
-        let mut notes = file.notes().to_vec();
-        let network = Networks::of(file.into_tensors(), &import::LANDMARKS).choose(key);
-        let network = network.map_err(|reason| LoadError::Choice { path, reason })?;
-        notes.extend(network.note.clone());
+        let source = file.path().display().to_string();
+        let mut network = file.into_network(&import::LANDMARKS, key)?;
+        let notes = std::mem::take(&mut network.notes);
         let lpips = Self::from_tensors(network.into_tensors(), None, &source, device)?;
         Ok((lpips, notes))
     }

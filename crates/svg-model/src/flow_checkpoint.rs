@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
-use svg_nn::{ChoiceError, LoadError, Networks, StoredTensor, TensorFile};
+use svg_nn::{ChoiceError, LoadError, StoredTensor, TensorFile};
 use svg_roles::VelocitySpec;
 use svg_sit::SitConfig;
 use svg_store::strict_json;
@@ -24,7 +24,7 @@ const LANDMARK: &str = "ln1.weight";
 const USUAL_CLASSES: [usize; 8] = [10, 100, 101, 200, 345, 365, 1000, 21_841];
 
 /// A checkpoint of the published layout, opened and not read: `{"ema": state_dict}` of `torch.save`, or the
-/// same names in safetensors, with any other names before them; see [`Networks`].
+/// same names in safetensors, with any other names before them; see [`svg_nn::Networks`].
 #[derive(Debug)]
 pub struct FlowCheckpoint {
     /// The file.
@@ -47,7 +47,7 @@ struct Said {
 
 impl FlowCheckpoint {
     /// Opens a `.pt` or `.safetensors` file and works out the sizes. Of several networks the one under `key` is
-    /// taken, or else that of averaged weights; see [`Networks::choose`]. What stands beside the weights, such as
+    /// taken, or else that of averaged weights; see [`svg_nn::Networks::choose`]. What stands beside the weights, such as
     /// an optimiser's state, is left out.
     ///
     /// `classes` is the number of classes, where it is known: the file may not tell whether its label table has a
@@ -71,17 +71,15 @@ impl FlowCheckpoint {
             network: "velocity network of SVG",
             reason,
         };
-        let mut notes = file.notes().to_vec();
-        let network = Networks::of(file.into_tensors(), &[LANDMARK]).choose(key);
-        let network = network.map_err(|reason| match reason {
-            ChoiceError::Nothing { .. } => refuse(reason.to_string()),
-            reason => LoadError::Choice {
-                path: path.clone(),
-                reason,
-            }
-            .into(),
+        let network = file.into_network(&[LANDMARK], key);
+        let mut network = network.map_err(|error| match error {
+            LoadError::Choice {
+                reason: reason @ ChoiceError::Nothing { .. },
+                ..
+            } => refuse(reason.to_string()),
+            error => error.into(),
         })?;
-        notes.extend(network.note.clone());
+        let mut notes = std::mem::take(&mut network.notes);
         let tensors = network.into_tensors();
         let found = match said {
             Some(json) => said_sizes(&json, classes),

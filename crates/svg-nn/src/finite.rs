@@ -1,5 +1,9 @@
 //! Whether numbers are numbers.
 
+use burn::store::bridge;
+
+use crate::StoredTensor;
+
 /// Values that are looked at before the next decision, so that the compiler vectorises the look.
 const CHUNK: usize = 4096;
 
@@ -19,6 +23,18 @@ pub fn not_finite(values: &[f32]) -> Option<String> {
     let count: usize = values.chunks(CHUNK).map(bad).sum();
     let is = if count == 1 { "is" } else { "are" };
     (count > 0).then(|| format!("{count} of {} numbers {is} NaN or infinite", values.len()))
+}
+
+/// What is wrong with the numbers of a tensor, after its name: NaN or infinite in f32, or not to be read.
+pub fn unusable(tensor: &StoredTensor) -> Option<String> {
+    let name = &tensor.name;
+    match bridge::to_data(tensor) {
+        Err(error) => Some(format!("{name}: {error}")),
+        Ok(data) => {
+            let numbers: Vec<f32> = data.iter::<f32>().collect();
+            not_finite(&numbers).map(|reason| format!("{name}: {reason}"))
+        }
+    }
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use svg_store::listed;
+
 use crate::LoadError;
-use crate::shards::list;
 use crate::weight_folder::{ambiguous, file_names, name_of};
 
 /// The folder of files that a cache stands for; a folder that is none stands for itself.
@@ -13,7 +14,7 @@ pub(crate) fn snapshot(folder: &Path, notes: &mut Vec<String>) -> Result<PathBuf
     let models = models_in(folder);
     if let [first, rest @ ..] = models.as_slice() {
         if !rest.is_empty() {
-            let (count, names) = (models.len(), list(&models));
+            let (count, names) = (models.len(), listed(&models));
             let found = format!("the caches of {count} models ({names}); name one of them");
             return Err(ambiguous(folder, found));
         }
@@ -40,7 +41,7 @@ pub(crate) fn snapshot(folder: &Path, notes: &mut Vec<String>) -> Result<PathBuf
             };
             let there = match there.as_slice() {
                 [] => "no snapshots".to_string(),
-                there => format!("the snapshots {}", list(there)),
+                there => format!("the snapshots {}", listed(there)),
             };
             let found = format!("{there}, and {names}; download it again or name a snapshot");
             return Err(ambiguous(folder, found));

@@ -73,7 +73,7 @@ pub use collect::module_tensors;
 pub use contents::contents;
 pub use draw::draw_parameters;
 pub use error::{LoadError, Mismatch};
-pub use finite::not_finite;
+pub use finite::{not_finite, unusable};
 pub use layer_norm::layer_norm;
 pub use layer_scale::{LayerScale, LayerScaleConfig};
 pub use linear::linear;

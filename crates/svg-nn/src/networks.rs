@@ -76,8 +76,8 @@ pub struct Network {
     pub tensors: Vec<(String, StoredTensor)>,
     /// The tensors of the file that are not part of it.
     pub left: Vec<StoredTensor>,
-    /// What was taken and what was left, for people; `None` if the network is all that the file holds.
-    pub note: Option<String>,
+    /// What was taken and what was left, for people; empty if the network is all that the file holds.
+    pub notes: Vec<String>,
     chosen: Candidate,
 }
 
@@ -243,7 +243,7 @@ impl Networks {
             key: chosen.key.clone(),
             landmark: self.landmarks[chosen.landmark].clone(),
             tensors: tensors.collect(),
-            note: self.note(chosen, &left),
+            notes: self.note(chosen, &left).into_iter().collect(),
             left: left.iter().map(|i| self.tensors[*i].clone()).collect(),
             chosen: chosen.clone(),
         }

@@ -97,7 +97,7 @@ fn averaged_weights_are_taken_where_there_are_any() {
         let both = file(&[trained, averaged]);
         let found = both.choose(None).unwrap();
         check(&found, key, 1.0);
-        let note = found.note.clone().unwrap();
+        let note = found.notes.join("; ");
         assert!(
             note.contains("3 tensors") && note.contains("left"),
             "{note}"
@@ -132,7 +132,7 @@ fn averages_without_dots_belong_to_the_names_that_they_were_made_of() {
             [("a.bias", 1.0), ("a.weight", 1.0), ("pos", 0.0)]
         );
         assert_eq!(found.key, group.trim_end_matches('.'));
-        let note = found.note.unwrap();
+        let note = found.notes.join("; ");
         assert!(
             note.contains("1 of them, of which there is no average"),
             "{note}"
@@ -267,18 +267,13 @@ fn a_state_of_a_training_beside_bare_names_is_left() {
         .map(|(name, _)| name.as_str())
         .collect();
     assert_eq!(names, ["a.bias", "a.weight", "ema.shadow_params.0", "pos"]);
-    assert!(
-        found
-            .note
-            .unwrap()
-            .contains("left epoch, lr_schedulers.0, optimizer.state.0.exp_avg")
-    );
+    assert!(found.notes[0].contains("left epoch, lr_schedulers.0, optimizer.state.0.exp_avg"));
     let mut all = network("model.", 0.0);
     all.push(tensor("ema.shadow_params.0".into(), 3.0));
-    let note = Networks::of(all, &["a.weight"]).choose(None).unwrap().note;
-    assert!(note.unwrap().contains("a list without names"));
+    let notes = Networks::of(all, &["a.weight"]).choose(None).unwrap().notes;
+    assert!(notes[0].contains("a list without names"));
     // What is all that there is needs no word.
-    assert_eq!(file(&[""]).choose(None).unwrap().note, None);
+    assert!(file(&[""]).choose(None).unwrap().notes.is_empty());
 }
 
 #[test]

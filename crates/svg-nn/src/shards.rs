@@ -4,6 +4,8 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use svg_store::listed;
+
 use crate::file_contents::Contents;
 use crate::tensor_file::{malformed, read_error, whole_file};
 use crate::weight_folder::{absent, file_names, is_shard, name_of};
@@ -118,7 +120,7 @@ pub(crate) fn shards(path: &Path) -> Result<Shards, LoadError> {
         (stale, "beside it and not named by it; not read"),
     ];
     let notes = notes.into_iter().filter(|(names, _)| !names.is_empty());
-    let notes = notes.map(|(names, what)| format!("{}: {} {what}", name_of(path), list(&names)));
+    let notes = notes.map(|(names, what)| format!("{}: {} {what}", name_of(path), listed(&names)));
     Ok(Shards {
         container,
         notes: notes.collect(),
@@ -179,16 +181,6 @@ fn difference(whole: &[StoredTensor], shards: &[StoredTensor]) -> Option<String>
         let differ = a.byte_len() <= COMPARED && numbers(a) != numbers(b);
         differ.then(|| format!("{name} has other numbers"))
     })
-}
-
-/// `a, b, c and 4 more`
-pub(crate) fn list(names: &[String]) -> String {
-    const SHOWN: usize = 4;
-    let shown = names[..names.len().min(SHOWN)].join(", ");
-    match names.len().checked_sub(SHOWN) {
-        None | Some(0) => shown,
-        Some(more) => format!("{shown} and {more} more"),
-    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::file_contents::Contents;
 use crate::parts::refuse_part;
 use crate::shards::{compare, shards};
 use crate::weight_folder::{Choice, weight_file, weight_file_in};
-use crate::{LoadError, StoredTensor};
+use crate::{LoadError, Network, Networks, StoredTensor};
 
 /// The format of a weight file, recognised by its first bytes and not by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +129,21 @@ impl TensorFile {
     /// The tensors, by value.
     pub fn into_tensors(self) -> Vec<StoredTensor> {
         self.tensors
+    }
+
+    /// The network of one kind in it; see [`Networks`]. Its notes begin with those of the file.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError::Choice`] as for [`Networks::choose`].
+    pub fn into_network(self, landmarks: &[&str], key: Option<&str>) -> Result<Network, LoadError> {
+        let network = Networks::of(self.tensors, landmarks).choose(key);
+        let mut network = network.map_err(|reason| LoadError::Choice {
+            path: self.path,
+            reason,
+        })?;
+        network.notes.splice(0..0, self.notes);
+        Ok(network)
     }
 
     /// The free-text metadata of a safetensors header; empty for other formats.

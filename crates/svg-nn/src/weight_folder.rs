@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use svg_store::listed;
+
 use crate::LoadError;
 use crate::hub_cache::{link_to, snapshot};
 use crate::parts::parts_in;
-use crate::shards::list;
 use crate::tensor_file::read_error;
 
 /// The file that is read.
@@ -90,7 +91,7 @@ pub(crate) fn weight_file_in(folder: &Path) -> Result<Choice, LoadError> {
     if !others.is_empty() {
         notes.push(format!(
             "{chosen} is used; not read beside it: {}",
-            list(&others)
+            listed(&others)
         ));
     }
     Ok(Choice {
@@ -109,7 +110,7 @@ fn only(folder: &Path, names: &[String], weights: &[String]) -> Result<String, L
         [only] => Ok(only.clone()),
         [] => Err(nothing(folder, names)),
         several => {
-            let (count, names) = (several.len(), list(several));
+            let (count, names) = (several.len(), listed(several));
             let found = format!("{count} weight files ({names}); name the weight file itself");
             Err(ambiguous(folder, found))
         }
@@ -125,19 +126,19 @@ fn nothing(folder: &Path, names: &[String]) -> LoadError {
     let found = if !shards.is_empty() {
         format!(
             "{} without the index that joins them; download the file that ends in .index.json, too",
-            list(&shards)
+            listed(&shards)
         )
     } else if let Some(parts) = folders_with_parts(folder, names) {
         return parts;
     } else if !folders.is_empty() {
         format!(
             "no weight file itself, but folders that do: {}; name one",
-            list(&folders)
+            listed(&folders)
         )
     } else {
         let there = match names {
             [] => "it is empty".to_string(),
-            names => format!("there are: {}", list(names)),
+            names => format!("there are: {}", listed(names)),
         };
         format!("no weight file ({}); {there}", ENDINGS.join(", "))
     };

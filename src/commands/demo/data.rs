@@ -275,6 +275,7 @@ mod tests {
         let asked = Asked {
             data: None,
             encoder: None,
+            weights_key: None,
             minutes: None,
             size: Some(512),
             seed: 0,

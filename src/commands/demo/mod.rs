@@ -113,7 +113,11 @@ impl Demo {
             write_bytes(&embedded, nano::WEIGHTS)?;
         }
         let path = asked.encoder.as_ref().unwrap_or(&embedded);
-        let encoder = EncoderFile::open(path, Hints::default(), device)?;
+        let hints = Hints {
+            key: asked.weights_key.as_deref(),
+            ..Hints::default()
+        };
+        let encoder = EncoderFile::open(path, hints, device)?;
         let size = plan::size(asked, encoder.encoder.spec().patch_size)?;
         let data = Data::prepare(&self.out, asked, size, planned)?;
         let [train, test] = data.counts;

@@ -16,6 +16,7 @@ pub fn again(asked: &Asked, out: &Path) -> String {
     let options = [
         ("--data", asked.data.as_deref().map(quoted)),
         ("--encoder", asked.encoder.as_deref().map(quoted)),
+        ("--weights-key", asked.weights_key.as_deref().map(word)),
         ("--minutes", asked.minutes.as_ref().map(f64::to_string)),
         ("--size", asked.size.as_ref().map(u32::to_string)),
         ("--seed", (asked.seed != 0).then(|| asked.seed.to_string())),
@@ -43,11 +44,13 @@ pub fn commands(out: &Path, plan: &Plan, complete: bool) -> Vec<(String, String)
         Some(None) => [place("data/train.txt"), place("data/test.txt")],
     };
     let embedded = place("encoder.safetensors");
+    let key = plan.asked.weights_key.as_deref();
     let words = json!({
         "out": quoted(out),
         "bundle": quoted(&place("bundle")),
         "autoencoder": quoted(&place("autoencoder/bundle")),
         "encoder": quoted(plan.asked.encoder.as_ref().unwrap_or(&embedded)),
+        "key": key.map_or(String::new(), |key| format!(" --weights-key {}", word(key))),
         "train": quoted(&train),
         "test": quoted(&test),
         "first": class(names, 0),
@@ -131,7 +134,8 @@ mod tests {
     fn a_command_can_be_typed_again() {
         let asked = Asked {
             data: Some("my photos".into()),
-            encoder: None,
+            encoder: Some("run.ckpt".into()),
+            weights_key: Some("student.backbone".into()),
             minutes: Some(2.5),
             size: None,
             seed: 3,
@@ -140,7 +144,8 @@ mod tests {
         };
         assert_eq!(
             again(&asked, Path::new("demo")),
-            "svg demo --out demo --data 'my photos' --minutes 2.5 --seed 3 --orientation exif"
+            "svg demo --out demo --data 'my photos' --encoder run.ckpt --weights-key student.backbone --minutes 2.5 \
+             --seed 3 --orientation exif"
         );
         assert_eq!(word("it's"), "'it'\\''s'");
         let names = ["2019", "a,b", "red fox"].map(String::from);

@@ -48,6 +48,11 @@ pub struct Asked {
     /// An encoder of one's own, any file that `svg info` reads [default: the embedded one]
     #[arg(long, value_name = "FILE")]
     pub encoder: Option<PathBuf>,
+    /// Which network of that file, where it holds several: the names before its tensors, such as ema or
+    /// student.backbone [default: averaged weights, where there are any]
+    #[arg(long, value_name = "KEY", requires = "encoder")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights_key: Option<String>,
     /// About how long it is to take [default: a fixed number of steps; 8 for data or an encoder of one's own]
     #[arg(long, value_name = "N", value_parser = minutes)]
     pub minutes: Option<f64>,
@@ -316,6 +321,7 @@ mod tests {
         Asked {
             data: None,
             encoder: None,
+            weights_key: None,
             minutes: None,
             size: None,
             seed: autoencoder().seed,

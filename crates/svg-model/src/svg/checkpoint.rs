@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use burn::prelude::*;
 use svg_decoder::{Decoder, DecoderConfig};
 use svg_nn::{
-    ChoiceError, LoadError, Networks, StoredTensor, TensorFile, contents, load_exact,
-    module_tensors,
+    ChoiceError, LoadError, Mismatch, StoredTensor, TensorFile, contents, load_exact,
+    module_tensors, unusable,
 };
 use svg_residual::{ResidualConfig, ResidualEncoder};
 use svg_store::strict_json;
@@ -28,7 +28,7 @@ pub const CONFIG_KEY: &str = "svg_autoencoder";
 /// | `decoder.*` | the decoder |
 /// | `norm_vit.*`, `loss.*` | what inference does not need: kept, so that an export is complete |
 ///
-/// Other names may stand before these, such as Lightning's `state_dict.`; see [`Networks`]. What is not listed
+/// Other names may stand before these, such as Lightning's `state_dict.`; see [`svg_nn::Networks`]. What is not listed
 /// is an error, since a model without it would be another.
 #[derive(Debug)]
 pub struct Checkpoint {
@@ -56,7 +56,7 @@ const LANDMARK: &str = "decoder.conv_in.weight";
 /// How a checkpoint is read, where it does not say everything.
 #[derive(Clone, Debug, Default)]
 pub struct CheckpointOptions {
-    /// Which network of the file, where it holds several; see [`Networks::choose`].
+    /// Which network of the file, where it holds several; see [`svg_nn::Networks::choose`].
     pub key: Option<String>,
     /// The number of groups of the decoder's norms [default: 32, as published]
     pub norm_groups: Option<usize>,
@@ -79,18 +79,14 @@ impl Checkpoint {
             network: "SVG autoencoder",
             reason,
         };
-        let mut notes = file.notes().to_vec();
-        let networks = Networks::of(file.into_tensors(), &[LANDMARK]);
-        let network = networks.choose(options.key.as_deref());
-        let network = network.map_err(|reason| match reason {
-            ChoiceError::Nothing { .. } => refuse(reason.to_string()),
-            reason => LoadError::Choice {
-                path: path.clone(),
-                reason,
-            }
-            .into(),
+        let network = file.into_network(&[LANDMARK], options.key.as_deref());
+        let network = network.map_err(|error| match error {
+            LoadError::Choice {
+                reason: reason @ ChoiceError::Nothing { .. },
+                ..
+            } => refuse(reason.to_string()),
+            error => error.into(),
         })?;
-        notes.extend(network.note.clone());
         let encoder_key = network.key_of("encoder");
         let (mut encoder, mut autoencoder, mut rest) = (vec![], vec![], vec![]);
         let mut unknown = Vec::new();
@@ -121,7 +117,7 @@ impl Checkpoint {
         let config = config.map_err(refuse)?;
         Ok(Self {
             path,
-            notes,
+            notes: network.notes,
             config,
             encoder,
             encoder_key,
@@ -130,7 +126,7 @@ impl Checkpoint {
         })
     }
 
-    /// Whether names and shapes are those of the networks; nothing is kept.
+    /// Whether names and shapes are those of the networks, and all numbers finite; nothing is kept.
     ///
     /// # Errors
     ///
@@ -138,7 +134,15 @@ impl Checkpoint {
     pub fn check(&self, device: &Device) -> Result<(), ModelError> {
         let source = self.path.display().to_string();
         load_autoencoder(&self.config, self.autoencoder.clone(), &source, device)?;
-        Ok(())
+        let unusable: Vec<_> = self.rest.iter().filter_map(unusable).collect();
+        match unusable.is_empty() {
+            true => Ok(()),
+            false => Err(LoadError::from(Mismatch {
+                unusable,
+                ..Mismatch::none(source)
+            })
+            .into()),
+        }
     }
 }
 
