@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::module::{Initializer, Param};
 use burn::prelude::*;
-use svg_nn::{StoredTensor, TensorFile, load_exact};
+use svg_nn::{LoadError, StoredTensor, TensorFile, load_exact};
 
 use crate::psnr::assert_same_shape;
 use crate::vgg::CHANNELS;
