@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use svg_image::{DecodeOptions, ImageSet, decode};
 use svg_train::autoencoder::AutoencoderTraining;
+use svg_train::run::Training;
 
 use crate::support::{files, svg, text};
 

@@ -229,8 +229,13 @@ fn of_tree(tree: Tree, called: &Called, spool: &mut Spool) -> Result<Root, Image
         .iter()
         .find(|member| tables.contains(&&*member.name));
     let table = table.map(|member| format!("{}/{}", called.shown, member.name));
-    let mut splits = BTreeSet::new();
-    let found = found_in(tree, called, 0, spool, &mut root, &mut splits)?;
+    let mut search = Search {
+        spool,
+        root: &mut root,
+        splits: BTreeSet::new(),
+    };
+    let found = search.found_in(tree, called, 0)?;
+    let splits = search.splits;
     let is_labelled = found.iter().any(|found| found.label.is_some());
     let classes = match is_labelled {
         true => {
@@ -276,119 +281,127 @@ fn of_tree(tree: Tree, called: &Called, spool: &mut Spool) -> Result<Root, Image
     Ok(root)
 }
 
-/// The pictures of a tree, or, if it has none, those of the archives in it.
-fn found_in(
-    tree: Tree,
-    called: &Called,
-    depth: usize,
-    spool: &mut Spool,
-    root: &mut Root,
-    splits: &mut BTreeSet<String>,
-) -> Result<Vec<Found>, ImageError> {
-    root.unread.hidden += tree.hidden;
-    root.unread.dangling += tree.dangling;
-    let has_pictures = tree.members.iter().any(|member| is_picture(&member.name));
-    let has_archives = tree
-        .members
-        .iter()
-        .any(|member| is_archive_name(&member.name));
-    if !has_pictures && has_archives && depth < DEEPEST {
-        return in_archives(tree, called, depth, spool, root, splits);
-    }
-    let (labels, ending) =
-        webdataset::labels(&tree.members).map_err(ImageError::read(&called.shown))?;
-    let mut found = Vec::new();
-    for Member { name, place } in tree.members {
-        let (sample, rest) = webdataset::sample(&name);
-        if is_picture(&name) {
-            let label = labels.get(sample).cloned();
-            found.push(Found {
-                name,
-                at: None,
-                label,
-                place,
-            });
-        } else if !(rest == ending && labels.contains_key(sample)) && name != labels::ANNOTATIONS {
-            root.unread.count(&name);
-        }
-    }
-    if !called.is_folder {
-        without_wrapper(&mut found, called.name);
-    }
-    Ok(found)
+/// What looking for pictures in a tree and its archives needs and notes.
+struct Search<'a> {
+    spool: &'a mut Spool,
+    root: &'a mut Root,
+    /// The parts of a data set that archives are called after.
+    splits: BTreeSet<String>,
 }
 
-fn in_archives(
-    tree: Tree,
-    called: &Called,
-    depth: usize,
-    spool: &mut Spool,
-    root: &mut Root,
-    splits: &mut BTreeSet<String>,
-) -> Result<Vec<Found>, ImageError> {
-    let mut inside = Vec::new();
-    let mut orders = Vec::new();
-    let mut stems = BTreeMap::<String, Vec<String>>::new();
-    for Member { name, place } in tree.members {
-        let Some((stem, _)) = stem(Path::new(&name)) else {
-            root.unread.count(&name);
-            continue;
-        };
-        let shown = Path::new(&called.shown).join(&name);
-        let window = place
-            .window(spool)
-            .map_err(ImageError::read(shown.display()))?;
-        let Some(opened) = opened(&window, &shown, spool)? else {
-            root.unread.count(&name);
-            continue;
-        };
-        let called = Called {
-            shown: shown.display().to_string(),
-            name: &stem,
-            is_folder: false,
-        };
-        let found = match opened {
-            Opened::Tree(tree) => {
-                orders.push(None);
-                found_in(tree, &called, depth + 1, spool, root, splits)?
-            }
-            Opened::Table(table) => {
-                orders.push(table.names.clone());
-                rows_of(table)
-            }
-        };
-        let folder = name
-            .rsplit_once('/')
-            .map_or("", |(folder, _)| folder)
-            .to_string();
-        if folder.is_empty() && !found.is_empty() {
-            splits.extend(split_of(&stem));
-        }
-        stems.entry(folder.clone()).or_default().push(stem.clone());
-        inside.push((name, folder, stem, found));
-    }
-    root.names = same(&orders).cloned();
-    let mut all = Vec::new();
-    for (archive, folder, stem, found) in inside {
-        let is_flat = found
+impl Search<'_> {
+    /// The pictures of a tree, or, if it has none, those of the archives in it.
+    fn found_in(
+        &mut self,
+        tree: Tree,
+        called: &Called,
+        depth: usize,
+    ) -> Result<Vec<Found>, ImageError> {
+        self.root.unread.hidden += tree.hidden;
+        self.root.unread.dangling += tree.dangling;
+        let has_pictures = tree.members.iter().any(|member| is_picture(&member.name));
+        let has_archives = tree
+            .members
             .iter()
-            .all(|found| found.top().is_none() && found.label.is_none());
-        let is_class = is_flat && !are_shards(&stems[&folder]);
-        for found in found {
-            let leaf = found.at();
-            let at = match (folder.as_str(), is_class) {
-                ("", true) => format!("{stem}/{leaf}"),
-                ("", false) => leaf.to_string(),
-                (folder, _) => format!("{folder}/{leaf}"),
-            };
-            all.push(Found {
-                name: format!("{archive}/{}", found.name),
-                at: Some(at),
-                ..found
-            });
+            .any(|member| is_archive_name(&member.name));
+        if !has_pictures && has_archives && depth < DEEPEST {
+            return self.in_archives(tree, called, depth);
         }
+        let (labels, ending) =
+            webdataset::labels(&tree.members).map_err(ImageError::read(&called.shown))?;
+        let mut found = Vec::new();
+        for Member { name, place } in tree.members {
+            let (sample, rest) = webdataset::sample(&name);
+            if is_picture(&name) {
+                let label = labels.get(sample).cloned();
+                found.push(Found {
+                    name,
+                    at: None,
+                    label,
+                    place,
+                });
+            } else if !(rest == ending && labels.contains_key(sample))
+                && name != labels::ANNOTATIONS
+            {
+                self.root.unread.count(&name);
+            }
+        }
+        if !called.is_folder {
+            without_wrapper(&mut found, called.name);
+        }
+        Ok(found)
     }
-    Ok(all)
+
+    fn in_archives(
+        &mut self,
+        tree: Tree,
+        called: &Called,
+        depth: usize,
+    ) -> Result<Vec<Found>, ImageError> {
+        let mut inside = Vec::new();
+        let mut orders = Vec::new();
+        let mut stems = BTreeMap::<String, Vec<String>>::new();
+        for Member { name, place } in tree.members {
+            let Some((stem, _)) = stem(Path::new(&name)) else {
+                self.root.unread.count(&name);
+                continue;
+            };
+            let shown = Path::new(&called.shown).join(&name);
+            let window = place
+                .window(self.spool)
+                .map_err(ImageError::read(shown.display()))?;
+            let Some(opened) = opened(&window, &shown, self.spool)? else {
+                self.root.unread.count(&name);
+                continue;
+            };
+            let called = Called {
+                shown: shown.display().to_string(),
+                name: &stem,
+                is_folder: false,
+            };
+            let found = match opened {
+                Opened::Tree(tree) => {
+                    orders.push(None);
+                    self.found_in(tree, &called, depth + 1)?
+                }
+                Opened::Table(table) => {
+                    orders.push(table.names.clone());
+                    rows_of(table)
+                }
+            };
+            let folder = name
+                .rsplit_once('/')
+                .map_or("", |(folder, _)| folder)
+                .to_string();
+            if folder.is_empty() && !found.is_empty() {
+                self.splits.extend(split_of(&stem));
+            }
+            stems.entry(folder.clone()).or_default().push(stem.clone());
+            inside.push((name, folder, stem, found));
+        }
+        self.root.names = same(&orders).cloned();
+        let mut all = Vec::new();
+        for (archive, folder, stem, found) in inside {
+            let is_flat = found
+                .iter()
+                .all(|found| found.top().is_none() && found.label.is_none());
+            let is_class = is_flat && !are_shards(&stems[&folder]);
+            for found in found {
+                let leaf = found.at();
+                let at = match (folder.as_str(), is_class) {
+                    ("", true) => format!("{stem}/{leaf}"),
+                    ("", false) => leaf.to_string(),
+                    (folder, _) => format!("{folder}/{leaf}"),
+                };
+                all.push(Found {
+                    name: format!("{archive}/{}", found.name),
+                    at: Some(at),
+                    ..found
+                });
+            }
+        }
+        Ok(all)
+    }
 }
 
 /// The names of classes that all agree on.

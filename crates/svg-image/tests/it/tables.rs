@@ -42,6 +42,31 @@ fn a_table_of_datasets_gives_pictures_and_named_classes() {
     }
 }
 
+#[test]
+fn what_is_not_read_of_tables_is_said() {
+    let sets = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sets");
+    let zstd = message(&[sets.join("zstd.parquet")]);
+    assert!(zstd.contains("compressed by zstd"), "{zstd}");
+    assert!(zstd.contains("compression=\"snappy\""), "{zstd}");
+    let paths = message(&[sets.join("paths.parquet")]);
+    assert!(
+        paths.contains("row 0 has neither bytes nor the path of a file that is there"),
+        "{paths}"
+    );
+
+    // Where the files are there, they are read.
+    let place = tempfile::tempdir().unwrap();
+    let at = |name: &str| place.path().join(name);
+    let bytes = fs::read(sets.join("paths.parquet")).unwrap();
+    let table = write(at("paths.parquet"), bytes);
+    write(at("0.png"), picture(5));
+    write(at("1.png"), picture(6));
+    let set = open(&[table]);
+    let pictures: Vec<_> = (0..3).map(|row| set.read(row).unwrap()).collect();
+    assert!(pictures == [picture(5), picture(6), picture(5)]);
+    assert_eq!(set.classes().unwrap().0, ["cat", "dog"]);
+}
+
 /// A table is written with the low-level writer, as no more of the library is a dependency.
 #[test]
 fn columns_of_tables_are_found_by_their_names() {

@@ -1,5 +1,5 @@
 # Makes trees.json, rows.parquet and forms/ beside this script, with torchvision 0.29.2 (torch 2.15.0), datasets 5.2.0,
-# webdataset 1.0.2 and Pillow 13.0.0.
+# pyarrow 26.0.1, webdataset 1.0.2 and Pillow 13.0.0.
 """What torchvision's ImageFolder and datasets' imagefolder make of trees of pictures.
 
     python export.py
@@ -7,6 +7,7 @@
 `trees.json`  a list of {name, files, links, folders, torchvision, datasets}. `torchvision` and `datasets` are
               {classes, labels}, `labels` by path, or {error}, the name of the exception.
 `rows.parquet` the pictures of the first tree as datasets writes them: {bytes, path} and labels with names
+`zstd.parquet`, `paths.parquet`  the same with another compression, and without the bytes
 `forms/`      ten pictures of two classes as a folder, a tar, two shards of webdataset and two files of datasets
 """
 
@@ -17,6 +18,7 @@ import tempfile
 from pathlib import Path
 
 import datasets
+import pyarrow.parquet
 import webdataset
 from datasets.table import embed_table_storage
 from PIL import Image
@@ -80,6 +82,12 @@ def of_datasets(root: Path, parquet: Path | None) -> dict:
         )
         if parquet:
             table(rows, parquet)
+            whole = pyarrow.parquet.read_table(parquet)
+            pyarrow.parquet.write_table(whole, parquet.with_name("zstd.parquet"), compression="zstd")
+            images = [{"bytes": None, "path": image["path"]} for image in whole["image"].to_pylist()]
+            images = pyarrow.array(images, whole["image"].type)
+            whole = whole.set_column(whole.schema.get_field_index("image"), "image", images)
+            pyarrow.parquet.write_table(whole, parquet.with_name("paths.parquet"))
         rows = rows.cast_column("image", datasets.Image(decode=False))
         labels = {str(Path(row["image"]["path"]).relative_to(root)): row["label"] for row in rows}
         return {"classes": rows.features["label"].names, "labels": labels}
@@ -97,7 +105,7 @@ def forms(root: Path) -> None:
             picture.putdata([(9 * x, 11 * y, 50 * number + label) for y in range(18) for x in range(20)])
             picture.save(root / "folder" / name / f"{number}.png", optimize=True)
     with tarfile.open(root / "set.tar", "w") as tar:
-        tar.add(root / "folder", ".")
+        tar.add(root / "folder", ".", filter=lambda entry: entry.replace(mtime=0, uid=0, gid=0, uname="", gname="", deep=False))
     with webdataset.ShardWriter(str(root / "shard-%06d.tar"), maxcount=6, mtime=0) as writer:
         for label, name in enumerate(classes):
             for number in range(5):
