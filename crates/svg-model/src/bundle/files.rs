@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use svg_store::{PathError, rename, sha256_file, sha256_open, write_file};
 
 use super::manifest::Manifest;
-use super::part::{FileEntry, NewFile, NewPart};
+use super::part::{FileEntry, NewFile, NewPart, Part};
 use crate::ModelError;
 
 /// Writes the files of new parts into a folder, and gives the manifest with these parts in place of those of their
@@ -25,28 +25,19 @@ pub(super) fn staged(
         };
         part.files.retain(|name, entry| is_there(name, entry));
         for file in files {
-            let (placed, entry) = place(folder, &file)?;
-            let weights = PathBuf::from(format!("{}.safetensors", file.stem));
-            if part.weights.as_ref() == Some(&weights) {
-                part.weights = Some(PathBuf::from(&placed));
-            }
             let stem = &file.stem;
             part.files.retain(|name, _| !NewFile::replaces(stem, name));
-            part.files.insert(placed, entry);
+            let plain = format!("{stem}.safetensors");
+            let written = folder.join(&plain);
+            file.save(&written)?;
+            let entry = FileEntry::of(&written)?;
+            let name = entry.name(&plain);
+            rename(&written, &folder.join(&name)).map_err(PathError::at(folder))?;
+            part.renamed(&plain, name, entry);
         }
         manifest.parts.insert(name.to_string(), part);
     }
     Ok(manifest)
-}
-
-/// Writes a file into a folder, whole or not at all, and gives its name, which ends in its hash, and entry.
-fn place(folder: &Path, file: &NewFile) -> Result<(String, FileEntry), ModelError> {
-    let written = folder.join(format!("{}.safetensors", file.stem));
-    file.save(&written)?;
-    let entry = FileEntry::of(&written)?;
-    let name = format!("{}-{}.safetensors", file.stem, &entry.sha256[..8]);
-    rename(&written, &folder.join(&name)).map_err(PathError::at(folder))?;
-    Ok((name, entry))
 }
 
 /// Copies an open file from its beginning, whole or not at all.
@@ -85,7 +76,28 @@ pub(super) fn files_of(
     Ok(files)
 }
 
+impl Part {
+    /// Adds a file that was called `name` before and now is `new`.
+    pub(super) fn renamed(&mut self, name: &str, new: String, entry: FileEntry) {
+        if self.weights.as_deref() == Some(Path::new(name)) {
+            self.weights = Some(PathBuf::from(&new));
+        }
+        self.files.insert(new, entry);
+    }
+}
+
 impl FileEntry {
+    /// The name of a file that is written now: `<stem>-<hash>.safetensors`, where earlier versions left out some
+    /// hashes.
+    pub(super) fn name(&self, name: &str) -> String {
+        let stem = name.strip_suffix(".safetensors").unwrap_or(name);
+        let hash = self.sha256.get(..8).unwrap_or(&self.sha256);
+        match stem.rsplit_once('-') {
+            Some((_, end)) if end == hash => name.to_string(),
+            _ => format!("{stem}-{hash}.safetensors"),
+        }
+    }
+
     /// The entry of a file as it is.
     ///
     /// # Errors

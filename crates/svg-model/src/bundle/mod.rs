@@ -281,8 +281,12 @@ impl Bundle {
         let is_copied = |name: &String| !without.contains(&name.as_str());
         manifest.parts.retain(|name, _| is_copied(name));
         appear(folder, true, |aside| {
-            for (name, _) in manifest.files() {
-                copy(&self.files[name], &aside.join(name))?;
+            for part in manifest.parts.values_mut() {
+                for (name, entry) in std::mem::take(&mut part.files) {
+                    let new = entry.name(&name);
+                    copy(&self.files[&name], &aside.join(&new))?;
+                    part.renamed(&name, new, entry);
+                }
             }
             staged(aside, manifest, parts)
         })?;

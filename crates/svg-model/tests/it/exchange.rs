@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Barrier;
 
 use burn::prelude::*;
 use burn::store::burn_pack::Error;
@@ -251,15 +252,16 @@ fn readers_and_writers_at_once_see_whole_bundles() {
 #[test]
 fn of_two_that_make_a_bundle_in_one_place_one_wins_and_the_other_is_told() {
     let place = Place::new();
-    let parts = |encoder: bool| {
-        let decoder = Place::config().decoder.init(&Device::default());
-        place.parts(None, &decoder, encoder)
-    };
-    let both = [parts(true), parts(true)];
     let folder = place.path("bundle");
+    let barrier = Barrier::new(2);
+    let make = || {
+        let decoder = Place::config().decoder.init(&Device::default());
+        let parts = place.parts(None, &decoder, true);
+        barrier.wait();
+        Bundle::create(&folder, parts, false)
+    };
     let made: Vec<_> = std::thread::scope(|scope| {
-        let folder = &folder;
-        let threads = both.map(|parts| scope.spawn(move || Bundle::create(folder, parts, false)));
+        let threads = [scope.spawn(make), scope.spawn(make)];
         threads.map(|thread| thread.join().unwrap()).into()
     });
     let won = made.iter().filter(|made| made.is_ok()).count();
