@@ -60,12 +60,17 @@ impl FolderLock {
             purpose,
         })
     }
+
+    /// Whether the lock still is that of its folder: it is not, if the folder was moved or removed since.
+    pub fn is_in_place(&self) -> bool {
+        is_at(&self.file, &self.path)
+    }
 }
 
 impl Drop for FolderLock {
     fn drop(&mut self) {
         // Elsewhere, an open file cannot give its name to another.
-        if cfg!(unix) && is_at(&self.file, &self.path) {
+        if cfg!(unix) && self.is_in_place() {
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -126,6 +131,7 @@ mod tests {
         assert!(FolderLock::acquire(&after, "writes").is_err());
         fs::create_dir(&before).unwrap();
         let other = FolderLock::acquire(&before, "writes").unwrap();
+        assert!(other.is_in_place() && !lock.is_in_place());
         drop(lock);
         assert!(FolderLock::acquire(&before, "writes").is_err());
         drop(other);

@@ -53,8 +53,8 @@ impl Bundle {
     ) -> Result<(), ModelError> {
         let parts: Vec<_> = parts.into_iter().collect();
         let _lock = match &self.lock {
-            Some(_) => None,
-            None => Some(lock(&self.folder)?),
+            Some(held) if held.is_in_place() => None,
+            _ => Some(lock(&self.folder)?),
         };
         let mut manifest = Manifest::read(&self.folder)?;
         let stood_on = |name: &str| {
