@@ -149,25 +149,29 @@ impl<C: Course> Run<C> {
             }
         }
         self.checkpoint()?;
-        self.finish(observer)
+        let Some(folder) = self.finish(observer)? else {
+            return Ok(Ended::Interrupted(self.state.step));
+        };
+        Ok(Ended::Finished(folder))
     }
 
-    /// Makes the model. A process that changes the one of an earlier end is waited for.
-    fn finish(&self, observer: &mut dyn Observer) -> Result<Ended, TrainError> {
+    /// Makes the model. A process that changes the one of an earlier end is waited for; `None` if an end was asked
+    /// for meanwhile.
+    fn finish(&self, observer: &mut dyn Observer) -> Result<Option<PathBuf>, TrainError> {
         let mut is_told = false;
         loop {
             let (course, step) = (&self.course, self.state.step);
             let made = course.finish(&self.stage, &self.options.out, step);
             let held = match made {
                 Err(TrainError::Model(ModelError::Locked(held @ LockError::Held { .. }))) => held,
-                made => return made.map(Ended::Finished),
+                made => return made.map(Some),
             };
             if !is_told {
                 observer.remark(&format!("{held}: it is waited for"));
                 is_told = true;
             }
             if observer.wants_to_stop() {
-                return Ok(Ended::Interrupted(step));
+                return Ok(None);
             }
             std::thread::sleep(WAIT);
         }
