@@ -14,6 +14,8 @@ use crate::device::DeviceOptions;
 ///
 /// The residual is then aligned by these for every image, and an image's features no longer depend on
 /// the batch that it comes in. Sums are kept in f64; the order and size of batches do not matter.
+///
+/// Other commands cannot change the bundle meanwhile, unless this is a dry run; they can use it.
 #[derive(Args)]
 #[command(after_help = "Examples:
   svg align-stats --bundle svg/ --images imagenet/train --limit 20000
@@ -31,7 +33,7 @@ pub struct AlignStats {
 impl AlignStats {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
         let device = device.open_f32()?;
-        let mut bundle = self.bundle.open()?;
+        let mut bundle = self.bundle.open_to_change(self.dry_run)?;
         let (registry, options) = (Registry::standard(), self.bundle.options());
         let model = svg::autoencoder(&registry.opening(&bundle, &options, &device))?;
         if model.encoder.residual.is_none() {

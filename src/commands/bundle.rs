@@ -51,6 +51,15 @@ impl BundleOptions {
         Ok(Bundle::open(&self.bundle)?)
     }
 
+    /// The bundle, for a command that ends with a change of it and lets nobody else change it meanwhile; for a dry
+    /// run as [`open`](Self::open).
+    pub fn open_to_change(&self, dry_run: bool) -> Result<Bundle> {
+        match dry_run {
+            true => self.open(),
+            false => Ok(Bundle::open_to_change(&self.bundle)?),
+        }
+    }
+
     pub fn options(&self) -> OpenOptions {
         with_encoder(self.encoder.as_deref())
     }

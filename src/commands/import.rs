@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use svg_model::{
-    Alignment, Bundle, Checkpoint, CheckpointOptions, ENCODER, FLOW, FlowCheckpoint,
+    Alignment, Bundle, Checkpoint, CheckpointOptions, ENCODER, FLOW, FlowCheckpoint, LATENTS,
     LatentStatistics, NewFlow, NewSpace, Provenance, SPACE, StoredLatentStatistics, kinds,
 };
 
@@ -43,7 +43,7 @@ pub struct ImportAutoencoder {
     /// state_dict [default: averaged weights, where there are any]
     #[arg(long, value_name = "KEY")]
     weights_key: Option<String>,
-    /// Number of groups of the decoder's norms, which files of others do not say [default: 32]
+    /// Number of groups of the decoder's norms, where neither the file nor a manifest beside it says it [default: 32]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     norm_groups: Option<u16>,
     /// The encoder's weights, where the checkpoint does not hold them
@@ -52,7 +52,7 @@ pub struct ImportAutoencoder {
     /// Which network of the file of --encoder, where it holds several
     #[arg(long, value_name = "KEY", requires = "encoder")]
     encoder_key: Option<String>,
-    /// Replace a bundle that is there
+    /// Replace a bundle that is there, at one moment; other files in its folder stay
     #[arg(long)]
     force: bool,
 }
@@ -62,7 +62,8 @@ pub struct ImportAutoencoder {
 /// Reads {"ema": ...} of torch.save and other checkpoints of trainings, or the same names in safetensors, and
 /// compares every tensor with the network and its sizes with the bundle's features. Averaged weights are taken
 /// where there are any; what is taken and what is left is printed and stored in the bundle. Statistics of the
-/// published layout come with --stats. Without them the bundle's own are taken to be the flow's.
+/// published layout come with --stats, and take their place together with the flow. Without them the bundle's own
+/// are taken to be the flow's.
 #[derive(Args)]
 #[command(after_help = "Examples:
   svg import flow 7000000.pt --bundle svg/ --stats dinov3_sp_stats.pt
@@ -162,7 +163,7 @@ impl ImportAutoencoder {
 
 impl ImportFlow {
     fn run(self, device: &DeviceOptions) -> Result<()> {
-        let mut bundle = Bundle::open(&self.bundle)?;
+        let mut bundle = Bundle::open_to_change(&self.bundle)?;
         let (key, classes) = (self.weights_key.as_deref(), self.classes);
         let classes = classes.map(|classes| classes as usize);
         let checkpoint = FlowCheckpoint::open(&self.checkpoint, key, classes)?;
@@ -173,24 +174,29 @@ impl ImportFlow {
         };
         checkpoint.check(&device.open_f32()?)?;
         say(&checkpoint.path, &checkpoint.notes);
-        if let Some((statistics, path)) = stats {
-            bundle.set_latent_statistics(&StoredLatentStatistics {
-                statistics,
-                features: bundle.features_fingerprint(),
-                tokens: 0,
-                source: imported(path, vec![]).source,
-            })?;
-        }
         let (config, spec) = (&checkpoint.config, checkpoint.spec());
-        let flow = bundle.flow_part(NewFlow {
+        let flow = NewFlow {
             kind: kinds::SIT,
             config,
             spec,
             tensors: checkpoint.tensors,
             classes: checkpoint.classes,
             provenance: imported(&self.checkpoint, checkpoint.notes),
-        })?;
-        bundle.set_part(FLOW, flow)?;
+        };
+        let parts = match stats {
+            None => vec![(FLOW, bundle.flow_part(flow)?)],
+            Some((statistics, path)) => {
+                let flow = bundle.flow_part_on(flow, Some(&statistics))?;
+                let latents = bundle.latents_part(&StoredLatentStatistics {
+                    statistics,
+                    features: bundle.features_fingerprint(),
+                    tokens: 0,
+                    source: imported(path, vec![]).source,
+                })?;
+                vec![(LATENTS, latents), (FLOW, flow)]
+            }
+        };
+        bundle.exchange(parts)?;
         let folder = self.bundle.display();
         let mut text = format!(
             "{folder}: a flow of {} layers and {} channels, {} parameters, {} classes\n",

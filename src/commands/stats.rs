@@ -15,6 +15,8 @@ use crate::device::DeviceOptions;
 ///
 /// The flow lives in features that are normalised by these. Sums are kept in f64; the order and size of
 /// batches do not matter. Deviations are over n - 1.
+///
+/// Other commands cannot change the bundle meanwhile, unless this is a dry run; they can use it.
 #[derive(Args)]
 #[command(after_help = "Examples:
   svg stats --bundle svg/ --images imagenet/train --limit 20000
@@ -32,7 +34,7 @@ pub struct Stats {
 impl Stats {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
         let device = device.open_f32()?;
-        let mut bundle = self.bundle.open()?;
+        let mut bundle = self.bundle.open_to_change(self.dry_run)?;
         let what = "its features have no statistics of their own: they change with the batch";
         let space = self.bundle.space_of_single_images(&bundle, what, &device)?;
         let from = self.pictures.reading.names(&self.pictures.images);

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use svg_image::{Rgb, RgbImage, save_png};
 use svg_model::{Bundle, FLOW, LatentStatistics, OpenOptions, Registry, StoredLatentStatistics};
@@ -151,6 +152,56 @@ fn other_data_bundles_and_statistics_are_refused() {
         said.contains("it began with the latent statistics"),
         "{said}"
     );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_bundle_may_change_while_a_run_trains_on_it() {
+    let place = Place::new();
+    let child = place.train("run", "").spawn().unwrap();
+    let run = place.run("run");
+    run.wait_for_row(2);
+    for command in ["align-stats", "stats"] {
+        let mut svg = svg();
+        svg.args([command, "--bundle"]).arg(place.path("bundle"));
+        succeed(svg.arg("--images").arg(place.path("data")));
+    }
+    let id = child.id().to_string();
+    let sent = Command::new("kill").args(["-INT", &id]).status();
+    assert!(sent.unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
+    let end = run.newest().unwrap() + 2;
+    let said = place.refused("run", "--resume");
+    assert!(said.contains("its copy in the folder `base`"), "{said}");
+    fs::remove_dir_all(place.path("bundle")).unwrap();
+    let base = place.word("--bundle", "run/base");
+    place.finish("run", &format!("--resume --max-steps {end} {base}"));
+    let bundle = Bundle::open(&place.path("run/bundle")).unwrap();
+    bundle.matching_flow().unwrap();
+    assert_eq!(bundle.part(FLOW).unwrap().provenance.steps, Some(end));
+}
+
+#[test]
+fn the_last_step_waits_for_a_process_that_changes_the_model_of_an_earlier_end() {
+    let place = Place::new();
+    place.finish("run", "--max-steps 1");
+    let held = Bundle::open_to_change(&place.path("run/bundle")).unwrap();
+    let mut child = place
+        .train("run", "--resume --max-steps 2")
+        .spawn()
+        .unwrap();
+    let run = place.run("run");
+    run.wait_for_row(2);
+    std::thread::sleep(Duration::from_millis(700));
+    assert!(child.try_wait().unwrap().is_none(), "it waits");
+    drop(held);
+    let output = child.wait_with_output().unwrap();
+    let said = text(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("it is waited for"), "{said}");
+    let bundle = Bundle::open(&place.path("run/bundle")).unwrap();
+    assert_eq!(bundle.part(FLOW).unwrap().provenance.steps, Some(2));
 }
 
 #[test]

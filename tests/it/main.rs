@@ -24,6 +24,7 @@ mod recognisable;
 mod sampling;
 mod streaming;
 mod support;
+mod together;
 mod trained;
 mod training;
 mod weights;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use svg_model::{Bundle, FORMAT};
+use svg_model::{Bundle, ENCODER, FORMAT};
 use svg_nn::TensorFile;
 
 use crate::support::{svg, text};
@@ -107,6 +107,9 @@ fn it_trains_on_and_becomes_one_of_named_parts() {
     let trained = Bundle::open(&place.path("run/bundle")).unwrap();
     assert_eq!(trained.manifest().format, FORMAT);
     trained.matching_flow().unwrap();
+    let mut files = trained.manifest().files();
+    assert!(files.all(|(name, entry)| name.contains(&entry.sha256[..8])));
+    assert!(trained.weights(ENCODER).unwrap().is_file());
     // The old one is as it was.
     assert_eq!(
         Bundle::open(&place.path("bundle"))

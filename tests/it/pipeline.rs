@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 use svg_image::{DecodeOptions, ImageSet, RgbImage, decode, read_image};
-use svg_model::{Bundle, OpenOptions, Registry};
+use svg_model::{Bundle, FLOW, OpenOptions, Registry};
 use svg_nn::TensorFile;
 use svg_train::autoencoder::AutoencoderTraining;
 use svg_train::flow::FlowTraining;
@@ -298,13 +298,16 @@ fn everything_is_known(place: &Place) {
         *bytes.last_mut().unwrap() ^= 1;
         fs::write(&path, bytes).unwrap();
     };
+    let bundle = Bundle::open(&place.path("second/bundle")).unwrap();
+    let flow = bundle.part(FLOW).unwrap().file(FLOW).unwrap();
+    let flow = format!("second/bundle/{flow}");
     for (file, folder) in [
         ("cache/shard-00000.safetensors", "cache"),
         (
             "first/checkpoints/step-00000100/generator-optimizer.bpk",
             "first",
         ),
-        ("second/bundle/autoencoder.safetensors", "second/bundle"),
+        (flow.as_str(), "second/bundle"),
     ] {
         damage(file);
         let mut command = Command::new(env!("CARGO_BIN_EXE_svg"));

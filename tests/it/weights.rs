@@ -338,6 +338,34 @@ fn a_decoder_whose_groups_nothing_tells_is_refused_and_read_with_an_option() {
 }
 
 #[test]
+fn the_raw_file_of_a_bundle_keeps_its_groups_wherever_it_lies() {
+    let place = Place::new();
+    place.bundle();
+    let groups = |bundle: &str| {
+        let bundle = Bundle::open(&place.path(bundle)).unwrap();
+        svg::space_config(&bundle).unwrap().decoder.norm_groups
+    };
+    let said = place.done("import autoencoder ae.safetensors --norm-groups 8 --out eight");
+    assert!(!said.contains("are assumed"), "{said}");
+    assert_eq!((groups("bundle"), groups("eight")), (32, 8));
+    let raw = Bundle::open(&place.path("eight")).unwrap();
+    let raw = raw.file(SPACE, svg::AUTOENCODER).unwrap();
+    std::fs::copy(&raw, place.path("alone.safetensors")).unwrap();
+    for (number, file) in [raw.display().to_string(), "alone.safetensors".to_string()]
+        .iter()
+        .enumerate()
+    {
+        let import = format!("import autoencoder {file} --encoder ae.safetensors");
+        place.done(&format!("{import} --out again-{number}"));
+        assert_eq!(groups(&format!("again-{number}")), 8);
+        let said = place.refused(&format!("{import} --norm-groups 16 --out other"));
+        assert!(said.contains("its norms have 8 groups"), "{said}");
+    }
+    let said = place.done("import autoencoder ae.safetensors --out assumed");
+    assert!(said.contains("32 are assumed"), "{said}");
+}
+
+#[test]
 fn a_label_table_without_a_row_for_no_class_is_refused() {
     let place = Place::new();
     place.bundle();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use svg_dino::DinoError;
 use svg_nn::LoadError;
-use svg_store::{PathError, WriteError};
+use svg_store::{LockError, PathError, WriteError};
 
 /// Why a model could not be opened, checked or written.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +22,20 @@ pub enum ModelError {
     /// The system could not read, make or rename a file or folder.
     #[error(transparent)]
     System(#[from] PathError),
+    /// Another process changes the bundle.
+    #[error(transparent)]
+    Locked(#[from] LockError),
+    /// Another process has changed parts of the bundle that a change or a reader depends on.
+    #[error(
+        "another process has changed {parts} of {} since it was opened here, so nothing is made of what it was; run \
+         the command again", path.display()
+    )]
+    Exchanged {
+        /// The bundle.
+        path: PathBuf,
+        /// The parts.
+        parts: String,
+    },
     /// This folder is not a bundle.
     #[error(
         "{} is not a bundle: it has no manifest.json. A bundle is the folder that `svg train` and \

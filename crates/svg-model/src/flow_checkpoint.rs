@@ -10,7 +10,7 @@ use svg_sit::SitConfig;
 use svg_store::strict_json;
 
 use crate::bundle::FLOW;
-use crate::{Bundle, ModelError};
+use crate::{Bundle, Manifest, ModelError, Part, kinds};
 
 /// Where our own exports keep sizes and classes as JSON, in the file's metadata: shapes do not show
 /// everything. Other programs do not look there.
@@ -31,7 +31,8 @@ pub struct FlowCheckpoint {
     pub path: PathBuf,
     /// Which of the file's networks was taken, what was left, and what was guessed, for people.
     pub notes: Vec<String>,
-    /// What the file says of itself under [`FLOW_KEY`], else the sizes that its shapes show.
+    /// What the file says of itself under [`FLOW_KEY`], or the manifest of the bundle that it belongs to; else the
+    /// sizes that its shapes show.
     pub config: SitConfig,
     /// The names of the classes, if the file says them.
     pub classes: Vec<String>,
@@ -81,9 +82,11 @@ impl FlowCheckpoint {
         })?;
         let mut notes = std::mem::take(&mut network.notes);
         let tensors = network.into_tensors();
-        let found = match said {
-            Some(json) => said_sizes(&json, classes),
-            None => SitConfig::infer(&tensors).and_then(|config| {
+        let owner = Manifest::owner(&path).filter(|part| part.kind == kinds::SIT);
+        let found = match (said, owner) {
+            (Some(json), _) => said_sizes(&json).and_then(|said| said.agrees(classes)),
+            (None, Some(part)) => Said::of(&part).and_then(|said| said.agrees(classes)),
+            (None, None) => SitConfig::infer(&tensors).and_then(|config| {
                 notes.extend(check_label_table(config.n_classes + 1, classes)?);
                 let names = vec![];
                 Ok(Said {
@@ -111,12 +114,14 @@ impl FlowCheckpoint {
         }
     }
 
-    /// Whether names and shapes are those of the network; nothing is kept.
+    /// Whether names and shapes are those of the network, and a file of a bundle is the one that was written;
+    /// nothing is kept.
     ///
     /// # Errors
     ///
-    /// [`ModelError::Load`] with everything that does not fit.
+    /// [`ModelError::Load`] with everything that does not fit, [`ModelError::Changed`].
     pub fn check(&self, device: &Device) -> Result<(), ModelError> {
+        Manifest::check_owned(&self.path)?;
         let source = self.path.display().to_string();
         svg_sit::load(&self.config, self.tensors.clone(), &source, device)?;
         Ok(())
@@ -137,14 +142,28 @@ impl FlowCheckpoint {
 }
 
 /// Sizes that a file says.
-fn said_sizes(json: &str, classes: Option<usize>) -> Result<Said, String> {
-    let said: Said = strict_json(json).map_err(|reason| format!("{FLOW_KEY}: {reason}"))?;
-    let found = said.config.n_classes;
-    match classes {
-        Some(classes) if classes != found => Err(format!(
-            "it says that it has {found} classes, and --classes {classes}"
-        )),
-        _ => Ok(said),
+fn said_sizes(json: &str) -> Result<Said, String> {
+    strict_json(json).map_err(|reason| format!("{FLOW_KEY}: {reason}"))
+}
+
+impl Said {
+    /// What the manifest of a bundle says.
+    fn of(part: &Part) -> Result<Self, String> {
+        let config = part.read_config();
+        Ok(Self {
+            config: config.map_err(|reason| format!("the manifest beside it: {reason}"))?,
+            classes: part.classes.clone(),
+        })
+    }
+
+    fn agrees(self, classes: Option<usize>) -> Result<Self, String> {
+        let found = self.config.n_classes;
+        match classes {
+            Some(classes) if classes != found => Err(format!(
+                "it says that it has {found} classes, and --classes {classes}"
+            )),
+            _ => Ok(self),
+        }
     }
 }
 

@@ -215,14 +215,17 @@ impl StoredLatentStatistics {
     ///
     /// As [`LatentStatistics::open`], and if the file does not say what it belongs to.
     pub fn load(path: &Path) -> Result<Self, ModelError> {
-        let file = TensorFile::open(path)?;
+        Self::of(&TensorFile::open(path)?)
+    }
+
+    pub(crate) fn of(file: &TensorFile) -> Result<Self, ModelError> {
         let refuse = |reason: String| ModelError::LatentStatistics {
-            path: path.to_path_buf(),
+            path: file.path().to_path_buf(),
             reason,
         };
         let said = |name: &str| file.metadata().get(name).cloned();
         Ok(Self {
-            statistics: LatentStatistics::read(&file).map_err(refuse)?,
+            statistics: LatentStatistics::read(file).map_err(refuse)?,
             features: said("features")
                 .ok_or_else(|| refuse("the fingerprint of its features is missing".to_string()))?,
             tokens: said("tokens")

@@ -269,11 +269,12 @@ pub fn dinov3(opening: &Opening) -> Result<(DinoFile, Dino), ModelError> {
     let path = instead.or_else(|| opening.bundle.weights(ENCODER));
     let path = path.ok_or_else(|| opening.bundle.unusable(ENCODER, "it names no weights"))?;
     if !path.exists() {
-        return Err(ModelError::EncoderMissing {
+        let changed = opening.bundle.changed_since();
+        return Err(changed.unwrap_or(ModelError::EncoderMissing {
             path,
             name: part.name.clone(),
             fingerprint,
-        });
+        }));
     }
     let other = |reason: String| ModelError::OtherEncoder {
         path: path.clone(),

@@ -20,9 +20,12 @@ pub(crate) struct Contents {
 }
 
 impl Contents {
-    /// Of a safetensors file, memory-mapped.
-    pub fn of_safetensors(path: &Path) -> Result<Self, LoadError> {
-        let file = Safetensors::open(path).map_err(|error| match error {
+    /// Of a safetensors file, memory-mapped. The path is for errors.
+    pub fn of_safetensors(
+        path: &Path,
+        opened: Result<Safetensors, OpenError>,
+    ) -> Result<Self, LoadError> {
+        let file = opened.map_err(|error| match error {
             OpenError::System(source) => read_error(path, source),
             OpenError::Malformed(reason) => malformed(path, reason),
         })?;

@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use burn::store::bridge;
-use svg_store::LeftTensor;
+use svg_store::{LeftTensor, Safetensors};
 
 use crate::file_contents::Contents;
 use crate::parts::refuse_part;
@@ -82,6 +82,24 @@ impl TensorFile {
             left: contents.left,
             metadata: contents.metadata,
             notes,
+        })
+    }
+
+    /// A safetensors file that is open already, whatever has become of its path.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError::Read`], [`LoadError::Malformed`] and [`LoadError::Unsupported`] as of [`open`](Self::open).
+    pub fn of_safetensors(path: &Path, file: &File) -> Result<Self, LoadError> {
+        let contents = Contents::of_safetensors(path, Safetensors::of_file(file))?;
+        let contents = contents.unless_empty(path)?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            container: Container::Safetensors,
+            notes: contents.left_note().into_iter().collect(),
+            tensors: contents.tensors,
+            left: contents.left,
+            metadata: contents.metadata,
         })
     }
 
@@ -176,7 +194,10 @@ fn is_json(start: &[u8]) -> bool {
 pub(crate) fn whole_file(path: &Path) -> Result<(Container, Contents), LoadError> {
     refuse_part(path)?;
     match is_safetensors(&first_bytes(path)?) {
-        true => Ok((Container::Safetensors, Contents::of_safetensors(path)?)),
+        true => {
+            let contents = Contents::of_safetensors(path, Safetensors::open(path))?;
+            Ok((Container::Safetensors, contents))
+        }
         false => Ok((Container::Pytorch, Contents::of_pytorch(path)?)),
     }
 }
@@ -223,6 +244,18 @@ mod tests {
                 "{len} bytes were accepted"
             );
         }
+    }
+
+    #[test]
+    fn an_open_file_is_read_after_another_has_taken_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = write(folder.path(), "w.safetensors", &[tensor("a")]);
+        let file = File::open(&path).unwrap();
+        write(folder.path(), "w.safetensors", &[tensor("b")]);
+        let open = TensorFile::of_safetensors(&path, &file).unwrap();
+        assert_eq!(open.tensors()[0].name, "a");
+        assert_eq!(open.numbers("a").unwrap(), [1.0, 2.0]);
+        assert_eq!(TensorFile::open(&path).unwrap().tensors()[0].name, "b");
     }
 
     #[test]

@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use memmap2::Mmap;
 use serde::Serialize;
 
-/// Prefix of the names of files and folders that are being written.
-pub const UNFINISHED: &str = ".writing-";
+use crate::unfinished::{remove_left_files, temporary_file};
 
 /// Error of writing a file. The path keeps its previous content.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +23,8 @@ pub struct WriteError {
 ///
 /// `fill` writes to a temporary file in the same folder, which is synchronised to disk and then renamed to
 /// `path`, replacing an existing file. On failure the temporary file is removed and `path` is unchanged. The
-/// file has the default permissions of the process.
+/// file has the default permissions of the process. What killed processes left unfinished in the folder is
+/// removed when a process first writes there.
 ///
 /// # Errors
 ///
@@ -105,24 +105,21 @@ pub fn nameless_file() -> io::Result<File> {
 
 /// Maps a file to memory. It must not be modified while it is mapped.
 pub(crate) fn map(path: &Path) -> io::Result<Mmap> {
-    let file = File::open(path)?;
+    map_file(&File::open(path)?)
+}
+
+/// As [`map`], of a file that is open already.
+pub(crate) fn map_file(file: &File) -> io::Result<Mmap> {
     // SAFETY: the mapping is read-only, and the documentation of every type that holds one requires that the file
     // is not modified meanwhile. Every range is checked against its length before it is read.
-    unsafe { Mmap::map(&file) }
+    unsafe { Mmap::map(file) }
 }
 
 fn attempt(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let folder = parent(path);
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(UNFINISHED);
-    #[cfg(unix)]
-    {
-        // Temporary files are private by default. The umask still applies.
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
+    remove_left_files(folder);
     // In the same folder, because a rename cannot cross file systems.
-    let mut temporary = builder.tempfile_in(folder)?;
+    let mut temporary = temporary_file(folder)?;
     let mut buffered = BufWriter::new(temporary.as_file_mut());
     fill(&mut buffered)?;
     buffered.flush()?;

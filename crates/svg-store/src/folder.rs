@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::file::{UNFINISHED, parent, synchronise_names};
+use crate::file::{parent, synchronise_names};
+use crate::unfinished::{UNFINISHED, remove_left_folders, start_for, temporary_folder};
 
 /// A folder that is filled under a temporary name beside its final path.
 ///
@@ -26,22 +27,27 @@ use crate::file::{UNFINISHED, parent, synchronise_names};
 pub struct NewFolder {
     temporary: TempDir,
     place: PathBuf,
+    /// Says that somebody fills the folder.
+    _lock: Option<File>,
 }
 
 impl NewFolder {
-    /// Creates an empty folder in the parent of `place`, which is created if it does not exist.
+    /// Creates an empty folder in the parent of `place`, which is created if it does not exist. What killed
+    /// processes left of a folder for the same place is removed.
     ///
     /// # Errors
     ///
     /// Errors of the operating system.
     pub fn beside(place: &Path) -> io::Result<Self> {
-        fs::create_dir_all(parent(place))?;
-        let temporary = tempfile::Builder::new()
-            .prefix(UNFINISHED)
-            .tempdir_in(parent(place))?;
+        let folder = parent(place);
+        fs::create_dir_all(folder)?;
+        let start = start_for(place.file_name().unwrap_or_default());
+        remove_left_folders(folder, &start);
+        let (temporary, lock) = temporary_folder(folder, &start)?;
         Ok(Self {
             temporary,
             place: place.to_path_buf(),
+            _lock: lock,
         })
     }
 
@@ -58,44 +64,12 @@ impl NewFolder {
     /// Errors of the operating system; the new folder is removed.
     pub fn commit(self) -> io::Result<()> {
         synchronise(self.path())?;
-        self.rename()
-    }
-
-    /// As [`commit`](Self::commit), but replaces a folder that may exist at the path.
-    ///
-    /// # Errors
-    ///
-    /// Errors of the operating system; the new folder is removed and the old one is kept.
-    pub fn replace(self) -> io::Result<()> {
-        synchronise(self.path())?;
-        if !self.place.exists() {
-            return self.rename();
-        }
-        let (place, old) = (self.place.clone(), set_aside(&self.place)?);
-        if let Err(error) = self.rename() {
-            let _ = fs::rename(&old, &place);
-            return Err(error);
-        }
-        let _ = fs::remove_dir_all(old);
-        Ok(())
-    }
-
-    fn rename(self) -> io::Result<()> {
         fs::rename(self.path(), &self.place)?;
         // The folder was renamed, so there is nothing to remove.
         let _ = self.temporary.keep();
         synchronise_names(parent(&self.place));
         Ok(())
     }
-}
-
-/// Renames a folder that is about to be removed and returns its new path.
-fn set_aside(folder: &Path) -> io::Result<PathBuf> {
-    let aside = parent(folder).join(format!(".replaced-{}", std::process::id()));
-    // A killed process with the same id may have left one.
-    let _ = fs::remove_dir_all(&aside);
-    fs::rename(folder, &aside)?;
-    Ok(aside)
 }
 
 /// Removes a folder so that its path never shows a partly removed one.
@@ -108,27 +82,6 @@ pub fn remove_folder(folder: &Path) -> io::Result<()> {
     let doomed = parent(folder).join(format!("{UNFINISHED}{name}"));
     fs::rename(folder, &doomed)?;
     fs::remove_dir_all(doomed)
-}
-
-/// Removes the unfinished files and folders that killed processes left in a folder, not in its subfolders.
-/// No other process may write there at the same time.
-///
-/// # Errors
-///
-/// Errors of the operating system.
-pub fn remove_unfinished(folder: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if !name.as_encoded_bytes().starts_with(UNFINISHED.as_bytes()) {
-            continue;
-        }
-        match entry.file_type()?.is_dir() {
-            true => fs::remove_dir_all(entry.path())?,
-            false => fs::remove_file(entry.path())?,
-        }
-    }
-    Ok(())
 }
 
 /// Synchronises a folder and its contents to disk.
@@ -176,25 +129,12 @@ mod tests {
     }
 
     #[test]
-    fn only_replace_overwrites_a_folder_with_contents() {
+    fn a_folder_with_contents_is_not_overwritten() {
         let outer = tempfile::tempdir().unwrap();
         let place = outer.path().join("new");
-        filled(&place, "one").replace().unwrap();
+        filled(&place, "one").commit().unwrap();
         assert!(filled(&place, "two").commit().is_err());
         assert_eq!((contents(&place), count(outer.path())), ("one".into(), 1));
-        filled(&place, "two").replace().unwrap();
-        assert_eq!((contents(&place), count(outer.path())), ("two".into(), 1));
-    }
-
-    #[test]
-    fn only_unfinished_files_and_folders_are_removed() {
-        let outer = tempfile::tempdir().unwrap();
-        let place = outer.path().join("kept");
-        filled(&place, "kept").commit().unwrap();
-        fs::create_dir(outer.path().join(".writing-folder")).unwrap();
-        fs::write(outer.path().join(".writing-file"), "half").unwrap();
-        remove_unfinished(outer.path()).unwrap();
-        assert_eq!((contents(&place), count(outer.path())), ("kept".into(), 1));
         remove_folder(&place).unwrap();
         assert_eq!(count(outer.path()), 0);
     }

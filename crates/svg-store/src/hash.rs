@@ -1,7 +1,7 @@
 //! SHA-256 in hexadecimal.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek, SeekFrom};
 use std::path::Path;
 
 use sha2::Digest;
@@ -47,8 +47,18 @@ pub fn sha256(bytes: impl AsRef<[u8]>) -> String {
 ///
 /// Errors of the operating system.
 pub fn sha256_file(path: &Path) -> io::Result<String> {
+    sha256_open(&File::open(path)?)
+}
+
+/// SHA-256 of an open file in hexadecimal, from its beginning. The file is then at its end.
+///
+/// # Errors
+///
+/// Errors of the operating system.
+pub fn sha256_open(mut file: &File) -> io::Result<String> {
     let mut hash = Sha256::new();
-    let mut file = io::BufReader::with_capacity(1 << 20, File::open(path)?);
+    file.seek(SeekFrom::Start(0))?;
+    let mut file = io::BufReader::with_capacity(1 << 20, file);
     io::copy(&mut file, &mut hash.0)?;
     Ok(hash.finish())
 }
@@ -64,5 +74,7 @@ mod tests {
         std::fs::write(file.path(), "abc").unwrap();
         assert_eq!(sha256_file(file.path()).unwrap(), known);
         assert_eq!(sha256("abc"), known);
+        let open = File::open(file.path()).unwrap();
+        assert_eq!([0; 2].map(|_| sha256_open(&open).unwrap()), [known; 2]);
     }
 }

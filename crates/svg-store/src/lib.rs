@@ -6,8 +6,9 @@
 //!
 //! The main design decision: **writes are atomic.** Everything is written to a temporary file or folder
 //! beside its final path, synchronised and renamed, and then the parent folder is synchronised. A process
-//! that is killed at any moment leaves the old contents or the new ones. Written files have the default
-//! permissions of the process, not those of temporary files.
+//! that is killed at any moment leaves the old contents or the new ones. What it leaves under temporary names
+//! is removed by the next one that writes there: they are locked while a process lives. Written files have the
+//! default permissions of the process, not those of temporary files.
 //!
 //! ```
 //! use svg_store::{Random, read_if_there, sha256, sha256_file, strict_json, write_bytes};
@@ -29,7 +30,7 @@
 //! - [`NewFolder`], [`remove_folder`], [`remove_unfinished`]: atomic creation and removal of folders
 //! - [`FolderLock`]: exclusive access to a folder
 //! - [`PathError`]: an error of the operating system and where it occurred
-//! - [`Sha256`], [`sha256`], [`sha256_file`]: hashes in hexadecimal
+//! - [`Sha256`], [`sha256`], [`sha256_file`], [`sha256_open`]: hashes in hexadecimal
 //! - [`strict_json`], [`json_format`], [`versioned_json`], [`read_if_there`]: JSON documents without
 //!   unknown fields; [`plain_json`]: others
 //! - [`json_differences`], [`list_differences`], [`listed`]: values and names in messages
@@ -50,15 +51,15 @@ mod row_file;
 mod row_reader;
 mod tensors;
 mod torch;
+mod unfinished;
 mod words;
 
 pub use ::safetensors::Dtype;
 pub use file::{
-    UNFINISHED, WriteError, nameless_file, read_if_there, rename, write_bytes, write_file,
-    write_json,
+    WriteError, nameless_file, read_if_there, rename, write_bytes, write_file, write_json,
 };
-pub use folder::{NewFolder, remove_folder, remove_unfinished};
-pub use hash::{Sha256, sha256, sha256_file};
+pub use folder::{NewFolder, remove_folder};
+pub use hash::{Sha256, sha256, sha256_file, sha256_open};
 pub use json::{json_format, plain_json, strict_json, versioned_json};
 pub use lock::{FolderLock, LockError};
 pub use path_error::PathError;
@@ -67,4 +68,5 @@ pub use row_file::{RowFile, RowFileError, RowTensor};
 pub use row_reader::RowReader;
 pub use tensors::{OpenError, Safetensors, TensorEntry, TensorHeader, write_safetensors};
 pub use torch::{LeftTensor, TorchError, TorchFile, TorchTensor};
+pub use unfinished::{UNFINISHED, remove_unfinished};
 pub use words::{json_differences, list_differences, listed};

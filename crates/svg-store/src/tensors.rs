@@ -1,6 +1,7 @@
 //! Safetensors files.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::path::Path;
@@ -10,7 +11,7 @@ use safetensors::tensor::TensorInfo;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Serialize, Serializer};
 
-use crate::file::{WriteError, map, write_file};
+use crate::file::{WriteError, map, map_file, write_file};
 
 /// Size of the length at the beginning of the file, and alignment of the header.
 const ALIGNMENT: usize = size_of::<u64>();
@@ -58,7 +59,19 @@ impl Safetensors {
     ///
     /// [`OpenError`].
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let map = map(path)?;
+        Self::of(map(path)?)
+    }
+
+    /// As [`open`](Self::open), of a file that is open already, whatever has become of its name.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`].
+    pub fn of_file(file: &File) -> Result<Self, OpenError> {
+        Self::of(map_file(file)?)
+    }
+
+    fn of(map: Mmap) -> Result<Self, OpenError> {
         let (header, parsed) = SafeTensors::read_metadata(&map)
             .map_err(|error| OpenError::Malformed(error.to_string()))?;
         let start = ALIGNMENT + header;

@@ -10,16 +10,11 @@ const BEFORE_PLAN: [&str; 3] = ["data", "encoder.safetensors", "timings.json"];
 
 const MARK: &str = ".demo";
 
-/// How names begin of what was being written, and of trainings that were timed.
-const LEFT: [&str; 7] = [
-    ".tmp",
-    svg_store::UNFINISHED,
-    ".replaced-",
-    ".statistics-",
-    ".latents-",
-    ".flow-",
-    ".pace",
-];
+/// The name of the folder of trainings that are timed.
+const PACE: &str = ".pace";
+
+/// How names begin under which earlier versions wrote; the number of a process follows.
+const OLD: [&str; 4] = [".replaced-", ".statistics-", ".latents-", ".flow-"];
 
 /// Refuses a folder that holds other things, and marks any other as ours.
 pub fn claim(out: &Path) -> Result<()> {
@@ -38,24 +33,34 @@ pub fn claim(out: &Path) -> Result<()> {
     fs::write(out.join(MARK), "").with_context(|| out.display().to_string())
 }
 
-/// Removes what a killed process was writing.
+/// Removes what a killed process was writing, in all folders; what another command is writing there stays.
 pub fn sweep(folder: &Path) -> Result<()> {
     let failed = || format!("{} cannot be cleared", folder.display());
+    svg_store::remove_unfinished(folder).with_context(failed)?;
     for entry in fs::read_dir(folder).with_context(failed)? {
         let entry = entry?;
         let (path, is_folder) = (entry.path(), entry.file_type()?.is_dir());
-        match (is_left(&entry.file_name().to_string_lossy()), is_folder) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        match (name == PACE || is_old(&name), is_folder) {
             (true, true) => fs::remove_dir_all(&path).with_context(failed)?,
             (true, false) => fs::remove_file(&path).with_context(failed)?,
-            (false, true) => sweep(&path)?,
-            (false, false) => (),
+            (false, true) if !name.starts_with(svg_store::UNFINISHED) => sweep(&path)?,
+            (false, _) => (),
         }
     }
     Ok(())
 }
 
 fn is_left(name: &str) -> bool {
-    LEFT.iter().any(|start| name.starts_with(start))
+    name == PACE || name.starts_with(svg_store::UNFINISHED) || is_old(name)
+}
+
+fn is_old(name: &str) -> bool {
+    let is = |rest: &str, one: fn(&char) -> bool| !rest.is_empty() && rest.chars().all(|c| one(&c));
+    let process = OLD.iter().find_map(|start| name.strip_prefix(start));
+    let random = name.strip_prefix(".tmp").filter(|rest| rest.len() == 6);
+    process.is_some_and(|rest| is(rest, char::is_ascii_digit))
+        || random.is_some_and(|rest| is(rest, char::is_ascii_alphanumeric))
 }
 
 #[cfg(test)]
@@ -68,11 +73,20 @@ mod tests {
         let path = |name: &str| place.path().join(name);
         fs::create_dir_all(path("flow/.writing-1/x")).unwrap();
         fs::create_dir_all(path("flow/checkpoints")).unwrap();
-        for name in ["flow/.tmpAbc", "flow/steps.csv", ".lock"] {
+        let left = ["flow/.tmpAbc123", "flow/.flow-4711", ".replaced-12"];
+        let kept = [
+            "flow/.tmpMine",
+            "flow/.flow-mine",
+            "flow/steps.csv",
+            ".lock",
+        ];
+        for name in left.into_iter().chain(kept) {
             fs::write(path(name), "").unwrap();
         }
         sweep(place.path()).unwrap();
-        assert!(!path("flow/.writing-1").exists() && !path("flow/.tmpAbc").exists());
+        assert!(!path("flow/.writing-1").exists());
+        assert!(left.iter().all(|name| !path(name).exists()));
+        assert!(kept.iter().all(|name| path(name).exists()));
         assert!(path("flow/steps.csv").exists() && path("flow/checkpoints").exists());
         assert!(path(".lock").exists());
     }

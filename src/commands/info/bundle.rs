@@ -5,7 +5,6 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use svg_model::{Bundle, ENCODER, FLOW, LATENTS, Manifest, Part, Registry, SPACE, svg};
-use svg_nn::TensorFile;
 use svg_store::sha256_file;
 
 use super::{Look, count, grouped, numbers};
@@ -38,7 +37,7 @@ pub fn describe(path: &Path, look: &mut Look) -> Result<()> {
     }
     let names = bundle.manifest().files().map(|(name, _)| name);
     for name in names.filter(|name| name.ends_with(".safetensors")) {
-        let file = TensorFile::open(path.join(name))?;
+        let file = bundle.open_file(name)?;
         numbers::check(&file, look).with_context(|| name.clone())?;
     }
     look.row("problems", "none; every file has the hash of the manifest")
@@ -94,7 +93,7 @@ fn describe_part(name: &str, part: &Part, bundle: &Bundle, out: &mut String) -> 
     };
     let classes = flow.map(|flow| format!("{}, {named} names", flow.classes));
     let parameters = match (name, bundle.file(FLOW, FLOW)) {
-        (FLOW, Some(file)) => Some(grouped(count(TensorFile::open(file)?.tensors()))),
+        (FLOW, Some(_)) => Some(grouped(count(bundle.tensors(FLOW, FLOW)?.tensors()))),
         _ => None,
     };
     let space = svg::space_config(bundle).ok().filter(|_| name == SPACE);

@@ -106,7 +106,7 @@ impl Kind {
             Self::Autoencoder => autoencoder(path, look),
             Self::AutoencoderRest => look.row(
                 "architecture",
-                "what the training of an autoencoder needs beside it (training.safetensors of a bundle)",
+                "what the training of an autoencoder needs beside it (training-*.safetensors of a bundle)",
             ),
             Self::Perceptual => perceptual(path, look),
             Self::PerceptualLinears => look.row("architecture", "linear layers of LPIPS"),

@@ -8,7 +8,7 @@ use svg_roles::{Geometry, VelocitySpec};
 
 use super::Bundle;
 use super::part::{FLOW, LATENTS, NewFile, NewPart, Part, Provenance};
-use crate::{ModelError, StoredLatentStatistics, kinds};
+use crate::{LatentStatistics, ModelError, StoredLatentStatistics, kinds};
 
 /// A velocity network that is to become a part.
 pub struct NewFlow<'a, C> {
@@ -34,10 +34,10 @@ impl Bundle {
     /// As [`StoredLatentStatistics::load`], and [`ModelError::OtherFeatures`] if they belong to others than
     /// the bundle's, which another alignment makes of them.
     pub fn latent_statistics(&self) -> Result<Option<StoredLatentStatistics>, ModelError> {
-        let Some(path) = self.file(LATENTS, LATENTS) else {
+        if self.file(LATENTS, LATENTS).is_none() {
             return Ok(None);
-        };
-        let stored = StoredLatentStatistics::load(&path)?;
+        }
+        let stored = StoredLatentStatistics::of(&self.tensors(LATENTS, LATENTS)?)?;
         let advice = "Compute them again with `svg stats`";
         self.check_features("latent statistics", &stored.features, advice)?;
         Ok(Some(stored))
@@ -54,18 +54,26 @@ impl Bundle {
         stored.ok_or_else(|| ModelError::NoLatentStatistics(self.folder().to_path_buf()))
     }
 
-    /// Gives the bundle other latent statistics, as [`set_part`](Self::set_part) does.
+    /// Gives the bundle other latent statistics.
     ///
     /// # Errors
     ///
-    /// [`ModelError::OtherFeatures`] if they belong to other features, [`ModelError::Misfit`] if they have
-    /// another number of channels, [`ModelError::LatentStatistics`] if nothing can be divided by them,
-    /// [`ModelError::Load`] or [`ModelError::Write`] if a file cannot be
-    /// written.
+    /// As [`latents_part`](Self::latents_part) and [`exchange`](Self::exchange).
     pub fn set_latent_statistics(
         &mut self,
         statistics: &StoredLatentStatistics,
     ) -> Result<(), ModelError> {
+        let part = self.latents_part(statistics)?;
+        self.set_part(LATENTS, part)
+    }
+
+    /// The part that latent statistics become.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::OtherFeatures`] if they belong to other features, [`ModelError::Misfit`] if they have
+    /// another number of channels, [`ModelError::LatentStatistics`] if nothing can be divided by them.
+    pub fn latents_part(&self, statistics: &StoredLatentStatistics) -> Result<NewPart, ModelError> {
         let advice = "Compute them with the features of this bundle";
         self.check_features("latent statistics", &statistics.features, advice)?;
         let channels = self.geometry()?.channels;
@@ -75,8 +83,7 @@ impl Bundle {
             path: self.folder().to_path_buf(),
             reason,
         })?;
-        let part = NewPart::new(kinds::CHANNELS, &());
-        self.set_part(LATENTS, part.with_file(statistics.file()))
+        Ok(NewPart::new(kinds::CHANNELS, &()).with_file(statistics.file()))
     }
 
     /// Whether a flow fits the bundle's latents, and has a name for each class or none.
@@ -109,15 +116,28 @@ impl Bundle {
         spec.ok_or_else(|| self.unusable(FLOW, "it says no sizes"))
     }
 
-    /// The part that a flow becomes, which says to which features and statistics it belongs.
+    /// The part that a flow becomes, which says to which features and statistics it belongs: those of the bundle.
     ///
     /// # Errors
     ///
     /// As [`check_flow`](Self::check_flow) and [`latent_statistics`](Self::latent_statistics).
     pub fn flow_part<C: Serialize>(&self, flow: NewFlow<C>) -> Result<NewPart, ModelError> {
+        let stored = self.latent_statistics()?;
+        self.flow_part_on(flow, stored.as_ref().map(|stored| &stored.statistics))
+    }
+
+    /// As [`flow_part`](Self::flow_part), with the statistics that the bundle will have, if any.
+    ///
+    /// # Errors
+    ///
+    /// As [`check_flow`](Self::check_flow).
+    pub fn flow_part_on<C: Serialize>(
+        &self,
+        flow: NewFlow<C>,
+        statistics: Option<&LatentStatistics>,
+    ) -> Result<NewPart, ModelError> {
         self.check_flow(&flow.spec, &flow.classes)?;
-        let statistics = self.latent_statistics()?;
-        let statistics = statistics.map(|stored| stored.statistics.fingerprint());
+        let statistics = statistics.map(LatentStatistics::fingerprint);
         let mut new = NewPart::new(flow.kind, flow.config);
         new.part.belongs_to = belongs_to(self.features_fingerprint(), statistics);
         new.part.velocity = Some(flow.spec);

@@ -51,6 +51,37 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// The part of a bundle that a file belongs to, by the manifest beside it; `None` if it belongs to none.
+    pub(crate) fn owner(path: &Path) -> Option<Part> {
+        let (manifest, name) = Self::beside(path)?;
+        let mut parts = manifest.parts.into_values();
+        parts.find(|part| part.files.contains_key(&name))
+    }
+
+    /// Whether a file that belongs to a bundle is the one that was written.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Changed`] if it is another.
+    pub(crate) fn check_owned(path: &Path) -> Result<(), ModelError> {
+        let Some((manifest, name)) = Self::beside(path) else {
+            return Ok(());
+        };
+        for (part, of) in &manifest.parts {
+            if let Some(entry) = of.files.get(&name) {
+                entry.open(part, path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The manifest in the folder of a file, and the name of the file there.
+    fn beside(path: &Path) -> Option<(Self, String)> {
+        let path = path.canonicalize().ok()?;
+        let manifest = Self::read(path.parent()?).ok()?;
+        Some((manifest, path.file_name()?.to_str()?.to_string()))
+    }
+
     /// Every file of every part, sorted within a part.
     pub fn files(&self) -> impl Iterator<Item = (&String, &FileEntry)> {
         self.parts.values().flat_map(|part| &part.files)

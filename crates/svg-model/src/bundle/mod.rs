@@ -1,19 +1,24 @@
 //! The folder that keeps a model as named parts.
 
+mod exchange;
 mod files;
 mod latents;
 mod manifest;
 mod old;
 mod part;
 
+use std::collections::HashMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use svg_nn::TensorFile;
 use svg_roles::Geometry;
+use svg_store::FolderLock;
 
-use self::files::{appear, place};
+use self::exchange::{appear, lock};
+use self::files::{checked, copy, staged};
 pub use self::latents::NewFlow;
 pub(crate) use self::latents::misfit;
 pub use self::manifest::{FORMAT, Manifest};
@@ -26,37 +31,37 @@ use crate::{ModelError, svg};
 ///
 /// The parts that this crate's commands know are [`ENCODER`], [`SPACE`], [`LATENTS`] and [`FLOW`]; others
 /// are kept. What a part is, its kind says, and a [`Registry`](crate::Registry) opens it.
+///
+/// Its files stay open, so that it is the bundle that was opened whatever other processes put in its place.
 #[derive(Debug)]
 pub struct Bundle {
     folder: PathBuf,
     manifest: Manifest,
+    /// As it was read: old formats do not say everything.
+    found: Manifest,
+    files: HashMap<String, File>,
+    lock: Option<FolderLock>,
 }
 
 impl Bundle {
-    /// Writes a bundle. It appears under its name when it is whole.
+    /// Writes a bundle. It appears under its name when it is whole, or takes the place of the bundle there in one
+    /// moment, while other files of the folder stay.
     ///
     /// # Errors
     ///
-    /// [`ModelError::Taken`] if the folder exists, is not empty and is not to be replaced, and whatever
-    /// writing brings.
+    /// [`ModelError::Taken`] if the folder exists, is not empty and is not to be replaced or is no bundle,
+    /// [`ModelError::Locked`] if another process changes it, and whatever writing brings.
     pub fn create<'a>(
         folder: &Path,
         parts: impl IntoIterator<Item = (&'a str, NewPart)>,
         replace: bool,
     ) -> Result<Self, ModelError> {
-        appear(folder, replace, |aside| {
-            let mut manifest = Manifest {
-                format: FORMAT,
-                parts: Default::default(),
-            };
-            for (name, NewPart { mut part, files }) in parts {
-                for file in files {
-                    part.files.extend([place(aside, file)?]);
-                }
-                manifest.parts.insert(name.to_string(), part);
-            }
-            manifest.write(aside)
-        })?;
+        let manifest = Manifest {
+            format: FORMAT,
+            parts: Default::default(),
+        };
+        let parts: Vec<_> = parts.into_iter().collect();
+        appear(folder, replace, |aside| staged(aside, manifest, parts))?;
         Self::open(folder)
     }
 
@@ -67,20 +72,48 @@ impl Bundle {
     /// [`ModelError::NotABundle`] and [`ModelError::Manifest`] if the manifest is missing or unusable,
     /// [`ModelError::Changed`] if a file is missing or not the one that was written.
     pub fn open(folder: &Path) -> Result<Self, ModelError> {
-        let manifest = Manifest::read(folder)?;
-        for (name, part) in &manifest.parts {
-            for (file, entry) in &part.files {
-                entry.check(name, &folder.join(file))?;
+        let mut manifest = Manifest::read(folder)?;
+        let files = loop {
+            match checked(folder, &manifest) {
+                Ok(files) => break files,
+                Err(error) => {
+                    let now = Manifest::read(folder)?;
+                    if now == manifest {
+                        return Err(error);
+                    }
+                    // Another process has exchanged it since the manifest was read.
+                    manifest = now;
+                }
             }
-        }
-        let folder = folder.to_path_buf();
-        let mut bundle = Self { folder, manifest };
+        };
+        let mut bundle = Self {
+            folder: folder.to_path_buf(),
+            found: manifest.clone(),
+            manifest,
+            files,
+            lock: None,
+        };
         if bundle.manifest.format < FORMAT {
             let fingerprint = svg::fingerprint(&bundle)?;
             let space = bundle.manifest.parts.entry(SPACE.to_string()).or_default();
             space.fingerprint = Some(fingerprint);
         }
         Ok(bundle)
+    }
+
+    /// As [`open`](Self::open), so that no other process can change the bundle until this one is dropped: for work
+    /// that takes long and ends in a change.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), and [`ModelError::Locked`] if another process changes it or is going to.
+    pub fn open_to_change(folder: &Path) -> Result<Self, ModelError> {
+        Manifest::read(folder)?;
+        let lock = lock(folder)?;
+        Ok(Self {
+            lock: Some(lock),
+            ..Self::open(folder)?
+        })
     }
 
     /// The folder.
@@ -128,10 +161,24 @@ impl Bundle {
     ///
     /// [`ModelError::Manifest`] if the part lists no such file, [`ModelError::Load`] if it cannot be read.
     pub fn tensors(&self, part: &str, stem: &str) -> Result<TensorFile, ModelError> {
-        match self.file(part, stem) {
-            Some(path) => Ok(TensorFile::open(path)?),
+        match self.find(part).and_then(|part| part.file(stem)) {
+            Some(name) => self.open_file(name),
             None => Err(self.unusable(part, &format!("it does not list {stem}.safetensors"))),
         }
+    }
+
+    /// The tensors of the file of that name, as the file was when the bundle was opened.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Load`] if it cannot be read.
+    ///
+    /// # Panics
+    ///
+    /// If the manifest lists no such file.
+    pub fn open_file(&self, name: &str) -> Result<TensorFile, ModelError> {
+        let file = self.files.get(name).expect("a file of the manifest");
+        Ok(TensorFile::of_safetensors(&self.folder.join(name), file)?)
     }
 
     /// Where the weights are that a part refers to.
@@ -187,37 +234,61 @@ impl Bundle {
 
     /// Gives the bundle a part, in place of the one of that name.
     ///
-    /// New files are written first, then the manifest that names them; files that nothing names any more go
-    /// last.
-    ///
     /// # Errors
     ///
-    /// [`ModelError::Load`] or [`ModelError::Write`] if a file cannot be written.
+    /// As [`exchange`](Self::exchange).
     pub fn set_part(&mut self, name: &str, new: NewPart) -> Result<(), ModelError> {
-        let NewPart { mut part, files } = new;
-        part.files.clear();
-        self.change_part(name, files, |place| *place = part)
+        self.exchange([(name, new)])
     }
 
     /// The same bundle in another folder, where it takes the place of a bundle that was there.
     ///
     /// # Errors
     ///
-    /// [`ModelError::Taken`] if something else is there, and whatever copying brings.
+    /// As [`create`](Self::create).
     pub fn copy_to(&self, folder: &Path) -> Result<Self, ModelError> {
-        appear(folder, true, |aside| self.copy_files(aside))?;
-        Self::open(folder)
+        self.copied(folder, &[], vec![])
     }
 
     /// As [`copy_to`](Self::copy_to), with another part; whole or not at all.
     ///
     /// # Errors
     ///
-    /// As [`copy_to`](Self::copy_to) and [`set_part`](Self::set_part).
+    /// As [`create`](Self::create).
     pub fn copy_with(&self, folder: &Path, name: &str, new: NewPart) -> Result<Self, ModelError> {
+        self.copied(folder, &[name], vec![(name, new)])
+    }
+
+    /// As [`copy_to`](Self::copy_to), without a part.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Self::create).
+    pub fn copy_without(&self, folder: &Path, name: &str) -> Result<Self, ModelError> {
+        self.copied(folder, &[name], vec![])
+    }
+
+    fn copied(
+        &self,
+        folder: &Path,
+        without: &[&str],
+        parts: Vec<(&str, NewPart)>,
+    ) -> Result<Self, ModelError> {
+        let mut manifest = Manifest {
+            format: FORMAT,
+            ..self.manifest.clone()
+        };
+        let is_copied = |name: &String| !without.contains(&name.as_str());
+        manifest.parts.retain(|name, _| is_copied(name));
         appear(folder, true, |aside| {
-            self.copy_files(aside)?;
-            Self::open(aside)?.set_part(name, new)
+            for part in manifest.parts.values_mut() {
+                for (name, entry) in std::mem::take(&mut part.files) {
+                    let new = entry.name(&name);
+                    copy(&self.files[&name], &aside.join(&new))?;
+                    part.renamed(&name, new, entry);
+                }
+            }
+            staged(aside, manifest, parts)
         })?;
         Self::open(folder)
     }

@@ -38,7 +38,8 @@ pub struct Part {
     /// Fingerprints of what it belongs to, such as the `features` of a flow.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub belongs_to: BTreeMap<String, String>,
-    /// Weights that are referred to and not copied; relative to the bundle if they lie inside it.
+    /// Weights that are referred to and not copied; relative to the bundle if they lie inside it. Of a new part,
+    /// `<stem>.safetensors` is its new file of that stem.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights: Option<PathBuf>,
     /// Of a space, how its latents lie over an image.
@@ -87,13 +88,14 @@ pub struct FileEntry {
 /// A part that is to be written.
 #[derive(Default)]
 pub struct NewPart {
-    /// What the manifest will say; its `files` are filled in.
+    /// What the manifest will say. Its `files` are those of the old part that stay; the new ones are filled in.
     pub part: Part,
     /// Its files.
     pub files: Vec<NewFile>,
 }
 
-/// A safetensors file that is to be written.
+/// A safetensors file that is to be written, as `<stem>-<hash>.safetensors`, so that no file ever takes the place of
+/// another.
 pub struct NewFile {
     /// The beginning of its name.
     pub stem: String,
@@ -101,8 +103,6 @@ pub struct NewFile {
     pub tensors: Vec<StoredTensor>,
     /// Its free-text metadata.
     pub metadata: HashMap<String, String>,
-    /// Whether its name ends in its hash, so that a later one never takes its place.
-    pub hashed: bool,
 }
 
 impl NewPart {
@@ -130,20 +130,13 @@ impl NewPart {
 }
 
 impl NewFile {
-    /// `<stem>-<hash>.safetensors`: for what may be replaced while the bundle is read.
+    /// Creates one.
     pub fn new(stem: &str, tensors: Vec<StoredTensor>, metadata: HashMap<String, String>) -> Self {
         Self {
             stem: stem.to_string(),
             tensors,
             metadata,
-            hashed: true,
         }
-    }
-
-    /// Under the name `<stem>.safetensors`: for what stays as long as the bundle.
-    pub fn fixed(mut self) -> Self {
-        self.hashed = false;
-        self
     }
 
     /// Writes the tensors under a name of their own, whole or not at all.
@@ -151,7 +144,7 @@ impl NewFile {
         Ok(save_tensors(path, &self.tensors, self.metadata.clone())?)
     }
 
-    /// Whether `name` is that of an earlier file of the same stem.
+    /// Whether `name` is that of an earlier file of the same stem. Some had no hash in their names.
     pub(crate) fn replaces(stem: &str, name: &str) -> bool {
         let rest = name.strip_prefix(stem);
         rest.is_some_and(|rest| rest.starts_with('-') || rest == ".safetensors")

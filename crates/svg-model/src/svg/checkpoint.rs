@@ -13,7 +13,7 @@ use svg_residual::{ResidualConfig, ResidualEncoder};
 use svg_store::strict_json;
 
 use super::{Alignment, AutoencoderConfig};
-use crate::{ModelError, renamed};
+use crate::{Manifest, ModelError, kinds, renamed};
 
 /// Where our own exports keep their configuration as JSON, in the file's metadata: shapes do not show how
 /// many heads and groups there are. Other programs do not look there.
@@ -36,8 +36,9 @@ pub struct Checkpoint {
     pub path: PathBuf,
     /// Which file and which of its networks was taken and what was left, for people.
     pub notes: Vec<String>,
-    /// What the file says of itself under [`CONFIG_KEY`]; else the sizes that its shapes show, with
-    /// [`Alignment::Batch`], which is what published checkpoints were trained with.
+    /// What the manifest of the bundle says that the file belongs to, or the file itself under [`CONFIG_KEY`]; else
+    /// the sizes that its shapes show, with [`Alignment::Batch`], which is what published checkpoints were trained
+    /// with.
     pub config: AutoencoderConfig,
     /// The encoder's tensors as they are stored, masks and periods included, without their prefix; none if the
     /// frozen encoder is not inside.
@@ -49,6 +50,10 @@ pub struct Checkpoint {
     /// What inference does not need, under the names that it has in a checkpoint.
     pub rest: Vec<StoredTensor>,
 }
+
+/// What is said of files that do not say it.
+const ASSUMED: &str = "the file does not say how many groups the norms of its decoder have: 32 are assumed, as in \
+                       published models; if its GroupNorm layers have others, say --norm-groups N";
 
 /// A tensor that every autoencoder has.
 const LANDMARK: &str = "decoder.conv_in.weight";
@@ -110,9 +115,18 @@ impl Checkpoint {
                  {names}. If it does not use them, write the file again without them"
             )));
         }
-        let config = match said {
-            Some(json) => said_config(&json, options.norm_groups),
-            None => inferred_config(&autoencoder, options.norm_groups),
+        let owner = Manifest::owner(&path).filter(|part| part.kind == kinds::SVG);
+        let groups = options.norm_groups;
+        let config = match (owner, said) {
+            (Some(part), _) => said_config("the manifest beside it", part.read_config(), groups),
+            (None, Some(json)) => {
+                let source = format!("{CONFIG_KEY} in its metadata");
+                said_config(&source, strict_json(&json), groups)
+            }
+            (None, None) => {
+                notes.extend(groups.is_none().then(|| ASSUMED.to_string()));
+                inferred_config(&autoencoder, groups)
+            }
         };
         let config = config.map_err(refuse)?;
         Ok(Self {
@@ -126,12 +140,14 @@ impl Checkpoint {
         })
     }
 
-    /// Whether names and shapes are those of the networks, and all numbers finite; nothing is kept.
+    /// Whether names and shapes are those of the networks, all numbers are finite, and a file of a bundle is the one
+    /// that was written; nothing is kept.
     ///
     /// # Errors
     ///
-    /// [`ModelError::Load`] with everything that does not fit.
+    /// [`ModelError::Load`] with everything that does not fit, [`ModelError::Changed`].
     pub fn check(&self, device: &Device) -> Result<(), ModelError> {
+        Manifest::check_owned(&self.path)?;
         let source = self.path.display().to_string();
         load_autoencoder(&self.config, self.autoencoder.clone(), &source, device)?;
         let unusable: Vec<_> = self.rest.iter().filter_map(unusable).collect();
@@ -213,13 +229,17 @@ pub fn autoencoder_tensors(
     tensors.collect()
 }
 
-/// Sizes that a file says.
-fn said_config(json: &str, norm_groups: Option<usize>) -> Result<AutoencoderConfig, String> {
-    let config = strict_json(json).and_then(|config: AutoencoderConfig| {
+/// Sizes that a file or the manifest of its bundle says.
+fn said_config(
+    source: &str,
+    said: Result<AutoencoderConfig, String>,
+    norm_groups: Option<usize>,
+) -> Result<AutoencoderConfig, String> {
+    let config = said.and_then(|config| {
         let problem = config.decoder.problem();
         problem.map_or(Ok(config), Err)
     });
-    let config = config.map_err(|reason| format!("{CONFIG_KEY} in its metadata: {reason}"))?;
+    let config = config.map_err(|reason| format!("{source}: {reason}"))?;
     let said = config.decoder.norm_groups;
     match norm_groups {
         Some(groups) if groups != said => Err(format!(

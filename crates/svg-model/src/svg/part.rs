@@ -13,7 +13,9 @@ use svg_store::PathError;
 use super::autoencoder::Decoding;
 use super::fingerprint::{features_fingerprint, fingerprint, fingerprint_with};
 use super::statistics::check as check_statistics;
-use super::{Alignment, AutoencoderConfig, StoredStatistics, SvgAutoencoder, load_autoencoder};
+use super::{
+    Alignment, AutoencoderConfig, CONFIG_KEY, StoredStatistics, SvgAutoencoder, load_autoencoder,
+};
 use crate::bundle::{ENCODER, SPACE};
 use crate::{Bundle, ModelError, NewFile, NewPart, Opening, Provenance, kinds};
 
@@ -60,7 +62,7 @@ impl NewEncoder {
         new.part.weights = match (self.copy, self.path) {
             (Some((tensors, metadata)), _) => {
                 let file = NewFile::new(ENCODER, tensors, metadata);
-                new.files.push(file.fixed());
+                new.files.push(file);
                 Some(PathBuf::from(format!("{ENCODER}.safetensors")))
             }
             (None, Some(path)) => Some(std::path::absolute(&path).map_err(PathError::at(&path))?),
@@ -103,10 +105,15 @@ impl NewSpace {
         new.part.fingerprint = Some(fingerprint.map_err(ModelError::Device)?);
         new.part.geometry = Some(config.geometry(channels, patch_size));
         new.part.provenance = self.provenance;
-        for (stem, tensors) in [(AUTOENCODER, self.tensors), (TRAINING, self.rest)] {
+        // So that the file can be read where it lies alone.
+        let said = serde_json::to_string(config).expect("a configuration is JSON");
+        let said = HashMap::from([(CONFIG_KEY.to_string(), said)]);
+        for (stem, tensors, metadata) in [
+            (AUTOENCODER, self.tensors, said),
+            (TRAINING, self.rest, HashMap::new()),
+        ] {
             if !tensors.is_empty() {
-                let file = NewFile::new(stem, tensors, HashMap::new());
-                new.files.push(file.fixed());
+                new.files.push(NewFile::new(stem, tensors, metadata));
             }
         }
         let statistics = self.statistics.as_ref();
@@ -135,15 +142,17 @@ pub fn space_config(bundle: &Bundle) -> Result<AutoencoderConfig, ModelError> {
 ///
 /// As [`StoredStatistics::load`].
 pub fn alignment_statistics(bundle: &Bundle) -> Result<Option<StoredStatistics>, ModelError> {
-    let path = bundle.file(SPACE, STATISTICS);
-    path.map(|path| StoredStatistics::load(&path)).transpose()
+    match bundle.file(SPACE, STATISTICS) {
+        Some(_) => StoredStatistics::of(&bundle.tensors(SPACE, STATISTICS)?).map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Gives a bundle other alignment statistics, and makes frozen alignment its own.
 ///
 /// # Errors
 ///
-/// As [`space_config`] and [`Bundle::change_part`], and [`ModelError::Statistics`] if a deviation is not positive or
+/// As [`space_config`] and [`Bundle::exchange`], and [`ModelError::Statistics`] if a deviation is not positive or
 /// a number not finite.
 pub fn set_alignment_statistics(
     bundle: &mut Bundle,
@@ -158,10 +167,11 @@ pub fn set_alignment_statistics(
         reason,
     })?;
     let fingerprint = fingerprint_with(bundle, &config, Some(&stored.statistics))?;
-    bundle.change_part(SPACE, vec![stored.file()], |part| {
-        part.config = serde_json::to_value(&config).expect("a configuration is JSON");
-        part.fingerprint = Some(fingerprint);
-    })
+    let mut part = bundle.part(SPACE)?.clone();
+    part.config = serde_json::to_value(&config).expect("a configuration is JSON");
+    part.fingerprint = Some(fingerprint);
+    let files = vec![stored.file()];
+    bundle.set_part(SPACE, NewPart { part, files })
 }
 
 /// The whole autoencoder of a bundle that is being opened, with its own alignment or the one asked for.

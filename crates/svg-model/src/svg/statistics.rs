@@ -52,9 +52,12 @@ impl StoredStatistics {
     /// [`ModelError::Load`] if it cannot be read, [`ModelError::Statistics`] if a number is missing, not
     /// finite or a deviation not positive.
     pub fn load(path: &Path) -> Result<Self, ModelError> {
-        let file = TensorFile::open(path)?;
+        Self::of(&TensorFile::open(path)?)
+    }
+
+    pub(super) fn of(file: &TensorFile) -> Result<Self, ModelError> {
         let refuse = |reason: String| ModelError::Statistics {
-            path: path.to_path_buf(),
+            path: file.path().to_path_buf(),
             reason,
         };
         let number = |name: String| -> Result<f64, ModelError> {

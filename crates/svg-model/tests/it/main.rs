@@ -1,5 +1,6 @@
 //! Bundles: what is written is read back, and what does not fit is an error that names both sides.
 
 mod bundles;
+mod exchange;
 mod flows;
 mod place;

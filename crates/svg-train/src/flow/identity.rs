@@ -20,7 +20,7 @@ impl Identity for FlowIdentity {
         if self.features != now.features {
             return Some(format!(
                 "it began with a bundle whose features are {}, those of this one are {}; name that one \
-                 with --bundle",
+                 with --bundle, or its copy in the folder `base` of the run",
                 short(&self.features),
                 short(&now.features)
             ));
@@ -28,7 +28,7 @@ impl Identity for FlowIdentity {
         if self.statistics != now.statistics {
             return Some(format!(
                 "it began with the latent statistics {}, the bundle now has {}; name a bundle with those, \
-                 or begin another run",
+                 such as its copy in the folder `base` of the run, or begin another run",
                 short(&self.statistics),
                 short(&now.statistics)
             ));

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::prelude::*;
-use svg_model::{Bundle, FLOW, NewFlow, Provenance};
+use svg_model::{Bundle, FLOW, ModelError, NewFlow, Provenance};
 use svg_roles::LatentSpace;
 use svg_store::list_differences;
 
@@ -29,7 +29,8 @@ pub struct FlowInputs {
     pub validation: Option<Box<dyn LatentSource>>,
     /// Where the data are, for people.
     pub data_name: String,
-    /// The model without its flow, which is copied into the run at the end.
+    /// The model without its flow, which is copied into the folder `base` of the run at its beginning, and with the flow
+    /// into `bundle` at its end.
     pub bundle: Bundle,
     /// The space of the latents, normalised, for samples.
     pub space: Arc<dyn LatentSpace>,
@@ -157,6 +158,18 @@ impl<N: FlowNetwork, C: NetworkKind> Course for FlowCourse<N, C> {
         }))
     }
 
+    /// The bundle as it is: another process may change or remove it, hours before it is needed.
+    fn keep(&mut self, out: &Path) -> Result<(), TrainError> {
+        let (folder, given) = (out.join("base"), &self.inputs.bundle);
+        let kept = Bundle::open(&folder).ok();
+        let kept = kept.filter(|kept| is_same(kept, given).unwrap_or(false));
+        self.inputs.bundle = match kept {
+            Some(kept) => kept,
+            None => given.copy_without(&folder, FLOW)?,
+        };
+        Ok(())
+    }
+
     /// The bundle that was given, with the averaged network as its flow.
     fn finish(
         &self,
@@ -184,4 +197,14 @@ impl<N: FlowNetwork, C: NetworkKind> Course for FlowCourse<N, C> {
         let made = bundle.copy_with(&out.join("bundle"), FLOW, part)?;
         Ok(made.folder().to_path_buf())
     }
+}
+
+/// Whether the latents of two bundles are the same.
+fn is_same(one: &Bundle, other: &Bundle) -> Result<bool, ModelError> {
+    let of = |bundle: &Bundle| {
+        let stored = bundle.required_latent_statistics()?;
+        let statistics = stored.statistics.fingerprint();
+        Ok::<_, ModelError>((bundle.features_fingerprint(), statistics))
+    };
+    Ok(of(one)? == of(other)?)
 }

@@ -143,6 +143,12 @@ pub(crate) trait Course {
     /// What has been learned; `None` if there is nothing to show it with.
     fn show(&mut self, stage: &Self::Stage) -> Result<Option<Shown>, TrainError>;
 
+    /// Copies what is needed at the end into the folder of a run, when it is agreed that it begins or goes on there,
+    /// so that the run ends whatever happens elsewhere.
+    fn keep(&mut self, _out: &Path) -> Result<(), TrainError> {
+        Ok(())
+    }
+
     /// Puts the model into the folder of the run and returns its path.
     fn finish(&self, stage: &Self::Stage, out: &Path, step: u64) -> Result<PathBuf, TrainError>;
 }

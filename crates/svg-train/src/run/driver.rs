@@ -1,10 +1,11 @@
 //! The loop of a run, from its first step to its last, with resume.
 
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use svg_image::save_png;
-use svg_store::{FolderLock, read_if_there, write_bytes};
+use svg_model::ModelError;
+use svg_store::{FolderLock, LockError, read_if_there, write_bytes};
 
 use super::document::differences;
 use crate::TrainError;
@@ -15,6 +16,8 @@ use crate::run::{
 
 /// The configuration, in the folder of a run and in each of its checkpoints.
 const DOCUMENT: &str = "config.json";
+/// Time between two attempts to make the model while another process changes it.
+const WAIT: Duration = Duration::from_millis(500);
 /// After so many returns to one checkpoint, training gives up.
 const MOST_ROLLBACKS: u64 = 8;
 
@@ -78,7 +81,7 @@ impl<C: Course> Run<C> {
         observer: &mut dyn Observer,
     ) -> Result<Self, TrainError> {
         let Begun {
-            course,
+            mut course,
             mut stage,
             pace,
             document,
@@ -95,11 +98,13 @@ impl<C: Course> Run<C> {
                 unedited(&options.out, &found.folder, &document)?;
                 checkpoints.set_aside_after(found.state.step)?;
                 let state = agreed(found.state, now, options.force_data, observer)?;
+                course.keep(&options.out)?;
                 stage.restore(&found.folder)?;
                 state
             }
             (None, true) => return Err(TrainError::NothingToResume { path: options.out }),
             (None, false) if checkpoints.is_empty()? => {
+                course.keep(&options.out)?;
                 write_bytes(options.out.join(DOCUMENT), &document)?;
                 checkpoints.write(0, &now, |folder| save(&stage, &document, folder))?;
                 now
@@ -144,10 +149,32 @@ impl<C: Course> Run<C> {
             }
         }
         self.checkpoint()?;
-        let folder = self
-            .course
-            .finish(&self.stage, &self.options.out, self.state.step)?;
+        let Some(folder) = self.finish(observer)? else {
+            return Ok(Ended::Interrupted(self.state.step));
+        };
         Ok(Ended::Finished(folder))
+    }
+
+    /// Makes the model. A process that changes the one of an earlier end is waited for; `None` if an end was asked
+    /// for meanwhile.
+    fn finish(&self, observer: &mut dyn Observer) -> Result<Option<PathBuf>, TrainError> {
+        let mut is_told = false;
+        loop {
+            let (course, step) = (&self.course, self.state.step);
+            let made = course.finish(&self.stage, &self.options.out, step);
+            let held = match made {
+                Err(TrainError::Model(ModelError::Locked(held @ LockError::Held { .. }))) => held,
+                made => return made.map(Some),
+            };
+            if !is_told {
+                observer.remark(&format!("{held}: it is waited for"));
+                is_told = true;
+            }
+            if observer.wants_to_stop() {
+                return Ok(None);
+            }
+            std::thread::sleep(WAIT);
+        }
     }
 
     fn step(
