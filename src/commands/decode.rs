@@ -17,6 +17,7 @@ use svg_roles::{Images, LatentSpace, Signed};
 use svg_store::{RowFile, RowReader, listed};
 
 use crate::commands::checks::{check_output, make_folder};
+use crate::commands::print;
 use crate::device::DeviceOptions;
 use crate::progress::image_bar;
 use crate::streamed::{on_host, row_tensor};
@@ -123,8 +124,7 @@ impl Decode {
         if let Some(raw) = raw {
             raw.finish(&BTreeMap::new())?;
         }
-        println!("{}: {count} images", self.out.display());
-        Ok(())
+        print(&format!("{}: {count} images\n", self.out.display()))
     }
 
     /// Decodes a batch at a time.

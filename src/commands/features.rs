@@ -13,6 +13,7 @@ use svg_store::{RowReader, RowTensor};
 use crate::commands::checks::{check_output, check_size, make_folder};
 use crate::commands::decode::file_name;
 use crate::commands::pictures::{PictureOptions, ReadingOptions};
+use crate::commands::print;
 use crate::device::DeviceOptions;
 use crate::encoder::{Hints, open_weights, say_notes};
 use crate::interrupt::Interrupt;
@@ -171,7 +172,7 @@ impl Features {
             Ok(all)
         })?;
         let out = self.out.display();
-        println!("{out}: tokens of {} images", there.len());
+        print(&format!("{out}: tokens of {} images\n", there.len()))?;
         match &self.pca {
             Some(folder) => self.draw(folder, &set, there),
             None => Ok(()),
@@ -229,7 +230,9 @@ impl Features {
             let path = folder.join(file_name(index, Some(&name)));
             save_png(&beside(&crop, &small), path, &[("Source", &name)])?;
         }
-        println!("{}: {count} pictures of features", folder.display());
-        Ok(())
+        print(&format!(
+            "{}: {count} pictures of features\n",
+            folder.display()
+        ))
     }
 }

@@ -16,6 +16,7 @@ use crate::commands::noise_file::{self, NoiseFile};
 use crate::commands::print;
 use crate::device::DeviceOptions;
 use crate::gathered::numbers;
+use crate::progress::status;
 
 /// The keyword of the note in a PNG that says how it was made.
 pub const NOTE: &str = "Parameters";
@@ -153,12 +154,12 @@ impl Sample {
         shown.truncate(limit);
         self.write_sheet(&items, shown, as_sheet, &words)?;
         if work.len() < items.len() {
-            eprintln!("there already: {}", images(items.len() - work.len()));
+            status!("there already: {}", images(items.len() - work.len()));
         }
         let mut said = format!("{}: {}", self.out.display(), images(items.len()));
         if !work.is_empty() {
             let (made, rate) = (images(work.len()), work.len() as f64 / seconds);
-            eprintln!("sampling: {made} in {seconds:.1} s, {rate:.2} images/s");
+            status!("sampling: {made} in {seconds:.1} s, {rate:.2} images/s");
             said += &format!(", NFE {}", passes as f64 / work.len() as f64);
         }
         print(&format!("{said}\n"))

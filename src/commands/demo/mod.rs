@@ -35,6 +35,7 @@ use crate::device::DeviceOptions;
 use crate::encoder::{EncoderFile, Hints};
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::nano;
+use crate::progress::status;
 
 /// How long a demonstration of one's own data or encoder takes, if nothing is said.
 const MINUTES: f64 = 8.0;
@@ -70,7 +71,7 @@ impl Demo {
         let again = next::again(&self.asked, &self.out);
         let done = self.go(&device, interrupt);
         if done.as_ref().is_err_and(|error| error.is::<Interrupted>()) {
-            eprintln!("interrupted; what is done is kept, and this goes on: {again}");
+            status!("interrupted; what is done is kept, and this goes on: {again}");
         }
         done
     }
@@ -89,7 +90,7 @@ impl Demo {
         let (setup, plan) = timings.phase("data", || {
             let own = self.asked.data.as_ref();
             let own = own.map(|folder| format!(": {}", folder.display()));
-            eprintln!("1/6 data{}", own.unwrap_or_default());
+            status!("1/6 data{}", own.unwrap_or_default());
             let setup = self.setup(earlier.is_some(), device, interrupt)?;
             let plan = match earlier {
                 Some(plan) => plan,
@@ -118,7 +119,7 @@ impl Demo {
         let data = Data::prepare(&self.out, asked, size, planned)?;
         let [train, test] = data.counts;
         let classes = data.classes.len();
-        eprintln!("{train} pictures to train on, {test} to judge by, of {classes} classes");
+        status!("{train} pictures to train on, {test} to judge by, of {classes} classes");
         interrupt.check()?;
         Ok(Setup {
             data,
@@ -215,9 +216,9 @@ impl Demonstration<'_> {
         }
         timings.phase(name, || {
             self.setup.interrupt.check()?;
-            eprintln!("{title}: {steps} steps of {images} pictures");
+            status!("{title}: {steps} steps of {images} pictures");
             let prefix = format!("{title}: ");
-            watch(&prefix, |watch| train(run_in(&folder, None), watch))?
+            watch(&prefix, None, |watch| train(run_in(&folder, None), watch))?
         })
     }
 
@@ -247,6 +248,6 @@ impl Demonstration<'_> {
 }
 
 fn there<T>(title: &str, what: T) -> T {
-    eprintln!("{title}: there already");
+    status!("{title}: there already");
     what
 }
