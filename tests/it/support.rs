@@ -6,8 +6,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use burn::store::burn_pack::{Bytes, Reader};
-
 pub fn svg() -> Command {
     Command::new(env!("CARGO_BIN_EXE_svg"))
 }
@@ -50,12 +48,12 @@ impl Run {
         }
     }
 
-    /// What came of them holds the same files, the checkpoints of a step and the tables the same bytes.
+    /// What came of them, the checkpoints of a step and the tables are the same files with the same bytes.
     pub fn assert_same(&self, other: &Self, step: u64) {
         let folder = |run: &Self| run.0.join(format!("checkpoints/step-{step:08}"));
         let here = |run: &Self| run.0.display().to_string();
         let pairs = [
-            (contents(&folder(self)), contents(&folder(other))),
+            (files(&folder(self)), files(&folder(other))),
             (self.results(), other.results()),
         ];
         for (one, two) in pairs {
@@ -89,34 +87,4 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
         (name, fs::read(entry.path()).unwrap())
     };
     entries.map(read).collect()
-}
-
-/// As [`files`]. Optimiser records keep their tensors in no order, so they are sorted here; the page of a
-/// checkpoint names their hashes, so only its state is taken.
-fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let comparable = |(name, bytes): (String, Vec<u8>)| {
-        let bytes = match name.rsplit('.').next() {
-            Some("bpk") => record(bytes),
-            Some("json") => {
-                let page: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
-                page["state"].to_string().into_bytes()
-            }
-            _ => bytes,
-        };
-        (name, bytes)
-    };
-    files(folder).into_iter().map(comparable).collect()
-}
-
-fn record(bytes: Vec<u8>) -> Vec<u8> {
-    let reader = Reader::from_bytes(Bytes::from_bytes_vec(bytes)).unwrap();
-    let mut out = format!("{:?}", reader.scalars()).into_bytes();
-    let mut tensors = reader.into_tensors().unwrap();
-    assert!(!tensors.is_empty(), "an optimiser has moments");
-    tensors.sort_by(|a, b| a.name.cmp(&b.name));
-    for tensor in tensors {
-        out.extend(tensor.name.as_bytes());
-        out.extend(tensor.to_bytes().unwrap().iter());
-    }
-    out
 }

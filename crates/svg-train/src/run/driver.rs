@@ -147,7 +147,12 @@ impl<C: Course> Run<C> {
         let folder = self
             .course
             .finish(&self.stage, &self.options.out, self.state.step)?;
-        Ok(Ended::Finished(folder))
+        // Parts of a folder that was being removed may be there again, written since.
+        let written = [self.csv.path(), &folder];
+        match written.into_iter().find(|path| !path.exists()) {
+            Some(path) => Err(TrainError::Gone(path.to_path_buf())),
+            None => Ok(Ended::Finished(folder)),
+        }
     }
 
     fn step(
