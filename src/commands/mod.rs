@@ -26,6 +26,7 @@ mod pretrain;
 mod probe;
 mod reconstruct;
 mod sample;
+mod saved;
 mod stats;
 mod train;
 

@@ -14,6 +14,7 @@ use crate::commands::classes::{ClassNames, Classes, drawn};
 use crate::commands::generate::{Sampler, SamplingOptions, number};
 use crate::commands::noise_file::{self, NoiseFile};
 use crate::commands::print;
+use crate::commands::saved::Saved;
 use crate::device::DeviceOptions;
 use crate::gathered::numbers;
 use crate::progress::status;
@@ -112,6 +113,9 @@ impl Sample {
             false => self.kept(&items, &words)?,
         };
         let work: Vec<usize> = (0..items.len()).filter(|place| !kept[*place]).collect();
+        let mut saved = Saved::default();
+        let there = items.iter().zip(&kept).filter(|(_, kept)| **kept);
+        there.for_each(|(item, _)| saved.keep(self.out.join(item.file())));
         let bar = sampler.bar(work.len());
         let start = Instant::now();
         let (mut shown, mut passes) = (vec![None; items.len()], 0);
@@ -134,7 +138,7 @@ impl Sample {
                 if !as_sheet {
                     let item = &items[*place];
                     let note = note(item, &words);
-                    save_png(&image, self.out.join(item.file()), &notes(&note))?;
+                    saved.save(&image, self.out.join(item.file()), &notes(&note))?;
                 }
                 if *place < limit {
                     shown[*place] = Some(image);
@@ -153,6 +157,7 @@ impl Sample {
         }
         shown.truncate(limit);
         self.write_sheet(&items, shown, as_sheet, &words)?;
+        saved.check()?;
         if work.len() < items.len() {
             status!("there already: {}", images(items.len() - work.len()));
         }
