@@ -21,6 +21,8 @@ mod pretraining;
 mod probe;
 mod recognisable;
 mod sampling;
+mod signals;
+mod standard_streams;
 mod streaming;
 mod support;
 mod trained;

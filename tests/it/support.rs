@@ -20,6 +20,12 @@ pub fn kill(mut child: Child) {
     child.wait().unwrap();
 }
 
+/// Sends a signal, such as `TERM`.
+pub fn signal(child: &Child, name: &str) {
+    let words = [format!("-{name}"), child.id().to_string()];
+    assert!(Command::new("kill").args(words).status().unwrap().success());
+}
+
 /// The folder of a run.
 pub struct Run(pub PathBuf);
 
