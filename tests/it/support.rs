@@ -26,6 +26,14 @@ pub fn signal(child: &Child, name: &str) {
     assert!(Command::new("kill").args(words).status().unwrap().success());
 }
 
+/// Whether this process ignores SIGHUP, as under `nohup`, and with it all that it starts.
+pub fn ignores_hangups() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & 1 == 1)
+}
+
 /// The folder of a run.
 pub struct Run(pub PathBuf);
 

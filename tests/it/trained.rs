@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use crate::support::{Run, kill, signal, text};
+use crate::support::{Run, ignores_hangups, kill, signal, text};
 
 /// A place where runs of a training are started.
 pub trait Trained {
@@ -64,7 +64,11 @@ pub trait Trained {
     /// Ctrl-C and the signals of schedulers and closed terminals end the step, write a checkpoint of it and exit with
     /// 130; the run goes on from there.
     fn survives_an_interrupt(&self) {
-        for name in ["INT", "TERM", "HUP"] {
+        let names: &[&str] = match ignores_hangups() {
+            true => &["INT", "TERM"],
+            false => &["INT", "TERM", "HUP"],
+        };
+        for name in names {
             let (one, other) = (format!("stopped-{name}"), format!("unstopped-{name}"));
             let child = self.train(&one, "").spawn().unwrap();
             let stopped = self.run(&one);

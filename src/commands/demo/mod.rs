@@ -44,8 +44,8 @@ const MINUTES: f64 = 8.0;
 ///
 /// Without arguments: ten procedural figures, and an encoder that this program carries. OUT gets a bundle
 /// that every other command accepts, both training runs with their tables and TensorBoard events, samples by
-/// the number of steps, measurements, and report.html, one page to read in a browser. Ctrl-C keeps what is
-/// there, and the same command goes on. Its files are the same bytes whatever interrupted it, on a CPU;
+/// the number of steps, measurements, and report.html, one page to read in a browser. Ctrl-C and SIGTERM
+/// keep what is there, and the same command goes on. Its files are the same bytes whatever interrupted it, on a CPU;
 /// timings.json and the report's section of timings differ.
 ///
 /// Pictures of one's own lie in a folder for each class. If there are folders named train and test (or val),
