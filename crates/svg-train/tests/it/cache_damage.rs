@@ -34,7 +34,7 @@ fn a_changed_bit_anywhere_in_a_shard_is_an_error() {
     place.whole("cache", &place.plan(Variants::Mirrored, CacheType::F16));
     let opened = || LatentCache::open(&place.path("cache")).and_then(|cache| read(&cache));
     opened().unwrap();
-    for number in 0..4 {
+    for number in 0..4usize {
         let shard = place.path(&format!("cache/shard-{number:05}.safetensors"));
         let whole = std::fs::read(&shard).unwrap();
         // Another bit of every eleventh byte.
@@ -70,7 +70,7 @@ fn make_format_1(place: &Place, change: impl Fn(&mut [u8])) {
     let text = std::fs::read_to_string(&index).unwrap();
     let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
     json["format"] = 1.into();
-    for number in 0..4 {
+    for number in 0..4usize {
         let path = place.path(&format!("cache/shard-{number:05}.safetensors"));
         let shard = Safetensors::open(&path).unwrap();
         let tensors = shard
