@@ -10,6 +10,7 @@ use svg_model::{NewEncoder, kinds};
 use svg_roles::Encoder;
 
 use crate::commands::init;
+use crate::progress::status;
 
 /// An encoder that was read from a file.
 #[derive(Clone)]
@@ -66,7 +67,7 @@ pub fn say_notes(file: &DinoFile) {
 /// Prints notes about a file.
 pub fn say<'a>(path: &Path, notes: impl IntoIterator<Item = &'a String>) {
     for note in notes {
-        eprintln!("note: {}: {note}", path.display());
+        status!("note: {}: {note}", path.display());
     }
 }
 

@@ -24,7 +24,8 @@ use clap::Parser;
 
 use crate::commands::Command;
 use crate::device::DeviceOptions;
-use crate::interrupt::Interrupted;
+use crate::interrupt::{INTERRUPTED, Interrupted};
+use crate::progress::status;
 
 /// Latent diffusion on frozen DINOv3 features.
 ///
@@ -45,9 +46,9 @@ fn main() -> std::process::ExitCode {
     match cli.command.run(&cli.device) {
         Ok(()) => std::process::ExitCode::SUCCESS,
         // It has said what is kept, and how to go on.
-        Err(error) if error.is::<Interrupted>() => std::process::ExitCode::from(130),
+        Err(error) if error.is::<Interrupted>() => std::process::ExitCode::from(INTERRUPTED),
         Err(error) => {
-            eprintln!("error: {}", causes::in_words(&error));
+            status!("error: {}", causes::in_words(&error));
             std::process::ExitCode::FAILURE
         }
     }

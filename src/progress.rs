@@ -1,6 +1,24 @@
 //! Progress on standard error, and silence where nobody watches.
+//!
+//! Nothing that is said here can end the work: a terminal may be closed, and a log may lie on a full disk.
+
+use std::io::Write as _;
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+
+/// Writes a line to standard error, as `eprintln!` does, which panics where that cannot be written to.
+macro_rules! status {
+    ($($text:tt)*) => {
+        $crate::progress::write_status(&format!($($text)*))
+    };
+}
+pub(crate) use status;
+
+/// What `status!` does with the text of a line.
+pub fn write_status(line: &str) {
+    // One write for a line, so that lines of several processes do not mix.
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+}
 
 /// A bar that counts `total` images and shows how many pass in a second. Drawn on terminals only.
 pub fn image_bar(total: usize, what: &str) -> ProgressBar {

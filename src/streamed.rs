@@ -14,6 +14,7 @@ use svg_store::{Dtype, RowFile, RowFileError, RowTensor};
 use svg_train::data::{Fingerprint, PictureBatch};
 
 use crate::commands::pictures::PictureOptions;
+use crate::progress::status;
 
 /// What is computed of pictures, and where it goes.
 ///
@@ -52,10 +53,10 @@ impl Streamed<'_> {
         let metadata = self.with_names(&order)?;
         let mut file = RowFile::open(self.out, &what, &self.tensors, order.len(), &metadata)?;
         let (count, out) = (order.len(), self.out.display());
-        eprintln!("{count} pictures, {} in {out}", in_words(file.bytes()));
+        status!("{count} pictures, {} in {out}", in_words(file.bytes()));
         if file.done() > 0 {
             let (done, partial) = (file.done(), file.partial());
-            eprintln!(
+            status!(
                 "going on with {}: {done} of {count} are there",
                 partial.display()
             );
@@ -159,7 +160,7 @@ fn keep(mut file: RowFile, count: usize) {
     // An earlier state is there if the disk is full.
     let _ = file.commit();
     let (done, partial) = (file.done(), file.partial());
-    eprintln!(
+    status!(
         "note: {} keeps {done} of {count} pictures; the same command goes on with them",
         partial.display()
     );
@@ -199,7 +200,7 @@ impl Pace {
         self.told = true;
         let rate = self.done as f64 / took.as_secs_f64();
         let left = (self.pictures - self.done) as f64 / rate / 60.0;
-        eprintln!("{rate:.1} pictures/s, about {left:.1} min left");
+        status!("{rate:.1} pictures/s, about {left:.1} min left");
     }
 
     /// Keeps the results, if that was not done for long.

@@ -8,6 +8,7 @@ use svg_train::data::PictureBatch;
 
 use crate::commands::bundle::BundleOptions;
 use crate::commands::pictures::PictureOptions;
+use crate::commands::print;
 use crate::device::DeviceOptions;
 
 /// Compute alignment statistics over images and store them with the model
@@ -59,17 +60,16 @@ impl AlignStats {
             ("semantic", statistics.semantic),
             ("residual", statistics.residual),
         ];
-        for (name, Moments { mean, std }) in branches {
-            println!("{name}  mean {mean:+.6}  std {std:.6}");
-        }
+        let line =
+            |(name, Moments { mean, std })| format!("{name}  mean {mean:+.6}  std {std:.6}\n");
+        let table = branches.map(line).concat();
         if self.dry_run {
-            return Ok(());
+            return print(&table);
         }
         let from = self.pictures.reading.names(&self.pictures.images);
         let source = format!("{count} images of {size} x {size} from {from}");
         svg::set_alignment_statistics(&mut bundle, &StoredStatistics { statistics, source })?;
         let folder = bundle.folder().display();
-        println!("{folder}: aligned by these from now on");
-        Ok(())
+        print(&format!("{table}{folder}: aligned by these from now on\n"))
     }
 }

@@ -9,6 +9,8 @@ use clap::{Args, ValueEnum};
 use svg_model::{Alignment, Bundle, OpenOptions, Registry};
 use svg_roles::LatentSpace;
 
+use crate::progress::status;
+
 /// A bundle and the encoder that it refers to.
 #[derive(Args, Clone, Debug)]
 pub struct BundleOptions {
@@ -77,7 +79,7 @@ impl BundleOptions {
         };
         let space = Registry::standard().space(bundle, &options, device)?;
         if align.is_none() && space.depends_on_batch() {
-            eprintln!(
+            status!(
                 "note: this bundle aligns by the statistics of each batch, so an image's features depend \
                  on its neighbours; `svg align-stats` freezes them"
             );

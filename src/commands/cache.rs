@@ -12,7 +12,7 @@ use crate::commands::checks::check_size;
 use crate::commands::pictures::ReadingOptions;
 use crate::commands::print;
 use crate::device::DeviceOptions;
-use crate::progress::image_bar;
+use crate::progress::{image_bar, status};
 
 /// Encode a data set once, to train a flow on it without the encoder
 ///
@@ -90,9 +90,7 @@ impl Cache {
         )?;
         let (count, classes, dtype) = (data.len(), plan.classes.len(), plan.dtype);
         let gigabytes = plan.bytes() as f64 / 1e9;
-        eprintln!(
-            "{count} pictures of {classes} classes, {variants}, in {dtype}: {gigabytes:.2} GB"
-        );
+        status!("{count} pictures of {classes} classes, {variants}, in {dtype}: {gigabytes:.2} GB");
         let bar = image_bar(count, "encoding");
         let mut kept = 0;
         let mut watch = |event: CacheEvent| {
@@ -102,7 +100,7 @@ impl Cache {
                     bar.inc(count as u64);
                 }
                 CacheEvent::Done(count) => bar.inc(count as u64),
-                CacheEvent::Remark(text) => bar.suspend(|| eprintln!("note: {text}")),
+                CacheEvent::Remark(text) => bar.suspend(|| status!("note: {text}")),
             }
             ControlFlow::Continue(())
         };
@@ -120,7 +118,7 @@ impl Cache {
         let seconds = bar.elapsed().as_secs_f64();
         let encoded = count - kept;
         let rate = encoded as f64 / seconds;
-        eprintln!(
+        status!(
             "{kept} pictures were there, {encoded} encoded in {seconds:.1} s, {rate:.1} pictures/s"
         );
         let bytes: u64 = index.shards.iter().map(|shard| shard.file.bytes).sum();

@@ -8,7 +8,9 @@ use clap::{Args, ValueEnum};
 use svg_dino::{DinoError, Half, Layout, RopePeriods};
 use svg_nn::unusable;
 
+use crate::commands::print;
 use crate::encoder::{Hints, open_weights, say_notes};
+use crate::progress::status;
 
 /// Rewrite DINOv3 weights in another layout
 ///
@@ -102,16 +104,16 @@ impl Convert {
         };
         say_left_out(file.dropped());
         if file.layout() == Layout::Timm && layout != Layout::Timm {
-            eprintln!("note: timm's files have no mask token; it becomes zero");
+            status!("note: timm's files have no mask token; it becomes zero");
         } else if file.loses_mask_token(layout)? {
-            eprintln!("note: timm's files have no mask token; it is left out");
+            status!("note: timm's files have no mask token; it is left out");
         }
         let stored = match layout {
             Layout::Official => RopePeriods::Bf16Rounded,
             _ => RopePeriods::Exact,
         };
         if file.config().rope_periods != stored {
-            eprintln!(
+            status!(
                 "note: position periods are {:?} in the input and {stored:?} in {} files; features \
                  differ by up to 1e-3",
                 file.config().rope_periods,
@@ -121,13 +123,16 @@ impl Convert {
         let written = file.save(layout, &self.output)?;
         let untold = file.untold(layout, &self.output);
         if !untold.is_empty() {
-            eprintln!(
+            status!(
                 "note: other programs have to be told {}; this one reads it from the metadata of the file",
                 untold.join(", ")
             );
         }
-        println!("{}: {} layout", written.display(), layout.name());
-        Ok(())
+        print(&format!(
+            "{}: {} layout\n",
+            written.display(),
+            layout.name()
+        ))
     }
 }
 
@@ -143,6 +148,6 @@ fn say_left_out(dropped: &[(String, String)]) {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        eprintln!("note: left out: {first}{more} ({reason})");
+        status!("note: left out: {first}{more} ({reason})");
     }
 }

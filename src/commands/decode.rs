@@ -10,13 +10,14 @@ use burn::store::bridge;
 use burn::tensor::{DType, TensorData};
 use clap::Args;
 use serde::de::DeserializeOwned;
-use svg_image::save_png;
 use svg_model::{Bundle, OpenOptions, Registry};
 use svg_nn::{Container, StoredTensor, TensorFile};
 use svg_roles::{Images, LatentSpace, Signed};
 use svg_store::{RowFile, RowReader, listed};
 
 use crate::commands::checks::{check_output, make_folder};
+use crate::commands::print;
+use crate::commands::saved::Saved;
 use crate::device::DeviceOptions;
 use crate::progress::image_bar;
 use crate::streamed::{on_host, row_tensor};
@@ -115,16 +116,19 @@ impl Decode {
             names,
             device,
         };
-        if let Err(error) = self.decode(job, &mut rows, count, raw.as_mut()) {
-            // Nothing is lost if an empty file stays.
-            let _ = raw.map(RowFile::discard);
-            return Err(error);
-        }
+        let saved = match self.decode(job, &mut rows, count, raw.as_mut()) {
+            Ok(saved) => saved,
+            Err(error) => {
+                // Nothing is lost if an empty file stays.
+                let _ = raw.map(RowFile::discard);
+                return Err(error);
+            }
+        };
         if let Some(raw) = raw {
             raw.finish(&BTreeMap::new())?;
         }
-        println!("{}: {count} images", self.out.display());
-        Ok(())
+        saved.check()?;
+        print(&format!("{}: {count} images\n", self.out.display()))
     }
 
     /// Decodes a batch at a time.
@@ -134,7 +138,8 @@ impl Decode {
         rows: &mut Rows,
         count: usize,
         mut raw: Option<&mut RowFile>,
-    ) -> Result<()> {
+    ) -> Result<Saved> {
+        let mut saved = Saved::default();
         let bar = image_bar(count, "decoding");
         let batch = usize::from(self.batch);
         for first in (0..count).step_by(batch) {
@@ -159,12 +164,12 @@ impl Decode {
             for (index, image) in some.zip(images) {
                 let name = job.names.get(index).map(String::as_str);
                 let path = self.out.join(file_name(index, name));
-                save_png(&image, path, &[("Source", name.unwrap_or("features"))])?;
+                saved.save(&image, path, &[("Source", name.unwrap_or("features"))])?;
                 bar.inc(1);
             }
         }
         bar.finish_and_clear();
-        Ok(())
+        Ok(saved)
     }
 
     fn decoded(&self, space: &dyn LatentSpace, features: Tensor<3>, grid: [usize; 2]) -> Tensor<4> {

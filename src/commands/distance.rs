@@ -19,6 +19,7 @@ use crate::commands::pictures::{PictureOptions, ReadingOptions};
 use crate::commands::print;
 use crate::device::DeviceOptions;
 use crate::encoder::{EncoderFile, Hints};
+use crate::progress::status;
 
 /// The kinds of features, by their names in a file of moments.
 const KINDS: [(&str, &str); 2] = [("patch", "patch mean"), ("class", "class token")];
@@ -138,12 +139,10 @@ impl Distance {
         }
         let samples = gather(&self.samples, "samples")?;
         print(&report(&reference, &samples)?)?;
-        eprintln!(
-            "note: this is a metric of this project and no FID; it compares only with itself"
-        );
+        status!("note: this is a metric of this project and no FID; it compares only with itself");
         for (side, stored) in [("reference", &reference), ("samples", &samples)] {
             if let Some(few) = stored.kinds.values().find(|moments| !moments.is_enough()) {
-                eprintln!(
+                status!(
                     "warning: the {side} has {} images for features of {} channels, so its covariance is not \
                      of full rank and the distance is far too large; take many times as many images as channels",
                     few.count(),

@@ -10,6 +10,7 @@ use svg_roles::Draw;
 use crate::commands::bundle::{Align, BundleOptions};
 use crate::commands::checks::check_output;
 use crate::commands::pictures::PictureOptions;
+use crate::commands::print;
 use crate::device::DeviceOptions;
 use crate::interrupt::Interrupt;
 use crate::streamed::{Streamed, on_host, row_tensor};
@@ -81,7 +82,9 @@ impl Encode {
         };
         let encode = |images| Ok(vec![on_host(space.encode(images, Draw::Mode))]);
         let count = streamed.write(&device, encode)?.len();
-        println!("{}: features of {count} images", self.out.display());
-        Ok(())
+        print(&format!(
+            "{}: features of {count} images\n",
+            self.out.display()
+        ))
     }
 }

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use svg_dino::{DinoFile, RopePeriods};
-use svg_image::{DecodeOptions, ImageSet, Loader, RgbImage, adm_crop, save_png};
+use svg_image::{DecodeOptions, ImageSet, Loader, RgbImage, adm_crop};
 use svg_store::{RowReader, RowTensor};
 
 use crate::commands::checks::{check_output, check_size, make_folder};
 use crate::commands::decode::file_name;
 use crate::commands::pictures::{PictureOptions, ReadingOptions};
+use crate::commands::print;
+use crate::commands::saved::Saved;
 use crate::device::DeviceOptions;
 use crate::encoder::{Hints, open_weights, say_notes};
 use crate::interrupt::Interrupt;
@@ -171,7 +173,7 @@ impl Features {
             Ok(all)
         })?;
         let out = self.out.display();
-        println!("{out}: tokens of {} images", there.len());
+        print(&format!("{out}: tokens of {} images\n", there.len()))?;
         match &self.pca {
             Some(folder) => self.draw(folder, &set, there),
             None => Ok(()),
@@ -222,14 +224,18 @@ impl Features {
         let crop = move |image: RgbImage| adm_crop(&image, size);
         let loader = Loader::in_order(set.clone(), there, crop, 0);
         let bar = image_bar(count, "drawing");
+        let mut saved = Saved::default();
         for (index, loaded) in bar.wrap_iter(loader.enumerate()) {
             let (name, crop) = (loaded.name, loaded.image?);
             let side = tokens.shape()[1].isqrt();
             let small = pca.picture(&f32s(&tokens.read(index..index + 1)?), [side; 2]);
             let path = folder.join(file_name(index, Some(&name)));
-            save_png(&beside(&crop, &small), path, &[("Source", &name)])?;
+            saved.save(&beside(&crop, &small), path, &[("Source", &name)])?;
         }
-        println!("{}: {count} pictures of features", folder.display());
-        Ok(())
+        saved.check()?;
+        print(&format!(
+            "{}: {count} pictures of features\n",
+            folder.display()
+        ))
     }
 }

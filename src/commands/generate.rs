@@ -18,7 +18,7 @@ use svg_roles::{Condition, Images, Signed};
 use crate::commands::checks::check_finite;
 use crate::device::{DeviceOptions, panic_text};
 use crate::interrupt::{Interrupt, Interrupted};
-use crate::progress::evaluation_bar;
+use crate::progress::{evaluation_bar, status};
 
 /// The way from noise to data.
 #[derive(Args, Clone, Debug)]
@@ -67,7 +67,7 @@ impl SamplingOptions {
         };
         sampling.times()?;
         if let Some(remark) = remark(&sampling.guidance) {
-            eprintln!("{remark}");
+            status!("{remark}");
         }
         Ok(sampling)
     }

@@ -147,17 +147,18 @@ impl ImportAutoencoder {
         let bundle = self.out.display();
         let (residual, decoder) = (config.residual_channels(), config.decoder.in_channels);
         let on = spec.name;
-        println!("{bundle}: residual of {residual} channels, decoder of {decoder}, on {on}");
+        print(&format!(
+            "{bundle}: residual of {residual} channels, decoder of {decoder}, on {on}\n"
+        ))?;
         let now = match config.alignment {
             _ if config.residual.is_none() => return Ok(()),
             Alignment::None => return Ok(()),
             Alignment::Batch => "It aligns by the statistics of each batch, as it was trained.",
             Alignment::Frozen => "Its alignment statistics do not travel in such files.",
         };
-        println!(
-            "{now} `svg align-stats --bundle {bundle} --images PATH` computes and freezes them."
-        );
-        Ok(())
+        print(&format!(
+            "{now} `svg align-stats --bundle {bundle} --images PATH` computes and freezes them.\n"
+        ))
     }
 }
 

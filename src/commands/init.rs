@@ -9,6 +9,7 @@ use svg_dino::{DinoConfig, DinoFile, FeedForwardKind, Layout, RopePeriods};
 use svg_nn::draw_parameters;
 
 use crate::commands::checks::{check_ending, check_output};
+use crate::commands::print;
 use crate::device::DeviceOptions;
 
 /// Draw random weights
@@ -90,7 +91,10 @@ impl InitEncoder {
         draw_parameters(&dino);
         let file = DinoFile::of(&dino).with_origin(format!("{ORIGIN}, seed {}", self.seed));
         file.save(Layout::Official, &self.out)?;
-        println!("{}: {} parameters", self.out.display(), dino.num_params());
-        Ok(())
+        print(&format!(
+            "{}: {} parameters\n",
+            self.out.display(),
+            dino.num_params()
+        ))
     }
 }

@@ -26,12 +26,13 @@ mod pretrain;
 mod probe;
 mod reconstruct;
 mod sample;
+mod saved;
 mod stats;
 mod train;
 
 use std::io::Write as _;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::{Subcommand, ValueEnum};
 
 use crate::device::DeviceOptions;
@@ -96,11 +97,12 @@ impl Command {
     }
 }
 
-/// A reader that has seen enough, such as `head`, is no error.
+/// Writes a result to standard output. A reader that has seen enough, such as `head`, is no error.
 fn print(text: &str) -> Result<()> {
-    match std::io::stdout().write_all(text.as_bytes()) {
+    let mut out = std::io::stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => Ok(other?),
+        other => other.context("the result cannot be written to standard output"),
     }
 }
 

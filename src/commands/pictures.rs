@@ -13,7 +13,7 @@ use svg_train::data::{Batches, Broken, PictureBatch};
 
 use crate::commands::checks::check_size;
 use crate::interrupt::Interrupt;
-use crate::progress::image_bar;
+use crate::progress::{image_bar, status};
 
 /// How pictures are read.
 #[derive(Args, Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl ReadingOptions {
         };
         let set = ImageSet::open(paths)?.with_options(options);
         for note in set.notes() {
-            eprintln!("note: {note}");
+            status!("note: {note}");
         }
         Ok(Arc::new(set))
     }
@@ -58,7 +58,7 @@ impl ReadingOptions {
     pub fn open_classes(&self, paths: &[PathBuf]) -> Result<Arc<ImageSet>> {
         let set = self.open_set(paths)?;
         for note in set.class_notes() {
-            eprintln!("note: {note}");
+            status!("note: {note}");
         }
         Ok(set)
     }
@@ -157,7 +157,7 @@ impl PictureOptions {
                 interrupt.check()?;
             }
             for (_, error) in &batch.broken {
-                bar.suspend(|| eprintln!("skipped: {error}"));
+                bar.suspend(|| status!("skipped: {error}"));
             }
             done += batch.images.len();
             skipped += batch.broken.len();
@@ -174,9 +174,9 @@ impl PictureOptions {
         }
         let seconds = bar.elapsed().as_secs_f64();
         let rate = done as f64 / seconds;
-        eprintln!("{what}: {done} images in {seconds:.1} s, {rate:.1} images/s");
+        status!("{what}: {done} images in {seconds:.1} s, {rate:.1} images/s");
         if skipped > 0 {
-            eprintln!("warning: skipped {skipped} of {total} images; --strict stops instead");
+            status!("warning: skipped {skipped} of {total} images; --strict stops instead");
         }
         Ok(done)
     }

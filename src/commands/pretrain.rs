@@ -8,6 +8,7 @@ use svg_train::pretrain::{PretrainInputs, Pretraining, train};
 
 use super::train::{TrainingOptions, watched};
 use crate::device::DeviceOptions;
+use crate::progress::status;
 
 /// Train a small encoder by self-distillation
 ///
@@ -15,8 +16,8 @@ use crate::device::DeviceOptions;
 /// patches show. No label is used; if pictures lie in folders of classes, the share of pictures whose nearest
 /// neighbours have their class is printed as the network learns. RUN gets the configuration, steps.csv,
 /// TensorBoard events (tensorboard --logdir RUN), sheets of neighbours in samples/, checkpoints, and at the end
-/// encoder.safetensors, which every other command takes as --encoder or --weights. Ctrl-C ends the step, writes
-/// a checkpoint and exits with 130; --resume goes on from the newest whole checkpoint, exactly.
+/// encoder.safetensors, which every other command takes as --encoder or --weights. Ctrl-C, SIGTERM and SIGHUP end
+/// the step, write a checkpoint and exit with 130; --resume goes on from the newest whole checkpoint, exactly.
 #[derive(Args)]
 #[command(after_help = "Examples:
   svg dataset shapes --count 20000 --test-count 2000 --out shapes
@@ -46,7 +47,7 @@ impl Pretrain {
         let device = device.open_f32()?;
         let data = self.options.reading.open_training_set(&self.data)?;
         let validation = self.options.validation_set(&self.validation)?;
-        eprintln!("{} pictures", data.len());
+        status!("{} pictures", data.len());
         let inputs = PretrainInputs {
             options: self.options.of_run(),
             data,
@@ -55,6 +56,8 @@ impl Pretrain {
             workers: self.options.workers,
             replicas: self.options.open_replicas()?,
         };
-        watched(|watch| train(config, inputs, &device, watch))
+        watched(self.options.grace(), |watch| {
+            train(config, inputs, &device, watch)
+        })
     }
 }

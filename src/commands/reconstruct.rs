@@ -7,7 +7,7 @@ use anyhow::Result;
 use burn::prelude::*;
 use clap::Args;
 use svg_eval::{psnr, ssim};
-use svg_image::{grid, save_png};
+use svg_image::grid;
 use svg_roles::{Draw, Images, Signed};
 use svg_store::write_bytes;
 use svg_train::data::PictureBatch;
@@ -17,6 +17,7 @@ use crate::commands::checks::{check_finite, make_folder};
 use crate::commands::decode::file_name;
 use crate::commands::pictures::PictureOptions;
 use crate::commands::print;
+use crate::commands::saved::Saved;
 use crate::device::DeviceOptions;
 use crate::lpips::open_lpips;
 
@@ -72,7 +73,7 @@ impl Reconstruct {
         let lpips = lpips.filter(|_| size >= LPIPS_SIDE);
 
         let mut table = String::from("index,image,psnr,ssim,lpips\n");
-        let (mut index, mut sums) = (0, [0.0; 3]);
+        let (mut index, mut sums, mut saved) = (0, [0.0; 3], Saved::default());
         let measure = |batch: PictureBatch, originals: Tensor<4>| {
             let features = space.encode(originals.clone(), Draw::Mode);
             let decoded = space.decode(features, grid_of_tokens);
@@ -102,7 +103,7 @@ impl Reconstruct {
                     let note = format!("PSNR {psnr:.2} dB");
                     let path = self.out.join(file_name(index, Some(name)));
                     let notes = [("Source", name.as_str()), ("Comment", &note)];
-                    save_png(&grid(&[original, image], 2, 4), path, &notes)?;
+                    saved.save(&grid(&[original, image], 2, 4), path, &notes)?;
                 }
                 index += 1;
             }
@@ -110,6 +111,7 @@ impl Reconstruct {
         };
         let what = "reconstructing";
         let count = self.pictures.for_each_batch(size, what, &device, measure)?;
+        saved.check()?;
         let path = self.out.join("metrics.csv");
         write_bytes(&path, table)?;
         let [psnr, ssim, lpips] = sums.map(|sum| sum / count as f64);

@@ -14,8 +14,10 @@ use crate::commands::classes::{ClassNames, Classes, drawn};
 use crate::commands::generate::{Sampler, SamplingOptions, number};
 use crate::commands::noise_file::{self, NoiseFile};
 use crate::commands::print;
+use crate::commands::saved::Saved;
 use crate::device::DeviceOptions;
 use crate::gathered::numbers;
+use crate::progress::status;
 
 /// The keyword of the note in a PNG that says how it was made.
 pub const NOTE: &str = "Parameters";
@@ -111,6 +113,9 @@ impl Sample {
             false => self.kept(&items, &words)?,
         };
         let work: Vec<usize> = (0..items.len()).filter(|place| !kept[*place]).collect();
+        let mut saved = Saved::default();
+        let there = items.iter().zip(&kept).filter(|(_, kept)| **kept);
+        there.for_each(|(item, _)| saved.keep(self.out.join(item.file())));
         let bar = sampler.bar(work.len());
         let start = Instant::now();
         let (mut shown, mut passes) = (vec![None; items.len()], 0);
@@ -133,7 +138,7 @@ impl Sample {
                 if !as_sheet {
                     let item = &items[*place];
                     let note = note(item, &words);
-                    save_png(&image, self.out.join(item.file()), &notes(&note))?;
+                    saved.save(&image, self.out.join(item.file()), &notes(&note))?;
                 }
                 if *place < limit {
                     shown[*place] = Some(image);
@@ -152,13 +157,14 @@ impl Sample {
         }
         shown.truncate(limit);
         self.write_sheet(&items, shown, as_sheet, &words)?;
+        saved.check()?;
         if work.len() < items.len() {
-            eprintln!("there already: {}", images(items.len() - work.len()));
+            status!("there already: {}", images(items.len() - work.len()));
         }
         let mut said = format!("{}: {}", self.out.display(), images(items.len()));
         if !work.is_empty() {
             let (made, rate) = (images(work.len()), work.len() as f64 / seconds);
-            eprintln!("sampling: {made} in {seconds:.1} s, {rate:.2} images/s");
+            status!("sampling: {made} in {seconds:.1} s, {rate:.2} images/s");
             said += &format!(", NFE {}", passes as f64 / work.len() as f64);
         }
         print(&format!("{said}\n"))

@@ -152,7 +152,7 @@ fn cached_features_are_those_of_the_bundle() {
         let images = Images::<Signed>::from_rgb(&squares, &device).into_tensor();
         let expected = space.encode(images, Draw::Mode);
         let items = [0, 1].map(|variant| Item { picture, variant });
-        let found = cache.features(&items, &device);
+        let found = cache.features(&items, &device).unwrap();
         let most: f32 = (found - expected).abs().max().into_scalar();
         assert!(most < 1e-6, "{most}");
         let class = set.class_name(picture).unwrap();

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use svg_image::{DecodeOptions, ImageSet, Rgb, RgbImage, read_image, save_png};
 use svg_model::Bundle;
 
-use crate::support::{Run, kill, svg, text};
+use crate::support::{Run, kill, signal, svg, text};
 
 /// Every run is called `demo`, in a folder of its own, since its report says its own name.
 struct Place {
@@ -201,10 +201,7 @@ fn an_interrupt_says_how_to_go_on_and_exits_with_130() {
     let place = Place::new();
     let child = place.demo("").spawn().unwrap();
     Run(place.path("autoencoder")).wait_for_row(2);
-    let sent = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status();
-    assert!(sent.unwrap().success());
+    signal(&child, "TERM");
     let output = child.wait_with_output().unwrap();
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(130), "{said}");

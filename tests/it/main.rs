@@ -22,6 +22,8 @@ mod pretraining;
 mod probe;
 mod recognisable;
 mod sampling;
+mod signals;
+mod standard_streams;
 mod streaming;
 mod support;
 mod together;

@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::prelude::*;
@@ -86,10 +87,15 @@ impl Place {
         self.folder.path().join(name)
     }
 
-    fn ran(&self, words: &str) -> Output {
+    fn svg(&self, words: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_svg"));
         command.current_dir(self.folder.path());
-        command.args(words.split_whitespace()).output().unwrap()
+        command.args(words.split_whitespace());
+        command
+    }
+
+    fn ran(&self, words: &str) -> Output {
+        self.svg(words).output().unwrap()
     }
 
     #[track_caller]
@@ -186,6 +192,27 @@ fn pictures_that_are_there_are_kept_and_those_of_other_settings_are_nobodys() {
     ));
     let sheet = read_image(place.path("five.png").as_path(), &DecodeOptions::default());
     assert_eq!(sheet.unwrap().dimensions(), (5 * 16 + 4 * 2, 16));
+}
+
+#[test]
+fn a_picture_that_is_removed_while_others_are_made_is_an_error() {
+    let place = Place::whole();
+    let mut command = place.svg(&format!(
+        "{SAMPLE} --classes 1 --count 60 --batch 1 --out out"
+    ));
+    let child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let (first, begun) = (place.path("out/class-1-sample-0.png"), Instant::now());
+    while !first.exists() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "no picture");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    fs::remove_file(&first).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let expected =
+        "1 of 60 pictures were removed while this command ran, such as out/class-1-sample-0.png";
+    assert!(said.contains(expected), "{said}");
 }
 
 #[test]

@@ -6,8 +6,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use burn::store::burn_pack::{Bytes, Reader};
-
 pub fn svg() -> Command {
     Command::new(env!("CARGO_BIN_EXE_svg"))
 }
@@ -20,6 +18,20 @@ pub fn text(bytes: &[u8]) -> String {
 pub fn kill(mut child: Child) {
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+/// Sends a signal, such as `TERM`.
+pub fn signal(child: &Child, name: &str) {
+    let words = [format!("-{name}"), child.id().to_string()];
+    assert!(Command::new("kill").args(words).status().unwrap().success());
+}
+
+/// Whether this process ignores SIGHUP, as under `nohup`, and with it all that it starts.
+pub fn ignores_hangups() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & 1 == 1)
 }
 
 /// The folder of a run.
@@ -50,12 +62,12 @@ impl Run {
         }
     }
 
-    /// What came of them holds the same files, the checkpoints of a step and the tables the same bytes.
+    /// What came of them, the checkpoints of a step and the tables are the same files with the same bytes.
     pub fn assert_same(&self, other: &Self, step: u64) {
         let folder = |run: &Self| run.0.join(format!("checkpoints/step-{step:08}"));
         let here = |run: &Self| run.0.display().to_string();
         let pairs = [
-            (contents(&folder(self)), contents(&folder(other))),
+            (files(&folder(self)), files(&folder(other))),
             (self.results(), other.results()),
         ];
         for (one, two) in pairs {
@@ -89,34 +101,4 @@ pub fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
         (name, fs::read(entry.path()).unwrap())
     };
     entries.map(read).collect()
-}
-
-/// As [`files`]. Optimiser records keep their tensors in no order, so they are sorted here; the page of a
-/// checkpoint names their hashes, so only its state is taken.
-fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let comparable = |(name, bytes): (String, Vec<u8>)| {
-        let bytes = match name.rsplit('.').next() {
-            Some("bpk") => record(bytes),
-            Some("json") => {
-                let page: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
-                page["state"].to_string().into_bytes()
-            }
-            _ => bytes,
-        };
-        (name, bytes)
-    };
-    files(folder).into_iter().map(comparable).collect()
-}
-
-fn record(bytes: Vec<u8>) -> Vec<u8> {
-    let reader = Reader::from_bytes(Bytes::from_bytes_vec(bytes)).unwrap();
-    let mut out = format!("{:?}", reader.scalars()).into_bytes();
-    let mut tensors = reader.into_tensors().unwrap();
-    assert!(!tensors.is_empty(), "an optimiser has moments");
-    tensors.sort_by(|a, b| a.name.cmp(&b.name));
-    for tensor in tensors {
-        out.extend(tensor.name.as_bytes());
-        out.extend(tensor.to_bytes().unwrap().iter());
-    }
-    out
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use crate::support::{Run, kill, text};
+use crate::support::{Run, ignores_hangups, kill, signal, text};
 
 /// A place where runs of a training are started.
 pub trait Trained {
@@ -61,24 +61,30 @@ pub trait Trained {
         broken.assert_same(&self.run("whole"), end);
     }
 
-    /// Ctrl-C ends the step, writes a checkpoint and exits with 130; the run goes on from there.
+    /// Ctrl-C and the signals of schedulers and closed terminals end the step, write a checkpoint of it and exit with
+    /// 130; the run goes on from there.
     fn survives_an_interrupt(&self) {
-        let child = self.train("stopped", "").spawn().unwrap();
-        let stopped = self.run("stopped");
-        stopped.wait_for_row(2);
-        let id = child.id().to_string();
-        let sent = Command::new("kill").args(["-INT", &id]).status();
-        assert!(sent.unwrap().success());
-        let output = child.wait_with_output().unwrap();
-        let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(130), "{said}");
-        assert!(said.contains("--resume goes on from it"), "{said}");
-        let step = stopped.newest().unwrap();
-        assert_eq!(step, stopped.last_row());
-        let end = step + 2;
-        self.finish("stopped", &format!("--resume --max-steps {end}"));
-        self.finish("unstopped", &format!("--max-steps {end}"));
-        stopped.assert_same(&self.run("unstopped"), end);
+        let names: &[&str] = match ignores_hangups() {
+            true => &["INT", "TERM"],
+            false => &["INT", "TERM", "HUP"],
+        };
+        for name in names {
+            let (one, other) = (format!("stopped-{name}"), format!("unstopped-{name}"));
+            let child = self.train(&one, "").spawn().unwrap();
+            let stopped = self.run(&one);
+            stopped.wait_for_row(2);
+            signal(&child, name);
+            let output = child.wait_with_output().unwrap();
+            let said = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(130), "{name}: {said}");
+            assert!(said.contains("--resume goes on from it"), "{said}");
+            let step = stopped.newest().unwrap();
+            assert_eq!(step, stopped.last_row());
+            let end = step + 2;
+            self.finish(&one, &format!("--resume --max-steps {end}"));
+            self.finish(&other, &format!("--max-steps {end}"));
+            stopped.assert_same(&self.run(&other), end);
+        }
     }
 }
 

@@ -12,12 +12,12 @@ use crate::support::{kill, svg, text};
 use crate::trained::Trained;
 
 /// Pictures, an encoder and a configuration in a folder of their own.
-struct Place {
+pub struct Place {
     folder: tempfile::TempDir,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let place = Self {
             folder: tempfile::tempdir().unwrap(),
         };

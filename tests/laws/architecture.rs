@@ -233,6 +233,26 @@ fn one_atomic_writer_one_lock_and_one_keyed_generator() {
     }
 }
 
+#[test]
+fn the_program_writes_to_standard_error_in_one_place_where_errors_are_ignored() {
+    let mut sources = Vec::new();
+    collect_sources(&root().join("src"), &mut sources);
+    let one_place = root().join("src/progress.rs");
+    for source in sources.iter().filter(|source| **source != one_place) {
+        let text = std::fs::read_to_string(source).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        let code = code.lines().filter(|line| !line.trim().starts_with("//"));
+        for line in code.filter(|line| !line.contains("stderr().is_terminal()")) {
+            let words = ["println!", "print!(", "stderr()"];
+            assert!(
+                !words.iter().any(|word| line.contains(word)),
+                "{}: {line}: this panics where nobody reads; use `status!`, and `commands::print` for results",
+                source.display()
+            );
+        }
+    }
+}
+
 /// The one library that compiles a backend, since its operations are written for it, and that is told
 /// whether Burn's GPU backends are compiled in.
 const KERNELS: &str = "svg-kernels";

@@ -32,7 +32,7 @@
 //! - [`PathError`]: an error of the operating system and where it occurred
 //! - [`Sha256`], [`sha256`], [`sha256_file`], [`sha256_open`]: hashes in hexadecimal
 //! - [`strict_json`], [`json_format`], [`versioned_json`], [`read_if_there`]: JSON documents without
-//!   unknown fields; [`plain_json`]: others
+//!   unknown fields; [`plain_json`]: others; [`sealed_json`], [`unsealed_json`]: those with a hash of themselves
 //! - [`json_differences`], [`list_differences`], [`listed`]: values and names in messages
 //! - [`Safetensors`], [`write_safetensors`]: files of tensors; [`RowFile`], [`RowReader`]: those that are
 //!   larger than memory, row by row
@@ -49,6 +49,7 @@ mod pickle;
 mod random;
 mod row_file;
 mod row_reader;
+mod sealed;
 mod tensors;
 mod torch;
 mod unfinished;
@@ -66,6 +67,7 @@ pub use path_error::PathError;
 pub use random::Random;
 pub use row_file::{RowFile, RowFileError, RowTensor};
 pub use row_reader::RowReader;
+pub use sealed::{sealed_json, unsealed_json};
 pub use tensors::{OpenError, Safetensors, TensorEntry, TensorHeader, write_safetensors};
 pub use torch::{LeftTensor, TorchError, TorchFile, TorchTensor};
 pub use unfinished::{UNFINISHED, remove_unfinished};

@@ -71,10 +71,7 @@ pub enum TrainError {
         reason: String,
     },
     /// A checkpoint could not be written.
-    #[error(
-        "the checkpoint of step {step} could not be written: {reason}. The one before it is whole: make \
-         room on the disk of {} and say --resume", path.display()
-    )]
+    #[error("the checkpoint of step {step} could not be written: {reason}. {}", advice(*before, path))]
     Checkpoint {
         /// The step.
         step: u64,
@@ -82,7 +79,17 @@ pub enum TrainError {
         path: PathBuf,
         /// The system's reason.
         reason: String,
+        /// The step of the checkpoint before it, if there is one.
+        before: Option<u64>,
     },
+    /// Somebody removed the folder of the run, or files of it.
+    #[error(
+        "{} was removed while the run went on; put it back and say --resume, or begin again", .0.display()
+    )]
+    Gone(
+        /// What is missing.
+        PathBuf,
+    ),
     /// The loss stays without a value.
     #[error(
         "the loss was not finite for {patience} steps in a row, after {rollbacks} returns to a checkpoint \
@@ -100,7 +107,28 @@ pub enum TrainError {
     System(#[from] PathError),
 }
 
+/// What to do without room for a checkpoint.
+fn advice(before: Option<u64>, path: &Path) -> String {
+    let room = format!("make room on the disk of {}", path.display());
+    match before {
+        Some(step) => format!("That of step {step} is there: {room} and say --resume"),
+        None => format!("There is none before it: {room} and begin again"),
+    }
+}
+
 impl TrainError {
+    /// An error of a file by the file's name and the reason alone, for an error that has the folder and the advice.
+    pub(crate) fn of_a_file(&self) -> String {
+        let (path, reason) = match self {
+            Self::Load(LoadError::Write { path, source }) => (path, source),
+            Self::Write(WriteError { path, cause }) => (path, cause),
+            Self::System(PathError { path, source }) => (path, source),
+            other => return other.to_string(),
+        };
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        format!("{name}: {reason}")
+    }
+
     pub(crate) fn system(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let at = PathError::at(path);
         |source| at(source).into()

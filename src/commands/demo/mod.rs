@@ -35,6 +35,7 @@ use crate::device::DeviceOptions;
 use crate::encoder::{EncoderFile, Hints};
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::nano;
+use crate::progress::status;
 
 /// How long a demonstration of one's own data or encoder takes, if nothing is said.
 const MINUTES: f64 = 8.0;
@@ -43,8 +44,8 @@ const MINUTES: f64 = 8.0;
 ///
 /// Without arguments: ten procedural figures, and an encoder that this program carries. OUT gets a bundle
 /// that every other command accepts, both training runs with their tables and TensorBoard events, samples by
-/// the number of steps, measurements, and report.html, one page to read in a browser. Ctrl-C keeps what is
-/// there, and the same command goes on. Its files are the same bytes whatever interrupted it, on a CPU;
+/// the number of steps, measurements, and report.html, one page to read in a browser. Ctrl-C and SIGTERM
+/// keep what is there, and the same command goes on. Its files are the same bytes whatever interrupted it, on a CPU;
 /// timings.json and the report's section of timings differ.
 ///
 /// Pictures of one's own lie in a folder for each class. If there are folders named train and test (or val),
@@ -70,7 +71,7 @@ impl Demo {
         let again = next::again(&self.asked, &self.out);
         let done = self.go(&device, interrupt);
         if done.as_ref().is_err_and(|error| error.is::<Interrupted>()) {
-            eprintln!("interrupted; what is done is kept, and this goes on: {again}");
+            status!("interrupted; what is done is kept, and this goes on: {again}");
         }
         done
     }
@@ -89,7 +90,7 @@ impl Demo {
         let (setup, plan) = timings.phase("data", || {
             let own = self.asked.data.as_ref();
             let own = own.map(|folder| format!(": {}", folder.display()));
-            eprintln!("1/6 data{}", own.unwrap_or_default());
+            status!("1/6 data{}", own.unwrap_or_default());
             let setup = self.setup(earlier.is_some(), device, interrupt)?;
             let plan = match earlier {
                 Some(plan) => plan,
@@ -122,7 +123,7 @@ impl Demo {
         let data = Data::prepare(&self.out, asked, size, planned)?;
         let [train, test] = data.counts;
         let classes = data.classes.len();
-        eprintln!("{train} pictures to train on, {test} to judge by, of {classes} classes");
+        status!("{train} pictures to train on, {test} to judge by, of {classes} classes");
         interrupt.check()?;
         Ok(Setup {
             data,
@@ -219,9 +220,9 @@ impl Demonstration<'_> {
         }
         timings.phase(name, || {
             self.setup.interrupt.check()?;
-            eprintln!("{title}: {steps} steps of {images} pictures");
+            status!("{title}: {steps} steps of {images} pictures");
             let prefix = format!("{title}: ");
-            watch(&prefix, |watch| train(run_in(&folder, None), watch))?
+            watch(&prefix, None, |watch| train(run_in(&folder, None), watch))?
         })
     }
 
@@ -251,6 +252,6 @@ impl Demonstration<'_> {
 }
 
 fn there<T>(title: &str, what: T) -> T {
-    eprintln!("{title}: there already");
+    status!("{title}: there already");
     what
 }

@@ -10,6 +10,7 @@ use svg_train::run::Observer;
 use super::plan::Plan;
 use super::stages::{Setup, run_in};
 use crate::interrupt::Interrupt;
+use crate::progress::status;
 
 /// The shares of both stages; samples and measurements have the rest.
 const FIRST: f64 = 0.22;
@@ -25,7 +26,7 @@ const PICTURES: usize = 100;
 /// Times a few steps of each stage and gives the plan as many as fill `minutes`, less `spent` seconds.
 pub fn fill(plan: Plan, setup: &Setup, out: &Path, minutes: f64, spent: f64) -> Result<Plan> {
     let begun = Instant::now();
-    eprintln!("timing a few steps of each stage");
+    status!("timing a few steps of each stage");
     let aside = out.join(".pace");
     let interrupt = setup.interrupt;
     let mut watch = Stopwatch {

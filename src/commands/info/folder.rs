@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use svg_model::Manifest;
 use svg_nn::LoadError;
-use svg_store::{listed, plain_json, sha256_file};
+use svg_store::{listed, plain_json, sha256_file, unsealed_json};
 use svg_train::cache::{CacheIndex, LatentCache};
 
 use super::{Look, bundle, document, grouped, numbers, pictures, weights};
@@ -98,6 +98,7 @@ const PAGE: &str = "checkpoint.json";
 
 /// What it says.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Page {
     state: Value,
     /// Every file with its SHA-256.
@@ -107,7 +108,7 @@ pub struct Page {
 fn page(folder: &Path) -> Result<Page> {
     let path = folder.join(PAGE);
     let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    let page = plain_json(&text);
+    let page = unsealed_json(&text).and_then(|text| plain_json(&text));
     page.map_err(|reason| anyhow::anyhow!("{}: {reason}", path.display()))
 }
 

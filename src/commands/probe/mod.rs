@@ -19,6 +19,7 @@ use crate::commands::{print, word};
 use crate::confusion_picture::{save_drawing, save_matrix};
 use crate::device::DeviceOptions;
 use crate::labelled::Labelled;
+use crate::progress::status;
 
 /// Measure what features know of classes, by nearest neighbours and by a linear probe
 ///
@@ -120,7 +121,7 @@ impl Probe {
         check_classes(&train.names, &test.names)?;
         let fingerprints = [Fingerprint::of(&train.set)?, Fingerprint::of(&test.set)?];
         if fingerprints[0] == fingerprints[1] {
-            eprintln!(
+            status!(
                 "warning: --train and --test seem to be the same pictures, so the figures say how well they \
                  are remembered"
             );
@@ -177,7 +178,7 @@ impl Probe {
         let path = folder.join("probe.json");
         write_bytes(&path, text)?;
         let path = path.display();
-        eprintln!("{path}: counts, and a picture of each probe beside it");
+        status!("{path}: counts, and a picture of each probe beside it");
         Ok(())
     }
 

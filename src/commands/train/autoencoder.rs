@@ -11,13 +11,14 @@ use super::watch::watched;
 use crate::device::DeviceOptions;
 use crate::encoder::{EncoderFile, Hints};
 use crate::lpips::open_lpips;
+use crate::progress::status;
 
 /// Train the residual encoder and the decoder on a frozen encoder
 ///
 /// RUN gets the configuration, steps.csv, TensorBoard events (tensorboard --logdir RUN), sheets of
-/// reconstructions in samples/, checkpoints, and at the end a bundle. Ctrl-C ends the step, writes a
-/// checkpoint and exits with 130; a second one exits at once. Whatever happens, --resume goes on from the
-/// newest whole checkpoint, exactly.
+/// reconstructions in samples/, checkpoints, and at the end a bundle. Ctrl-C, SIGTERM and SIGHUP end the step,
+/// write a checkpoint and exit with 130; a second one exits at once. Whatever happens, --resume goes on from
+/// the newest whole checkpoint, exactly.
 #[derive(Args)]
 #[command(after_help = "Examples:
   svg train autoencoder --config configs/autoencoder_svg_256.json --data imagenet/train \\
@@ -80,7 +81,7 @@ impl TrainAutoencoder {
             ),
         };
         let count = data.len();
-        eprintln!("{count} pictures; perceptual loss: {name}");
+        status!("{count} pictures; perceptual loss: {name}");
         let inputs = RunInputs {
             options: self.options.of_run(),
             data,
@@ -91,6 +92,8 @@ impl TrainAutoencoder {
             replicas: self.options.open_replicas()?,
         };
         let EncoderFile { encoder, part } = encoder;
-        watched(|watch| train(config, encoder, part, inputs, perceptual, &device, watch))
+        watched(self.options.grace(), |watch| {
+            train(config, encoder, part, inputs, perceptual, &device, watch)
+        })
     }
 }

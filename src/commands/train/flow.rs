@@ -15,14 +15,15 @@ use super::options::TrainingOptions;
 use super::watch::watched;
 use crate::commands::bundle::BundleOptions;
 use crate::device::DeviceOptions;
+use crate::progress::status;
 
 /// Train the velocity network in the latents of a bundle
 ///
 /// The class of a picture is the first folder below PATH, or its label. RUN gets the configuration, steps.csv, TensorBoard
 /// events (tensorboard --logdir RUN), sheets of samples in samples/, checkpoints, and at the end a bundle:
-/// the one given, with the averaged network as its flow. Ctrl-C ends the step, writes a checkpoint and exits
-/// with 130; a second one exits at once. Whatever happens, --resume goes on from the newest whole
-/// checkpoint, exactly.
+/// the one given, with the averaged network as its flow. Ctrl-C, SIGTERM and SIGHUP end the step, write a
+/// checkpoint and exit with 130; a second one exits at once. Whatever happens, --resume goes on from the newest
+/// whole checkpoint, exactly.
 #[derive(Args)]
 #[command(after_help = "Examples:
   svg train flow --config flow_svg_xl_256 --cache imagenet.cache --bundle svg/ --out runs/xl
@@ -87,7 +88,7 @@ impl TrainFlow {
             paths => Some(online(paths)?),
         };
         let (count, classes) = (source.fingerprint().count, source.classes().len());
-        eprintln!("{count} pictures of {classes} classes: {}", source.kind());
+        status!("{count} pictures of {classes} classes: {}", source.kind());
         let inputs = FlowInputs {
             options: self.options.of_run(),
             source,
@@ -97,7 +98,9 @@ impl TrainFlow {
             space,
             replicas,
         };
-        watched(|watch| train(config, inputs, &device, watch))
+        watched(self.options.grace(), |watch| {
+            train(config, inputs, &device, watch)
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use burn::prelude::*;
@@ -29,6 +30,10 @@ pub struct TrainingOptions {
     /// Go on although the pictures are not those that the run began with
     #[arg(long, requires = "resume")]
     force_data: bool,
+    /// Seconds from a signal that asks for an end (Ctrl-C, SIGTERM, SIGHUP) to the end of the process, whether or not
+    /// the step was finished and its checkpoint written by then [default: as long as that takes]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    grace: Option<u32>,
     /// Threads that decode pictures; 0 for as many as the machine runs at once
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub workers: usize,
@@ -67,6 +72,12 @@ impl TrainingOptions {
             );
         }
         Ok(stored)
+    }
+
+    /// How long a process that was asked to end may take.
+    pub fn grace(&self) -> Option<Duration> {
+        self.grace
+            .map(|seconds| Duration::from_secs(seconds.into()))
     }
 
     pub fn of_run(&self) -> RunOptions {

@@ -8,8 +8,9 @@ use svg_train::TrainError;
 use svg_train::log::Scalars;
 use svg_train::run::{Ended, Headline, Observer};
 
+use crate::commands::print;
 use crate::interrupt::{Interrupt, Interrupted};
-use crate::progress::bar;
+use crate::progress::{bar, status};
 
 /// Where nobody watches, a line so often.
 const QUIET: Duration = Duration::from_secs(30);
@@ -57,14 +58,14 @@ impl Observer for Watch {
         let message = figures.join(", ");
         if self.bar.is_hidden() && self.printed.elapsed() >= QUIET {
             self.printed = Instant::now();
-            eprintln!("{}step {step}: {message}", self.title);
+            status!("{}step {step}: {message}", self.title);
         }
         self.bar.set_message(message);
         self.bar.set_position(step);
     }
 
     fn remark(&mut self, text: &str) {
-        self.bar.suspend(|| eprintln!("{text}"));
+        self.bar.suspend(|| status!("{text}"));
     }
 
     fn wants_to_stop(&self) -> bool {
@@ -72,12 +73,17 @@ impl Observer for Watch {
     }
 }
 
-/// Trains under a watch, whose lines begin with the title: which part of a longer work this is.
-pub fn watch<T>(title: &str, train: impl FnOnce(&mut Watch) -> T) -> Result<T> {
+/// Trains under a watch, whose lines begin with the title: which part of a longer work this is. A process that was
+/// asked to end may take as long as `grace`.
+pub fn watch<T>(
+    title: &str,
+    grace: Option<Duration>,
+    train: impl FnOnce(&mut Watch) -> T,
+) -> Result<T> {
     let mut watch = Watch {
         title: title.to_string(),
         bar: ProgressBar::hidden(),
-        interrupt: Interrupt::listen()?,
+        interrupt: Interrupt::listen_with_grace(grace)?,
         headlines: &[],
         images_per_step: 1,
         began: (0, Instant::now()),
@@ -89,14 +95,14 @@ pub fn watch<T>(title: &str, train: impl FnOnce(&mut Watch) -> T) -> Result<T> {
 }
 
 /// Trains under a watch, and says how the run ended.
-pub fn watched(train: impl FnOnce(&mut Watch) -> Result<Ended, TrainError>) -> Result<()> {
-    match watch("", train)?? {
-        Ended::Finished(folder) => {
-            println!("{}: the trained model", folder.display());
-            Ok(())
-        }
+pub fn watched(
+    grace: Option<Duration>,
+    train: impl FnOnce(&mut Watch) -> Result<Ended, TrainError>,
+) -> Result<()> {
+    match watch("", grace, train)?? {
+        Ended::Finished(folder) => print(&format!("{}: the trained model\n", folder.display())),
         Ended::Interrupted(step) => {
-            eprintln!(
+            status!(
                 "interrupted; a checkpoint of step {step} was written, --resume goes on from it"
             );
             Err(Interrupted.into())

@@ -8,14 +8,15 @@ use serde_json::{Value, json};
 
 use super::error::RowFileError;
 use super::{RowTensor, ended};
-use crate::file::{read_if_there, write_json};
+use crate::file::{read_if_there, write_file};
 use crate::json::versioned_json;
+use crate::sealed::{sealed_json, unsealed_json};
 use crate::words::json_differences;
 
 /// Version of the journal.
 pub(super) const FORMAT: u32 = 1;
 
-/// `FILE.partial.json`: what a partial file is, and how far it is.
+/// `FILE.partial.json`: what a partial file is, and how far it is. It holds a hash of itself.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Journal {
@@ -40,8 +41,26 @@ impl Journal {
             reason,
         };
         let text = read_if_there(&path).map_err(|error| damaged(error.to_string()))?;
-        let read = |text: String| versioned_json(&text, FORMAT..=FORMAT);
+        let read = |text: String| {
+            let journal: Self = versioned_json(&unsealed_json(&text)?, FORMAT..=FORMAT)?;
+            match journal.is_consistent() {
+                true => Ok(journal),
+                false => Err("its numbers contradict each other".to_string()),
+            }
+        };
         text.map(read).transpose().map_err(damaged)
+    }
+
+    fn is_consistent(&self) -> bool {
+        let Self {
+            items,
+            done,
+            left_out,
+            ..
+        } = self;
+        done <= items
+            && left_out.last().is_none_or(|last| last < done)
+            && left_out.is_sorted_by(|one, next| one < next)
     }
 
     /// Whether this is a journal of the same contents.
@@ -69,7 +88,10 @@ impl Journal {
     }
 
     pub fn write(&self, path: &Path) -> Result<(), RowFileError> {
-        Ok(write_json(place(path), self)?)
+        let path = place(path);
+        Ok(write_file(path, |file| {
+            file.write_all(sealed_json(self)?.as_bytes())
+        })?)
     }
 }
 

@@ -116,6 +116,55 @@ fn another_file_is_refused_with_what_differs_once_a_row_is_kept() {
 }
 
 #[test]
+fn a_journal_of_which_a_bit_has_changed_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows");
+    let mut file = open(&path, 1).unwrap();
+    append(&mut file, 3, &[1]);
+    file.commit().unwrap();
+    drop(file);
+    let place = folder.path().join("rows.partial.json");
+    let whole = fs::read(&place).unwrap();
+    for bit in 0..8 * whole.len() {
+        let mut changed = whole.clone();
+        changed[bit / 8] ^= 1 << (bit % 8);
+        fs::write(&place, changed).unwrap();
+        let error = open(&path, 1).unwrap_err();
+        assert!(
+            matches!(error, RowFileError::Damaged { .. }),
+            "{bit}: {error}"
+        );
+    }
+    fs::write(&place, whole).unwrap();
+    assert_eq!(open(&path, 1).unwrap().done(), 3);
+}
+
+#[test]
+fn numbers_of_a_journal_without_a_hash_must_agree() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows");
+    let mut file = open(&path, 1).unwrap();
+    append(&mut file, 3, &[1]);
+    file.commit().unwrap();
+    drop(file);
+    let place = folder.path().join("rows.partial.json");
+    let text = fs::read_to_string(&place).unwrap();
+    let earlier = crate::unsealed_json(&text).unwrap().into_owned();
+    fs::write(&place, &earlier).unwrap();
+    assert_eq!(open(&path, 1).unwrap().done(), 3);
+    for (from, to) in [
+        ("\"done\": 3", "\"done\": 8"),
+        ("\"done\": 3", "\"done\": 1"),
+        ("[\n    1\n  ]", "[1, 1]"),
+    ] {
+        assert!(earlier.contains(from), "{earlier}");
+        fs::write(&place, earlier.replace(from, to)).unwrap();
+        let error = open(&path, 1).unwrap_err().to_string();
+        assert!(error.contains("contradict each other"), "{error}");
+    }
+}
+
+#[test]
 fn a_partial_file_of_another_length_or_program_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rows");

@@ -9,8 +9,9 @@ use svg_store::{read_if_there, versioned_json, write_json};
 use super::error::CacheError;
 use super::plan::CachePlan;
 
-/// The version of the folder that this program writes and reads.
-pub(super) const FORMAT: u32 = 1;
+/// The version of the folder that this program writes. It also reads the one before, whose shards have no checksums
+/// of their features.
+pub(super) const FORMAT: u32 = 2;
 
 /// `cache.json`: what a cache is, and every file of it. It is written when all shards are there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +33,9 @@ pub struct ShardEntry {
     pub pictures: u64,
     /// Its size and hash.
     pub file: FileEntry,
+    /// SHA-256 of all of it but the features, which have checksums of their own. Not in a cache of format 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<String>,
 }
 
 impl CacheIndex {
@@ -56,10 +60,14 @@ impl CacheIndex {
             path: path.clone(),
             reason,
         };
-        let index: Self = versioned_json(&text, FORMAT..=FORMAT).map_err(refuse)?;
+        let index: Self = versioned_json(&text, FORMAT - 1..=FORMAT).map_err(refuse)?;
         let plan = &index.plan;
         if plan.shard_size == 0 || plan.variants.count() == 0 || plan.grid.contains(&0) {
             return Err(refuse("a size is 0; make the cache anew".to_string()));
+        }
+        if !plan.is_addressable() {
+            let reason = "its sizes are beyond any memory; make the cache anew";
+            return Err(refuse(reason.to_string()));
         }
         let (listed, needed) = (index.shards.len(), plan.shards());
         if listed != needed {
@@ -70,6 +78,11 @@ impl CacheIndex {
             )));
         }
         Ok(index)
+    }
+
+    /// Whether its features have checksums.
+    pub(super) fn is_checked(&self) -> bool {
+        self.format == FORMAT
     }
 
     pub(super) fn write(&self, folder: &Path) -> Result<(), CacheError> {

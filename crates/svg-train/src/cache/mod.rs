@@ -12,7 +12,9 @@
 //!
 //! A cache is a folder: `cache.json`, written last, and `shard-00000.safetensors` and so on, each with
 //! `features` `[pictures, variants, tokens, channels]`, `labels` and `pictures` (i64), the classes and the
-//! numbers of the pictures in their set. At 256 pixels a picture takes 200,704 bytes for each variant in f16,
+//! numbers of the pictures in their set, and `sums` `[pictures, variants]` (i64), the CRC-32C of each variant's
+//! features. They are compared whenever features are read, so that a changed bit is an error and not another
+//! model; the index has the SHA-256 of each shard and of all that is not features. At 256 pixels a picture takes 200,704 bytes for each variant in f16,
 //! ImageNet's training set thus 514 GB with both.
 //!
 //! - [`CachePlan`], [`CacheType`], [`Variants`]: what a cache holds

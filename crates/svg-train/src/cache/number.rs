@@ -56,14 +56,29 @@ impl CacheType {
         Ok(())
     }
 
-    /// Appends the numbers that [`pack`](Self::pack) has packed.
-    pub(super) fn unpack(self, bytes: &[u8], values: &mut Vec<f32>) {
+    /// The numbers that [`pack`](Self::pack) has packed. False if one is infinite or no number, which it never packs.
+    #[must_use]
+    pub(super) fn unpack(self, bytes: &[u8], values: &mut [f32]) -> bool {
+        // The largest magnitude by its bits, as a signed integer: without a branch, so that the loops are vectorised.
         match self {
             Self::F16 => {
-                let words = bytes.as_chunks().0.iter();
-                values.extend(words.map(|word| widened(u16::from_le_bytes(*word))));
+                let mut largest = 0i16;
+                for (value, word) in values.iter_mut().zip(bytes.as_chunks::<2>().0) {
+                    let bits = u16::from_le_bytes(*word);
+                    largest = largest.max((bits & 0x7fff) as i16);
+                    *value = widened(bits);
+                }
+                largest < 0x7c00
             }
-            Self::F32 => values.extend(bytes.as_chunks().0.iter().copied().map(f32::from_le_bytes)),
+            Self::F32 => {
+                let mut largest = 0i32;
+                for (value, word) in values.iter_mut().zip(bytes.as_chunks::<4>().0) {
+                    let bits = u32::from_le_bytes(*word);
+                    largest = largest.max((bits & 0x7fff_ffff) as i32);
+                    *value = f32::from_bits(bits);
+                }
+                largest < 0x7f80_0000
+            }
         }
     }
 }
@@ -100,10 +115,10 @@ mod tests {
     use super::*;
 
     fn there_and_back(dtype: CacheType, values: &[f32]) -> Vec<f32> {
-        let (mut bytes, mut back) = (Vec::new(), Vec::new());
+        let (mut bytes, mut back) = (Vec::new(), vec![0.0; values.len()]);
         dtype.pack(values, &mut bytes).unwrap();
         assert_eq!(bytes.len(), values.len() * dtype.bytes());
-        dtype.unpack(&bytes, &mut back);
+        assert!(dtype.unpack(&bytes, &mut back));
         back
     }
 
@@ -146,6 +161,22 @@ mod tests {
         for (value, found) in values.iter().zip(there_and_back(CacheType::F16, &values)) {
             let bar = (value.abs() * 2f32.powi(-11)).max(3e-8);
             assert!((value - found).abs() <= bar, "{value} became {found}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_is_said_wherever_it_stands() {
+        for bits in 0..=u16::MAX {
+            let mut bytes = [0; 40];
+            let place = usize::from(bits) % 20;
+            bytes[2 * place..][..2].copy_from_slice(&bits.to_le_bytes());
+            let finite = CacheType::F16.unpack(&bytes, &mut [0.0; 20]);
+            assert_eq!(finite, f16::from_bits(bits).is_finite(), "{bits:04x}");
+        }
+        for value in [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let mut bytes = [0; 80];
+            bytes[76..].copy_from_slice(&value.to_le_bytes());
+            assert!(!CacheType::F32.unpack(&bytes, &mut [0.0; 20]), "{value}");
         }
     }
 

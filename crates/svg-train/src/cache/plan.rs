@@ -76,6 +76,14 @@ impl CachePlan {
         self.pictures() as u64 * self.picture_bytes() as u64
     }
 
+    /// Whether all features together have a size that this machine can count, so that no size of the plan overflows.
+    pub(super) fn is_addressable(&self) -> bool {
+        let sizes = [self.pictures(), self.variants.count(), self.dtype.bytes()];
+        let mut sizes = sizes.iter().chain(&self.grid);
+        let bytes = sizes.try_fold(1usize, |bytes, size| bytes.checked_mul((*size).max(1)));
+        bytes.is_some()
+    }
+
     pub(super) fn pictures(&self) -> usize {
         self.data.count as usize
     }
@@ -92,7 +100,7 @@ impl CachePlan {
     /// The numbers of the pictures that a shard is made of.
     pub(super) fn range(&self, shard: usize) -> std::ops::Range<usize> {
         let start = shard * self.shard_size;
-        start..(start + self.shard_size).min(self.pictures())
+        start..start.saturating_add(self.shard_size).min(self.pictures())
     }
 
     /// The first field in which a cache, `self`, differs from what is asked for.

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use burn::prelude::*;
 use burn::tensor::TensorData;
+use rayon::prelude::*;
 use svg_model::StoredLatentStatistics;
 use svg_roles::Geometry;
 use svg_store::sha256_file;
 
 use super::error::CacheError;
-use super::index::{CacheIndex, shard_path};
+use super::index::{CacheIndex, ShardEntry, shard_path};
 use super::plan::{CachePlan, in_words, sizes};
 use super::shard::{Shard, Unfit};
 use super::source::CachedLatents;
@@ -44,17 +45,17 @@ struct Place {
 }
 
 impl LatentCache {
-    /// Opens a finished cache, and checks the header and the size of every shard. Hashes are left to
-    /// [`verify`](Self::verify), because they cost reading everything.
+    /// Opens a finished cache, and checks the size of every shard and all that is not features. Features are checked
+    /// when they are read; a cache of format 1 has no checksums of them, so that its hashes are compared here, which
+    /// costs reading everything.
     ///
     /// # Errors
     ///
     /// [`CacheError::NotACache`], [`CacheError::Index`], and [`CacheError::Shard`] for one that is missing, cut
-    /// off, of other features, numbers or another grid than the index says.
+    /// off, damaged, of other features, numbers or another grid than the index says.
     pub fn open(folder: &Path) -> Result<Self, CacheError> {
         let index = CacheIndex::read(folder)?;
         let plan = &index.plan;
-        let mut places = vec![None; plan.pictures()];
         let mut shards = Vec::with_capacity(index.shards.len());
         for (number, entry) in index.shards.iter().enumerate() {
             let path = shard_path(folder, number);
@@ -79,6 +80,17 @@ impl LatentCache {
                     )));
                 }
             }
+            if index.is_checked() && entry.head.as_ref() != Some(&shard.head()) {
+                let parts = "its header, labels or checksums";
+                return Err(refuse(format!("{parts} are not what was written")));
+            }
+            if index.is_checked() && !shard.is_checked() {
+                return Err(refuse("it has no checksums of its features".to_string()));
+            }
+            shards.push(shard);
+        }
+        let mut places = vec![None; plan.pictures()];
+        for (number, shard) in shards.iter().enumerate() {
             for (row, picture) in shard.pictures.iter().enumerate() {
                 places[*picture] = Some(Place {
                     shard: number as u32,
@@ -86,18 +98,21 @@ impl LatentCache {
                     label: shard.labels[row] as u32,
                 });
             }
-            shards.push(shard);
         }
         if places.iter().all(Option::is_none) {
             let path = folder.to_path_buf();
             return Err(CacheError::Empty { path });
         }
-        Ok(Self {
+        let cache = Self {
             folder: folder.to_path_buf(),
             index,
             shards,
             places,
-        })
+        };
+        if !cache.index.is_checked() {
+            cache.verify()?;
+        }
+        Ok(cache)
     }
 
     /// Compares the hash of every shard with the index.
@@ -106,16 +121,23 @@ impl LatentCache {
     ///
     /// [`CacheError::Shard`] for the first that differs.
     pub fn verify(&self) -> Result<(), CacheError> {
-        for (number, entry) in self.index.shards.iter().enumerate() {
-            let path = shard_path(&self.folder, number);
-            let found = sha256_file(&path).map_err(CacheError::system(&path))?;
-            let expected = &entry.file.sha256;
-            if found != *expected {
-                let reason = format!("its SHA-256 is {found} where the index says {expected}");
-                return Err(CacheError::Shard { path, reason });
-            }
+        let shards = self.index.shards.par_iter().enumerate();
+        let damage =
+            shards.find_map_first(|(number, entry)| self.verify_shard(number, entry).err());
+        damage.map_or(Ok(()), Err)
+    }
+
+    fn verify_shard(&self, number: usize, entry: &ShardEntry) -> Result<(), CacheError> {
+        let path = shard_path(&self.folder, number);
+        let found = sha256_file(&path).map_err(CacheError::system(&path))?;
+        let expected = &entry.file.sha256;
+        match found == *expected {
+            true => Ok(()),
+            false => Err(CacheError::Shard {
+                path,
+                reason: format!("its SHA-256 is {found} where the index says {expected}"),
+            }),
         }
-        Ok(())
     }
 
     /// The folder.
@@ -153,23 +175,40 @@ impl LatentCache {
     ///
     /// - output: `[items, tokens, channels]`
     ///
+    /// # Errors
+    ///
+    /// [`CacheError::Shard`] if features are not what was written, or not finite.
+    ///
     /// # Panics
     ///
     /// If a picture or variant is out of range or was broken.
-    pub fn features(&self, items: &[Item], device: &Device) -> Tensor<3> {
-        let plan = self.plan();
-        let [rows, columns, channels] = plan.grid;
-        let mut values = Vec::with_capacity(items.len() * rows * columns * channels);
-        for item in items {
-            let place = self.places[item.picture].expect("a picture that was broken");
-            let (count, variant) = (plan.variants.count(), item.variant);
-            assert!(variant < count, "variant {variant} of a cache of {count}");
-            let bytes =
-                self.shards[place.shard as usize].variant(plan, place.row as usize, variant);
-            plan.dtype.unpack(bytes, &mut values);
-        }
+    pub fn features(&self, items: &[Item], device: &Device) -> Result<Tensor<3>, CacheError> {
+        let [rows, columns, channels] = self.plan().grid;
+        let one = rows * columns * channels;
+        let mut values = vec![0.0; items.len() * one];
+        let places = values.par_chunks_exact_mut(one).zip(items);
+        places.try_for_each(|(values, item)| self.read(*item, values))?;
         let shape = [items.len(), rows * columns, channels];
-        Tensor::from_data(TensorData::new(values, shape), device)
+        Ok(Tensor::from_data(TensorData::new(values, shape), device))
+    }
+
+    fn read(&self, Item { picture, variant }: Item, values: &mut [f32]) -> Result<(), CacheError> {
+        let plan = self.plan();
+        let place = self.places[picture].expect("a picture that was broken");
+        let count = plan.variants.count();
+        assert!(variant < count, "variant {variant} of a cache of {count}");
+        let shard = place.shard as usize;
+        let refuse = |reason: String| CacheError::Shard {
+            path: shard_path(&self.folder, shard),
+            reason,
+        };
+        let bytes = self.shards[shard].variant(plan, place.row as usize, variant);
+        match plan.dtype.unpack(bytes.map_err(refuse)?, values) {
+            true => Ok(()),
+            false => Err(refuse(format!(
+                "a feature of picture {picture} is infinite or no number"
+            ))),
+        }
     }
 
     /// Whether these are the features of a bundle.

@@ -8,9 +8,10 @@ use std::path::Path;
 use burn::store::bridge;
 use burn::store::burn_pack::Bytes;
 use burn::tensor::TensorData;
+use crc32c::crc32c;
 use serde::{Deserialize, Serialize};
 use svg_nn::{LoadError, StoredTensor, save_tensors};
-use svg_store::{Dtype, OpenError, Safetensors, plain_json};
+use svg_store::{Dtype, OpenError, Safetensors, Sha256, plain_json};
 
 use super::plan::CachePlan;
 
@@ -45,9 +46,15 @@ impl Contents {
         };
         let header = serde_json::to_string(&header).expect("plain fields always serialise");
         let count = self.labels.len();
-        let integers = |name: &str, values: Vec<i64>| {
-            bridge::from_data(TensorData::new(values, [count]), name.to_string(), None)
+        let integers = |name: &str, values: Vec<i64>, shape: &[usize]| {
+            bridge::from_data(
+                TensorData::new(values, shape.to_vec()),
+                name.to_string(),
+                None,
+            )
         };
+        let variants = self.features.chunks_exact(plan.variant_bytes());
+        let sums = variants.map(|variant| crc32c(variant).into()).collect();
         let tensors = [
             StoredTensor::new(
                 "features".to_string(),
@@ -56,8 +63,9 @@ impl Contents {
                 None,
                 Bytes::from_bytes_vec(self.features),
             ),
-            integers("labels", self.labels),
-            integers("pictures", self.pictures),
+            integers("labels", self.labels, &[count]),
+            integers("pictures", self.pictures, &[count]),
+            integers("sums", sums, &[count, plan.variants.count()]),
         ];
         save_tensors(path, &tensors, HashMap::from([(KEY.to_string(), header)]))
     }
@@ -87,6 +95,8 @@ pub(super) struct Shard {
     pub labels: Vec<usize>,
     /// The number of each picture in its set.
     pub pictures: Vec<usize>,
+    /// The checksum of each variant of each picture; `None` in a cache of format 1.
+    sums: Option<Vec<usize>>,
 }
 
 impl From<String> for Unfit {
@@ -136,6 +146,8 @@ impl Shard {
         };
         let pictures = integers("pictures", plan.pictures())?;
         let labels = integers("labels", plan.classes.len())?;
+        let sums = file.tensor("sums").map(|_| integers("sums", usize::MAX));
+        let sums = sums.transpose()?;
         let info = tensor("features")?;
         let (dtype, shape) = (plan.dtype.on_disk(), shape(plan, pictures.len()));
         if (info.dtype, &info.shape) != (dtype, &shape) || labels.len() != pictures.len() {
@@ -145,6 +157,13 @@ impl Shard {
                 info.shape,
                 labels.len()
             ));
+        }
+        let needed = pictures.len() * plan.variants.count();
+        if let Some(sums) = &sums
+            && sums.len() != needed
+        {
+            let found = sums.len();
+            return Err(format!("it has {found} checksums for {needed} variants"));
         }
         let range = plan.range(number);
         if !pictures.iter().all(|picture| range.contains(picture)) || !pictures.is_sorted() {
@@ -156,6 +175,7 @@ impl Shard {
             file,
             labels,
             pictures,
+            sums,
         })
     }
 
@@ -164,9 +184,38 @@ impl Shard {
         self.file.bytes().len() as u64
     }
 
-    /// The packed numbers of one variant of the picture in a row.
-    pub fn variant(&self, plan: &CachePlan, row: usize, variant: usize) -> &[u8] {
+    /// SHA-256 of all bytes but the features.
+    pub fn head(&self) -> String {
+        let bytes = self.file.bytes();
+        let mut hash = Sha256::new();
+        hash.update(&bytes[..self.features.start]);
+        hash.update(&bytes[self.features.end..]);
+        hash.finish()
+    }
+
+    /// Whether its features have checksums.
+    pub fn is_checked(&self) -> bool {
+        self.sums.is_some()
+    }
+
+    /// Compares all features with their checksums.
+    pub fn check(&self, plan: &CachePlan) -> Result<(), String> {
+        let variants = |row| (0..plan.variants.count()).map(move |variant| (row, variant));
+        let mut all = (0..self.pictures.len()).flat_map(variants);
+        all.try_for_each(|(row, variant)| self.variant(plan, row, variant).map(|_| ()))
+    }
+
+    /// The packed numbers of one variant of the picture in a row, or how they are damaged.
+    pub fn variant(&self, plan: &CachePlan, row: usize, variant: usize) -> Result<&[u8], String> {
         let begin = row * plan.picture_bytes() + variant * plan.variant_bytes();
-        &self.file.bytes()[self.features.clone()][begin..begin + plan.variant_bytes()]
+        let bytes = &self.file.bytes()[self.features.clone()][begin..begin + plan.variant_bytes()];
+        let sum = row * plan.variants.count() + variant;
+        match &self.sums {
+            Some(sums) if sums[sum] != crc32c(bytes) as usize => Err(format!(
+                "the features of picture {} are not what was written",
+                self.pictures[row]
+            )),
+            _ => Ok(bytes),
+        }
     }
 }

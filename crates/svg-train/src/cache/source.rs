@@ -57,7 +57,7 @@ impl LatentSource for CachedLatents {
             }
         }
         self.order = Some((seed, cursor, order));
-        let features = self.cache.features(&items, &self.device);
+        let features = self.cache.features(&items, &self.device)?;
         Ok(LatentBatch {
             latents: self.statistics.normalise(features),
             labels,

@@ -113,7 +113,21 @@ pub fn write_cache(
         return Err(CacheError::Empty { path }.into());
     }
     index.write(out)?;
+    still_there(out, &index)?;
     Ok(Some(index))
+}
+
+/// An error if somebody has removed shards of a cache while others were made.
+fn still_there(out: &Path, index: &CacheIndex) -> Result<(), CacheError> {
+    for (number, entry) in index.shards.iter().enumerate() {
+        let path = shard_path(out, number);
+        let found = std::fs::metadata(&path).map(|found| found.len());
+        if found.ok() != Some(entry.file.bytes) {
+            let reason = "it was removed or changed while the cache was made".to_string();
+            return Err(CacheError::Shard { path, reason });
+        }
+    }
+    Ok(())
 }
 
 struct Writer<'a, 'w> {
@@ -145,13 +159,20 @@ impl Writer<'_, '_> {
                 return Ok(None);
             }
         };
+        let damage = match shard.is_checked() {
+            true => shard.check(plan).err(),
+            false => Some("it is of an earlier version, without checksums".to_string()),
+        };
         let entry = entry(&path, &shard)?;
-        if known.is_some_and(|known| *known != entry) {
-            let path = path.display();
-            self.remark(format!("{path} is not what was written; it is made anew"));
-            return Ok(None);
+        let changed = known.is_some_and(|known| *known != entry);
+        let damage = damage.or(changed.then(|| "it is not what was written".to_string()));
+        match damage {
+            None => Ok(Some(entry)),
+            Some(reason) => {
+                self.remark(format!("{}: {reason}; it is made anew", path.display()));
+                Ok(None)
+            }
         }
-        Ok(Some(entry))
     }
 
     /// The shard, encoded; `None` if the watcher broke off.
@@ -260,6 +281,7 @@ fn entry(path: &Path, shard: &Shard) -> Result<ShardEntry, CacheError> {
             bytes: shard.bytes(),
             sha256: sha256_file(path).map_err(CacheError::system(path))?,
         },
+        head: Some(shard.head()),
     })
 }
 

@@ -52,6 +52,11 @@ impl CsvLog {
         })
     }
 
+    /// Where the log is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Adds a row; none for a step without numbers.
     pub fn write(&mut self, step: u64, scalars: &Scalars) -> Result<(), LogError> {
         if scalars.is_empty() {

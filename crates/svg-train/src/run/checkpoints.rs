@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use svg_store::{NewFolder, remove_folder, remove_unfinished, rename, sha256_file};
+use svg_store::{
+    NewFolder, plain_json, remove_folder, remove_unfinished, rename, sealed_json, sha256_file,
+    unsealed_json,
+};
 
 use crate::TrainError;
 
@@ -17,8 +20,8 @@ const PAGE: &str = "checkpoint.json";
 /// The checkpoints of a run: one folder for each, `step-00000500`, the newest few of them.
 ///
 /// A checkpoint is written under another name, its files are synchronised, and then it is renamed, so that
-/// the newest one is complete at any moment. Its page lists every file with its SHA-256, and a checkpoint
-/// that does not match its page is skipped for the one before it.
+/// the newest one is complete at any moment. Its page lists every file with its SHA-256 and holds a hash of itself.
+/// A checkpoint that does not match its page is skipped for the one before it.
 #[derive(Debug)]
 pub struct Checkpoints {
     folder: PathBuf,
@@ -37,6 +40,7 @@ pub struct CheckpointFound<S> {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Page<S> {
     state: S,
     files: BTreeMap<String, String>,
@@ -66,7 +70,7 @@ impl Checkpoints {
     /// # Errors
     ///
     /// [`TrainError::Checkpoint`] if a file cannot be written; nothing is left of it then, and the
-    /// checkpoints before it are untouched.
+    /// checkpoints before it are untouched. [`TrainError::Gone`] if the folder was removed.
     pub fn write<S: Serialize>(
         &self,
         step: u64,
@@ -77,17 +81,23 @@ impl Checkpoints {
         if folder.exists() {
             return Ok(folder);
         }
+        // A new folder would be of a run whose other files are gone.
+        if !self.folder.is_dir() {
+            return Err(TrainError::Gone(self.folder.clone()));
+        }
+        let steps = self.steps()?.into_iter().map(|(step, _)| step);
+        let before = steps.filter(|earlier| *earlier < step).max();
         let failed = |reason: String| TrainError::Checkpoint {
             step,
             path: self.folder.clone(),
             reason,
+            before,
         };
         let system = |error: io::Error| failed(error.to_string());
         let new = NewFolder::beside(&folder).map_err(system)?;
-        fill(new.path()).map_err(|error| failed(error.to_string()))?;
+        fill(new.path()).map_err(|error| failed(error.of_a_file()))?;
         let files = hashes(new.path()).map_err(system)?;
-        let page = serde_json::to_vec_pretty(&Page { state, files });
-        let page = page.map_err(|error| failed(error.to_string()))?;
+        let page = sealed_json(&Page { state, files }).map_err(|error| system(error.into()))?;
         fs::write(new.path().join(PAGE), page).map_err(system)?;
         new.commit().map_err(system)?;
         self.prune(step);
@@ -179,9 +189,9 @@ fn hashes(folder: &Path) -> io::Result<BTreeMap<String, String>> {
 }
 
 fn read<S: DeserializeOwned>(folder: &Path) -> Result<S, String> {
-    let text = fs::read(folder.join(PAGE)).map_err(|error| format!("{PAGE}: {error}"))?;
-    let page: Page<S> =
-        serde_json::from_slice(&text).map_err(|error| format!("{PAGE}: {error}"))?;
+    let text = fs::read_to_string(folder.join(PAGE)).map_err(|error| error.to_string());
+    let page = text.and_then(|text| plain_json::<Page<S>>(&unsealed_json(&text)?));
+    let page = page.map_err(|reason| format!("{PAGE}: {reason}"))?;
     for (name, expected) in &page.files {
         let found = sha256_file(&folder.join(name)).map_err(|error| format!("{name}: {error}"))?;
         if found != *expected {
@@ -194,6 +204,8 @@ fn read<S: DeserializeOwned>(folder: &Path) -> Result<S, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use svg_nn::LoadError;
+    use svg_store::WriteError;
 
     fn put(text: &str) -> impl FnOnce(&Path) -> Result<(), TrainError> {
         move |folder| fs::write(folder.join("weights"), text).map_err(TrainError::system(folder))
@@ -224,24 +236,77 @@ mod tests {
         assert_eq!(left, ["step-00000015", "step-100000000"]);
     }
 
+    /// Writes half of a file, and finds the disk full.
+    fn full(checkpoints: &Checkpoints, step: u64) -> String {
+        let error = checkpoints.write(step, &step, |folder| {
+            let path = folder.join("weights");
+            fs::write(&path, "half").unwrap();
+            let cause = io::ErrorKind::StorageFull.into();
+            Err(LoadError::from(WriteError { path, cause }).into())
+        });
+        error.unwrap_err().to_string()
+    }
+
     #[test]
     fn a_disk_that_fills_up_leaves_the_checkpoint_before_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
         let checkpoints = Checkpoints::open(folder.path(), 2).unwrap();
         checkpoints.write(5, &5u64, put("whole")).unwrap();
-        let error = checkpoints.write(10, &10u64, |folder| {
-            fs::write(folder.join("weights"), "half").unwrap();
-            Err(TrainError::system(folder)(
-                io::ErrorKind::StorageFull.into(),
-            ))
-        });
-        let message = error.unwrap_err().to_string();
-        assert!(
-            message.contains("step 10") && message.contains("--resume"),
-            "{message}"
+        let expected = format!(
+            "the checkpoint of step 10 could not be written: weights: no storage space. That of step 5 is there: make \
+             room on the disk of {} and say --resume",
+            folder.path().display()
         );
+        assert_eq!(full(&checkpoints, 10), expected);
         assert_eq!(newest(&checkpoints), Some((5, "whole".into(), 0)));
         assert_eq!(names(folder.path()).unwrap(), ["step-00000005"]);
+    }
+
+    #[test]
+    fn an_error_of_the_first_checkpoint_speaks_of_none_before_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::open(folder.path(), 2).unwrap();
+        let message = full(&checkpoints, 0);
+        assert!(message.contains("There is none before it"), "{message}");
+        assert!(!message.contains("--resume"), "{message}");
+    }
+
+    #[test]
+    fn every_changed_bit_of_a_page_is_damage() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::open(folder.path(), 2).unwrap();
+        checkpoints.write(5, &5u64, put("whole")).unwrap();
+        let page = folder.path().join("step-00000005").join(PAGE);
+        let whole = fs::read(&page).unwrap();
+        for bit in 0..8 * whole.len() {
+            let mut changed = whole.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            fs::write(&page, changed).unwrap();
+            assert_eq!(newest(&checkpoints), None, "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn the_page_of_an_earlier_version_has_no_hash_and_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::open(folder.path(), 2).unwrap();
+        checkpoints.write(5, &5u64, put("whole")).unwrap();
+        let page = folder.path().join("step-00000005").join(PAGE);
+        let text = fs::read_to_string(&page).unwrap();
+        fs::write(&page, &*unsealed_json(&text).unwrap()).unwrap();
+        assert_eq!(newest(&checkpoints), Some((5, "whole".into(), 0)));
+    }
+
+    #[test]
+    fn a_folder_that_was_removed_is_not_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("run/checkpoints");
+        let checkpoints = Checkpoints::open(&place, 2).unwrap();
+        checkpoints.write(0, &0u64, put("whole")).unwrap();
+        fs::remove_dir_all(folder.path().join("run")).unwrap();
+        let error = checkpoints.write(5, &5u64, put("whole")).unwrap_err();
+        assert!(matches!(error, TrainError::Gone(_)), "{error}");
+        assert_eq!(names(folder.path()).unwrap(), [""; 0]);
     }
 
     #[test]

@@ -135,7 +135,9 @@ impl<C: Course> Run<C> {
                 return Ok(Ended::Interrupted(self.state.step));
             }
             let learning_rate = self.learning_rate();
-            let report = self.step(learning_rate, observer)?;
+            let Some(report) = self.step(learning_rate, observer)? else {
+                continue;
+            };
             self.note(report, learning_rate, observer)?;
             if self.state.dropped_in_a_row >= self.pace.patience {
                 self = self.roll_back(observer)?;
@@ -152,7 +154,12 @@ impl<C: Course> Run<C> {
         let Some(folder) = self.finish(observer)? else {
             return Ok(Ended::Interrupted(self.state.step));
         };
-        Ok(Ended::Finished(folder))
+        // Parts of a folder that was being removed may be there again, written since.
+        let written = [self.csv.path(), &folder];
+        match written.into_iter().find(|path| !path.exists()) {
+            Some(path) => Err(TrainError::Gone(path.to_path_buf())),
+            None => Ok(Ended::Finished(folder)),
+        }
     }
 
     /// Makes the model. A process that changes the one of an earlier end is waited for; `None` if an end was asked
@@ -177,11 +184,12 @@ impl<C: Course> Run<C> {
         }
     }
 
+    /// Takes a step; `None` if an end was asked for before its data were read and encoded.
     fn step(
         &mut self,
         learning_rate: f64,
         observer: &mut dyn Observer,
-    ) -> Result<StepReport, TrainError> {
+    ) -> Result<Option<StepReport>, TrainError> {
         let (step, mut cursor) = (self.state.step, self.state.cursor);
         let mut batches = Vec::new();
         for batch in 0..self.pace.accumulation as u64 {
@@ -189,11 +197,14 @@ impl<C: Course> Run<C> {
             let (data, after) = self.course.batch(place, cursor, observer)?;
             batches.push(data);
             cursor = after;
+            if observer.wants_to_stop() {
+                return Ok(None);
+            }
         }
         let report = self.stage.step(step, learning_rate, batches);
         self.state.cursor = cursor;
         self.state.step += 1;
-        Ok(report)
+        Ok(Some(report))
     }
 
     fn learning_rate(&self) -> f64 {

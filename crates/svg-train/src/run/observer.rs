@@ -35,7 +35,7 @@ pub trait Observer {
     fn stepped(&mut self, step: u64, scalars: &Scalars);
     /// A message for the user.
     fn remark(&mut self, text: &str);
-    /// Whether to stop after this step.
+    /// Whether to stop: after the step that is being taken, or before it while its data are being read.
     fn wants_to_stop(&self) -> bool;
 }
 

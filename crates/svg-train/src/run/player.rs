@@ -7,7 +7,8 @@ use std::path::Path;
 
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::prelude::*;
-use burn::store::burn_pack::Bytes;
+use burn::store::RecordError;
+use burn::store::burn_pack::{Bytes, Reader, Writer};
 use svg_nn::{StoredTensor, TensorFile, save_tensors};
 
 use super::gradients::{Change, moved};
@@ -87,7 +88,9 @@ impl<N: Network> Player<N> {
     pub fn save(&self, folder: &Path) -> Result<(), TrainError> {
         store(&self.network().tensors(), folder, self.names.network)?;
         let path = folder.join(self.names.optimizer);
-        self.optimizer.save(&path).map_err(unreadable(&path))
+        let unordered = path.with_extension("unordered");
+        save_in_order(&self.optimizer, &path, &unordered).map_err(unreadable(&path))?;
+        std::fs::remove_file(&unordered).map_err(TrainError::system(&unordered))
     }
 
     pub fn restore(&mut self, folder: &Path) -> Result<(), TrainError> {
@@ -109,6 +112,29 @@ impl<N: Network> fmt::Debug for Player<N> {
         let name = self.names.root;
         f.debug_struct("Player").field("name", &name).finish()
     }
+}
+
+/// Writes the record of an optimiser with its tensors in the order of their names, so that equal states are equal bytes.
+/// Burn keeps them in a hash table, whose order is another in each process. Its own file goes to `unordered`: a
+/// record in memory would be another copy of all moments.
+fn save_in_order(
+    optimizer: &ModuleOptimizer,
+    path: &Path,
+    unordered: &Path,
+) -> Result<(), RecordError> {
+    optimizer.save(unordered)?;
+    let reader = Reader::from_file_exact(unordered)?;
+    let (scalars, paths) = (reader.scalars().clone(), reader.metadata().clone());
+    // The reader has sorted them.
+    let mut writer = Writer::new(reader.into_tensors()?);
+    for (name, value) in &scalars {
+        writer = writer.with_scalar(name, *value);
+    }
+    for (parameter, path) in &paths {
+        writer = writer.with_metadata(parameter, path);
+    }
+    // The folder of a checkpoint is synchronised as a whole.
+    Ok(writer.write_to_file_in_place(path)?)
 }
 
 /// The error of an optimiser's file.

@@ -1,6 +1,7 @@
 //! Training from outside the crate: single steps, a run, the cache.
 
 mod cache;
+mod cache_damage;
 mod flow_stage;
 mod run;
 mod stage;
