@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use svg_nn::{CHANNELS, PATCH};
 use svg_roles::VelocitySpec;
+use svg_store::{checked_json, first, outside};
 
 use super::latents::belongs_to;
 use super::manifest::Manifest;
@@ -52,9 +54,15 @@ pub(super) fn read(text: &str) -> Result<Manifest, String> {
         let files = old.files.clone().into_iter();
         files.filter(|(name, _)| mine(name)).collect()
     };
-    let config: AutoencoderConfig = svg_store::strict_json(&old.autoencoder.to_string())?;
+    let config: AutoencoderConfig = checked_json(&old.autoencoder.to_string())?;
     let of_encoder = |name: &str| number(&old.encoder.config, "encoder", name);
-    let geometry = config.geometry(of_encoder("d_model")?, of_encoder("patch_size")?);
+    let (channels, patch) = (of_encoder("d_model")?, of_encoder("patch_size")?);
+    let problem = first([
+        outside("encoder.config.d_model", channels, CHANNELS),
+        outside("encoder.config.patch_size", patch, PATCH),
+    ]);
+    problem.map_or(Ok(()), Err)?;
+    let geometry = config.geometry(channels, patch);
     let encoder = Part {
         kind: kinds::DINOV3.to_string(),
         name: old.encoder.name,

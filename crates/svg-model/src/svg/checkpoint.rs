@@ -10,7 +10,7 @@ use svg_nn::{
     module_tensors,
 };
 use svg_residual::{ResidualConfig, ResidualEncoder};
-use svg_store::strict_json;
+use svg_store::{Checked, checked_json};
 
 use super::{Alignment, AutoencoderConfig};
 use crate::{ModelError, renamed};
@@ -211,10 +211,7 @@ pub fn autoencoder_tensors(
 
 /// Sizes that a file says.
 fn said_config(json: &str, norm_groups: Option<usize>) -> Result<AutoencoderConfig, String> {
-    let config = strict_json(json).and_then(|config: AutoencoderConfig| {
-        let problem = config.decoder.problem();
-        problem.map_or(Ok(config), Err)
-    });
+    let config: Result<AutoencoderConfig, _> = checked_json(json);
     let config = config.map_err(|reason| format!("{CONFIG_KEY} in its metadata: {reason}"))?;
     let said = config.decoder.norm_groups;
     match norm_groups {
@@ -233,14 +230,18 @@ fn inferred_config(
     let mut config = infer(tensors.to_vec())?;
     let decoder = &mut config.decoder;
     decoder.norm_groups = norm_groups.unwrap_or(decoder.norm_groups);
-    match (decoder.problem(), norm_groups) {
-        (None, _) => Ok(config),
-        (Some(problem), Some(groups)) => Err(format!("--norm-groups {groups}: {problem}")),
-        (Some(problem), None) => Err(format!(
+    let Some(problem) = config.problem() else {
+        return Ok(config);
+    };
+    let of_groups = problem.starts_with("decoder.norm_groups");
+    Err(match norm_groups.filter(|_| of_groups) {
+        Some(groups) => format!("--norm-groups {groups}: {problem}"),
+        None if of_groups => format!(
             "{problem}. The file does not say how many groups its norms have, and the 32 of published models \
              cannot be: say --norm-groups N, the num_groups of its GroupNorm layers"
-        )),
-    }
+        ),
+        None => problem,
+    })
 }
 
 /// Sizes from shapes.
@@ -280,6 +281,10 @@ fn infer_decoder(tensors: &[StoredTensor]) -> Result<DecoderConfig, String> {
         .ok_or_else(|| missing("up.0.block.0.conv1.weight"))?;
     if width != width_out || width == 0 || widths.iter().any(|w| w % width != 0) {
         return Err(format!("the decoder's widths {widths:?} are no multiples"));
+    }
+    // Above this no network can be made, and a side would overflow.
+    if widths.len() > 16 {
+        return Err(format!("the decoder has {} levels", widths.len()));
     }
     let blocks = (0usize..).find(|i| rows(&format!("up.0.block.{i}.conv1.weight")).is_none());
     let resolution = 16 << (widths.len() - 1);
