@@ -17,6 +17,7 @@ mod nano;
 mod pca;
 mod presets;
 mod progress;
+mod ranges;
 mod steps;
 mod streamed;
 

@@ -95,12 +95,18 @@ impl Checked for DecoderConfig {
     fn problem(&self) -> Option<String> {
         let (groups, levels) = (self.norm_groups, self.width_multipliers.len());
         if levels == 0 {
-            return Some("width_multipliers is empty; a decoder has at least one level".to_string());
+            return Some(
+                "width_multipliers is empty; a decoder has at least one level".to_string(),
+            );
         }
         let multipliers = self.width_multipliers.iter().enumerate();
         let multipliers = multipliers.map(|(level, multiplier)| {
             let channels = self.width.saturating_mul(*multiplier);
-            outside(&format!("width times width_multipliers[{level}]"), channels, CHANNELS)
+            outside(
+                &format!("width times width_multipliers[{level}]"),
+                channels,
+                CHANNELS,
+            )
         });
         let ranges = [
             outside("in_channels", self.in_channels, CHANNELS),
@@ -162,13 +168,31 @@ mod tests {
         let svg = DecoderConfig::svg;
         for (config, expected) in [
             (svg().with_norm_groups(0), "norm_groups is 0; it must"),
-            (svg().with_norm_groups(3), "norm_groups is 3, and 3 groups do not divide the 128 channels"),
-            (svg().with_width(1 << 60), "width is 1152921504606846976; it must"),
-            (svg().with_width_multipliers(vec![1; 80]), "width_multipliers.length is 80; it must"),
-            (svg().with_width_multipliers(vec![1, 0]), "width times width_multipliers[1] is 0; it must"),
-            (svg().with_n_res_blocks(1 << 32), "n_res_blocks is 4294967296; it must"),
+            (
+                svg().with_norm_groups(3),
+                "norm_groups is 3, and 3 groups do not divide the 128 channels",
+            ),
+            (
+                svg().with_width(1 << 60),
+                "width is 1152921504606846976; it must",
+            ),
+            (
+                svg().with_width_multipliers(vec![1; 80]),
+                "width_multipliers.length is 80; it must",
+            ),
+            (
+                svg().with_width_multipliers(vec![1, 0]),
+                "width times width_multipliers[1] is 0; it must",
+            ),
+            (
+                svg().with_n_res_blocks(1 << 32),
+                "n_res_blocks is 4294967296; it must",
+            ),
             (svg().with_out_channels(0), "out_channels is 0; it must"),
-            (svg().with_resolution(1 << 33), "resolution is 8589934592; it must"),
+            (
+                svg().with_resolution(1 << 33),
+                "resolution is 8589934592; it must",
+            ),
         ] {
             let problem = config.problem().unwrap();
             assert!(problem.starts_with(expected), "{problem}");

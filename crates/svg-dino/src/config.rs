@@ -268,15 +268,36 @@ mod tests {
         }
         let new = DinoConfig::new;
         for (config, expected) in [
-            (new(usize::MAX - 3, 1, 1, 4), "d_model is 18446744073709551612; it must"),
-            (new(16, 1, 1 << 62, 4), "n_heads is 4611686018427387904; it must lie between 1 and 16"),
-            (new(16, 1, 8, 4), "n_heads is 8, and 8 heads do not divide 16 channels into heads of a multiple of four"),
+            (
+                new(usize::MAX - 3, 1, 1, 4),
+                "d_model is 18446744073709551612; it must",
+            ),
+            (
+                new(16, 1, 1 << 62, 4),
+                "n_heads is 4611686018427387904; it must lie between 1 and 16",
+            ),
+            (
+                new(16, 1, 8, 4),
+                "n_heads is 8, and 8 heads do not divide 16 channels into heads of a multiple of four",
+            ),
             (new(16, 0, 4, 4), "n_layers is 0; it must"),
             (new(16, 1, 4, 0), "d_ff is 0; it must"),
-            (new(16, 1, 4, 4).with_patch_size(0), "patch_size is 0; it must"),
-            (new(16, 1, 4, 4).with_n_registers(1 << 40), "n_registers is 1099511627776; it must"),
-            (new(16, 1, 4, 4).with_rope_base(0.0), "rope_base is 0; it must"),
-            (new(16, 1, 4, 4).with_norm_eps(-1e300), "norm_eps is -1e300; it must"),
+            (
+                new(16, 1, 4, 4).with_patch_size(0),
+                "patch_size is 0; it must",
+            ),
+            (
+                new(16, 1, 4, 4).with_n_registers(1 << 40),
+                "n_registers is 1099511627776; it must",
+            ),
+            (
+                new(16, 1, 4, 4).with_rope_base(0.0),
+                "rope_base is 0; it must",
+            ),
+            (
+                new(16, 1, 4, 4).with_norm_eps(-1e300),
+                "norm_eps is -1e300; it must",
+            ),
         ] {
             let problem = config.problem().unwrap();
             assert!(problem.starts_with(expected), "{problem}");

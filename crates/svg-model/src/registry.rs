@@ -228,7 +228,9 @@ impl Registry {
         match said {
             Some(said) if said != found => Err(bundle.unusable(
                 FLOW,
-                &format!("its velocity says {said:?}, its configuration makes {found:?}; was it edited?"),
+                &format!(
+                    "its velocity says {said:?}, its configuration makes {found:?}; was it edited?"
+                ),
             )),
             _ => Ok(velocity),
         }

@@ -87,7 +87,7 @@ pub use patch::patch_tokens;
 pub use precision::Precision;
 pub use rotation::Rotation;
 pub use save::save_tensors;
-pub use sizes::{CHANNELS, CLASSES, GRID, LAYERS, PATCH, SIDE, heads};
+pub use sizes::{CHANNELS, CLASSES, GRID, LAYERS, PATCH, SIDE, beyond_memory, heads};
 pub use svg_kernels::{
     Activation, AdamStep, GroupNorm, adaptive_layer_norm, blend, checkpointed, conv3x3,
     doubled_conv3x3, gated_sum, normed_conv3x3, on_host, patch_conv, sum_of_squares,

@@ -5,6 +5,7 @@
 
 use std::ops::RangeInclusive;
 
+use burn::prelude::*;
 use svg_store::outside;
 
 /// Numbers of channels, also of hidden ones.
@@ -38,7 +39,53 @@ pub fn heads(n_heads: usize, d_model: usize, unit: usize) -> Option<String> {
             unit => format!(" into heads of a multiple of {unit}"),
         };
         (!divides).then(|| {
-            format!("n_heads is {n_heads}, and {n_heads} heads do not divide {d_model} channels{of}")
+            format!(
+                "n_heads is {n_heads}, and {n_heads} heads do not divide {d_model} channels{of}"
+            )
         })
     })
+}
+
+/// [`svg_store::beyond_memory`] for what is on a device that computes in the machine's memory; `None` for cards, which
+/// have their own.
+pub fn beyond_memory(device: &Device, what: &str, bytes: f64) -> Option<String> {
+    // Burn says the kind of a device in no other way.
+    let host = format!("{device:?}").contains("Flex");
+    host.then(|| svg_store::beyond_memory(what, bytes))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_processor_has_the_memory_of_the_machine() {
+        for device in [Device::flex(), Device::flex().autodiff()] {
+            let problem = beyond_memory(&device, "a network", 1e20).unwrap();
+            assert!(
+                problem.starts_with("a network needs at least 1e11 GB"),
+                "{problem}"
+            );
+            assert_eq!(beyond_memory(&device, "a network", 1e3), None);
+        }
+    }
+
+    #[test]
+    fn heads_share_all_channels_alike() {
+        assert_eq!(heads(1, 1, 1), None);
+        for (n_heads, d_model, unit) in [
+            (0, 16, 1),
+            (17, 16, 1),
+            (1, 0, 1),
+            (5, 16, 1),
+            (8, 16, 4),
+            (1 << 62, 16, 4),
+        ] {
+            assert!(
+                heads(n_heads, d_model, unit).is_some(),
+                "{n_heads} of {d_model}"
+            );
+        }
+    }
 }

@@ -1,9 +1,7 @@
 //! Sizes and options of the residual encoder.
 
 use burn::prelude::*;
-use svg_nn::{
-    CHANNELS, Checked, LAYERS, PATCH, SIDE, StoredTensor, first, heads, outside,
-};
+use svg_nn::{CHANNELS, Checked, LAYERS, PATCH, SIDE, StoredTensor, first, heads, outside};
 
 use crate::ResidualEncoder;
 
@@ -191,15 +189,36 @@ pub(crate) mod tests {
         assert_eq!(ResidualConfig::svg().problem(), None);
         assert_eq!(tiny().problem(), None);
         for (config, expected) in [
-            (tiny().with_image_size(9), "image_size is 9, and patches of 4"),
-            (tiny().with_image_size(1 << 40), "image_size is 1099511627776; it must"),
-            (tiny().with_patch_size(0), "patch_size is 0; it must lie between 1 and 1024"),
-            (tiny().with_n_layers(1 << 32), "n_layers is 4294967296; it must"),
-            (tiny().with_n_heads(1 << 62), "n_heads is 4611686018427387904; it must lie between 1 and 16"),
-            (tiny().with_n_heads(3), "n_heads is 3, and 3 heads do not divide 16 channels"),
+            (
+                tiny().with_image_size(9),
+                "image_size is 9, and patches of 4",
+            ),
+            (
+                tiny().with_image_size(1 << 40),
+                "image_size is 1099511627776; it must",
+            ),
+            (
+                tiny().with_patch_size(0),
+                "patch_size is 0; it must lie between 1 and 1024",
+            ),
+            (
+                tiny().with_n_layers(1 << 32),
+                "n_layers is 4294967296; it must",
+            ),
+            (
+                tiny().with_n_heads(1 << 62),
+                "n_heads is 4611686018427387904; it must lie between 1 and 16",
+            ),
+            (
+                tiny().with_n_heads(3),
+                "n_heads is 3, and 3 heads do not divide 16 channels",
+            ),
             (tiny().with_d_ff(0), "d_ff is 0; it must"),
             (tiny().with_channels(0), "channels is 0; it must"),
-            (tiny().with_dropout(3.0), "dropout is 3; it must lie between 0 and 0.99"),
+            (
+                tiny().with_dropout(3.0),
+                "dropout is 3; it must lie between 0 and 0.99",
+            ),
             (tiny().with_mask_ratio(-0.5), "mask_ratio is -0.5; it must"),
         ] {
             let problem = config.problem().unwrap();

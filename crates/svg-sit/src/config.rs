@@ -235,9 +235,15 @@ impl Checked for SitConfig {
         ];
         first(ranges).or_else(|| {
             if !d_model.is_multiple_of(4) {
-                return Some(format!("d_model is {d_model}; positions need a multiple of 4"));
+                return Some(format!(
+                    "d_model is {d_model}; positions need a multiple of 4"
+                ));
             }
-            outside("rows * columns * d_model", rows * columns * d_model, 1..=POSITIONS)
+            outside(
+                "rows * columns * d_model",
+                rows * columns * d_model,
+                1..=POSITIONS,
+            )
         })
     }
 }
@@ -375,19 +381,63 @@ pub(crate) mod tests {
         for name in SitConfig::preset_names() {
             assert_eq!(SitConfig::preset(name).unwrap().problem(), None, "{name}");
         }
-        let wide = |rows, columns| SitConfig { rows, columns, ..tiny() };
+        let wide = |rows, columns| SitConfig {
+            rows,
+            columns,
+            ..tiny()
+        };
         for (config, expected) in [
             (tiny().with_n_classes(0), "n_classes is 0; it must"),
-            (SitConfig { d_model: usize::MAX - 3, ..tiny() }, "d_model is 18446744073709551612; it must"),
-            (SitConfig { d_model: 18, n_heads: 2, ..tiny() }, "d_model is 18; positions"),
-            (SitConfig { n_heads: 0, ..tiny() }, "n_heads is 0; it must lie between 1 and 16"),
-            (SitConfig { n_heads: 1 << 62, ..tiny() }, "n_heads is 4611686018427387904; it must"),
-            (SitConfig { n_layers: 1 << 32, ..tiny() }, "n_layers is 4294967296; it must"),
+            (
+                SitConfig {
+                    d_model: usize::MAX - 3,
+                    ..tiny()
+                },
+                "d_model is 18446744073709551612; it must",
+            ),
+            (
+                SitConfig {
+                    d_model: 18,
+                    n_heads: 2,
+                    ..tiny()
+                },
+                "d_model is 18; positions",
+            ),
+            (
+                SitConfig {
+                    n_heads: 0,
+                    ..tiny()
+                },
+                "n_heads is 0; it must lie between 1 and 16",
+            ),
+            (
+                SitConfig {
+                    n_heads: 1 << 62,
+                    ..tiny()
+                },
+                "n_heads is 4611686018427387904; it must",
+            ),
+            (
+                SitConfig {
+                    n_layers: 1 << 32,
+                    ..tiny()
+                },
+                "n_layers is 4294967296; it must",
+            ),
             (SitConfig { d_ff: 0, ..tiny() }, "d_ff is 0; it must"),
-            (SitConfig { in_channels: 0, ..tiny() }, "in_channels is 0; it must"),
+            (
+                SitConfig {
+                    in_channels: 0,
+                    ..tiny()
+                },
+                "in_channels is 0; it must",
+            ),
             (wide(0, 1), "rows is 0; it must"),
             (wide(1 << 32, 1 << 32), "rows is 4294967296; it must"),
-            (wide(4096, 4096), "rows * columns * d_model is 268435456; it must"),
+            (
+                wide(4096, 4096),
+                "rows * columns * d_model is 268435456; it must",
+            ),
         ] {
             let problem = config.problem().unwrap();
             assert!(problem.starts_with(expected), "{problem}");

@@ -68,7 +68,7 @@ pub use hash::{Sha256, sha256, sha256_file};
 pub use json::{json_format, plain_json, strict_json, versioned_json};
 pub use lock::{FolderLock, LockError};
 pub use memory::{beyond_memory, machine_memory};
-pub use numbers::{Checked, below, checked_json, first, outside};
+pub use numbers::{Checked, below, checked, checked_json, first, outside};
 pub use path_error::PathError;
 pub use random::Random;
 pub use row_file::{RowFile, RowFileError, RowTensor};

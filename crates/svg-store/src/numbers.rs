@@ -27,7 +27,15 @@ pub trait Checked {
 ///
 /// As for [`strict_json`], and [`Checked::problem`].
 pub fn checked_json<T: DeserializeOwned + Serialize + Checked>(text: &str) -> Result<T, String> {
-    let document: T = strict_json(text)?;
+    checked(strict_json(text)?)
+}
+
+/// A document, if all its values can be used.
+///
+/// # Errors
+///
+/// [`Checked::problem`].
+pub fn checked<T: Checked>(document: T) -> Result<T, String> {
     match document.problem() {
         None => Ok(document),
         Some(problem) => Err(problem),

@@ -4,7 +4,7 @@ mod source;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use burn::prelude::*;
 use clap::Args;
 use serde_json::{Value, json};
@@ -19,6 +19,7 @@ use crate::commands::{print, word};
 use crate::confusion_picture::{save_drawing, save_matrix};
 use crate::device::DeviceOptions;
 use crate::labelled::Labelled;
+use crate::ranges::{PIXELS, within};
 
 /// Measure what features know of classes, by nearest neighbours and by a linear probe
 ///
@@ -71,16 +72,17 @@ pub struct Probe {
     #[arg(value_delimiter = ',', default_value = "mean")]
     pool: Vec<Pool>,
     /// Side of the square crop in pixels [default: the bundle's; 256 for other encoders]
-    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "PIXELS", value_parser = within(PIXELS))]
     size: Option<u32>,
     /// Neighbours that vote
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     neighbours: u32,
     /// Temperature of their votes: the lower, the more the nearest count
     #[arg(long, value_name = "T", default_value_t = NearestNeighbours::default().temperature)]
+    #[arg(value_parser = within(1e-3..=100.0))]
     temperature: f64,
     /// Decay of the linear probe's weights
-    #[arg(long, value_name = "X", default_value_t = 1e-3)]
+    #[arg(long, value_name = "X", default_value_t = 1e-3, value_parser = within(0.0..=1e6))]
     decay: f64,
     /// Pictures that are encoded at once
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
@@ -105,15 +107,6 @@ struct Probed {
 
 impl Probe {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
-        let (temperature, decay) = (self.temperature, self.decay);
-        ensure!(
-            temperature > 0.0 && temperature.is_finite(),
-            "--temperature {temperature} is not positive; 0.07 is usual"
-        );
-        ensure!(
-            decay >= 0.0 && decay.is_finite(),
-            "--decay {decay} is negative; 0.001 is usual"
-        );
         let limit = self.limit.map(|limit| limit as usize);
         let train = Labelled::open(&self.train, self.reading, limit).context("--train")?;
         let test = Labelled::open(&self.test, self.reading, limit).context("--test")?;

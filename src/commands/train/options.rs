@@ -13,6 +13,7 @@ use svg_train::run::{RunOptions, Training};
 use crate::commands::pictures::ReadingOptions;
 use crate::device::DeviceName;
 use crate::presets::Presets;
+use crate::ranges::{WORKERS, within};
 
 /// Where a run is, and how it is to go on.
 #[derive(Args)]
@@ -30,7 +31,7 @@ pub struct TrainingOptions {
     #[arg(long, requires = "resume")]
     force_data: bool,
     /// Threads that decode pictures; 0 for as many as the machine runs at once
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = within(WORKERS))]
     pub workers: usize,
     /// More devices that share every batch with the first, as in cuda:1,cuda:2
     #[arg(long, value_delimiter = ',', value_name = "DEVICE")]

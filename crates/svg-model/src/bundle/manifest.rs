@@ -45,7 +45,8 @@ impl Manifest {
         });
         let manifest: Self = manifest.map_err(refuse)?;
         let mut parts = manifest.parts.iter();
-        let problem = parts.find_map(|(name, part)| below(&format!("parts.{name}"), part.problem()));
+        let problem =
+            parts.find_map(|(name, part)| below(&format!("parts.{name}"), part.problem()));
         if let Some(problem) = problem {
             return Err(refuse(problem));
         }

@@ -186,7 +186,10 @@ mod tests {
             |config| config.residual.as_mut().unwrap().image_size = 17,
             "residual.image_size is 17, and patches of 16 pixels do not tile",
         );
-        check(|config| config.decoder.norm_groups = 0, "decoder.norm_groups is 0; it must");
+        check(
+            |config| config.decoder.norm_groups = 0,
+            "decoder.norm_groups is 0; it must",
+        );
         check(
             |config| config.decoder.out_channels = 1000,
             "decoder.out_channels is 1000; pictures have 3 channels",

@@ -10,6 +10,7 @@ use super::error::RowFileError;
 use super::{RowTensor, ended};
 use crate::file::{read_if_there, write_json};
 use crate::json::versioned_json;
+use crate::numbers::{Checked, checked, first, outside};
 use crate::words::json_differences;
 
 /// Version of the journal.
@@ -32,6 +33,19 @@ pub(super) struct Journal {
     pub left_out: Vec<usize>,
 }
 
+/// As many items are done as there are, and those without a row are among them, in order.
+impl Checked for Journal {
+    fn problem(&self) -> Option<String> {
+        let ascending = self.left_out.is_sorted_by(|one, next| one < next);
+        let last = self.left_out.last().filter(|last| **last >= self.done);
+        first([
+            outside("done", self.done, 0..=self.items),
+            (!ascending).then(|| "left_out is not in order".to_string()),
+            last.map(|last| format!("left_out names {last}, and done is {}", self.done)),
+        ])
+    }
+}
+
 impl Journal {
     pub fn read(path: &Path) -> Result<Option<Self>, RowFileError> {
         let path = place(path);
@@ -40,7 +54,7 @@ impl Journal {
             reason,
         };
         let text = read_if_there(&path).map_err(|error| damaged(error.to_string()))?;
-        let read = |text: String| versioned_json(&text, FORMAT..=FORMAT);
+        let read = |text: String| versioned_json(&text, FORMAT..=FORMAT).and_then(checked::<Self>);
         text.map(read).transpose().map_err(damaged)
     }
 
