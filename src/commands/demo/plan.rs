@@ -427,4 +427,61 @@ mod tests {
             "{error}"
         );
     }
+
+    #[test]
+    fn every_number_of_a_plan_is_used_or_refused() {
+        let place = tempfile::tempdir().unwrap();
+        let plan = plan(&encoder(128, 8));
+        let document = serde_json::to_value(&plan).unwrap();
+        let (mut refused, mut taken) = (0, 0);
+        for (what, changed) in svg_store::extremes(&document) {
+            std::fs::write(place.path().join(NAME), changed.to_string()).unwrap();
+            let read = std::panic::catch_unwind(|| Plan::read(place.path(), &plan.asked).is_ok());
+            match read.unwrap_or_else(|_| panic!("{what} panicked")) {
+                true => taken += 1,
+                false => refused += 1,
+            }
+        }
+        assert!(refused > 500 && taken > 100, "{refused} and {taken}");
+    }
+
+    #[test]
+    fn numbers_that_no_demonstration_has_are_named() {
+        let check = |change: fn(&mut Plan), expected: &str| {
+            let mut plan = plan(&encoder(128, 8));
+            assert_eq!(plan.problem(), None);
+            change(&mut plan);
+            let problem = plan.problem().unwrap();
+            assert!(problem.starts_with(expected), "{problem}");
+        };
+        check(
+            |plan| plan.samples.classes[0] = 10,
+            "samples.classes has 10, and there are 10 names",
+        );
+        check(
+            |plan| plan.samples.steps[0] = 1 << 32,
+            "samples.steps is 4294967296; it must",
+        );
+        check(
+            |plan| plan.samples.columns = 0,
+            "samples.columns is 0; it must",
+        );
+        check(
+            |plan| plan.samples.classes.clear(),
+            "samples.classes is empty",
+        );
+        check(
+            |plan| plan.measured.known = 0,
+            "measured.known is 0; it must",
+        );
+        check(|plan| plan.size = 0, "size is 0; it must");
+        check(
+            |plan| plan.autoencoder.batch_size = 0,
+            "autoencoder.batch_size is 0; it must",
+        );
+        check(
+            |plan| plan.flow.optimizer.epsilon = 0.0,
+            "flow.optimizer.epsilon is 0; it must",
+        );
+    }
 }

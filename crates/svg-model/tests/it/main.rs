@@ -2,4 +2,5 @@
 
 mod bundles;
 mod flows;
+mod numbers;
 mod place;

@@ -2,6 +2,7 @@
 
 mod cache;
 mod flow_stage;
+mod numbers;
 mod run;
 mod stage;
 
