@@ -62,7 +62,7 @@ impl Checked for CriticConfig {
 
 impl CriticConfig {
     /// The side of the smallest images that it has a logit for.
-    pub fn smallest_side(&self) -> usize {
+    pub(crate) fn smallest_side(&self) -> usize {
         // The first convolution and all but the last of the others halve; the last two take a pixel each.
         3 << self.n_layers
     }
