@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use burn::prelude::*;
 use svg_nn::{beyond_memory, not_finite};
+use svg_roles::LatentSpace;
 
 use crate::gathered::numbers;
 use crate::ranges::PIXELS;
@@ -30,6 +31,17 @@ pub fn check_size(size: u32, patch: usize) -> Result<()> {
         let below = (size / patch).max(1) * patch;
         bail!("--size {size} is no multiple of the patch size {patch}; try {below}");
     }
+    Ok(())
+}
+
+/// Whether images of that size have enough tokens for the statistics of a batch, where a space goes by those.
+pub fn check_tokens(space: &dyn LatentSpace, size: u32) -> Result<()> {
+    let tokens = space.geometry().at([size as usize; 2]).tokens();
+    ensure!(
+        tokens > 1 || !space.depends_on_batch(),
+        "--size {size} makes one token, and the statistics of a batch need two; name a larger --size, or freeze the \
+         alignment with `svg align-stats`"
+    );
     Ok(())
 }
 

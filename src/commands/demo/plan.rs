@@ -153,7 +153,7 @@ impl Plan {
         autoencoder.seed = asked.seed;
         flow.seed = asked.seed;
         let some = |whole: usize, few: usize| if tiny { few } else { whole };
-        Ok(Self {
+        let plan = Self {
             format: FORMAT,
             encoder: fingerprint,
             size,
@@ -179,7 +179,8 @@ impl Plan {
             autoencoder,
             flow,
             asked,
-        })
+        };
+        checked(plan).map_err(anyhow::Error::msg)
     }
 
     /// The same with other numbers of steps; averages, warm-up, checkpoints and sheets keep their share.

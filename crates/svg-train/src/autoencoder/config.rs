@@ -138,7 +138,7 @@ impl<C: NetworkKind> Training for AutoencoderTraining<C> {
             self.pace().invalid(),
             outside("samples", self.samples, 1..=4096),
             outside("data.size", side, SIDE),
-            outside("statistics_momentum", self.statistics_momentum, 0.0..=1.0),
+            outside("statistics_momentum", self.statistics_momentum, 1e-9..=1.0),
             outside("average_decay", average_decay, 0.0..=1.0),
             outside(
                 "optimizer.learning_rate",
@@ -156,6 +156,12 @@ impl<C: NetworkKind> Training for AutoencoderTraining<C> {
             if !side.is_multiple_of(patch) {
                 return Some(format!(
                     "data.size is {side}; it must be a multiple of the decoder's enlargement, {patch}"
+                ));
+            }
+            if side < 2 * patch {
+                return Some(format!(
+                    "data.size is {side}, which makes one token, and statistics need two; set it to {} at least",
+                    2 * patch
                 ));
             }
             let smallest = critic.map_or(1, CriticConfig::smallest_side);
@@ -218,6 +224,16 @@ mod tests {
                 "\"out_channels\": 3",
                 "\"out_channels\": 1000",
                 "autoencoder.decoder.out_channels is 1000; pictures have 3",
+            ),
+            (
+                "\"size\": 16",
+                "\"size\": 4",
+                "data.size is 4, which makes one token",
+            ),
+            (
+                "\"statistics_momentum\": 0.1",
+                "\"statistics_momentum\": 0",
+                "statistics_momentum is 0; it must",
             ),
             (
                 "\"d_ff\": 16",
