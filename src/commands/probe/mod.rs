@@ -111,6 +111,13 @@ impl Probe {
         let train = Labelled::open(&self.train, self.reading, limit).context("--train")?;
         let test = Labelled::open(&self.test, self.reading, limit).context("--test")?;
         check_classes(&train.names, &test.names)?;
+        // Labels that are numbers make classes of all numbers up to the largest.
+        let classes = train.names.len();
+        let what = format!("a matrix of {classes} classes");
+        let problem = svg_store::beyond_memory(&what, 24.0 * (classes as f64).powi(2));
+        if let Some(problem) = problem {
+            bail!("{problem}; count labels from 0 without gaps");
+        }
         let fingerprints = [Fingerprint::of(&train.set)?, Fingerprint::of(&test.set)?];
         if fingerprints[0] == fingerprints[1] {
             eprintln!(
