@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use serde_json::{Value, json};
+use svg_flow::Progress;
 use svg_model::{Bundle, ModelError, OpenOptions, Registry, Sampling};
 use svg_roles::Condition;
 use svg_store::extremes;
@@ -41,7 +42,7 @@ fn used(place: &Place, folder: &Path) -> Result<(), ModelError> {
         ..Sampling::svg()
     };
     let (noise, condition) = (generator.noise(0, &[0]), Condition::classes(&[1], device));
-    let go_on = &mut |_: &_| ControlFlow::Continue(());
+    let go_on = &mut |_: &Progress| ControlFlow::Continue(());
     let sampled = generator.latents(noise, &condition, &[0], &sampling, go_on)?;
     let [_, channels, ..] = generator.images(sampled.latents).dims();
     assert_eq!(channels, 3);
@@ -82,8 +83,8 @@ fn a_number_that_makes_no_model_is_named_by_its_path() {
             "part flow: rows is 4294967296; it must lie",
         ),
         (
-            "/parts/flow/config/n_classes",
-            json!(3),
+            "/parts/flow/velocity/channels",
+            json!(25),
             "part flow: its velocity says",
         ),
         (
