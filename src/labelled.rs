@@ -9,6 +9,7 @@ use svg_image::{ImageSet, Loader, RgbImage, adm_crop};
 use svg_roles::Embedding;
 use svg_train::data::{Batches, Broken, Classes};
 
+use crate::commands::checks::check_batch;
 use crate::commands::pictures::ReadingOptions;
 use crate::progress::image_bar;
 
@@ -66,6 +67,7 @@ impl Labelled {
         embedding: &dyn Embedding,
     ) -> Result<Tensor<2>> {
         ensure!(self.len() > 0, "{what}: there are no pictures");
+        check_batch(self.len().min(batch), size, device)?;
         let bar = image_bar(self.len(), what);
         let crop = move |image: RgbImage| adm_crop(&image, size);
         let (set, order) = (Arc::clone(&self.set), self.order.clone());

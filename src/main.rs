@@ -17,6 +17,7 @@ mod nano;
 mod pca;
 mod presets;
 mod progress;
+mod ranges;
 mod steps;
 mod streamed;
 
@@ -58,6 +59,7 @@ fn main() -> std::process::ExitCode {
 mod tests {
     use super::*;
     use clap::CommandFactory;
+    use std::any::TypeId;
     use std::collections::BTreeSet;
     use std::path::{Path, PathBuf};
 
@@ -150,5 +152,188 @@ mod tests {
             "no command has these:\n{}",
             unknown.join("\n")
         );
+    }
+
+    /// The types of numbers that options have.
+    fn is_number(option: &clap::Arg) -> bool {
+        let of = option.get_value_parser().type_id();
+        let kinds = [
+            TypeId::of::<usize>(),
+            TypeId::of::<u64>(),
+            TypeId::of::<u32>(),
+            TypeId::of::<u16>(),
+            TypeId::of::<f64>(),
+        ];
+        kinds.iter().any(|kind| of == *kind)
+    }
+
+    /// Numbers that parse as such, or nearly.
+    const EXTREMES: [&str; 21] = [
+        "0",
+        "1",
+        "2",
+        "17",
+        "-1",
+        "65535",
+        "65536",
+        "1000000",
+        "4294967295",
+        "4294967296",
+        "1099511627776",
+        "9223372036854775807",
+        "18446744073709551612",
+        "18446744073709551615",
+        "18446744073709551616",
+        "0.5",
+        "-0.5",
+        "5e-324",
+        "1e300",
+        "inf",
+        "NaN",
+    ];
+
+    /// Options that take every number of their type: a seed is any, steps to stop after and pictures to take at most
+    /// may be more than there are, and blocks are counted by the weights.
+    const ANY: [&str; 4] = ["seed", "max-steps", "limit", "blocks"];
+
+    /// Gives every option for numbers of a command, or of those below it, extreme ones, beside the words of its first
+    /// example. How many options there were.
+    fn walk(command: &clap::Command, name: &str) -> usize {
+        let below: Vec<_> = command.get_subcommands().collect();
+        if !below.is_empty() {
+            let each =
+                |command: &&clap::Command| walk(command, &format!("{name} {}", command.get_name()));
+            return below.iter().map(each).sum();
+        }
+        let help = command.get_after_help().map(ToString::to_string);
+        let help = help.unwrap_or_default().replace("\\\n", " ");
+        let mut examples = help.lines().map(str::trim);
+        let example = examples.find(|line| line.starts_with(name));
+        let example = example.unwrap_or_else(|| panic!("`{name} --help` has no example"));
+        let words = example.split_whitespace().take_while(|word| *word != "#");
+        let words: Vec<String> = words.map(String::from).collect();
+        let numbers = command.get_arguments().filter(|option| is_number(option));
+        let numbers: Vec<_> = numbers.filter_map(|option| option.get_long()).collect();
+        for option in &numbers {
+            let flag = format!("--{option}");
+            let mut others = words.clone();
+            if let Some(place) = others.iter().position(|word| *word == flag) {
+                others.drain(place..place + 2);
+            }
+            for text in EXTREMES {
+                let words = others.iter().cloned().chain([format!("{flag}={text}")]);
+                let error = match Cli::try_parse_from(words) {
+                    Ok(_) => None,
+                    Err(error) => Some(error.to_string()),
+                };
+                let refused = error
+                    .as_ref()
+                    .is_some_and(|error| error.contains("invalid value"));
+                assert!(
+                    error.is_none() || refused,
+                    "{name} {flag}={text}: {error:?}"
+                );
+                let absurd = ["1e300", "inf", "NaN", "18446744073709551616"].contains(&text);
+                let huge = text == "18446744073709551615" && !ANY.contains(option);
+                assert!(refused || !(absurd || huge), "{name} takes {flag}={text}");
+            }
+        }
+        numbers.len()
+    }
+
+    #[test]
+    fn every_option_for_numbers_has_a_range() {
+        let walked = walk(&Cli::command(), "svg");
+        assert!(walked > 50, "there are more options than {walked}");
+    }
+
+    #[test]
+    fn numbers_that_mean_nothing_are_refused_with_the_range() {
+        let sample = "svg sample --bundle b --classes all --out o";
+        let images = "--bundle b --images i --out o";
+        let init = "svg init encoder --out o.safetensors";
+        for (words, expected) in [
+            (
+                format!("{sample} --steps 4294967296"),
+                "a number from 1 to 100000",
+            ),
+            (format!("{sample} --steps 0"), "a number from 1 to 100000"),
+            (format!("{sample} --shift 0"), "a number from 0.001 to 1000"),
+            (
+                format!("{sample} --shift=-1"),
+                "a number from 0.001 to 1000",
+            ),
+            (
+                format!("{sample} --shift NaN"),
+                "a number from 0.001 to 1000",
+            ),
+            (
+                format!("{sample} --guidance 1e300"),
+                "a number from -1000 to 1000",
+            ),
+            (
+                format!("{sample} --count 4294967295"),
+                "a number from 1 to 1000000",
+            ),
+            (
+                format!("svg reconstruct {images} --size 1000000"),
+                "a number from 1 to 16384",
+            ),
+            (
+                format!("svg encode {images} --size 0"),
+                "a number from 1 to 16384",
+            ),
+            (
+                format!("{init} --d-model 18446744073709551612"),
+                "a number from 1 to 1048576",
+            ),
+            (format!("{init} --layers 0"), "a number from 1 to 4096"),
+            (
+                "svg cache --bundle b --data d --out o --workers 999999".into(),
+                "a number from 0 to 1024",
+            ),
+            (
+                "svg cache --bundle b --data d --out o --shard-size 0".into(),
+                "a number from 1 to 1048576",
+            ),
+            (
+                "svg cost --config xl --images 0".into(),
+                "a number from 1 to 1000000000000",
+            ),
+            (
+                "svg cost --config xl --epochs=-1".into(),
+                "a number from 0.001 to 1000000000",
+            ),
+            (
+                "svg cost --config xl --on 1e300".into(),
+                "or TFLOP/s such as 250",
+            ),
+            (
+                "svg demo --minutes 1e300".into(),
+                "a number from 0.01 to 100000",
+            ),
+            (
+                "svg demo --minutes 0".into(),
+                "a number from 0.01 to 100000",
+            ),
+            (
+                "svg decode --bundle b f --out o --tile 1".into(),
+                "a number from 2 to 4096",
+            ),
+            (
+                "svg decode --bundle b f --out o --grid 4294967296x4294967296".into(),
+                "of at most 4096 each",
+            ),
+            (
+                "svg dataset shapes --out o --count 18446744073709551615".into(),
+                "a number from 0 to 10000000",
+            ),
+        ] {
+            let error = match Cli::try_parse_from(words.split_whitespace()) {
+                Ok(_) => panic!("{words} was taken"),
+                Err(error) => error.to_string(),
+            };
+            assert!(error.contains(expected), "{words}: {error}");
+        }
     }
 }

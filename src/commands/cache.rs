@@ -13,6 +13,7 @@ use crate::commands::pictures::ReadingOptions;
 use crate::commands::print;
 use crate::device::DeviceOptions;
 use crate::progress::{image_bar, status};
+use crate::ranges::{PIXELS, WORKERS, within};
 
 /// Encode a data set once, to train a flow on it without the encoder
 ///
@@ -41,22 +42,22 @@ pub struct Cache {
     #[arg(long, value_enum, default_value_t)]
     rule: Rule,
     /// Crops of each picture, with --rule reference [default: 4]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", value_parser = within(1..=1024_u16))]
     crops: Option<u16>,
     /// Seed of the places of the crops, with --rule reference [default: 0]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Side of the square crop in pixels [default: the size that the model was made for]
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(long, value_name = "PIXELS", value_parser = within(PIXELS))]
     size: Option<u32>,
     /// Pictures of one file
-    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
-    shard_size: u32,
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = within(CachePlan::SHARD_SIZE))]
+    shard_size: usize,
     /// Squares that are encoded at once
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     batch: u16,
     /// Threads that decode pictures; 0 for as many as the machine runs at once
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = within(WORKERS))]
     workers: usize,
     #[command(flatten)]
     reading: ReadingOptions,
@@ -84,10 +85,14 @@ impl Cache {
         let size = self.size.unwrap_or(geometry.image[0] as u32);
         check_size(size, geometry.patch()[0])?;
         let geometry = geometry.at([size as usize; 2]);
-        let shard_size = self.shard_size as usize;
+        let shard_size = self.shard_size;
         let plan = CachePlan::new(
             &data, features, geometry, size, variants, self.store, shard_size,
         )?;
+        let what = format!("a shard of {shard_size} pictures");
+        if let Some(problem) = svg_store::beyond_memory(&what, plan.shard_bytes()) {
+            bail!("{problem}; lower --shard-size, --crops or --size");
+        }
         let (count, classes, dtype) = (data.len(), plan.classes.len(), plan.dtype);
         let gigabytes = plan.bytes() as f64 / 1e9;
         status!("{count} pictures of {classes} classes, {variants}, in {dtype}: {gigabytes:.2} GB");

@@ -4,9 +4,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use burn::prelude::*;
-use svg_nn::not_finite;
+use svg_nn::{beyond_memory, not_finite};
+use svg_roles::LatentSpace;
 
 use crate::gathered::numbers;
+use crate::ranges::PIXELS;
 
 /// Whether all numbers that came out are finite: as pixels, others would be black.
 pub fn check_finite<const D: usize>(tensor: &Tensor<D>, what: &str) -> Result<()> {
@@ -18,12 +20,39 @@ pub fn check_finite<const D: usize>(tensor: &Tensor<D>, what: &str) -> Result<()
 
 /// Whether an image side consists of whole patches.
 pub fn check_size(size: u32, patch: usize) -> Result<()> {
-    let patch = patch as u32;
-    if size == 0 || !size.is_multiple_of(patch) {
+    ensure!(
+        PIXELS.contains(&size),
+        "--size {size}: pictures have sides of {} to {} pixels here",
+        PIXELS.start(),
+        PIXELS.end()
+    );
+    let patch = patch.max(1) as u32;
+    if !size.is_multiple_of(patch) {
         let below = (size / patch).max(1) * patch;
         bail!("--size {size} is no multiple of the patch size {patch}; try {below}");
     }
     Ok(())
+}
+
+/// Whether images of that size have enough tokens for the statistics of a batch, where a space goes by those.
+pub fn check_tokens(space: &dyn LatentSpace, size: u32) -> Result<()> {
+    let tokens = space.geometry().at([size as usize; 2]).tokens();
+    ensure!(
+        tokens > 1 || !space.depends_on_batch(),
+        "--size {size} makes one token, and the statistics of a batch need two; name a larger --size, or freeze the \
+         alignment with `svg align-stats`"
+    );
+    Ok(())
+}
+
+/// Whether the machine's memory can hold so many images of that size at once.
+pub fn check_batch(images: usize, size: u32, device: &Device) -> Result<()> {
+    let bytes = 4.0 * 3.0 * images as f64 * f64::from(size) * f64::from(size);
+    let what = format!("a batch of {images} images of {size} x {size} pixels");
+    let problem = beyond_memory(device, &what, bytes);
+    problem.map_or(Ok(()), |problem| {
+        bail!("{problem}; lower --batch or --size")
+    })
 }
 
 /// Makes a folder for results, if it is not there.

@@ -1,5 +1,6 @@
 //! `svg cost`: what a velocity network costs before anybody pays for it.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -7,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use clap::{ArgAction, Args};
 use svg_decoder::DecoderConfig;
 use svg_dino::DinoConfig;
+use svg_model::Sampling;
 use svg_nn::Precision;
 use svg_residual::ResidualConfig;
 use svg_sit::SitConfig;
@@ -15,6 +17,10 @@ use svg_train::flow::FlowTraining;
 use crate::commands::print;
 use crate::commands::train::read_training;
 use crate::presets::Presets;
+use crate::ranges::within;
+
+/// Images, samples or steps of a training.
+const MANY: RangeInclusive<u64> = 1..=1_000_000_000_000;
 
 /// Estimate what training a velocity network and sampling from it cost
 ///
@@ -34,25 +40,25 @@ pub struct Cost {
     #[arg(long, value_name = "CARD|TFLOPS", default_value = "h100")]
     on: Speed,
     /// Length of the training [default: that of the configuration, or 80]
-    #[arg(long, conflicts_with = "steps", value_name = "N")]
+    #[arg(long, conflicts_with = "steps", value_name = "N", value_parser = within(1e-3..=1e9))]
     epochs: Option<f64>,
     /// The same in optimiser steps
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = within(MANY))]
     steps: Option<u64>,
     /// Images in an epoch; ImageNet has as many as the default
-    #[arg(long, value_name = "N", default_value_t = 1_281_167)]
+    #[arg(long, value_name = "N", default_value_t = 1_281_167, value_parser = within(MANY))]
     images: u64,
     /// Images in a step [default: those of the configuration, or 256]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = within(1..=1_000_000_000_u64))]
     batch: Option<u64>,
     /// Steps of Euler's solver for a sample
-    #[arg(long, value_name = "N", default_value_t = 25)]
+    #[arg(long, value_name = "N", default_value_t = 25, value_parser = within(Sampling::STEPS))]
     sampling_steps: usize,
     /// Whether samples are guided, which takes two passes for a step
     #[arg(long, action = ArgAction::Set, value_name = "true|false", default_value_t = true)]
     guidance: bool,
     /// How many samples
-    #[arg(long, value_name = "N", default_value_t = 50_000)]
+    #[arg(long, value_name = "N", default_value_t = 50_000, value_parser = within(MANY))]
     samples: u64,
 }
 
@@ -87,7 +93,7 @@ impl FromStr for Speed {
             return Ok(Self::Peak(name, *peak * 1e12));
         }
         match text.parse::<f64>() {
-            Ok(number) if number > 0.0 && number.is_finite() => Ok(Self::Reached(number * 1e12)),
+            Ok(number) if (1e-6..=1e9).contains(&number) => Ok(Self::Reached(number * 1e12)),
             _ => {
                 let known = PEAKS.map(|(name, _)| name).join(", ");
                 Err(format!("expected {known}, or TFLOP/s such as 250"))
@@ -279,7 +285,7 @@ mod tests {
     fn a_card_has_a_name_or_is_a_number() {
         assert_eq!("l4".parse(), Ok(Speed::Peak("l4", 121e12)));
         assert_eq!("250".parse(), Ok(Speed::Reached(250e12)));
-        for text in ["h1000", "-1", "0", "inf"] {
+        for text in ["h1000", "-1", "0", "inf", "NaN", "1e-300", "1e300"] {
             let error = text.parse::<Speed>().unwrap_err();
             assert!(
                 error.contains("rtx4090, cpu, or TFLOP/s such as 250"),

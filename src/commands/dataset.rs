@@ -11,10 +11,14 @@ use rayon::prelude::*;
 use serde::Deserialize;
 use svg_image::{grid, save_png};
 use svg_shapes::{CLASSES, Shapes};
-use svg_store::write_bytes;
+use svg_store::{Checked, first, outside, write_bytes};
 
 use crate::commands::print;
 use crate::progress::image_bar;
+use crate::ranges::within;
+
+/// Pictures that are drawn.
+const COUNTS: RangeInclusive<u64> = 0..=10_000_000;
 
 /// Make pictures to train on
 #[derive(Subcommand)]
@@ -55,10 +59,10 @@ const TEST: u64 = 1 << 32;
 #[derive(Args, Deserialize)]
 pub struct Recipe {
     /// Pictures to train on, of all classes together
-    #[arg(long = "count", value_name = "N")]
+    #[arg(long = "count", value_name = "N", value_parser = within(COUNTS))]
     pub train: u64,
     /// Pictures to test with, which are others
-    #[arg(long = "test-count", value_name = "N", default_value_t = 0)]
+    #[arg(long = "test-count", value_name = "N", default_value_t = 0, value_parser = within(COUNTS))]
     pub test: u64,
     /// Seed of all pictures
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -182,6 +186,16 @@ impl DatasetShapes {
     }
 }
 
+impl Checked for Recipe {
+    fn problem(&self) -> Option<String> {
+        first([
+            outside("train", self.train, COUNTS),
+            outside("test", self.test, COUNTS),
+            outside("size", self.size, Shapes::SIDES),
+        ])
+    }
+}
+
 impl Recipe {
     fn pictures(&self, out: &Path) -> Vec<Picture> {
         let classes = CLASSES.len() as u64;
@@ -217,10 +231,9 @@ impl Recipe {
     /// What an earlier run has drawn; `None` if there was none of this version.
     fn read(page: &Path) -> Option<Self> {
         let page: serde_json::Value = serde_json::from_slice(&fs::read(page).ok()?).ok()?;
-        match page["made_by"] == MADE_BY && page["version"] == VERSION {
-            true => serde_json::from_value(page).ok(),
-            false => None,
-        }
+        let ours = page["made_by"] == MADE_BY && page["version"] == VERSION;
+        let recipe: Self = ours.then(|| serde_json::from_value(page).ok())??;
+        recipe.problem().is_none().then_some(recipe)
     }
 }
 

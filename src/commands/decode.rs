@@ -11,7 +11,7 @@ use burn::tensor::{DType, TensorData};
 use clap::Args;
 use serde::de::DeserializeOwned;
 use svg_model::{Bundle, OpenOptions, Registry};
-use svg_nn::{Container, StoredTensor, TensorFile};
+use svg_nn::{Container, GRID, StoredTensor, TensorFile};
 use svg_roles::{Images, LatentSpace, Signed};
 use svg_store::{RowFile, RowReader, listed};
 
@@ -20,6 +20,7 @@ use crate::commands::print;
 use crate::commands::saved::Saved;
 use crate::device::DeviceOptions;
 use crate::progress::image_bar;
+use crate::ranges::within;
 use crate::streamed::{on_host, row_tensor};
 
 /// Decode features to images
@@ -47,7 +48,7 @@ pub struct Decode {
     ///
     /// Group norms then see a tile and not the whole image, so tiles of less than half an image change
     /// its tones a little.
-    #[arg(long, value_name = "TOKENS")]
+    #[arg(long, value_name = "TOKENS", value_parser = within(2..=*GRID.end()))]
     tile: Option<usize>,
     /// Also write the images as numbers: a safetensors file with images [n, 3, height, width], about in
     /// [-1, 1], neither clamped nor rounded
@@ -79,16 +80,13 @@ impl Decode {
         let grid = self.grid.or_else(|| metadata(&file, "grid"));
         let grid = grid.unwrap_or([tokens.isqrt(); 2]);
         let [rows, columns] = grid;
-        if rows * columns != tokens || tokens == 0 {
+        if rows.checked_mul(columns) != Some(tokens) || tokens == 0 {
             bail!("{tokens} tokens do not lie on {rows} rows and {columns} columns; say --grid");
         }
         let bundle = Bundle::open(&self.bundle)?;
         let expected = bundle.geometry()?.channels;
         if channels != expected {
             bail!("{what} has {channels} channels, this bundle's decoder takes {expected}");
-        }
-        if let Some(tile) = self.tile.filter(|tile| *tile < 2) {
-            bail!("--tile {tile} is too small; a tile needs at least 2 tokens to a side");
         }
         make_folder(&self.out, "--out")?;
         if let Some(raw) = &self.raw {
@@ -240,5 +238,9 @@ fn parse_grid(text: &str) -> Result<[usize; 2], String> {
     let sides = text
         .split_once('x')
         .and_then(|(rows, columns)| Some([rows.parse().ok()?, columns.parse().ok()?]));
-    sides.ok_or_else(|| format!("{text:?} is no grid; write rows x columns, as in 16x24"))
+    let sides = sides.filter(|sides| sides.iter().all(|side| GRID.contains(side)));
+    sides.ok_or_else(|| {
+        let most = GRID.end();
+        format!("{text:?} is no grid; write rows x columns, as in 16x24, of at most {most} each")
+    })
 }

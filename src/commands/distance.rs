@@ -20,6 +20,7 @@ use crate::commands::print;
 use crate::device::DeviceOptions;
 use crate::encoder::{EncoderFile, Hints};
 use crate::progress::status;
+use crate::ranges::{PIXELS, SOME, within};
 
 /// The kinds of features, by their names in a file of moments.
 const KINDS: [(&str, &str); 2] = [("patch", "patch mean"), ("class", "class token")];
@@ -72,13 +73,13 @@ pub struct Distance {
     #[arg(long, num_args = 1.., required = true, value_name = "PATH")]
     samples: Vec<PathBuf>,
     /// Side of the square crop in pixels [default: the bundle's, or 256]
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(long, value_name = "PIXELS", value_parser = within(PIXELS))]
     size: Option<u32>,
     /// Images that are encoded at once
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     batch: u16,
     /// Take only so many of each side, evenly spread over all
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = within(SOME))]
     limit: Option<usize>,
     /// Stop at the first image that cannot be read, instead of skipping it
     #[arg(long)]

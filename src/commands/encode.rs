@@ -8,7 +8,7 @@ use svg_model::{Alignment, svg};
 use svg_roles::Draw;
 
 use crate::commands::bundle::{Align, BundleOptions};
-use crate::commands::checks::check_output;
+use crate::commands::checks::{check_output, check_tokens};
 use crate::commands::pictures::PictureOptions;
 use crate::commands::print;
 use crate::device::DeviceOptions;
@@ -45,6 +45,7 @@ impl Encode {
         let bundle = self.bundle.open()?;
         let space = self.bundle.space(&bundle, self.align, &device)?;
         let size = self.pictures.size_for(space.geometry())?;
+        check_tokens(&*space, size)?;
         let geometry = space.geometry().at([size as usize; 2]);
         let stored = || svg::space_config(&bundle).ok();
         let alignment = self.align.map(Alignment::from);

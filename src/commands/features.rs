@@ -20,6 +20,7 @@ use crate::encoder::{Hints, open_weights, say_notes};
 use crate::interrupt::Interrupt;
 use crate::pca::{Pca, beside};
 use crate::progress::image_bar;
+use crate::ranges::{PIXELS, SOME, within};
 use crate::streamed::{Streamed, f32s, on_host, row_tensor};
 
 /// Encode images with a DINOv3 and write their tokens
@@ -51,13 +52,13 @@ pub struct Features {
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Side of the square that images are cropped to, in pixels
-    #[arg(long, default_value_t = 256, value_name = "PIXELS")]
+    #[arg(long, default_value_t = 256, value_name = "PIXELS", value_parser = within(PIXELS))]
     size: u32,
     /// Images that are encoded at once
     #[arg(long, default_value_t = 8, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     batch: u16,
     /// Encode only so many images, evenly spread over all
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = within(SOME))]
     limit: Option<usize>,
     /// Rounding of the position periods; the default is what the weight file stores
     ///
@@ -80,6 +81,7 @@ pub struct Features {
     /// The default is Pillow's limit. Decoding needs about five bytes for each pixel, and images above
     /// 16 million pixels are decoded one at a time.
     #[arg(long, value_name = "N", default_value_t = DecodeOptions::default().max_pixels)]
+    #[arg(value_parser = within(1..=1_000_000_000_000_u64))]
     max_pixels: u64,
     /// Stop at the first image that cannot be read, instead of skipping it
     #[arg(long)]

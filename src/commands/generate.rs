@@ -19,24 +19,25 @@ use crate::commands::checks::check_finite;
 use crate::device::{DeviceOptions, panic_text};
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::progress::{evaluation_bar, status};
+use crate::ranges::within;
 
 /// The way from noise to data.
 #[derive(Args, Clone, Debug)]
 pub struct SamplingOptions {
     /// Steps of the solver; dopri5 makes its own
-    #[arg(long, value_name = "N", default_value_t = 25)]
+    #[arg(long, value_name = "N", default_value_t = 25, value_parser = within(Sampling::STEPS))]
     steps: usize,
     /// The solver: euler, heun, midpoint, rk4, dopri5 or sde
     #[arg(long, value_name = "NAME", default_value_t = SolverKind::Euler)]
     solver: SolverKind,
     /// How strongly the class is followed; 1 is no guidance and costs half
-    #[arg(long, value_name = "SCALE", default_value_t = 4.0)]
+    #[arg(long, value_name = "SCALE", default_value_t = 4.0, value_parser = within(Sampling::GUIDANCE))]
     guidance: f64,
     /// Where on the way guidance acts: constant, interval:0.1:0.8, late, early:0.3, linear, skip-first:1:0
     #[arg(long, value_name = "MODE", default_value_t = GuidanceSchedule::Constant)]
     guidance_mode: GuidanceSchedule,
     /// Where on the way the steps are: below 1 near the noise
-    #[arg(long, value_name = "SHIFT", default_value_t = 0.15)]
+    #[arg(long, value_name = "SHIFT", default_value_t = 0.15, value_parser = within(Sampling::SHIFT))]
     shift: f64,
     /// Samples that are made at once; no part of the result
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]

@@ -8,10 +8,12 @@ use svg_model::{
     Alignment, Bundle, Checkpoint, CheckpointOptions, ENCODER, FLOW, FlowCheckpoint, LATENTS,
     LatentStatistics, NewFlow, NewSpace, Provenance, SPACE, StoredLatentStatistics, kinds,
 };
+use svg_nn::CLASSES;
 
 use crate::commands::print;
 use crate::device::DeviceOptions;
 use crate::encoder::{EncoderFile, Hints, say};
+use crate::ranges::within;
 
 /// Turn published checkpoints into bundles
 #[derive(Subcommand)]
@@ -81,8 +83,8 @@ pub struct ImportFlow {
     #[arg(long, value_name = "KEY")]
     weights_key: Option<String>,
     /// Number of classes, where nothing tells whether the label table has a row for no class
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    classes: Option<u32>,
+    #[arg(long, value_name = "N", value_parser = within(CLASSES))]
+    classes: Option<usize>,
     /// The mean and deviation of each channel that the flow was trained with
     #[arg(long, value_name = "FILE")]
     stats: Option<PathBuf>,
@@ -166,7 +168,6 @@ impl ImportFlow {
     fn run(self, device: &DeviceOptions) -> Result<()> {
         let mut bundle = Bundle::open_to_change(&self.bundle)?;
         let (key, classes) = (self.weights_key.as_deref(), self.classes);
-        let classes = classes.map(|classes| classes as usize);
         let checkpoint = FlowCheckpoint::open(&self.checkpoint, key, classes)?;
         bundle.check_flow(&checkpoint.spec(), &checkpoint.classes)?;
         let stats = match &self.stats {

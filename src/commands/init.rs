@@ -6,11 +6,12 @@ use anyhow::{Result, bail};
 use burn::module::Module;
 use clap::{Args, Subcommand};
 use svg_dino::{DinoConfig, DinoFile, FeedForwardKind, Layout, RopePeriods};
-use svg_nn::draw_parameters;
+use svg_nn::{CHANNELS, Checked, LAYERS, PATCH, beyond_memory, draw_parameters};
 
 use crate::commands::checks::{check_ending, check_output};
 use crate::commands::print;
 use crate::device::DeviceOptions;
+use crate::ranges::within;
 
 /// Draw random weights
 #[derive(Subcommand)]
@@ -27,19 +28,19 @@ pub enum Init {
   svg init encoder --d-model 32 --layers 2 --heads 2 --d-ff 64 --patch 4 --seed 7 --out encoder.safetensors")]
 pub struct InitEncoder {
     /// Channels of a token
-    #[arg(long, value_name = "N", default_value_t = 384)]
+    #[arg(long, value_name = "N", default_value_t = 384, value_parser = within(CHANNELS))]
     d_model: usize,
     /// Blocks
-    #[arg(long, value_name = "N", default_value_t = 12)]
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = within(LAYERS))]
     layers: usize,
     /// Attention heads; they divide the channels into heads of a multiple of four
-    #[arg(long, value_name = "N", default_value_t = 6)]
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = within(CHANNELS))]
     heads: usize,
     /// Hidden channels of the gated feed-forward layers
-    #[arg(long, value_name = "N", default_value_t = 1536)]
+    #[arg(long, value_name = "N", default_value_t = 1536, value_parser = within(CHANNELS))]
     d_ff: usize,
     /// Side of a patch in pixels
-    #[arg(long, value_name = "PIXELS", default_value_t = 16)]
+    #[arg(long, value_name = "PIXELS", default_value_t = 16, value_parser = within(PATCH))]
     patch: usize,
     /// Seed of the weights
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -60,34 +61,30 @@ impl Init {
 }
 
 impl InitEncoder {
-    fn run(self, device: &DeviceOptions) -> Result<()> {
-        check_ending(&self.out, "safetensors")?;
-        let sizes = [
-            ("--d-model", self.d_model),
-            ("--layers", self.layers),
-            ("--heads", self.heads),
-            ("--d-ff", self.d_ff),
-            ("--patch", self.patch),
-        ];
-        if let Some((name, _)) = sizes.iter().find(|(_, value)| *value == 0) {
-            bail!("{name} is 0; it must be at least 1");
-        }
-        if !self.d_model.is_multiple_of(4 * self.heads) {
-            let (channels, heads) = (self.d_model, self.heads);
-            bail!(
-                "{heads} heads do not divide {channels} channels into heads of a multiple of four"
-            );
-        }
-        check_output(&self.out, "--out")?;
-        let device = device.open_f32()?;
-        device.seed(self.seed);
-        let config = DinoConfig::new(self.d_model, self.layers, self.heads, self.d_ff)
+    fn config(&self) -> DinoConfig {
+        DinoConfig::new(self.d_model, self.layers, self.heads, self.d_ff)
             .with_feed_forward(FeedForwardKind::SwiGlu)
             .with_patch_size(self.patch)
             .with_rope_periods(RopePeriods::Bf16Rounded)
             // At the published 1e-5 a block that was never trained would do nothing.
-            .with_layer_scale(0.3);
+            .with_layer_scale(0.3)
+    }
+
+    fn run(self, device: &DeviceOptions) -> Result<()> {
+        check_ending(&self.out, "safetensors")?;
+        let config = self.config();
+        if let Some(problem) = config.problem() {
+            bail!("{problem}");
+        }
+        check_output(&self.out, "--out")?;
+        let device = device.open_f32()?;
+        device.seed(self.seed);
         let dino = config.init(&device);
+        // Parameters are drawn at first use, so counting them costs nothing.
+        let what = format!("an encoder of {} parameters", dino.num_params());
+        if let Some(problem) = beyond_memory(&device, &what, 4.0 * dino.num_params() as f64) {
+            bail!("{problem}; make it smaller");
+        }
         draw_parameters(&dino);
         let file = DinoFile::of(&dino).with_origin(format!("{ORIGIN}, seed {}", self.seed));
         file.save(Layout::Official, &self.out)?;

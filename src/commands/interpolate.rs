@@ -29,7 +29,7 @@ pub struct Interpolate {
     #[arg(long, value_name = "CLASS", allow_hyphen_values = true)]
     class: String,
     /// Pictures on the way, both ends included
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(2..))]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(2..=1000))]
     points: u16,
     /// The seeds of both ends
     #[arg(long, value_name = "A,B", default_value = "233,234", value_parser = seeds)]

@@ -3,7 +3,7 @@
 mod align_stats;
 mod bundle;
 mod cache;
-mod checks;
+pub mod checks;
 mod classes;
 mod convert;
 mod cost;

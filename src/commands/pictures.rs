@@ -11,9 +11,10 @@ use svg_roles::Geometry;
 use svg_train::autoencoder::spread;
 use svg_train::data::{Batches, Broken, PictureBatch};
 
-use crate::commands::checks::check_size;
+use crate::commands::checks::{check_batch, check_size};
 use crate::interrupt::Interrupt;
 use crate::progress::{image_bar, status};
+use crate::ranges::{PIXELS, SOME, within};
 
 /// How pictures are read.
 #[derive(Args, Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,13 +82,13 @@ pub struct PictureOptions {
     #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
     pub images: Vec<PathBuf>,
     /// Side of the square crop in pixels [default: the size that the model was made for]
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(long, value_name = "PIXELS", value_parser = within(PIXELS))]
     pub size: Option<u32>,
     /// Pictures that go through the networks at once
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     pub batch: u16,
     /// Take only so many, evenly spread over all
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = within(SOME))]
     pub limit: Option<usize>,
     /// Stop at the first picture that cannot be read, instead of skipping it
     #[arg(long)]
@@ -141,6 +142,7 @@ impl PictureOptions {
     ) -> Result<usize> {
         let mut order = self.order(set.len());
         let total = order.len();
+        check_batch(total.min(self.batch.into()), size, device)?;
         let order = order.split_off(self.done);
         let bar = image_bar(total, what).with_position(self.done as u64);
         bar.reset_eta();

@@ -13,7 +13,7 @@ use svg_store::write_bytes;
 use svg_train::data::PictureBatch;
 
 use crate::commands::bundle::{Align, BundleOptions};
-use crate::commands::checks::{check_finite, make_folder};
+use crate::commands::checks::{check_finite, check_tokens, make_folder};
 use crate::commands::decode::file_name;
 use crate::commands::pictures::PictureOptions;
 use crate::commands::print;
@@ -56,7 +56,7 @@ pub struct Reconstruct {
 /// The smallest side for SSIM's window.
 pub const SSIM_SIDE: u32 = 11;
 /// The smallest side that VGG's five levels leave something of.
-const LPIPS_SIDE: u32 = 16;
+pub const LPIPS_SIDE: u32 = 16;
 
 impl Reconstruct {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
@@ -69,6 +69,7 @@ impl Reconstruct {
         let lpips = lpips.map(|path| open_lpips(path, key, &device));
         let lpips = lpips.transpose()?;
         let size = self.pictures.size_for(space.geometry())?;
+        check_tokens(&*space, size)?;
         let grid_of_tokens = space.geometry().grid_of([size as usize; 2]);
         let lpips = lpips.filter(|_| size >= LPIPS_SIDE);
 

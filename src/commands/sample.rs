@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use svg_image::{DecodeOptions, RgbImage, grid, read_image, read_note, save_png};
 use svg_store::sha256_file;
@@ -18,11 +18,14 @@ use crate::commands::saved::Saved;
 use crate::device::DeviceOptions;
 use crate::gathered::numbers;
 use crate::progress::status;
+use crate::ranges::within;
 
 /// The keyword of the note in a PNG that says how it was made.
 pub const NOTE: &str = "Parameters";
 /// Pictures of a sheet beside single pictures.
 const SHEET: usize = 256;
+/// Samples of one command.
+const MOST: usize = 10_000_000;
 
 /// Make pictures of classes
 ///
@@ -46,7 +49,7 @@ pub struct Sample {
     #[arg(required_unless_present = "from_noise")]
     classes: Option<String>,
     /// Samples of each class, or samples in all for random classes
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = within(1..=1_000_000_u32))]
     count: u32,
     /// Of the noise and of random classes
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -104,6 +107,7 @@ impl Sample {
         if let Some(path) = &self.latents {
             check_output(path, "--latents")?;
         }
+        self.check_memory(items.len(), shape, bundle.geometry()?.image, as_sheet)?;
         let sampler = self
             .sampling
             .sampler(&bundle, self.bundle.options(), sampling, device)?;
@@ -170,6 +174,31 @@ impl Sample {
         print(&format!("{said}\n"))
     }
 
+    /// Whether the machine's memory can hold a batch, the pictures of the sheet and the latents that are kept.
+    fn check_memory(
+        &self,
+        samples: usize,
+        shape: [usize; 2],
+        image: [usize; 2],
+        as_sheet: bool,
+    ) -> Result<()> {
+        let product = |sides: [usize; 2]| sides.map(|side| side as f64).iter().product::<f64>();
+        let shown = if as_sheet {
+            samples
+        } else {
+            samples.min(SHEET)
+        };
+        let at_once = samples.min(self.sampling.batch());
+        let kept = if self.latents.is_some() { samples } else { 0 };
+        let latents = 8.0 * (at_once + kept) as f64 * product(shape);
+        let bytes = latents + 6.0 * shown as f64 * product(image);
+        let what = format!("sampling {samples} pictures, {at_once} at once,");
+        let problem = svg_store::beyond_memory(&what, bytes);
+        problem.map_or(Ok(()), |problem| {
+            bail!("{problem}; lower --count or --batch")
+        })
+    }
+
     /// The samples that are asked for, in their order.
     fn items(&self, flow: &ClassNames, given: Option<&NoiseFile>) -> Result<Vec<Item>> {
         let classes = self.classes.as_deref();
@@ -177,6 +206,11 @@ impl Sample {
         let count = given.map_or(self.count as usize, |given| given.count);
         let labels = match (classes, given) {
             (Some(Classes::These(classes)), None) => {
+                let named = classes.len();
+                ensure!(
+                    named * count <= MOST,
+                    "--count {count} of {named} classes are more than {MOST} samples; make fewer at once"
+                );
                 let each = |class: usize| (0..count).map(move |index| Item { class, index });
                 return Ok(classes.into_iter().flat_map(each).collect());
             }

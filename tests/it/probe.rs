@@ -128,7 +128,7 @@ fn what_cannot_be_probed_is_refused_with_advice() {
     place.refused(&format!("{SIDES} --pixels --of latents"), "--bundle");
     place.refused(
         &format!("{SIDES} --pixels --temperature 0"),
-        "not positive; 0.07 is usual",
+        "expected a number from 0.001 to 100",
     );
     let one = "probe --train shapes/train/star --test shapes/test/star --pixels";
     place.refused(one, "one class, star");

@@ -1,8 +1,12 @@
 //! Sizes of the decoder.
 
 use burn::prelude::*;
+use svg_nn::{CHANNELS, Checked, SIDE, first, outside};
 
 use crate::Decoder;
+
+/// Levels of a decoder: the last enlarges by 1024.
+const LEVELS: usize = 11;
 
 /// Configuration of [`Decoder`]. Published sizes are [`DecoderConfig::svg`] and
 /// [`DecoderConfig::va_vae`].
@@ -64,29 +68,12 @@ impl DecoderConfig {
         1 << self.width_multipliers.len().saturating_sub(1)
     }
 
-    /// Why there can be no such decoder, in words; `None` if there can.
-    pub fn problem(&self) -> Option<String> {
-        let groups = self.norm_groups;
-        let levels = self.width_multipliers.len();
-        if levels == 0 {
-            return Some("a decoder has at least one level".to_string());
-        }
-        let mut levels = (0..levels).map(|level| (level, self.channels(level)));
-        let divides =
-            |channels: usize| groups > 0 && channels > 0 && channels.is_multiple_of(groups);
-        let (level, channels) = levels.find(|(_, channels)| !divides(*channels))?;
-        Some(format!(
-            "{groups} groups do not divide the {channels} channels of level {level}"
-        ))
-    }
-
     /// Initialises a decoder for training from scratch, with PyTorch's defaults: weights and biases of
     /// convolutions uniform in `±1/sqrt(fan_in)`.
     ///
     /// # Panics
     ///
-    /// If there is no level, or `norm_groups` does not divide the channels of a level;
-    /// [`problem`](Self::problem) says so beforehand.
+    /// If there can be no such decoder; [`problem`](Checked::problem) says so beforehand.
     pub fn init(&self, device: &Device) -> Decoder {
         Decoder::new(self, device)
     }
@@ -100,6 +87,44 @@ impl DecoderConfig {
     pub(crate) fn attends(&self, level: usize) -> bool {
         self.attention_resolutions
             .contains(&(self.resolution >> level))
+    }
+}
+
+/// There is a level, and `norm_groups` divides the channels of every level.
+impl Checked for DecoderConfig {
+    fn problem(&self) -> Option<String> {
+        let (groups, levels) = (self.norm_groups, self.width_multipliers.len());
+        if levels == 0 {
+            return Some(
+                "width_multipliers is empty; a decoder has at least one level".to_string(),
+            );
+        }
+        let multipliers = self.width_multipliers.iter().enumerate();
+        let multipliers = multipliers.map(|(level, multiplier)| {
+            let channels = self.width.saturating_mul(*multiplier);
+            outside(
+                &format!("width times width_multipliers[{level}]"),
+                channels,
+                CHANNELS,
+            )
+        });
+        let ranges = [
+            outside("in_channels", self.in_channels, CHANNELS),
+            outside("width", self.width, CHANNELS),
+            outside("width_multipliers.length", levels, 1..=LEVELS),
+            outside("n_res_blocks", self.n_res_blocks, 0..=64),
+            outside("resolution", self.resolution, SIDE),
+            outside("out_channels", self.out_channels, CHANNELS),
+            outside("norm_groups", groups, CHANNELS),
+        ];
+        first(ranges.into_iter().chain(multipliers)).or_else(|| {
+            let mut levels = (0..levels).map(|level| (level, self.channels(level)));
+            let (level, channels) = levels.find(|(_, channels)| !channels.is_multiple_of(groups))?;
+            Some(format!(
+                "norm_groups is {groups}, and {groups} groups do not divide the {channels} channels of level \
+                 {level}"
+            ))
+        })
     }
 }
 
@@ -133,6 +158,45 @@ mod tests {
         assert_eq!(attending(both), [3, 4]);
         let none = DecoderConfig::svg().with_attention_resolutions(vec![]);
         assert_eq!(attending(none), [0; 0]);
+    }
+
+    #[test]
+    fn numbers_that_make_no_decoder_are_named() {
+        for config in [DecoderConfig::svg(), DecoderConfig::va_vae()] {
+            assert_eq!(config.problem(), None);
+        }
+        let svg = DecoderConfig::svg;
+        for (config, expected) in [
+            (svg().with_norm_groups(0), "norm_groups is 0; it must"),
+            (
+                svg().with_norm_groups(3),
+                "norm_groups is 3, and 3 groups do not divide the 128 channels",
+            ),
+            (
+                svg().with_width(1 << 60),
+                "width is 1152921504606846976; it must",
+            ),
+            (
+                svg().with_width_multipliers(vec![1; 80]),
+                "width_multipliers.length is 80; it must",
+            ),
+            (
+                svg().with_width_multipliers(vec![1, 0]),
+                "width times width_multipliers[1] is 0; it must",
+            ),
+            (
+                svg().with_n_res_blocks(1 << 32),
+                "n_res_blocks is 4294967296; it must",
+            ),
+            (svg().with_out_channels(0), "out_channels is 0; it must"),
+            (
+                svg().with_resolution(1 << 33),
+                "resolution is 8589934592; it must",
+            ),
+        ] {
+            let problem = config.problem().unwrap();
+            assert!(problem.starts_with(expected), "{problem}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use burn::nn::GroupNorm;
 use burn::nn::conv::Conv2d;
 use burn::prelude::*;
 use burn::tensor::assert_shape;
+use svg_nn::Checked;
 
 use crate::conv::{apply, conv3x3};
 use crate::norm::{group_norm, norm_swish};

@@ -1,9 +1,11 @@
 //! Sizes and options of the family.
 
 use burn::prelude::*;
+use svg_nn::{CHANNELS, Checked, LAYERS, PATCH, first, heads, outside};
 use svg_store::json_differences;
 
 use crate::Dino;
+use crate::statistics::check_statistics;
 
 /// Which feed-forward layer the blocks have.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
@@ -211,9 +213,27 @@ impl DinoConfig {
     ///
     /// # Panics
     ///
-    /// If `n_heads` does not divide `d_model` into heads of a multiple of four channels.
+    /// If there can be no such network; [`problem`](Checked::problem) says so beforehand.
     pub fn init(&self, device: &Device) -> Dino {
         Dino::new(self, device)
+    }
+}
+
+/// `n_heads` divides `d_model` into heads of a multiple of four channels.
+impl Checked for DinoConfig {
+    fn problem(&self) -> Option<String> {
+        let pixels = check_statistics(&self.pixels, "pixels.mean", "pixels.std");
+        first([
+            outside("n_layers", self.n_layers, LAYERS),
+            outside("d_ff", self.d_ff, CHANNELS),
+            outside("patch_size", self.patch_size, PATCH),
+            outside("n_registers", self.n_registers, 0..=4096),
+            outside("rope_base", self.rope_base, 1e-6..=1e12),
+            outside("norm_eps", self.norm_eps, 0.0..=0.5),
+            outside("layer_scale", self.layer_scale, -1e6..=1e6),
+            heads(self.n_heads, self.d_model, 4),
+            pixels.err(),
+        ])
     }
 }
 
@@ -238,6 +258,49 @@ mod tests {
             // Parameters are drawn at first use, so counting those of the 7B model costs nothing.
             let dino = DinoConfig::preset(name).unwrap().init(&Default::default());
             assert_eq!(dino.num_params(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn numbers_that_make_no_network_are_named() {
+        for name in DinoConfig::preset_names() {
+            assert_eq!(DinoConfig::preset(name).unwrap().problem(), None, "{name}");
+        }
+        let new = DinoConfig::new;
+        for (config, expected) in [
+            (
+                new(usize::MAX - 3, 1, 1, 4),
+                "d_model is 18446744073709551612; it must",
+            ),
+            (
+                new(16, 1, 1 << 62, 4),
+                "n_heads is 4611686018427387904; it must lie between 1 and 16",
+            ),
+            (
+                new(16, 1, 8, 4),
+                "n_heads is 8, and 8 heads do not divide 16 channels into heads of a multiple of four",
+            ),
+            (new(16, 0, 4, 4), "n_layers is 0; it must"),
+            (new(16, 1, 4, 0), "d_ff is 0; it must"),
+            (
+                new(16, 1, 4, 4).with_patch_size(0),
+                "patch_size is 0; it must",
+            ),
+            (
+                new(16, 1, 4, 4).with_n_registers(1 << 40),
+                "n_registers is 1099511627776; it must",
+            ),
+            (
+                new(16, 1, 4, 4).with_rope_base(0.0),
+                "rope_base is 0; it must",
+            ),
+            (
+                new(16, 1, 4, 4).with_norm_eps(-1e300),
+                "norm_eps is -1e300; it must",
+            ),
+        ] {
+            let problem = config.problem().unwrap();
+            assert!(problem.starts_with(expected), "{problem}");
         }
     }
 

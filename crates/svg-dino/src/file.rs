@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use burn::prelude::*;
 use svg_nn::{
-    ChoiceError, Container, LoadError, Mismatch, StoredTensor, TensorFile, load_exact,
+    Checked, ChoiceError, Container, LoadError, Mismatch, StoredTensor, TensorFile, load_exact,
     module_tensors,
 };
 
 use crate::beside::{Beside, agreed};
 use crate::import::{Imported, import, networks};
-use crate::infer::{check_sizes, infer, recognise_periods};
+use crate::infer::{infer, recognise_periods};
 use crate::layout::Layout;
 use crate::naflex;
 use crate::said::Said;
@@ -140,7 +140,7 @@ impl DinoFile {
         if let Some(reason) = pairs.chain(tensors).next() {
             return Err(format!("{reason}; keep each model in a folder of its own"));
         }
-        check_sizes(&shown)?;
+        checked(&shown)?;
         if periods.is_none() && heads.is_none() && shown.name().is_none() {
             self.contents.notes.push(format!(
                 "heads of {} channels, rotations of base 100 and an epsilon of 1e-5 are assumed: the model is \
@@ -151,7 +151,7 @@ impl DinoFile {
         let complete = sources
             .iter()
             .fold(shown, |config, said| said.complete(config));
-        check_sizes(&complete).map(|()| complete)
+        checked(&complete).map(|()| complete)
     }
 
     /// As [`open`](Self::open), for an architecture that is known: nothing beside the file is read, and what its
@@ -374,6 +374,11 @@ impl DinoFile {
         let found = self.contents.layout.name_of(path, gated);
         found.unwrap_or_else(|| path.to_string())
     }
+}
+
+/// An error if no network can be made of it.
+fn checked(config: &DinoConfig) -> Result<(), String> {
+    config.problem().map_or(Ok(()), Err)
 }
 
 impl Dino {

@@ -23,7 +23,7 @@ pub(crate) fn infer(
         number.parse().ok()
     };
     let last: Option<usize> = tensors.keys().filter_map(number).max();
-    let n_layers = last.map_or(0, |last| last + 1);
+    let n_layers = last.map_or(0, |last| last.saturating_add(1));
     let patch = shape("patch_embed.proj.weight")?;
     let &[d_model, 3, patch_size, _] = patch.as_slice() else {
         return Err(format!(
@@ -68,25 +68,6 @@ pub(crate) fn infer(
         .with_patch_size(patch_size)
         .with_n_registers(n_registers)
         .with_qkv_bias(tensors.contains_key("blocks.0.attn.qkv.bias")))
-}
-
-/// An error if no network can be made of it.
-pub(crate) fn check_sizes(config: &DinoConfig) -> Result<(), String> {
-    let (heads, channels) = (config.n_heads, config.d_model);
-    let (base, epsilon) = (config.rope_base, config.norm_eps);
-    if heads == 0 || channels % heads != 0 || !(channels / heads).is_multiple_of(4) {
-        return Err(format!(
-            "{heads} heads do not divide {channels} channels into heads of a multiple of four"
-        ));
-    }
-    if config.patch_size == 0 || !(base > 0.0 && base.is_finite()) || !(0.0..1.0).contains(&epsilon)
-    {
-        return Err(format!(
-            "patches of {}, a rotation of base {base} and an epsilon of {epsilon} cannot all be right",
-            config.patch_size
-        ));
-    }
-    Ok(())
 }
 
 /// Stored periods are one of the two known roundings, or another model's.

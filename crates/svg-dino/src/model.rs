@@ -3,7 +3,7 @@
 use burn::module::Param;
 use burn::nn::{Initializer, LayerNorm, LayerNormConfig};
 use burn::prelude::*;
-use svg_nn::{Precision, layer_norm};
+use svg_nn::{Checked, Precision, layer_norm};
 
 use crate::block::Block;
 use crate::patch::PatchEmbed;
@@ -46,14 +46,9 @@ pub struct DinoOutput {
 
 impl Dino {
     pub(crate) fn new(config: &DinoConfig, device: &Device) -> Self {
-        assert!(
-            config.n_heads > 0
-                && config.d_model.is_multiple_of(config.n_heads)
-                && config.head_dim().is_multiple_of(4),
-            "{} heads do not divide {} channels into heads of a multiple of four",
-            config.n_heads,
-            config.d_model
-        );
+        if let Some(problem) = config.problem() {
+            panic!("{problem}");
+        }
         let DinoConfig { d_model, .. } = *config;
         let token = Initializer::Normal {
             mean: 0.0,

@@ -181,7 +181,8 @@ pub(crate) fn said(document: &Value) -> Result<Said, String> {
     // The width follows from both, and from the layers' own rule of rounding.
     config.d_ff = (config.d_model as f64 * ratio) as usize;
     if config.feed_forward == FeedForwardKind::SwiGlu && align > 0 {
-        config.d_ff = config.d_ff.next_multiple_of(align);
+        let rounded = config.d_ff.checked_next_multiple_of(align);
+        config.d_ff = rounded.unwrap_or(usize::MAX);
     }
     let both = ["embed_dim", "mlp_ratio * embed_dim"];
     if !both.iter().all(|name| spoken.contains(name)) {

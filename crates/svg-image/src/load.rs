@@ -6,6 +6,7 @@
 //! read-ahead and allows an endless order. Dropping the reader closes the queues, which ends the workers.
 
 use std::fmt;
+use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -75,7 +76,8 @@ struct Lane {
 impl Loader {
     /// Loads all pictures of `set`, in order, and applies `prepare` to each on a worker thread.
     ///
-    /// `workers` is the number of threads; 0 means the available parallelism of the machine.
+    /// `workers` is the number of threads; 0 means the available parallelism of the machine. If the system starts
+    /// fewer, those have to do.
     ///
     /// # Panics
     ///
@@ -136,9 +138,16 @@ impl Loader {
             let prepare = prepare.clone();
             (index, Box::new(move |image| prepare(image, job)))
         });
+        let lanes = (0..workers).map_while(|_| Lane::start(decoder.clone()).ok());
+        let lanes: Vec<_> = lanes.collect();
+        assert!(
+            workers == 0 || !lanes.is_empty(),
+            "the system starts no thread to decode pictures with"
+        );
+        let workers = lanes.len();
         let mut loader = Self {
             tasks: Box::new(tasks),
-            lanes: (0..workers).map(|_| Lane::start(decoder.clone())).collect(),
+            lanes,
             lane: 0,
             under_way: 0,
         };
@@ -213,22 +222,22 @@ impl fmt::Debug for Loader {
 }
 
 impl Lane {
-    fn start(decoder: Arc<Decoder>) -> Self {
+    fn start(decoder: Arc<Decoder>) -> io::Result<Self> {
         let (tasks, given) = channel::<Task>();
         let (sender, pictures) = channel();
-        let worker = std::thread::spawn(move || {
+        let worker = std::thread::Builder::new().spawn(move || {
             for (index, prepare) in given {
                 // The loader was dropped.
                 if sender.send(decoder.load(index, prepare)).is_err() {
                     break;
                 }
             }
-        });
-        Self {
+        })?;
+        Ok(Self {
             tasks,
             pictures,
             worker,
-        }
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use svg_nn::{ChoiceError, LoadError, StoredTensor, TensorFile};
 use svg_roles::VelocitySpec;
 use svg_sit::SitConfig;
-use svg_store::strict_json;
+use svg_store::{Checked, strict_json};
 
 use crate::bundle::FLOW;
 use crate::{Bundle, Manifest, ModelError, Part, kinds};
@@ -95,6 +95,10 @@ impl FlowCheckpoint {
                 })
             }),
         };
+        let found = found.and_then(|said| match said.config.problem() {
+            None => Ok(said),
+            Some(problem) => Err(problem),
+        });
         let Said { config, classes } = found.map_err(refuse)?;
         Ok(Self {
             path,

@@ -214,15 +214,26 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// [`ModelError::NoFlow`] if there is none, [`ModelError::UnknownKind`] if nothing opens it.
+    /// [`ModelError::NoFlow`] if there is none, [`ModelError::UnknownKind`] if nothing opens it,
+    /// [`ModelError::Manifest`] if the manifest says other sizes than it has.
     pub fn velocity(
         &self,
         bundle: &Bundle,
         options: &OpenOptions,
         device: &Device,
     ) -> Result<Arc<dyn Velocity>, ModelError> {
-        self.opening(bundle, options, device)
-            .part(&self.velocities, FLOW)
+        let opening = self.opening(bundle, options, device);
+        let velocity = opening.part(&self.velocities, FLOW)?;
+        let (said, found) = (bundle.part(FLOW)?.velocity, velocity.spec());
+        match said {
+            Some(said) if said != found => Err(bundle.unusable(
+                FLOW,
+                &format!(
+                    "its velocity says {said:?}, its configuration makes {found:?}; was it edited?"
+                ),
+            )),
+            _ => Ok(velocity),
+        }
     }
 
     /// Everything that makes images.

@@ -1,9 +1,11 @@
 //! How samples are made.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use svg_flow::{Guidance, GuidanceSchedule, TimeShift};
+use svg_store::{first, outside};
 
 use crate::ModelError;
 
@@ -87,6 +89,13 @@ pub struct Sampling {
 }
 
 impl Sampling {
+    /// Steps that a time grid may have.
+    pub const STEPS: RangeInclusive<usize> = 1..=100_000;
+    /// Time shifts that move times and leave them apart.
+    pub const SHIFT: RangeInclusive<f64> = 1e-3..=1e3;
+    /// Guidance scales.
+    pub const GUIDANCE: RangeInclusive<f64> = -1e3..=1e3;
+
     /// As the paper's figures were made: 25 steps of Euler at a shift of 0.15, guidance 4 (arXiv
     /// 2510.15301, released code).
     pub fn svg() -> Self {
@@ -103,8 +112,9 @@ impl Sampling {
     ///
     /// # Errors
     ///
-    /// [`ModelError::Sampling`] if these settings mean nothing: no steps, numbers that are not finite, or a
-    /// guidance schedule that counts the steps of a solver without any.
+    /// [`ModelError::Sampling`] if these settings mean nothing: [`STEPS`](Self::STEPS), [`SHIFT`](Self::SHIFT) or
+    /// [`GUIDANCE`](Self::GUIDANCE) outside their ranges, or a guidance schedule that counts the steps of a solver
+    /// without any.
     pub fn times(&self) -> Result<Vec<f64>, ModelError> {
         self.grid().map_err(ModelError::Sampling)
     }
@@ -113,6 +123,7 @@ impl Sampling {
         let (solver, steps) = (self.solver, self.steps);
         let (shift, guidance) = (self.shift, self.guidance);
         Guidance::new(guidance.scale, guidance.schedule)?;
+        outside("guidance", guidance.scale, Self::GUIDANCE).map_or(Ok(()), Err)?;
         if solver == SolverKind::DormandPrince {
             let schedule = guidance.schedule;
             return match schedule.counts_steps() {
@@ -123,9 +134,11 @@ impl Sampling {
                 )),
             };
         }
-        if steps == 0 {
-            return Err("0 steps lead nowhere: noise stays noise; use 1 or more".to_string());
-        }
+        let problem = first([
+            outside("steps", steps, Self::STEPS),
+            outside("shift", shift, Self::SHIFT),
+        ]);
+        problem.map_or(Ok(()), Err)?;
         if let GuidanceSchedule::SkipFirst { steps: skipped, .. } = guidance.schedule
             && skipped >= steps
         {
@@ -133,11 +146,6 @@ impl Sampling {
                 "the guidance schedule {} skips all of {steps} steps, so no class is followed; skip fewer, or \
                  take more steps",
                 guidance.schedule
-            ));
-        }
-        if !shift.is_finite() {
-            return Err(format!(
-                "a time shift of {shift} maps no time; use a number such as 0.15, or 1 for uniform steps"
             ));
         }
         svg_flow::times(&TimeShift::new(shift).grid(steps)).map_err(|reason| {
@@ -171,14 +179,17 @@ mod tests {
             let error = sampling.times().unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         };
-        refused(&|sampling| sampling.steps = 0, "use 1 or more");
+        for steps in [0, 100_001, 1 << 32, usize::MAX] {
+            let expected = format!("steps is {steps}; it must lie between 1 and 100000");
+            refused(&|sampling| sampling.steps = steps, &expected);
+        }
+        for shift in [0.0, -1.0, 1e300, f64::NAN, f64::INFINITY] {
+            let expected = "; it must lie between 0.001 and 1000";
+            refused(&|sampling| sampling.shift = shift, expected);
+        }
         refused(
-            &|sampling| sampling.shift = f64::NAN,
-            "a time shift of NaN maps no time",
-        );
-        refused(
-            &|sampling| sampling.shift = 1e300,
-            "use a shift nearer to 1",
+            &|sampling| sampling.guidance.scale = 1e300,
+            "guidance is 1e300; it must lie between -1000 and 1000",
         );
         refused(
             &|sampling| sampling.guidance.scale = f64::NAN,

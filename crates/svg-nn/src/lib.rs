@@ -37,6 +37,7 @@
 //! - [`Networks`]: those of one kind in a file, wherever they lie in it, and which of them to take
 //! - [`Names`]: what differs between the names of a module and those of a public file
 //! - [`Precision`]: matrix products in a smaller type, everything fragile in f32
+//! - [`Checked`], [`outside`], [`CHANNELS`] and other ranges: sizes that a configuration may have
 
 mod attention;
 mod averages;
@@ -61,6 +62,7 @@ mod precision;
 mod rotation;
 mod save;
 mod shards;
+mod sizes;
 mod swiglu;
 mod tensor_file;
 #[cfg(test)]
@@ -85,12 +87,16 @@ pub use patch::patch_tokens;
 pub use precision::Precision;
 pub use rotation::Rotation;
 pub use save::save_tensors;
+pub use sizes::{CHANNELS, CLASSES, GRID, LAYERS, PATCH, SIDE, beyond_memory, heads};
 pub use svg_kernels::{
     Activation, AdamStep, GroupNorm, adaptive_layer_norm, blend, checkpointed, conv3x3,
     doubled_conv3x3, gated_sum, normed_conv3x3, on_host, patch_conv, sum_of_squares,
 };
 pub use swiglu::{SwiGluMlp, SwiGluMlpConfig};
 pub use tensor_file::{Container, TensorFile};
+
+/// The numbers of a configuration in their ranges.
+pub use svg_store::{Checked, below, first, outside};
 
 /// A tensor of a weight file whose type is not known.
 pub use svg_store::LeftTensor;

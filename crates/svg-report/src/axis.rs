@@ -78,14 +78,19 @@ impl Axis {
     }
 }
 
-/// Minimum and maximum, extended if they are equal.
+/// Minimum and maximum, extended if they are equal. Steps between marks are numbers that can be divided by.
 fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
-    let (low, high) = ends(values);
-    if low == high && low != 0.0 {
+    const SMALLEST: f64 = 1e-290;
+    const LARGEST: f64 = 1e300;
+    let (low, high) = ends(values.map(|value| value.clamp(-LARGEST, LARGEST)));
+    if low == high && low.abs() > SMALLEST {
         let beside = low.abs() / 2.0;
         return (low - beside, high + beside);
     }
-    if low < high { (low, high) } else { (0.0, 1.0) }
+    match high - low > SMALLEST {
+        true => (low, high),
+        false => (0.0, 1.0),
+    }
 }
 
 pub(crate) fn ends(values: impl Iterator<Item = f64>) -> (f64, f64) {
@@ -119,6 +124,28 @@ fn multiples(step: f64, first: f64, last: f64) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_axis_of_the_smallest_and_largest_numbers_has_few_marks() {
+        for values in [
+            [0.0, 5e-324],
+            [5e-324, 5e-324],
+            [-f64::MAX, f64::MAX],
+            [f64::MAX, f64::MAX],
+            [1.0, 1.0 + f64::EPSILON],
+            [5e-324, f64::MAX],
+        ] {
+            let values = || values.into_iter();
+            for axis in [
+                Axis::tight(values()),
+                Axis::rounded(values()),
+                Axis::log(values()),
+            ] {
+                let values: Vec<_> = values().collect();
+                assert!(axis.marks.len() < 50, "{values:?}: {}", axis.marks.len());
+            }
+        }
+    }
 
     fn close(found: &[f64], expected: &[f64]) {
         let near = found

@@ -1,7 +1,7 @@
 //! Sizes and options of the residual encoder.
 
 use burn::prelude::*;
-use svg_nn::StoredTensor;
+use svg_nn::{CHANNELS, Checked, LAYERS, PATCH, SIDE, StoredTensor, first, heads, outside};
 
 use crate::ResidualEncoder;
 
@@ -112,10 +112,33 @@ impl ResidualConfig {
     ///
     /// # Panics
     ///
-    /// If `n_heads` does not divide `d_model`, `patch_size` does not divide `image_size`, or `dropout`
-    /// is not in `[0, 1)`.
+    /// If there can be no such network; [`problem`](Checked::problem) says so beforehand.
     pub fn init(&self, device: &Device) -> ResidualEncoder {
         ResidualEncoder::new(self, device)
+    }
+}
+
+/// `n_heads` divides `d_model`, and `patch_size` divides `image_size`.
+impl Checked for ResidualConfig {
+    fn problem(&self) -> Option<String> {
+        let (image, patch) = (self.image_size, self.patch_size);
+        let ranges = [
+            outside("image_size", image, SIDE),
+            outside("patch_size", patch, PATCH),
+            outside("n_layers", self.n_layers, LAYERS),
+            outside("d_ff", self.d_ff, CHANNELS),
+            outside("channels", self.channels, CHANNELS),
+            outside("dropout", self.dropout, 0.0..=0.99),
+            outside("mask_ratio", self.mask_ratio, 0.0..=1.0),
+            heads(self.n_heads, self.d_model, 1),
+        ];
+        first(ranges).or_else(|| {
+            (!image.is_multiple_of(patch)).then(|| {
+                format!(
+                    "image_size is {image}, and patches of {patch} pixels do not tile images of {image}"
+                )
+            })
+        })
     }
 }
 
@@ -159,6 +182,48 @@ pub(crate) mod tests {
             assert_eq!(ResidualConfig::infer(&tensors), Some(config));
         }
         assert_eq!(ResidualConfig::infer(&[]), None);
+    }
+
+    #[test]
+    fn numbers_that_make_no_network_are_named() {
+        assert_eq!(ResidualConfig::svg().problem(), None);
+        assert_eq!(tiny().problem(), None);
+        for (config, expected) in [
+            (
+                tiny().with_image_size(9),
+                "image_size is 9, and patches of 4",
+            ),
+            (
+                tiny().with_image_size(1 << 40),
+                "image_size is 1099511627776; it must",
+            ),
+            (
+                tiny().with_patch_size(0),
+                "patch_size is 0; it must lie between 1 and 1024",
+            ),
+            (
+                tiny().with_n_layers(1 << 32),
+                "n_layers is 4294967296; it must",
+            ),
+            (
+                tiny().with_n_heads(1 << 62),
+                "n_heads is 4611686018427387904; it must lie between 1 and 16",
+            ),
+            (
+                tiny().with_n_heads(3),
+                "n_heads is 3, and 3 heads do not divide 16 channels",
+            ),
+            (tiny().with_d_ff(0), "d_ff is 0; it must"),
+            (tiny().with_channels(0), "channels is 0; it must"),
+            (
+                tiny().with_dropout(3.0),
+                "dropout is 3; it must lie between 0 and 0.99",
+            ),
+            (tiny().with_mask_ratio(-0.5), "mask_ratio is -0.5; it must"),
+        ] {
+            let problem = config.problem().unwrap();
+            assert!(problem.starts_with(expected), "{problem}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use burn::module::Param;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Dropout, DropoutConfig, Initializer, LayerNorm, LayerNormConfig};
 use burn::prelude::*;
-use svg_nn::{layer_norm, patch_tokens};
+use svg_nn::{Checked, layer_norm, patch_tokens};
 
 use crate::position::resample;
 use crate::{Block, Head, ResidualConfig};
@@ -53,11 +53,10 @@ pub struct Encoder {
 
 impl ResidualEncoder {
     pub(crate) fn new(config: &ResidualConfig, device: &Device) -> Self {
-        let (image, patch, d_model) = (config.image_size, config.patch_size, config.d_model);
-        assert!(
-            patch > 0 && image >= patch && image % patch == 0,
-            "patches of {patch} pixels do not tile images of {image}"
-        );
+        if let Some(problem) = config.problem() {
+            panic!("{problem}");
+        }
+        let (patch, d_model) = (config.patch_size, config.d_model);
         let normal = |std| Initializer::Normal { mean: 0.0, std };
         // torchvision truncates this normal at an absolute 2, which is 55 deviations for patches of
         // 16 pixels and therefore never happens.

@@ -1,7 +1,7 @@
 //! Sizes of the velocity network.
 
 use burn::prelude::*;
-use svg_nn::StoredTensor;
+use svg_nn::{CHANNELS, CLASSES, Checked, GRID, LAYERS, StoredTensor, first, heads, outside};
 
 use crate::Sit;
 
@@ -53,6 +53,9 @@ const PRESETS: [Preset; 6] = [
     ("xxl", SitConfig::xxl),
     ("xxxl", SitConfig::xxxl),
 ];
+
+/// Numbers of the table of positions, which is computed when a network is made.
+const POSITIONS: usize = 1 << 27;
 
 /// Channels of one head where nothing else is known.
 const HEAD_DIM: usize = 64;
@@ -198,7 +201,7 @@ impl SitConfig {
             n_classes: labels.saturating_sub(1),
             d_model,
             n_layers: (0..).take_while(layer).count(),
-            n_heads: heads(d_model, norm)?,
+            n_heads: heads_of(d_model, norm)?,
             d_ff,
             qk_norm: norm.is_some(),
             learn_sigma: out_channels != in_channels,
@@ -211,14 +214,42 @@ impl SitConfig {
     ///
     /// # Panics
     ///
-    /// If `n_heads` does not divide `d_model`, or four does not.
+    /// If there can be no such network; [`problem`](Checked::problem) says so beforehand.
     pub fn init(&self, device: &Device) -> Sit {
         Sit::new(self, device)
     }
 }
 
+/// `n_heads` and four divide `d_model`, and there is a class.
+impl Checked for SitConfig {
+    fn problem(&self) -> Option<String> {
+        let (rows, columns, d_model) = (self.rows, self.columns, self.d_model);
+        let ranges = [
+            outside("in_channels", self.in_channels, CHANNELS),
+            outside("rows", rows, GRID),
+            outside("columns", columns, GRID),
+            outside("n_classes", self.n_classes, CLASSES),
+            outside("n_layers", self.n_layers, LAYERS),
+            outside("d_ff", self.d_ff, CHANNELS),
+            heads(self.n_heads, d_model, 1),
+        ];
+        first(ranges).or_else(|| {
+            if !d_model.is_multiple_of(4) {
+                return Some(format!(
+                    "d_model is {d_model}; positions need a multiple of 4"
+                ));
+            }
+            outside(
+                "rows * columns * d_model",
+                rows * columns * d_model,
+                1..=POSITIONS,
+            )
+        })
+    }
+}
+
 /// The number of heads of `d_model` channels, from the channels of their norm if there is one.
-fn heads(d_model: usize, norm: Option<usize>) -> Result<usize, String> {
+fn heads_of(d_model: usize, norm: Option<usize>) -> Result<usize, String> {
     let mut presets = PRESETS.iter().map(|(_, config)| config());
     let known = presets.find(|preset| preset.d_model == d_model);
     match (norm, known) {
@@ -342,6 +373,75 @@ pub(crate) mod tests {
             narrow.contains("number of heads of its 16 channels: give"),
             "{narrow}"
         );
+    }
+
+    #[test]
+    fn numbers_that_make_no_network_are_named() {
+        assert_eq!(tiny().problem(), None);
+        for name in SitConfig::preset_names() {
+            assert_eq!(SitConfig::preset(name).unwrap().problem(), None, "{name}");
+        }
+        let wide = |rows, columns| SitConfig {
+            rows,
+            columns,
+            ..tiny()
+        };
+        for (config, expected) in [
+            (tiny().with_n_classes(0), "n_classes is 0; it must"),
+            (
+                SitConfig {
+                    d_model: usize::MAX - 3,
+                    ..tiny()
+                },
+                "d_model is 18446744073709551612; it must",
+            ),
+            (
+                SitConfig {
+                    d_model: 18,
+                    n_heads: 2,
+                    ..tiny()
+                },
+                "d_model is 18; positions",
+            ),
+            (
+                SitConfig {
+                    n_heads: 0,
+                    ..tiny()
+                },
+                "n_heads is 0; it must lie between 1 and 16",
+            ),
+            (
+                SitConfig {
+                    n_heads: 1 << 62,
+                    ..tiny()
+                },
+                "n_heads is 4611686018427387904; it must",
+            ),
+            (
+                SitConfig {
+                    n_layers: 1 << 32,
+                    ..tiny()
+                },
+                "n_layers is 4294967296; it must",
+            ),
+            (SitConfig { d_ff: 0, ..tiny() }, "d_ff is 0; it must"),
+            (
+                SitConfig {
+                    in_channels: 0,
+                    ..tiny()
+                },
+                "in_channels is 0; it must",
+            ),
+            (wide(0, 1), "rows is 0; it must"),
+            (wide(1 << 32, 1 << 32), "rows is 4294967296; it must"),
+            (
+                wide(4096, 4096),
+                "rows * columns * d_model is 268435456; it must",
+            ),
+        ] {
+            let problem = config.problem().unwrap();
+            assert!(problem.starts_with(expected), "{problem}");
+        }
     }
 
     #[test]

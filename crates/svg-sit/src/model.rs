@@ -4,7 +4,7 @@ use burn::nn::Linear;
 use burn::prelude::*;
 use burn::tensor::activation::silu;
 use burn::tensor::{DType, TensorData};
-use svg_nn::{checkpointed, linear};
+use svg_nn::{Checked, checkpointed, linear};
 
 use crate::{Block, FinalLayer, LabelEmbedder, SitConfig, TimeEmbedder, init, sincos_2d};
 
@@ -33,6 +33,9 @@ pub struct Sit {
 
 impl Sit {
     pub(crate) fn new(config: &SitConfig, device: &Device) -> Self {
+        if let Some(problem) = config.problem() {
+            panic!("{problem}");
+        }
         let SitConfig { d_model, .. } = *config;
         let blocks = (0..config.n_layers).map(|_| Block::new(config, device));
         Self {

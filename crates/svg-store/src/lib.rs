@@ -33,17 +33,22 @@
 //! - [`Sha256`], [`sha256`], [`sha256_file`], [`sha256_open`]: hashes in hexadecimal
 //! - [`strict_json`], [`json_format`], [`versioned_json`], [`read_if_there`]: JSON documents without
 //!   unknown fields; [`plain_json`]: others; [`sealed_json`], [`unsealed_json`]: those with a hash of themselves
+//! - [`Checked`], [`checked_json`], [`outside`]: numbers in their ranges; [`beyond_memory`]: what the machine holds;
+//!   [`extremes`]: documents for tests of readers
 //! - [`json_differences`], [`list_differences`], [`listed`]: values and names in messages
 //! - [`Safetensors`], [`write_safetensors`]: files of tensors; [`RowFile`], [`RowReader`]: those that are
 //!   larger than memory, row by row
 //! - [`TorchFile`]: files of `torch.save`, read without executing anything
 //! - [`Random`]: ChaCha8 with a key of four words
 
+mod extremes;
 mod file;
 mod folder;
 mod hash;
 mod json;
 mod lock;
+mod memory;
+mod numbers;
 mod path_error;
 mod pickle;
 mod random;
@@ -56,6 +61,7 @@ mod unfinished;
 mod words;
 
 pub use ::safetensors::Dtype;
+pub use extremes::extremes;
 pub use file::{
     WriteError, nameless_file, read_if_there, rename, write_bytes, write_file, write_json,
 };
@@ -63,6 +69,8 @@ pub use folder::{NewFolder, remove_folder};
 pub use hash::{Sha256, sha256, sha256_file, sha256_open};
 pub use json::{json_format, plain_json, strict_json, versioned_json};
 pub use lock::{FolderLock, LockError};
+pub use memory::{beyond_memory, machine_memory};
+pub use numbers::{Checked, below, checked, checked_json, first, outside};
 pub use path_error::PathError;
 pub use random::Random;
 pub use row_file::{RowFile, RowFileError, RowTensor};

@@ -78,9 +78,14 @@ pub struct OfSteps {
 }
 
 impl Measurements {
-    /// Those of an earlier start, if they are there and readable.
-    pub fn read(out: &Path) -> Option<Self> {
-        serde_json::from_slice(&std::fs::read(out.join(NAME)).ok()?).ok()
+    /// Those of an earlier start, if they are there and of this plan.
+    pub fn read(out: &Path, plan: &Plan) -> Option<Self> {
+        let read: Self = serde_json::from_slice(&std::fs::read(out.join(NAME)).ok()?).ok()?;
+        let mut dots = read.pixels.iter().chain(&read.latents);
+        let steps = read.steps.iter().map(|of| of.steps);
+        let of_plan =
+            dots.all(|(x, y, class)| x.is_finite() && y.is_finite() && *class < plan.classes.len());
+        (of_plan && steps.eq(plan.samples.steps.iter().copied())).then_some(read)
     }
 
     /// Measures the model and its samples, and draws the sheet of reconstructions.

@@ -240,7 +240,7 @@ impl Demonstration<'_> {
             if !features::path(out).exists() {
                 features::draw(setup, &space, out, &format!("{title}, features"))?;
             }
-            match Measurements::read(out) {
+            match Measurements::read(out, plan) {
                 Some(measurements) if measure::pairs(out).exists() => {
                     Ok(there(title, measurements))
                 }

@@ -20,6 +20,8 @@ const TIMED: u64 = 8;
 const SKIPPED: usize = 2;
 /// Below this nothing would be learned that is worth measuring.
 const FEWEST: u64 = 20;
+/// Above this no training has its steps.
+const MOST: u64 = 1_000_000_000_000;
 /// Pictures whose latents are normalised while time is taken.
 const PICTURES: usize = 100;
 
@@ -51,7 +53,7 @@ pub fn fill(plan: Plan, setup: &Setup, out: &Path, minutes: f64, spent: f64) -> 
     let _ = std::fs::remove_dir_all(&aside);
 
     let left = (minutes * 60.0 - spent - begun.elapsed().as_secs_f64()).max(0.0);
-    let steps = |share: f64, seconds: f64| ((left * share / seconds) as u64).max(FEWEST);
+    let steps = |share: f64, seconds: f64| ((left * share / seconds) as u64).clamp(FEWEST, MOST);
     // Statistics, known pictures and held-out ones share what the stages leave.
     let encoded = left * (1.0 - FIRST - SECOND) / 3.0 / of_picture;
     let plan = plan.with_at_most(encoded as usize);

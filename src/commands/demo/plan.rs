@@ -6,13 +6,18 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use svg_image::Orientation;
+use svg_model::Sampling;
 use svg_roles::EncoderSpec;
-use svg_store::{read_if_there, versioned_json, write_json};
+use svg_store::{
+    Checked, below, checked, first, outside, read_if_there, versioned_json, write_json,
+};
 use svg_train::autoencoder::{AutoencoderTraining, spread};
 use svg_train::flow::FlowTraining;
+use svg_train::run::Training;
 
 use crate::nano;
 use crate::presets::Presets;
+use crate::ranges::{PIXELS, within};
 
 const NAME: &str = "demo.json";
 const FORMAT: u32 = 1;
@@ -54,10 +59,10 @@ pub struct Asked {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights_key: Option<String>,
     /// About how long it is to take [default: a fixed number of steps; 8 for data or an encoder of one's own]
-    #[arg(long, value_name = "N", value_parser = minutes)]
+    #[arg(long, value_name = "N", value_parser = within(0.01..=100_000.0))]
     pub minutes: Option<f64>,
     /// Side of the pictures in pixels [default: 32 for the embedded encoder; 8 patches of one's own, 16 if they are of 14 pixels or more]
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(long, value_name = "PIXELS", value_parser = within(PIXELS))]
     pub size: Option<u32>,
     /// Of pictures, weights and noise
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -69,13 +74,6 @@ pub struct Asked {
     /// How much is done
     #[arg(long = "plan", value_enum, default_value_t, hide = true)]
     pub scale: Scale,
-}
-
-fn minutes(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(minutes) if minutes.is_finite() && minutes > 0.0 => Ok(minutes),
-        _ => Err("write a number of minutes above 0".to_string()),
-    }
 }
 
 /// The document `demo.json`.
@@ -160,7 +158,7 @@ impl Plan {
         autoencoder.seed = asked.seed;
         flow.seed = asked.seed;
         let some = |whole: usize, few: usize| if tiny { few } else { whole };
-        Ok(Self {
+        let plan = Self {
             format: FORMAT,
             encoder: fingerprint,
             size,
@@ -186,12 +184,16 @@ impl Plan {
             autoencoder,
             flow,
             asked,
-        })
+        };
+        checked(plan).map_err(anyhow::Error::msg)
     }
 
     /// The same with other numbers of steps; averages, warm-up, checkpoints and sheets keep their share.
     pub fn with_steps(mut self, autoencoder: u64, flow: u64) -> Self {
-        let share = |value: u64, from: u64, to: u64| (value * to).div_ceil(from).max(1);
+        let share = |value: u64, from: u64, to: u64| {
+            let exact = (u128::from(value) * u128::from(to)).div_ceil(u128::from(from));
+            u64::try_from(exact).unwrap_or(u64::MAX).max(1)
+        };
         let decay = |steps: u64| (1.0 - 10.0 / steps as f64).clamp(0.9, 0.9999);
         let first = &mut self.autoencoder;
         first.checkpoint_every = share(first.checkpoint_every, first.steps, autoencoder);
@@ -228,7 +230,8 @@ impl Plan {
         let Some(text) = read_if_there(&path).map_err(|error| refuse(error.to_string()))? else {
             return Ok(None);
         };
-        let plan: Self = versioned_json(&text, FORMAT..=FORMAT).map_err(refuse)?;
+        let plan = versioned_json(&text, FORMAT..=FORMAT).and_then(checked::<Self>);
+        let plan = plan.map_err(refuse)?;
         match differences(&plan.asked, asked)? {
             differing if differing.is_empty() => Ok(Some(plan)),
             differing => bail!(
@@ -247,6 +250,38 @@ impl Plan {
     /// Patches to a side.
     pub fn grid(&self) -> usize {
         self.flow.network.sit().map_or(0, |sit| sit.rows)
+    }
+}
+
+/// The numbers of the document, which its reader goes by. Classes are places in the list of names.
+impl Checked for Plan {
+    fn problem(&self) -> Option<String> {
+        let (samples, measured, classes) = (&self.samples, &self.measured, self.classes.len());
+        let pictures = 1..=1_000_000_000;
+        let steps = samples.steps.iter();
+        let steps = steps.map(|steps| outside("samples.steps", *steps, Sampling::STEPS));
+        let shown = samples.classes.iter().map(|class| {
+            (*class >= classes)
+                .then(|| format!("samples.classes has {class}, and there are {classes} names"))
+        });
+        let none = |name: &str, count: usize| (count == 0).then(|| format!("{name} is empty"));
+        let problem = first([
+            outside("size", self.size, PIXELS),
+            outside("statistics", self.statistics, pictures.clone()),
+            none("samples.steps", samples.steps.len()),
+            none("samples.classes", samples.classes.len()),
+            outside("samples.each", samples.each, 1..=4096),
+            outside("samples.columns", samples.columns, 1..=4096),
+            outside("samples.guidance", samples.guidance, Sampling::GUIDANCE),
+            outside("samples.shift", samples.shift, Sampling::SHIFT),
+            outside("measured.known", measured.known, pictures.clone()),
+            outside("measured.asked", measured.asked, pictures.clone()),
+            outside("measured.dots", measured.dots, pictures.clone()),
+            outside("measured.shown", measured.shown, pictures),
+            below("autoencoder", self.autoencoder.invalid()),
+            below("flow", self.flow.invalid()),
+        ]);
+        problem.or_else(|| first(steps.chain(shown)))
     }
 }
 
@@ -397,6 +432,63 @@ mod tests {
         assert!(
             error.contains("--minutes was not given and is 3.0"),
             "{error}"
+        );
+    }
+
+    #[test]
+    fn every_number_of_a_plan_is_used_or_refused() {
+        let place = tempfile::tempdir().unwrap();
+        let plan = plan(&encoder(128, 8));
+        let document = serde_json::to_value(&plan).unwrap();
+        let (mut refused, mut taken) = (0, 0);
+        for (what, changed) in svg_store::extremes(&document) {
+            std::fs::write(place.path().join(NAME), changed.to_string()).unwrap();
+            let read = std::panic::catch_unwind(|| Plan::read(place.path(), &plan.asked).is_ok());
+            match read.unwrap_or_else(|_| panic!("{what} panicked")) {
+                true => taken += 1,
+                false => refused += 1,
+            }
+        }
+        assert!(refused > 500 && taken > 100, "{refused} and {taken}");
+    }
+
+    #[test]
+    fn numbers_that_no_demonstration_has_are_named() {
+        let check = |change: fn(&mut Plan), expected: &str| {
+            let mut plan = plan(&encoder(128, 8));
+            assert_eq!(plan.problem(), None);
+            change(&mut plan);
+            let problem = plan.problem().unwrap();
+            assert!(problem.starts_with(expected), "{problem}");
+        };
+        check(
+            |plan| plan.samples.classes[0] = 10,
+            "samples.classes has 10, and there are 10 names",
+        );
+        check(
+            |plan| plan.samples.steps[0] = 1 << 32,
+            "samples.steps is 4294967296; it must",
+        );
+        check(
+            |plan| plan.samples.columns = 0,
+            "samples.columns is 0; it must",
+        );
+        check(
+            |plan| plan.samples.classes.clear(),
+            "samples.classes is empty",
+        );
+        check(
+            |plan| plan.measured.known = 0,
+            "measured.known is 0; it must",
+        );
+        check(|plan| plan.size = 0, "size is 0; it must");
+        check(
+            |plan| plan.autoencoder.batch_size = 0,
+            "autoencoder.batch_size is 0; it must",
+        );
+        check(
+            |plan| plan.flow.optimizer.epsilon = 0.0,
+            "flow.optimizer.epsilon is 0; it must",
         );
     }
 }

@@ -36,7 +36,7 @@ impl Timings {
         let text = std::fs::read(&path).unwrap_or_default();
         let mut timings: Self = serde_json::from_slice(&text).unwrap_or_default();
         timings.threads = std::thread::available_parallelism().map_or(1, Into::into);
-        timings.starts += 1;
+        timings.starts = timings.starts.saturating_add(1);
         timings.path = path;
         timings
     }

@@ -4,7 +4,7 @@ mod source;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use burn::prelude::*;
 use clap::Args;
 use serde_json::{Value, json};
@@ -20,6 +20,7 @@ use crate::confusion_picture::{save_drawing, save_matrix};
 use crate::device::DeviceOptions;
 use crate::labelled::Labelled;
 use crate::progress::status;
+use crate::ranges::{PIXELS, within};
 
 /// Measure what features know of classes, by nearest neighbours and by a linear probe
 ///
@@ -72,16 +73,17 @@ pub struct Probe {
     #[arg(value_delimiter = ',', default_value = "mean")]
     pool: Vec<Pool>,
     /// Side of the square crop in pixels [default: the bundle's; 256 for other encoders]
-    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "PIXELS", value_parser = within(PIXELS))]
     size: Option<u32>,
     /// Neighbours that vote
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     neighbours: u32,
     /// Temperature of their votes: the lower, the more the nearest count
     #[arg(long, value_name = "T", default_value_t = NearestNeighbours::default().temperature)]
+    #[arg(value_parser = within(1e-3..=100.0))]
     temperature: f64,
     /// Decay of the linear probe's weights
-    #[arg(long, value_name = "X", default_value_t = 1e-3)]
+    #[arg(long, value_name = "X", default_value_t = 1e-3, value_parser = within(0.0..=1e6))]
     decay: f64,
     /// Pictures that are encoded at once
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
@@ -106,19 +108,17 @@ struct Probed {
 
 impl Probe {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
-        let (temperature, decay) = (self.temperature, self.decay);
-        ensure!(
-            temperature > 0.0 && temperature.is_finite(),
-            "--temperature {temperature} is not positive; 0.07 is usual"
-        );
-        ensure!(
-            decay >= 0.0 && decay.is_finite(),
-            "--decay {decay} is negative; 0.001 is usual"
-        );
         let limit = self.limit.map(|limit| limit as usize);
         let train = Labelled::open(&self.train, self.reading, limit).context("--train")?;
         let test = Labelled::open(&self.test, self.reading, limit).context("--test")?;
         check_classes(&train.names, &test.names)?;
+        // Labels that are numbers make classes of all numbers up to the largest.
+        let classes = train.names.len();
+        let what = format!("a matrix of {classes} classes");
+        let problem = svg_store::beyond_memory(&what, 24.0 * (classes as f64).powi(2));
+        if let Some(problem) = problem {
+            bail!("{problem}; count labels from 0 without gaps");
+        }
         let fingerprints = [Fingerprint::of(&train.set)?, Fingerprint::of(&test.set)?];
         if fingerprints[0] == fingerprints[1] {
             status!(

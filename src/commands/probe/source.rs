@@ -11,7 +11,7 @@ use svg_roles::{Draw, Embedding, Encoder, LatentSpace, MeanToken, SummaryToken};
 
 use super::Probe;
 use crate::commands::bundle::BundleOptions;
-use crate::commands::checks::check_size;
+use crate::commands::checks::{check_size, check_tokens};
 use crate::commands::word;
 use crate::encoder::{EncoderFile, Hints};
 
@@ -152,6 +152,7 @@ impl Source {
         }
         let size = probe.size.unwrap_or(geometry.image[0] as u32);
         check_size(size, geometry.patch()[0])?;
+        check_tokens(&*space, size)?;
         let kinds = probe.of.iter();
         let kinds = kinds.flat_map(|&of| probe.pool.iter().map(move |&pool| (of, pool)));
         let of_kind = |(of, pool)| {

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::Args;
-use svg_train::autoencoder::{FeatureDistance, Perceptual, RunInputs, train};
+use svg_train::autoencoder::{AutoencoderTraining, FeatureDistance, Perceptual, RunInputs, train};
 
 use super::options::TrainingOptions;
 use super::watch::watched;
+use crate::commands::reconstruct::LPIPS_SIDE;
 use crate::device::DeviceOptions;
 use crate::encoder::{EncoderFile, Hints};
 use crate::lpips::open_lpips;
@@ -61,7 +62,12 @@ pub struct TrainAutoencoder {
 
 impl TrainAutoencoder {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
-        let config = self.options.configuration(self.config.as_deref())?;
+        let config: AutoencoderTraining = self.options.configuration(self.config.as_deref())?;
+        let side = config.data.size;
+        ensure!(
+            self.vgg.is_none() || side >= LPIPS_SIDE,
+            "data.size is {side}, and LPIPS needs {LPIPS_SIDE} pixels to a side; leave out --vgg, or set it to more"
+        );
         let data = self.options.reading.open_training_set(&self.data)?;
         let validation = self.options.validation_set(&self.validation)?;
         let device = device.open_f32()?;

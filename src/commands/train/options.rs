@@ -14,6 +14,7 @@ use svg_train::run::{RunOptions, Training};
 use crate::commands::pictures::ReadingOptions;
 use crate::device::DeviceName;
 use crate::presets::Presets;
+use crate::ranges::{WORKERS, within};
 
 /// Where a run is, and how it is to go on.
 #[derive(Args)]
@@ -35,7 +36,7 @@ pub struct TrainingOptions {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     grace: Option<u32>,
     /// Threads that decode pictures; 0 for as many as the machine runs at once
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = within(WORKERS))]
     pub workers: usize,
     /// More devices that share every batch with the first, as in cuda:1,cuda:2
     #[arg(long, value_delimiter = ',', value_name = "DEVICE")]

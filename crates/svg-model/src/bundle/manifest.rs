@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use svg_store::{PathError, json_format, plain_json, read_if_there, write_json};
+use svg_store::{Checked, PathError, below, json_format, plain_json, read_if_there, write_json};
 
 use super::old;
 use super::part::{FileEntry, Part};
@@ -30,7 +30,7 @@ impl Manifest {
     /// # Errors
     ///
     /// [`ModelError::NotABundle`] if there is none, [`ModelError::Manifest`] if it is of another version
-    /// or has missing or unknown fields.
+    /// or has missing or unknown fields, or sizes outside their ranges.
     pub fn read(folder: &Path) -> Result<Self, ModelError> {
         let path = Self::path(folder);
         let text = read_if_there(&path).map_err(PathError::at(&path))?;
@@ -44,6 +44,12 @@ impl Manifest {
             _ => old::read(&text),
         });
         let manifest: Self = manifest.map_err(refuse)?;
+        let mut parts = manifest.parts.iter();
+        let problem =
+            parts.find_map(|(name, part)| below(&format!("parts.{name}"), part.problem()));
+        if let Some(problem) = problem {
+            return Err(refuse(problem));
+        }
         let outside = |name: &&String| Path::new(name).file_name() != Some(name.as_ref());
         if let Some(name) = manifest.files().map(|(name, _)| name).find(outside) {
             return Err(refuse(format!("{name:?} lies outside the folder")));

@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use svg_nn::TensorFile;
 use svg_roles::Geometry;
-use svg_store::FolderLock;
+use svg_store::{Checked, FolderLock};
 
 use self::exchange::{appear, lock};
 use self::files::{checked, copy, staged};
@@ -195,12 +195,15 @@ impl Bundle {
         fingerprint.unwrap_or_default()
     }
 
-    /// The configuration of a part, every field of which must be known.
+    /// The configuration of a part, every field of which must be known and in its range.
     ///
     /// # Errors
     ///
-    /// As [`part`](Self::part), and [`ModelError::Manifest`] with what is missing or not known.
-    pub fn config<T: DeserializeOwned + Serialize>(&self, part: &str) -> Result<T, ModelError> {
+    /// As [`part`](Self::part), and [`ModelError::Manifest`] with what is missing, not known or outside its range.
+    pub fn config<T: DeserializeOwned + Serialize + Checked>(
+        &self,
+        part: &str,
+    ) -> Result<T, ModelError> {
         let config = self.part(part)?.read_config();
         config.map_err(|reason| self.unusable(part, &reason))
     }

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use svg_nn::{CHANNELS, PATCH};
 use svg_roles::VelocitySpec;
+use svg_store::{checked_json, first, outside};
 
 use super::latents::belongs_to;
 use super::manifest::Manifest;
@@ -52,9 +54,15 @@ pub(super) fn read(text: &str) -> Result<Manifest, String> {
         let files = old.files.clone().into_iter();
         files.filter(|(name, _)| mine(name)).collect()
     };
-    let config: AutoencoderConfig = svg_store::strict_json(&old.autoencoder.to_string())?;
+    let config: AutoencoderConfig = checked_json(&old.autoencoder.to_string())?;
     let of_encoder = |name: &str| number(&old.encoder.config, "encoder", name);
-    let geometry = config.geometry(of_encoder("d_model")?, of_encoder("patch_size")?);
+    let (channels, patch) = (of_encoder("d_model")?, of_encoder("patch_size")?);
+    let problem = first([
+        outside("encoder.config.d_model", channels, CHANNELS),
+        outside("encoder.config.patch_size", patch, PATCH),
+    ]);
+    problem.map_or(Ok(()), Err)?;
+    let geometry = config.geometry(channels, patch);
     let encoder = Part {
         kind: kinds::DINOV3.to_string(),
         name: old.encoder.name,
@@ -115,4 +123,58 @@ fn number(config: &Value, part: &str, name: &str) -> Result<usize, String> {
     let value = config.get(name).and_then(Value::as_u64);
     let value = value.and_then(|value| usize::try_from(value).ok());
     value.ok_or_else(|| format!("{part}.config.{name} is missing"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use svg_store::extremes;
+
+    /// A manifest of format 2 with every part.
+    fn manifest() -> Value {
+        let provenance = Provenance {
+            steps: Some(5),
+            ..Provenance::default()
+        };
+        json!({
+            "format": 2,
+            "encoder": {
+                "name": "an encoder",
+                "config": {"d_model": 384, "patch_size": 16},
+                "fingerprint": "1",
+                "path": "encoder.safetensors",
+            },
+            "autoencoder": AutoencoderConfig::svg(),
+            "provenance": provenance,
+            "flow": {
+                "config": {"rows": 16, "columns": 16, "in_channels": 392, "n_classes": 2},
+                "classes": ["dark", "light"],
+                "features": "2",
+                "statistics": null,
+                "provenance": provenance,
+            },
+            "files": {"encoder.safetensors": {"bytes": 7, "sha256": "3"}},
+        })
+    }
+
+    #[test]
+    fn every_number_of_an_old_manifest_is_used_or_refused() {
+        read(&manifest().to_string()).unwrap();
+        for (what, changed) in extremes(&manifest()) {
+            let read = std::panic::catch_unwind(|| read(&changed.to_string()).is_ok());
+            assert!(read.is_ok(), "{what} panicked");
+        }
+    }
+
+    #[test]
+    fn patches_without_pixels_are_refused() {
+        let mut changed = manifest();
+        changed["encoder"]["config"]["patch_size"] = json!(0);
+        let error = read(&changed.to_string()).unwrap_err();
+        assert!(
+            error.starts_with("encoder.config.patch_size is 0; it must"),
+            "{error}"
+        );
+    }
 }

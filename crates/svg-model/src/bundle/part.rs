@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use svg_nn::{StoredTensor, save_tensors};
+use svg_nn::{CHANNELS, CLASSES, GRID, SIDE, StoredTensor, save_tensors};
 use svg_roles::{Geometry, VelocitySpec};
+use svg_store::{Checked, checked_json, first, outside};
 
 use crate::ModelError;
 
@@ -152,18 +153,48 @@ impl NewFile {
 }
 
 impl Part {
-    /// The configuration, every field of which must be known.
+    /// The configuration, every field of which must be known and in its range.
     ///
     /// # Errors
     ///
-    /// In words, what is missing or not known.
-    pub fn read_config<T: DeserializeOwned + Serialize>(&self) -> Result<T, String> {
-        svg_store::strict_json(&self.config.to_string())
+    /// In words, what is missing, not known or outside its range.
+    pub fn read_config<T: DeserializeOwned + Serialize + Checked>(&self) -> Result<T, String> {
+        checked_json(&self.config.to_string())
     }
 
     /// The name of the file of that stem.
     pub fn file(&self, stem: &str) -> Option<&str> {
         let mut names = self.files.keys().map(String::as_str);
         names.find(|name| NewFile::replaces(stem, name))
+    }
+}
+
+/// The sizes that are used before a part is opened. There is a name for each class or for none.
+impl Checked for Part {
+    fn problem(&self) -> Option<String> {
+        let geometry = self.geometry.and_then(|geometry| {
+            let [height, width] = geometry.image;
+            first([
+                outside("geometry.image[0]", height, SIDE),
+                outside("geometry.image[1]", width, SIDE),
+                outside("geometry.rows", geometry.rows, 1..=height),
+                outside("geometry.columns", geometry.columns, 1..=width),
+                outside("geometry.channels", geometry.channels, CHANNELS),
+            ])
+        });
+        let velocity = self.velocity.and_then(|velocity| {
+            let (classes, names) = (velocity.classes, self.classes.len());
+            let named = (names > 0 && names != classes).then(|| {
+                format!("classes has {names} names, and velocity.classes is {classes}; give each its name, or none")
+            });
+            first([
+                outside("velocity.grid[0]", velocity.grid[0], GRID),
+                outside("velocity.grid[1]", velocity.grid[1], GRID),
+                outside("velocity.channels", velocity.channels, CHANNELS),
+                outside("velocity.classes", classes, 0..=*CLASSES.end()),
+                named,
+            ])
+        });
+        geometry.or(velocity)
     }
 }

@@ -10,7 +10,7 @@ use svg_nn::{
     module_tensors, unusable,
 };
 use svg_residual::{ResidualConfig, ResidualEncoder};
-use svg_store::strict_json;
+use svg_store::{Checked, checked_json};
 
 use super::{Alignment, AutoencoderConfig};
 use crate::{Manifest, ModelError, kinds, renamed};
@@ -85,7 +85,7 @@ impl Checkpoint {
             reason,
         };
         let network = file.into_network(&[LANDMARK], options.key.as_deref());
-        let network = network.map_err(|error| match error {
+        let mut network = network.map_err(|error| match error {
             LoadError::Choice {
                 reason: reason @ ChoiceError::Nothing { .. },
                 ..
@@ -93,6 +93,7 @@ impl Checkpoint {
             error => error.into(),
         })?;
         let encoder_key = network.key_of("encoder");
+        let mut notes = std::mem::take(&mut network.notes);
         let (mut encoder, mut autoencoder, mut rest) = (vec![], vec![], vec![]);
         let mut unknown = Vec::new();
         for (name, tensor) in network.tensors {
@@ -121,7 +122,7 @@ impl Checkpoint {
             (Some(part), _) => said_config("the manifest beside it", part.read_config(), groups),
             (None, Some(json)) => {
                 let source = format!("{CONFIG_KEY} in its metadata");
-                said_config(&source, strict_json(&json), groups)
+                said_config(&source, checked_json(&json), groups)
             }
             (None, None) => {
                 notes.extend(groups.is_none().then(|| ASSUMED.to_string()));
@@ -131,7 +132,7 @@ impl Checkpoint {
         let config = config.map_err(refuse)?;
         Ok(Self {
             path,
-            notes: network.notes,
+            notes,
             config,
             encoder,
             encoder_key,
@@ -235,11 +236,7 @@ fn said_config(
     said: Result<AutoencoderConfig, String>,
     norm_groups: Option<usize>,
 ) -> Result<AutoencoderConfig, String> {
-    let config = said.and_then(|config| {
-        let problem = config.decoder.problem();
-        problem.map_or(Ok(config), Err)
-    });
-    let config = config.map_err(|reason| format!("{source}: {reason}"))?;
+    let config = said.map_err(|reason| format!("{source}: {reason}"))?;
     let said = config.decoder.norm_groups;
     match norm_groups {
         Some(groups) if groups != said => Err(format!(
@@ -257,14 +254,18 @@ fn inferred_config(
     let mut config = infer(tensors.to_vec())?;
     let decoder = &mut config.decoder;
     decoder.norm_groups = norm_groups.unwrap_or(decoder.norm_groups);
-    match (decoder.problem(), norm_groups) {
-        (None, _) => Ok(config),
-        (Some(problem), Some(groups)) => Err(format!("--norm-groups {groups}: {problem}")),
-        (Some(problem), None) => Err(format!(
+    let Some(problem) = config.problem() else {
+        return Ok(config);
+    };
+    let of_groups = problem.starts_with("decoder.norm_groups");
+    Err(match norm_groups.filter(|_| of_groups) {
+        Some(groups) => format!("--norm-groups {groups}: {problem}"),
+        None if of_groups => format!(
             "{problem}. The file does not say how many groups its norms have, and the 32 of published models \
              cannot be: say --norm-groups N, the num_groups of its GroupNorm layers"
-        )),
-    }
+        ),
+        None => problem,
+    })
 }
 
 /// Sizes from shapes.
@@ -304,6 +305,10 @@ fn infer_decoder(tensors: &[StoredTensor]) -> Result<DecoderConfig, String> {
         .ok_or_else(|| missing("up.0.block.0.conv1.weight"))?;
     if width != width_out || width == 0 || widths.iter().any(|w| w % width != 0) {
         return Err(format!("the decoder's widths {widths:?} are no multiples"));
+    }
+    // Above this no network can be made, and a side would overflow.
+    if widths.len() > 16 {
+        return Err(format!("the decoder has {} levels", widths.len()));
     }
     let blocks = (0usize..).find(|i| rows(&format!("up.0.block.{i}.conv1.weight")).is_none());
     let resolution = 16 << (widths.len() - 1);

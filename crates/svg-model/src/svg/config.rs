@@ -6,6 +6,7 @@ use burn::config::Config;
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 use svg_decoder::{Decoder, DecoderConfig};
+use svg_nn::{Checked, below, first};
 use svg_residual::{ResidualConfig, ResidualEncoder, Statistics};
 use svg_roles::{Encoder, Geometry};
 
@@ -91,7 +92,8 @@ impl AutoencoderConfig {
     ///
     /// # Panics
     ///
-    /// If the parts do not fit; [`misfit`](Self::misfit) says so beforehand.
+    /// If there can be no such networks or they do not fit; [`problem`](Checked::problem) and
+    /// [`misfit`](Self::misfit) say so beforehand.
     pub fn init(&self, encoder: Arc<dyn Encoder>, device: &Device) -> SvgAutoencoder {
         let residual = self.residual.as_ref().map(|config| config.init(device));
         self.join(encoder, residual, self.decoder.init(device), None)
@@ -126,6 +128,33 @@ impl AutoencoderConfig {
     }
 }
 
+/// The networks make pictures of three channels, and without a residual encoder `decoder.resolution` is a multiple of
+/// what the decoder enlarges by.
+impl Checked for AutoencoderConfig {
+    fn problem(&self) -> Option<String> {
+        let (decoder, residual) = (&self.decoder, self.residual.as_ref());
+        let networks = [
+            below("decoder", decoder.problem()),
+            below("residual", residual.and_then(Checked::problem)),
+        ];
+        first(networks).or_else(|| {
+            let (channels, side, enlarged) =
+                (decoder.out_channels, decoder.resolution, decoder.upsampling());
+            if channels != 3 {
+                return Some(format!(
+                    "decoder.out_channels is {channels}; pictures have 3 channels, so set it to 3"
+                ));
+            }
+            (residual.is_none() && !side.is_multiple_of(enlarged)).then(|| {
+                format!(
+                    "decoder.resolution is {side}; without a residual encoder it is the side of the images, \
+                     which must be a multiple of {enlarged}"
+                )
+            })
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,6 +171,36 @@ mod tests {
         let missing = json.replacen("\"n_layers\"", "\"n_layres\"", 1);
         let error = strict_json::<AutoencoderConfig>(&missing).unwrap_err();
         assert!(error.contains("n_layers"), "{error}");
+    }
+
+    #[test]
+    fn numbers_that_make_no_networks_are_named_by_their_paths() {
+        let check = |change: fn(&mut AutoencoderConfig), expected: &str| {
+            let mut config = AutoencoderConfig::svg();
+            assert_eq!(config.problem(), None);
+            change(&mut config);
+            let problem = config.problem().unwrap();
+            assert!(problem.starts_with(expected), "{problem}");
+        };
+        check(
+            |config| config.residual.as_mut().unwrap().image_size = 17,
+            "residual.image_size is 17, and patches of 16 pixels do not tile",
+        );
+        check(
+            |config| config.decoder.norm_groups = 0,
+            "decoder.norm_groups is 0; it must",
+        );
+        check(
+            |config| config.decoder.out_channels = 1000,
+            "decoder.out_channels is 1000; pictures have 3 channels",
+        );
+        check(
+            |config| {
+                config.residual = None;
+                config.decoder.resolution = 17;
+            },
+            "decoder.resolution is 17; without a residual encoder",
+        );
     }
 
     #[test]

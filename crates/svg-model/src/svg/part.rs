@@ -189,6 +189,7 @@ pub fn autoencoder(opening: &Opening) -> Result<SvgAutoencoder, ModelError> {
     if let Some(reason) = config.misfit(spec.channels, spec.patch_size) {
         return Err(bundle.unusable(SPACE, &reason));
     }
+    check_geometry(bundle, &config)?;
     let (residual, decoder) = networks(opening, &config)?;
     let statistics = alignment_statistics(bundle)?.map(|stored| stored.statistics);
     config.alignment = opening.options.alignment.unwrap_or(config.alignment);
@@ -207,7 +208,9 @@ fn networks(
 pub(crate) fn open(opening: &Opening) -> Result<Arc<dyn LatentSpace>, ModelError> {
     let bundle = opening.bundle;
     if opening.options.decode_only {
-        let (_, decoder) = networks(opening, &space_config(bundle)?)?;
+        let config = space_config(bundle)?;
+        check_geometry(bundle, &config)?;
+        let (_, decoder) = networks(opening, &config)?;
         let geometry = bundle.geometry()?;
         return Ok(Arc::new(Decoding { decoder, geometry }));
     }
@@ -215,6 +218,26 @@ pub(crate) fn open(opening: &Opening) -> Result<Arc<dyn LatentSpace>, ModelError
     match model.encoder.is_ready() {
         true => Ok(Arc::new(model)),
         false => Err(ModelError::NoStatistics(bundle.folder().to_path_buf())),
+    }
+}
+
+/// Whether the geometry, which commands go by before they open the networks, is that of the decoder.
+fn check_geometry(bundle: &Bundle, config: &AutoencoderConfig) -> Result<(), ModelError> {
+    let (geometry, decoder) = (bundle.geometry()?, &config.decoder);
+    let enlarged = geometry.grid().map(|side| side * decoder.upsampling());
+    match geometry.image == enlarged && geometry.channels == decoder.in_channels {
+        true => Ok(()),
+        false => Err(bundle.unusable(
+            SPACE,
+            &format!(
+                "its geometry, {:?} pixels with {} channels on {:?} tokens, is not that of its decoder, which makes \
+                 {enlarged:?} pixels of {} channels on them; was it edited?",
+                geometry.image,
+                geometry.channels,
+                geometry.grid(),
+                decoder.in_channels
+            ),
+        )),
     }
 }
 

@@ -3,4 +3,5 @@
 mod bundles;
 mod exchange;
 mod flows;
+mod numbers;
 mod place;

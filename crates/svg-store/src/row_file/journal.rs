@@ -10,6 +10,7 @@ use super::error::RowFileError;
 use super::{RowTensor, ended};
 use crate::file::{read_if_there, write_file};
 use crate::json::versioned_json;
+use crate::numbers::{Checked, checked, first, outside};
 use crate::sealed::{sealed_json, unsealed_json};
 use crate::words::json_differences;
 
@@ -33,6 +34,19 @@ pub(super) struct Journal {
     pub left_out: Vec<usize>,
 }
 
+/// As many items are done as there are, and those without a row are among them, in order.
+impl Checked for Journal {
+    fn problem(&self) -> Option<String> {
+        let ascending = self.left_out.is_sorted_by(|one, next| one < next);
+        let last = self.left_out.last().filter(|last| **last >= self.done);
+        first([
+            outside("done", self.done, 0..=self.items),
+            (!ascending).then(|| "left_out is not in order".to_string()),
+            last.map(|last| format!("left_out names {last}, and done is {}", self.done)),
+        ])
+    }
+}
+
 impl Journal {
     pub fn read(path: &Path) -> Result<Option<Self>, RowFileError> {
         let path = place(path);
@@ -42,25 +56,9 @@ impl Journal {
         };
         let text = read_if_there(&path).map_err(|error| damaged(error.to_string()))?;
         let read = |text: String| {
-            let journal: Self = versioned_json(&unsealed_json(&text)?, FORMAT..=FORMAT)?;
-            match journal.is_consistent() {
-                true => Ok(journal),
-                false => Err("its numbers contradict each other".to_string()),
-            }
+            versioned_json(&unsealed_json(&text)?, FORMAT..=FORMAT).and_then(checked::<Self>)
         };
         text.map(read).transpose().map_err(damaged)
-    }
-
-    fn is_consistent(&self) -> bool {
-        let Self {
-            items,
-            done,
-            left_out,
-            ..
-        } = self;
-        done <= items
-            && left_out.last().is_none_or(|last| last < done)
-            && left_out.is_sorted_by(|one, next| one < next)
     }
 
     /// Whether this is a journal of the same contents.

@@ -1,7 +1,7 @@
 //! A file that is gone on with equals one that was written at once.
 
 use super::*;
-use crate::{RowReader, write_safetensors};
+use crate::{RowReader, extremes, write_safetensors};
 
 /// Item `i` has the row `[i, i]` in `b` and `[i]` in `a`.
 fn tensors() -> Vec<RowTensor> {
@@ -202,4 +202,76 @@ fn rows_are_read_as_they_were_written() {
     assert_eq!((rows.shape(), rows.dtype()), (&[7, 2][..], Dtype::U8));
     assert_eq!(rows.read(2..4).unwrap(), [2, 2, 3, 3]);
     assert!(RowReader::open(&path, "c").unwrap().is_none());
+}
+
+#[test]
+fn every_number_of_a_journal_is_gone_on_with_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows");
+    let [partial, place] =
+        ["rows.partial", "rows.partial.json"].map(|name| folder.path().join(name));
+    let mut file = open(&path, 1).unwrap();
+    append(&mut file, 4, &[1, 3]);
+    file.commit().unwrap();
+    drop(file);
+    let rows = fs::read(&partial).unwrap();
+    let journal = serde_json::from_slice(&fs::read(&place).unwrap()).unwrap();
+    let (mut refused, mut used) = (0, 0);
+    for (what, changed) in extremes(&journal) {
+        fs::write(&partial, &rows).unwrap();
+        fs::write(&place, changed.to_string()).unwrap();
+        let gone_on = std::panic::catch_unwind(|| {
+            let mut file = open(&path, 1).ok()?;
+            let rest = ITEMS.len() - file.done();
+            append(&mut file, rest, &[]);
+            file.finish(&metadata(&ITEMS)).ok()
+        });
+        match gone_on {
+            Ok(None) => refused += 1,
+            Ok(Some(())) => used += 1,
+            Err(_) => panic!("{what} panicked"),
+        }
+    }
+    assert!(refused > 100 && used > 5, "{refused} and {used}");
+}
+
+#[test]
+fn a_journal_that_contradicts_itself_is_refused_with_the_field() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows");
+    let mut file = open(&path, 1).unwrap();
+    append(&mut file, 4, &[1, 3]);
+    file.commit().unwrap();
+    drop(file);
+    let place = folder.path().join("rows.partial.json");
+    let text = fs::read_to_string(&place).unwrap();
+    let journal: serde_json::Value = serde_json::from_str(&text).unwrap();
+    for (field, value, expected) in [
+        (
+            "done",
+            serde_json::json!(8),
+            "done is 8; it must lie between 0 and 7",
+        ),
+        (
+            "done",
+            serde_json::json!(2),
+            "left_out names 3, and done is 2",
+        ),
+        (
+            "left_out",
+            serde_json::json!([3, 1]),
+            "left_out is not in order",
+        ),
+        (
+            "left_out",
+            serde_json::json!([1, 1]),
+            "left_out is not in order",
+        ),
+    ] {
+        let mut changed = journal.clone();
+        changed[field] = value;
+        fs::write(&place, changed.to_string()).unwrap();
+        let error = open(&path, 1).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
 }

@@ -1,11 +1,13 @@
 //! The configuration of a training of an autoencoder.
 
 use serde::{Deserialize, Serialize};
+use svg_nn::SIDE;
+use svg_store::{Checked, below, first, outside};
 
 use crate::autoencoder::{CriticConfig, Objective};
 use crate::data::Recipe;
 use crate::kinds::AutoencoderKind;
-use crate::run::document::{self, outside};
+use crate::run::document::adam;
 use crate::run::{NetworkKind, Pace, Training, pace};
 
 /// Everything that decides what a run computes, except the encoder and the data.
@@ -130,23 +132,46 @@ impl<C: NetworkKind> Training for AutoencoderTraining<C> {
     fn invalid(&self) -> Option<String> {
         let optimizer = &self.optimizer;
         let average_decay = self.average_decay.unwrap_or(0.0);
-        let (side, patch) = (self.data.size as usize, self.network.patch_size());
-        let reasons = [
+        let side = self.data.size as usize;
+        let critic = self.critic.as_ref().map(|critic| &critic.network);
+        let problem = first([
             self.pace().invalid(),
-            document::zero(&[("samples", self.samples as u64)]),
-            outside("statistics_momentum", self.statistics_momentum, 0.0, 1.0),
-            outside("average_decay", average_decay, 0.0, 1.0),
-            outside("optimizer.learning_rate", optimizer.learning_rate, 0.0, 1.0),
-            outside("optimizer.beta_1", optimizer.beta_1.into(), 0.0, 1.0),
-            outside("optimizer.beta_2", optimizer.beta_2.into(), 0.0, 1.0),
+            outside("samples", self.samples, 1..=4096),
+            outside("data.size", side, SIDE),
+            outside("statistics_momentum", self.statistics_momentum, 1e-9..=1.0),
+            outside("average_decay", average_decay, 0.0..=1.0),
+            outside(
+                "optimizer.learning_rate",
+                optimizer.learning_rate,
+                0.0..=1.0,
+            ),
+            adam(optimizer.beta_1, optimizer.beta_2, optimizer.epsilon),
+            below("objective", self.objective.problem()),
+            below("critic.network", critic.and_then(Checked::problem)),
             self.network.invalid(),
-            (side == 0 || !side.is_multiple_of(patch)).then(|| {
-                format!(
+        ]);
+        problem.or_else(|| {
+            // Of a network that there can be.
+            let patch = self.network.patch_size();
+            if !side.is_multiple_of(patch) {
+                return Some(format!(
                     "data.size is {side}; it must be a multiple of the decoder's enlargement, {patch}"
+                ));
+            }
+            if side < 2 * patch {
+                return Some(format!(
+                    "data.size is {side}, which makes one token, and statistics need two; set it to {} at least",
+                    2 * patch
+                ));
+            }
+            let smallest = critic.map_or(1, CriticConfig::smallest_side);
+            (side < smallest).then(|| {
+                format!(
+                    "data.size is {side}; the critic's {} layers need {smallest} pixels",
+                    critic.map_or(0, |critic| critic.n_layers)
                 )
-            }),
-        ];
-        reasons.into_iter().flatten().next()
+            })
+        })
     }
 }
 
@@ -184,6 +209,66 @@ mod tests {
                 "\"size\": 16",
                 "\"size\": 17",
                 "multiple of the decoder's enlargement",
+            ),
+            (
+                "\"image_size\": 16",
+                "\"image_size\": 17",
+                "autoencoder.residual.image_size is 17, and patches of 4",
+            ),
+            (
+                "\"norm_groups\": 4",
+                "\"norm_groups\": 0",
+                "autoencoder.decoder.norm_groups is 0; it must",
+            ),
+            (
+                "\"out_channels\": 3",
+                "\"out_channels\": 1000",
+                "autoencoder.decoder.out_channels is 1000; pictures have 3",
+            ),
+            (
+                "\"size\": 16",
+                "\"size\": 4",
+                "data.size is 4, which makes one token",
+            ),
+            (
+                "\"statistics_momentum\": 0.1",
+                "\"statistics_momentum\": 0",
+                "statistics_momentum is 0; it must",
+            ),
+            (
+                "\"d_ff\": 16",
+                "\"d_ff\": 0",
+                "autoencoder.residual.d_ff is 0; it must",
+            ),
+            (
+                "\"dropout\": 0.1",
+                "\"dropout\": 3",
+                "residual.dropout is 3; it must",
+            ),
+            (
+                "\"epsilon\": 1e-8",
+                "\"epsilon\": -1",
+                "optimizer.epsilon is -1; it must",
+            ),
+            (
+                "\"beta_2\": 0.9",
+                "\"beta_2\": 1",
+                "optimizer.beta_2 is 1; it must",
+            ),
+            (
+                "\"steps\": 20",
+                "\"steps\": 18446744073709551615",
+                "steps is 18446744073709551615; it",
+            ),
+            (
+                "\"n_layers\": 1\n    }",
+                "\"n_layers\": 4\n    }",
+                "the critic's 4 layers need 48 pixels",
+            ),
+            (
+                "\"perceptual_weight\": 1.0",
+                "\"perceptual_weight\": 1e300",
+                "objective.perceptual_weight is 1e300",
             ),
         ] {
             let json = config.to_json();

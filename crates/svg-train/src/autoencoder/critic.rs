@@ -5,7 +5,9 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, PaddingConfig2d};
 use burn::prelude::*;
 use burn::tensor::activation::leaky_relu;
-use svg_nn::{LoadError, StoredTensor, draw_parameters, load_exact, module_tensors};
+use svg_nn::{
+    Checked, LoadError, StoredTensor, draw_parameters, first, load_exact, module_tensors, outside,
+};
 
 use crate::TrainError;
 use crate::run::Network;
@@ -49,20 +51,32 @@ pub struct CriticBlock {
     pub norm: BatchNorm,
 }
 
+impl Checked for CriticConfig {
+    fn problem(&self) -> Option<String> {
+        first([
+            outside("width", self.width, 1..=4096),
+            outside("n_layers", self.n_layers, 1..=10),
+        ])
+    }
+}
+
 impl CriticConfig {
+    /// The side of the smallest images that it has a logit for.
+    pub(crate) fn smallest_side(&self) -> usize {
+        // The first convolution and all but the last of the others halve; the last two take a pixel each.
+        3 << self.n_layers
+    }
+
     /// Initialises the network: convolutions from N(0, 0.02) with Burn's biases, which are PyTorch's;
     /// scales of norms from N(1, 0.02).
     ///
     /// # Panics
     ///
-    /// If `width` or `n_layers` is zero.
+    /// If there can be no such network; [`problem`](Checked::problem) says so beforehand.
     pub fn init(&self, device: &Device) -> Critic {
-        assert!(
-            self.width > 0 && self.n_layers > 0,
-            "a critic of width {} with {} layers",
-            self.width,
-            self.n_layers
-        );
+        if let Some(problem) = self.problem() {
+            panic!("{problem}");
+        }
         let channels = |level: usize| self.width * (1 << level.min(3));
         let block = |index: usize| {
             let stride = if index + 1 < self.n_layers { 2 } else { 1 };
@@ -317,7 +331,19 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "a critic of width 64 with 0 layers")]
+    fn the_smallest_image_has_one_logit() {
+        let device = Device::default();
+        for config in [small(), small().with_n_layers(1), small().with_n_layers(3)] {
+            let side = config.smallest_side();
+            let logits = config
+                .init(&device)
+                .forward(Tensor::zeros([1, 3, side, side], &device));
+            assert_eq!(logits.dims(), [1, 1, 1, 1]);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "n_layers is 0; it must lie between 1 and 10")]
     fn a_critic_without_layers_panics() {
         CriticConfig::new()
             .with_n_layers(0)

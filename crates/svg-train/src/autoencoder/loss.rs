@@ -6,6 +6,7 @@ use burn::tensor::Gradients;
 use burn::tensor::activation::relu;
 use burn::tensor::module::conv2d_weight_backward;
 use burn::tensor::ops::ConvOptions;
+use svg_store::{Checked, first, outside};
 
 use super::{Critic, Perceptual};
 use crate::log::Scalars;
@@ -72,6 +73,15 @@ pub struct CriticStep {
     /// the critic does not count; `critic/logits_real` and `critic/logits_fake`, the mean logits of
     /// photographs and of reconstructions.
     pub terms: Scalars,
+}
+
+impl Checked for Objective {
+    fn problem(&self) -> Option<String> {
+        first([
+            outside("perceptual_weight", self.perceptual_weight, 0.0..=1e6),
+            outside("disc_weight", self.disc_weight, 0.0..=1e6),
+        ])
+    }
 }
 
 impl Objective {

@@ -16,7 +16,7 @@ use crate::data::{Fingerprint, Pictures};
 use crate::log::Scalars;
 use crate::run::{
     Begun, Course, Ended, Headline, Identity, Network, NetworkKind, Observer, Place, RunOptions,
-    Shown, Standing, Training, run,
+    Shown, Standing, Training, check_batch, check_memory, run,
 };
 
 /// What a run needs beside its configuration and its encoder.
@@ -56,6 +56,9 @@ pub fn train_network<T: TrainableAutoencoder, C: NetworkKind>(
     let options = inputs.options.clone();
     let device = device.clone().without_autodiff();
     let begin = || {
+        check_memory::<T::Network>(&network, &device)?;
+        let side = config.data.size as usize;
+        check_batch(config.batch_size, 3 * side * side, &device)?;
         let replicas = config.pace().replicas(&device, &inputs.replicas)?;
         let fingerprint = autoencoder.fingerprint();
         let stage =

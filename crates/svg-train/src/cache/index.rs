@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use svg_model::FileEntry;
-use svg_store::{read_if_there, versioned_json, write_json};
+use svg_store::{Checked, below, outside, read_if_there, versioned_json, write_json};
 
 use super::error::CacheError;
 use super::plan::CachePlan;
@@ -62,8 +62,12 @@ impl CacheIndex {
         };
         let index: Self = versioned_json(&text, FORMAT - 1..=FORMAT).map_err(refuse)?;
         let plan = &index.plan;
-        if plan.shard_size == 0 || plan.variants.count() == 0 || plan.grid.contains(&0) {
-            return Err(refuse("a size is 0; make the cache anew".to_string()));
+        let shards = index.shards.iter();
+        let pictures = shards.map(|shard| shard.pictures).max().unwrap_or(0);
+        let most = plan.shard_size as u64;
+        let problem = below("plan", plan.problem());
+        if let Some(problem) = problem.or_else(|| outside("pictures", pictures, 0..=most)) {
+            return Err(refuse(format!("{problem}; make the cache anew")));
         }
         if !plan.is_addressable() {
             let reason = "its sizes are beyond any memory; make the cache anew";

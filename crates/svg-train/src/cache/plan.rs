@@ -1,8 +1,12 @@
 //! What a cache holds.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 use svg_image::ImageSet;
+use svg_nn::{CHANNELS, GRID, SIDE};
 use svg_roles::Geometry;
+use svg_store::{Checked, first, outside};
 
 use super::number::CacheType;
 use super::variants::Variants;
@@ -30,7 +34,26 @@ pub struct CachePlan {
     pub classes: Vec<String>,
 }
 
+/// The sizes of a cache, which a document may say.
+impl Checked for CachePlan {
+    fn problem(&self) -> Option<String> {
+        let [rows, columns, channels] = self.grid;
+        first([
+            outside("grid[0]", rows, GRID),
+            outside("grid[1]", columns, GRID),
+            outside("grid[2]", channels, CHANNELS),
+            outside("size", self.size as usize, SIDE),
+            outside("variants.count", self.variants.count(), 1..=1024),
+            outside("shard_size", self.shard_size, Self::SHARD_SIZE),
+            outside("data.count", self.data.count, 1..=u64::from(u32::MAX)),
+        ])
+    }
+}
+
 impl CachePlan {
+    /// Pictures that a shard may have.
+    pub const SHARD_SIZE: RangeInclusive<usize> = 1..=(1 << 20);
+
     /// A plan for these pictures, as squares of `size` pixels, and their features.
     ///
     /// # Errors
@@ -69,6 +92,11 @@ impl CachePlan {
     /// Number of shards.
     pub fn shards(&self) -> usize {
         self.pictures().div_ceil(self.shard_size)
+    }
+
+    /// Bytes of the features of the largest shard, which is made in memory.
+    pub fn shard_bytes(&self) -> f64 {
+        self.shard_size.min(self.pictures()) as f64 * self.picture_bytes() as f64
     }
 
     /// Bytes of all features.

@@ -2,12 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 use svg_flow::TimeSampler;
-use svg_nn::Precision;
+use svg_model::Sampling;
+use svg_nn::{Precision, SIDE};
 use svg_roles::{Geometry, VelocitySpec};
+use svg_store::{first, outside};
 
 use crate::data::Recipe;
 use crate::kinds::FlowKind;
-use crate::run::document::{self, outside};
+use crate::run::document::adam;
 use crate::run::{NetworkKind, Pace, Training, pace};
 
 /// Everything that decides what a run computes, except the autoencoder and the data.
@@ -152,34 +154,34 @@ impl<C: NetworkKind> Training for FlowTraining<C> {
     fn invalid(&self) -> Option<String> {
         let (optimizer, samples) = (&self.optimizer, &self.samples);
         let decay = f64::from(optimizer.weight_decay);
-        let reasons = [
+        first([
             self.pace().invalid(),
-            document::zero(&[
-                ("samples.count", samples.count as u64),
-                ("samples.steps", samples.steps as u64),
-                ("data.size", u64::from(self.data.size)),
-            ]),
-            outside("label_dropout", self.label_dropout, 0.0, 1.0),
-            outside("average_decay", self.average_decay, 0.0, 1.0),
-            outside("optimizer.learning_rate", optimizer.learning_rate, 0.0, 1.0),
-            outside("optimizer.beta_1", optimizer.beta_1.into(), 0.0, 1.0),
-            outside("optimizer.beta_2", optimizer.beta_2.into(), 0.0, 1.0),
-            outside("optimizer.weight_decay", decay, 0.0, 1.0),
-            outside("samples.guidance", samples.guidance, 0.0, 1e3),
-            outside("samples.shift", samples.shift, 1e-3, 1e3),
+            outside("samples.count", samples.count, 1..=4096),
+            outside("samples.steps", samples.steps, Sampling::STEPS),
+            outside("data.size", self.data.size as usize, SIDE),
+            outside("label_dropout", self.label_dropout, 0.0..=1.0),
+            outside("average_decay", self.average_decay, 0.0..=1.0),
+            outside(
+                "optimizer.learning_rate",
+                optimizer.learning_rate,
+                0.0..=1.0,
+            ),
+            adam(optimizer.beta_1, optimizer.beta_2, optimizer.epsilon),
+            outside("optimizer.weight_decay", decay, 0.0..=1.0),
+            outside("samples.guidance", samples.guidance, 0.0..=1e3),
+            outside("samples.shift", samples.shift, 1e-3..=1e3),
             optimizer
                 .clip_norm
-                .and_then(|norm| outside("optimizer.clip_norm", norm, 1e-6, 1e6)),
+                .and_then(|norm| outside("optimizer.clip_norm", norm, 1e-6..=1e6)),
             match self.time {
-                TimeSampler::Uniform { shift } => outside("time.uniform.shift", shift, 1e-3, 1e3),
+                TimeSampler::Uniform { shift } => outside("time.uniform.shift", shift, 1e-3..=1e3),
                 TimeSampler::LogitNormal { mean, std } => {
-                    outside("time.logit_normal.mean", mean, -20.0, 20.0)
-                        .or_else(|| outside("time.logit_normal.std", std, 0.0, 20.0))
+                    outside("time.logit_normal.mean", mean, -20.0..=20.0)
+                        .or_else(|| outside("time.logit_normal.std", std, 0.0..=20.0))
                 }
             },
             self.network.invalid(),
-        ];
-        reasons.into_iter().flatten().next()
+        ])
     }
 }
 
@@ -238,7 +240,31 @@ mod tests {
                 "\"shift\": -0.4",
                 "time.uniform.shift is -0.4",
             ),
-            ("\"n_heads\": 2", "\"n_heads\": 3", "must divide the width"),
+            (
+                "\"n_heads\": 2",
+                "\"n_heads\": 3",
+                "sit.n_heads is 3, and 3 heads do not divide",
+            ),
+            (
+                "\"n_heads\": 2",
+                "\"n_heads\": 4611686018427387904",
+                "sit.n_heads is 46116",
+            ),
+            (
+                "\"rows\": 4",
+                "\"rows\": 4294967296",
+                "sit.rows is 4294967296; it must",
+            ),
+            (
+                "\"epsilon\": 1e-8",
+                "\"epsilon\": 0",
+                "optimizer.epsilon is 0; it must",
+            ),
+            (
+                "\"steps\": 2,",
+                "\"steps\": 4294967296,",
+                "samples.steps is 4294967296",
+            ),
             ("\"f32\"", "\"f8\"", "f8"),
         ] {
             let json = config.to_json();

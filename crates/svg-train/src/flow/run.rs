@@ -16,7 +16,7 @@ use crate::flow::{FlowBatch, FlowNetwork, FlowStage, FlowTraining, LatentSource,
 use crate::log::Scalars;
 use crate::run::{
     Begun, Course, Ended, Headline, Network, NetworkKind, Observer, Place, RunOptions, Shown,
-    Standing, Training, run,
+    Standing, Training, check_batch, check_memory, run,
 };
 
 /// What a run needs beside its configuration.
@@ -60,6 +60,9 @@ pub fn train_network<N: FlowNetwork, C: NetworkKind>(
         if let Some(reason) = misfit(N::spec_of(&network), N::FIELDS, geometry, classes) {
             return Err(unfit(reason));
         }
+        check_memory::<N>(&network, &device)?;
+        let numbers = geometry.tokens() * geometry.channels;
+        check_batch(config.batch_size, numbers, &device)?;
         let replicas = config.pace().replicas(&device, &inputs.replicas)?;
         let precision = config.precision.precision();
         if !device.supports_dtype(precision.dtype()) {

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use svg_dino::{Dino, DinoConfig, DinoFile, Layout, RopePeriods};
 use svg_model::ModelError;
 use svg_roles::{EncoderSpec, Tokens};
+use svg_store::{Checked, below};
 
 use crate::TrainError;
 use crate::pretrain::{Backbone, PretrainInputs, Pretraining, train_network};
-use crate::run::document::zero;
 use crate::run::{Ended, Network, NetworkKind, Observer};
 
 /// The network of a [`Pretraining`].
@@ -46,21 +46,7 @@ impl NetworkKind for EncoderKind {
 
     fn invalid(&self) -> Option<String> {
         let Self::Dino(dino) = self;
-        let positive = [
-            ("dino.n_heads", dino.n_heads as u64),
-            ("dino.n_layers", dino.n_layers as u64),
-            ("dino.patch_size", dino.patch_size as u64),
-        ];
-        if let Some(reason) = zero(&positive) {
-            return Some(reason);
-        }
-        if !dino.d_model.is_multiple_of(4 * dino.n_heads) {
-            return Some(format!(
-                "dino.d_model is {} and dino.n_heads {}; the heads must have a multiple of four channels",
-                dino.d_model, dino.n_heads
-            ));
-        }
-        unwritable(dino)
+        below("dino", dino.problem()).or_else(|| unwritable(dino))
     }
 
     fn patch_size(&self) -> usize {

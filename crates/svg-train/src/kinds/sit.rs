@@ -6,10 +6,10 @@ use svg_model::kinds;
 use svg_nn::StoredTensor;
 use svg_roles::{Geometry, VelocitySpec};
 use svg_sit::{Sit, SitConfig, checkpoint_tensors};
+use svg_store::{Checked, below};
 
 use crate::TrainError;
 use crate::flow::{FlowInputs, FlowNetwork, FlowTraining, misfit, train_network};
-use crate::run::document::zero;
 use crate::run::{Ended, Network, NetworkKind, Observer};
 
 /// The velocity network of a [`FlowTraining`].
@@ -45,20 +45,7 @@ impl NetworkKind for FlowKind {
 
     fn invalid(&self) -> Option<String> {
         let Self::Sit(sit) = self;
-        let positive = [
-            ("sit.n_classes", sit.n_classes as u64),
-            ("sit.n_heads", sit.n_heads as u64),
-        ];
-        let (width, heads) = (sit.d_model, sit.n_heads);
-        let reasons = [
-            zero(&positive),
-            (!width.is_multiple_of(heads)).then(|| {
-                format!("sit.d_model is {width} and sit.n_heads {heads}; the heads must divide the width")
-            }),
-            (!width.is_multiple_of(4))
-                .then(|| format!("sit.d_model is {width}; positions need a multiple of 4")),
-        ];
-        reasons.into_iter().flatten().next()
+        below("sit", sit.problem())
     }
 }
 

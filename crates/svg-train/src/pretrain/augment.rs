@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use svg_image::{Augmentation, CropSettings, JitterSettings};
-
-use crate::run::document::outside;
+use svg_nn::SIDE;
+use svg_store::{first, outside};
 
 /// The views of a picture that a student and a teacher are shown: two global crops and some local ones,
 /// each cut, mirrored, turned and coloured on its own.
@@ -57,6 +57,12 @@ impl ViewsSettings {
         views
     }
 
+    /// How many numbers the views of a picture are.
+    pub(super) fn numbers(&self) -> usize {
+        let of = |crop: &CropSettings| 3 * (crop.size as usize).pow(2);
+        2 * of(&self.global) + self.local_count * of(&self.local)
+    }
+
     /// The first setting that is invalid for a network with patches of `patch` pixels, in words,
     /// with what to set; `None` if all does. Fields are named as those of a field `views`.
     pub(crate) fn invalid(&self, patch: usize) -> Option<String> {
@@ -78,10 +84,20 @@ impl ViewsSettings {
             }
         }
         let [low, high] = self.ratio;
-        if !(low > 0.0 && low <= high && high.is_finite()) {
+        let problem = first([
+            outside("views.global.size", self.global.size as usize, SIDE),
+            outside("views.local.size", self.local.size as usize, SIDE),
+            outside("views.local_count", self.local_count, 0..=64),
+            outside("views.ratio[0]", low, 0.01..=100.0),
+            outside("views.ratio[1]", high, 0.01..=100.0),
+        ]);
+        if problem.is_some() {
+            return problem;
+        }
+        if low > high {
             return Some(format!(
-                "views.ratio is [{low}, {high}]; it must be two positive numbers, the smaller first, \
-                 such as [0.75, 1.3333]"
+                "views.ratio is [{low}, {high}]; it must be two numbers, the smaller first, such as \
+                 [0.75, 1.3333]"
             ));
         }
         let jitter = &self.jitter;
@@ -99,7 +115,7 @@ impl ViewsSettings {
             ("solarize", self.solarize, 1.0),
         ];
         let mut bounded = bounded.into_iter();
-        bounded.find_map(|(name, value, high)| outside(&format!("views.{name}"), value, 0.0, high))
+        bounded.find_map(|(name, value, high)| outside(&format!("views.{name}"), value, 0.0..=high))
     }
 }
 

@@ -1,11 +1,13 @@
 //! The configuration of a self-distillation.
 
 use serde::{Deserialize, Serialize};
+use svg_nn::{CHANNELS, CLASSES, SIDE};
+use svg_store::{first, outside};
 
 use crate::data::Recipe;
 use crate::kinds::EncoderKind;
 use crate::pretrain::{MaskSettings, ViewsSettings};
-use crate::run::document::{self, outside};
+use crate::run::document::adam;
 use crate::run::{NetworkKind, Pace, Training, pace};
 
 /// Everything that decides what a run computes, except the data.
@@ -172,55 +174,52 @@ impl<C: NetworkKind> Training for Pretraining<C> {
         let (heads, judge) = (&self.heads, &self.judge);
         let (teacher, optimizer, weights) = (&self.teacher, &self.optimizer, &self.weights);
         let (rate, last) = (optimizer.learning_rate, optimizer.last_learning_rate);
-        let positive = [
-            ("data.size", u64::from(self.data.size)),
-            ("heads.hidden", heads.hidden as u64),
-            ("heads.bottleneck", heads.bottleneck as u64),
-            ("judge.known", judge.known as u64),
-            ("judge.asked", judge.asked as u64),
-            ("judge.neighbours", judge.neighbours as u64),
-        ];
-        let at_least_two = [
-            ("batch_size", self.batch_size),
-            ("heads.class_prototypes", heads.class_prototypes),
-            ("heads.patch_prototypes", heads.patch_prototypes),
-        ];
-        let few = at_least_two.iter().find(|(_, value)| *value < 2);
         let ends = |place: usize| {
             let (momentum, temperature) = (teacher.momentum[place], teacher.temperature[place]);
             let decay = optimizer.weight_decay[place];
-            outside("teacher.momentum", momentum, 0.0, 1.0)
-                .or_else(|| outside("teacher.temperature", temperature, 1e-3, 10.0))
-                .or_else(|| outside("optimizer.weight_decay", decay, 0.0, 1e3))
+            outside("teacher.momentum", momentum, 0.0..=1.0)
+                .or_else(|| outside("teacher.temperature", temperature, 1e-3..=10.0))
+                .or_else(|| outside("optimizer.weight_decay", decay, 0.0..=1e3))
         };
-        let reasons = [
-            document::zero(&positive),
-            few.map(|(name, value)| format!("{name} is {value}; it must be at least 2")),
+        let pictures = 1..=1_000_000_000;
+        let prototypes = 2..=*CLASSES.end();
+        let reason = first([
             self.pace().invalid(),
+            outside("batch_size", self.batch_size, 2..=usize::MAX),
+            outside("data.size", self.data.size as usize, SIDE),
+            outside("heads.hidden", heads.hidden, CHANNELS),
+            outside("heads.bottleneck", heads.bottleneck, CHANNELS),
+            outside(
+                "heads.class_prototypes",
+                heads.class_prototypes,
+                prototypes.clone(),
+            ),
+            outside("heads.patch_prototypes", heads.patch_prototypes, prototypes),
+            outside("judge.known", judge.known, pictures.clone()),
+            outside("judge.asked", judge.asked, pictures.clone()),
+            outside("judge.neighbours", judge.neighbours, pictures),
             self.network.invalid(),
-            outside("student_temperature", self.student_temperature, 1e-3, 10.0),
-            outside("optimizer.learning_rate", rate, 0.0, 1.0),
-            outside("optimizer.last_learning_rate", last, 0.0, 1.0),
-            outside("optimizer.beta_1", optimizer.beta_1.into(), 0.0, 1.0),
-            outside("optimizer.beta_2", optimizer.beta_2.into(), 0.0, 1.0),
-            outside("optimizer.clip_norm", optimizer.clip_norm, 1e-6, 1e6),
-            outside("judge.temperature", judge.temperature, 1e-3, 10.0),
-            outside("weights.class", weights.class, 0.0, 1e3),
-            outside("weights.patch", weights.patch, 0.0, 1e3),
-            outside("weights.spread", weights.spread, 0.0, 1e3),
+            outside("student_temperature", self.student_temperature, 1e-3..=10.0),
+            outside("optimizer.learning_rate", rate, 0.0..=1.0),
+            outside("optimizer.last_learning_rate", last, 0.0..=1.0),
+            adam(optimizer.beta_1, optimizer.beta_2, optimizer.epsilon),
+            outside("optimizer.clip_norm", optimizer.clip_norm, 1e-6..=1e6),
+            outside("judge.temperature", judge.temperature, 1e-3..=10.0),
+            outside("weights.class", weights.class, 0.0..=1e3),
+            outside("weights.patch", weights.patch, 0.0..=1e3),
+            outside("weights.spread", weights.spread, 0.0..=1e3),
             ends(0),
             ends(1),
             match teacher.balance {
                 Balance::Centering { momentum } => {
-                    outside("teacher.balance.centering.momentum", momentum, 0.0, 1.0)
+                    outside("teacher.balance.centering.momentum", momentum, 0.0..=1.0)
                 }
                 Balance::SinkhornKnopp { rounds } => {
                     let name = "teacher.balance.sinkhorn_knopp.rounds";
-                    outside(name, rounds as f64, 1.0, 100.0)
+                    outside(name, rounds as f64, 1.0..=100.0)
                 }
             },
-        ];
-        let reason = reasons.into_iter().flatten().next();
+        ]);
         // Views are cut into patches, so the network comes first.
         let views = || self.views.invalid(self.network.patch_size());
         reason.or_else(views).or_else(|| self.masks.invalid())
@@ -249,6 +248,21 @@ mod tests {
             ("\"batch_size\": 4", "\"batch_size\": 1", "batch_size is 1"),
             ("\"n_heads\": 2", "\"n_heads\": 3", "a multiple of four"),
             ("\"low\": 0.1", "\"low\": 0.9", "masks.low is 0.9"),
+            (
+                "\"local_count\": 2",
+                "\"local_count\": 4294967296",
+                "views.local_count is 4294967296",
+            ),
+            (
+                "\"patch_size\": 4",
+                "\"patch_size\": 0",
+                "dino.patch_size is 0; it must",
+            ),
+            (
+                "\"n_registers\": 4",
+                "\"n_registers\": 4294967296",
+                "dino.n_registers is 4294967296",
+            ),
             (
                 "\"student_temperature\": 0.1",
                 "\"student_temperature\": 0.0",

@@ -3,10 +3,9 @@
 use burn::prelude::*;
 use burn::tensor::TensorData;
 use serde::{Deserialize, Serialize};
-use svg_store::Random;
+use svg_store::{Random, outside};
 
 use crate::random::{Purpose, generator};
-use crate::run::document::outside;
 
 /// Patches of the smallest rectangle that is asked for, its least height over its width, and how often a
 /// rectangle is tried (BEiT: Bao et al., 2022, arXiv 2106.08254).
@@ -76,7 +75,7 @@ impl MaskSettings {
             high,
         } = *self;
         let ordered = low >= 0.0 && low <= high && high <= 1.0;
-        outside("masks.probability", probability, 0.0, 1.0).or_else(|| {
+        outside("masks.probability", probability, 0.0..=1.0).or_else(|| {
             (!ordered).then(|| {
                 format!(
                     "masks.low is {low} and masks.high {high}; they must lie between 0 and 1, the smaller first"

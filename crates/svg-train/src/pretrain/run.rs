@@ -12,10 +12,11 @@ use crate::TrainError;
 use crate::data::{Fingerprint, Pictures};
 use crate::log::Scalars;
 use crate::pretrain::judge::Judge;
-use crate::pretrain::{Backbone, PretrainBatch, PretrainStage, Pretraining};
+use crate::pretrain::learner::LearnerConfig;
+use crate::pretrain::{Backbone, Learner, PretrainBatch, PretrainStage, Pretraining};
 use crate::run::{
     Begun, Course, Ended, Headline, Identity, NetworkKind, Observer, Place, RunOptions, Shown,
-    Standing, Training, run,
+    Standing, Training, check_batch, check_memory, run,
 };
 
 /// How the metadata of an encoder begin that was made here.
@@ -54,6 +55,12 @@ pub fn train_network<B: Backbone, C: NetworkKind>(
     let options = inputs.options.clone();
     let device = device.clone().without_autodiff();
     let begin = || {
+        let learner = LearnerConfig {
+            backbone: network.clone(),
+            heads: config.heads,
+        };
+        check_memory::<Learner<B>>(&learner, &device)?;
+        check_batch(config.batch_size, config.views.numbers(), &device)?;
         let replicas = config.pace().replicas(&device, &inputs.replicas)?;
         let (size, devices) = (config.batch_size, replicas.devices().len());
         if size / devices < 2 && config.weights.spread > 0.0 {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use burn::prelude::*;
 use svg_image::RgbImage;
+use svg_store::{first, outside};
 
 use super::{Headline, Identity, Observer, Place, Replicas, Stage, Standing};
 use crate::TrainError;
@@ -51,18 +52,18 @@ impl Pace {
         (self.batch_size * self.accumulation) as u64
     }
 
-    /// The first field that is 0 and must not be, in words.
+    /// The first field that is outside its range, in words.
     pub fn invalid(&self) -> Option<String> {
-        let positive = [
-            ("steps", self.steps),
-            ("batch_size", self.batch_size as u64),
-            ("accumulation", self.accumulation as u64),
-            ("checkpoint_every", self.checkpoint_every),
-            ("checkpoints_kept", self.checkpoints_kept as u64),
-            ("samples_every", self.samples_every),
-            ("patience", self.patience),
-        ];
-        super::document::zero(&positive)
+        let batches = 1..=(1 << 20);
+        first([
+            outside("steps", self.steps, 1..=1_000_000_000_000),
+            outside("batch_size", self.batch_size, batches.clone()),
+            outside("accumulation", self.accumulation, batches),
+            outside("checkpoint_every", self.checkpoint_every, 1..=u64::MAX),
+            outside("checkpoints_kept", self.checkpoints_kept, 1..=usize::MAX),
+            outside("samples_every", self.samples_every, 1..=u64::MAX),
+            outside("patience", self.patience, 1..=u64::MAX),
+        ])
     }
 
     /// A device and others that share every batch with it; an error if batches do not divide among them.

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use svg_store::{plain_json, strict_json};
+use svg_store::{first, outside, plain_json, strict_json};
 
 use super::Pace;
 
@@ -109,16 +109,13 @@ fn wrong_kind<K: NetworkKind>(text: &str) -> Option<String> {
     strict_json::<K>(&Value::Object(own.collect()).to_string()).err()
 }
 
-/// The first of these numbers that is 0, in words.
-pub(crate) fn zero(positive: &[(&str, u64)]) -> Option<String> {
-    let (name, _) = positive.iter().find(|(_, value)| *value == 0)?;
-    Some(format!("{name} is 0; it must be at least 1"))
-}
-
-/// A number outside its bounds, in words.
-pub(crate) fn outside(name: &str, value: f64, low: f64, high: f64) -> Option<String> {
-    let inside = value >= low && value <= high;
-    (!inside).then(|| format!("{name} is {value}; it must lie between {low} and {high}"))
+/// What of Adam's numbers no step can be taken with, in words. A decay of 1 would divide by zero.
+pub(crate) fn adam(beta_1: f32, beta_2: f32, epsilon: f32) -> Option<String> {
+    first([
+        outside("optimizer.beta_1", beta_1, 0.0..=0.999_999),
+        outside("optimizer.beta_2", beta_2, 0.0..=0.999_999),
+        outside("optimizer.epsilon", epsilon, 1e-30..=1.0),
+    ])
 }
 
 /// The fields in which a configuration, `now`, differs from one `before`, in words. A field that a later version

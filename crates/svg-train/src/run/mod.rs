@@ -43,6 +43,7 @@ pub(crate) use driver::run;
 pub use gradients::Group;
 pub(crate) use identity::name_parameters;
 pub use network::Network;
+pub(crate) use network::{check_batch, check_memory};
 pub use observer::{Ended, Headline, Observer};
 pub(crate) use player::{Player, PlayerNames, store, stored};
 pub use replicas::{Reduction, Replicas};

@@ -2,7 +2,7 @@
 
 use burn::module::{Module, ModuleDisplay};
 use burn::prelude::*;
-use svg_nn::{StoredTensor, load_exact, module_tensors};
+use svg_nn::{StoredTensor, beyond_memory, load_exact, module_tensors};
 
 use crate::TrainError;
 
@@ -34,5 +34,44 @@ pub trait Network: Module + ModuleDisplay + Sync + 'static {
         device: &Device,
     ) -> Result<Self, TrainError> {
         Ok(load_exact(Self::init(config, device), tensors, source)?)
+    }
+}
+
+/// Whether the machine's memory can hold the training of a network: weights, gradients and two moments of the optimiser.
+///
+/// # Errors
+///
+/// [`TrainError::Unfit`] with the need.
+pub(crate) fn check_memory<N: Network>(
+    config: &N::Config,
+    device: &Device,
+) -> Result<(), TrainError> {
+    // Parameters are drawn at first use, so counting them costs nothing.
+    let count = N::init(config, device).num_params();
+    let what = format!("the training of a network of {count} parameters");
+    match beyond_memory(device, &what, 16.0 * count as f64) {
+        None => Ok(()),
+        Some(problem) => Err(TrainError::Unfit {
+            reason: format!("{problem}; configure a smaller one"),
+        }),
+    }
+}
+
+/// Whether the machine's memory can hold a batch, whose items are so many numbers each.
+///
+/// # Errors
+///
+/// [`TrainError::Unfit`] with the need.
+pub(crate) fn check_batch(
+    batch_size: usize,
+    numbers: usize,
+    device: &Device,
+) -> Result<(), TrainError> {
+    let what = format!("a batch of {batch_size} times {numbers} numbers");
+    match beyond_memory(device, &what, 4.0 * batch_size as f64 * numbers as f64) {
+        None => Ok(()),
+        Some(problem) => Err(TrainError::Unfit {
+            reason: format!("{problem}; set batch_size to less"),
+        }),
     }
 }

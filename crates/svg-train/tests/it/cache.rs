@@ -334,6 +334,31 @@ fn an_index_that_lies_is_refused() {
 }
 
 #[test]
+fn every_number_of_an_index_is_used_or_refused() {
+    let place = Place::new();
+    place.whole("cache", &place.plan(Variants::Mirrored, CacheType::F16));
+    let path = place.path("cache/cache.json");
+    let index: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    for (what, changed) in svg_store::extremes(&index) {
+        std::fs::write(&path, changed.to_string()).unwrap();
+        let folder = place.path("cache");
+        let opened = std::panic::catch_unwind(|| LatentCache::open(&folder).is_ok());
+        assert!(opened.is_ok(), "{what} panicked");
+    }
+    let mut changed = index;
+    changed["plan"]["data"]["count"] = (1_u64 << 63).into();
+    changed["plan"]["shard_size"] = (1_u64 << 61).into();
+    std::fs::write(&path, changed.to_string()).unwrap();
+    let error = LatentCache::open(&place.path("cache"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("plan.shard_size is 2305843009213693952; it must"),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_feature_beyond_half_precision_names_the_picture_and_the_way_out() {
     let mut place = Place::new();
     let statistics = svg_residual::Statistics {

@@ -3,6 +3,7 @@
 mod cache;
 mod cache_damage;
 mod flow_stage;
+mod numbers;
 mod run;
 mod stage;
 

@@ -9,6 +9,7 @@ use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 use svg_model::{AutoencoderConfig, NewEncoder};
 use svg_roles::Encoder;
+use svg_store::{Checked, below};
 
 pub use self::autoencoder::Svg;
 pub use self::generator::Generator;
@@ -46,6 +47,11 @@ impl From<AutoencoderConfig> for AutoencoderKind {
 
 impl NetworkKind for AutoencoderKind {
     const KINDS: &'static [&'static str] = &["autoencoder"];
+
+    fn invalid(&self) -> Option<String> {
+        let Self::Svg(config) = self;
+        below("autoencoder", config.problem())
+    }
 
     fn patch_size(&self) -> usize {
         let Self::Svg(config) = self;

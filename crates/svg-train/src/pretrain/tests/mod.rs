@@ -1,5 +1,7 @@
 //! Laws of a step of self-distillation.
 
+mod numbers;
+
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::prelude::*;
