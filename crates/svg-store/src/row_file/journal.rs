@@ -40,8 +40,31 @@ impl Journal {
             reason,
         };
         let text = read_if_there(&path).map_err(|error| damaged(error.to_string()))?;
-        let read = |text: String| versioned_json(&text, FORMAT..=FORMAT);
+        let read = |text: String| {
+            let journal: Self = versioned_json(&text, FORMAT..=FORMAT)?;
+            journal.check().map(|()| journal)
+        };
         text.map(read).transpose().map_err(damaged)
+    }
+
+    /// Whether so many items can be done, and those without a row be among them.
+    fn check(&self) -> Result<(), String> {
+        let Self {
+            items,
+            done,
+            left_out,
+            ..
+        } = self;
+        if done > items {
+            return Err(format!("it says that {done} of {items} items are done"));
+        }
+        let in_order = left_out.is_sorted_by(|one, next| one < next);
+        match left_out.last() {
+            Some(last) if !in_order || last >= done => Err(format!(
+                "its items without a row are not in order below {done}, the number of those that are done"
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Whether this is a journal of the same contents.
@@ -76,4 +99,35 @@ impl Journal {
 /// `FILE.partial.json`
 pub(super) fn place(path: &Path) -> PathBuf {
     ended(path, ".partial.json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn refused(done: usize, left_out: Vec<usize>, expected: &str) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows.safetensors");
+        let journal = Journal {
+            format: FORMAT,
+            what: BTreeMap::new(),
+            tensors: Vec::new(),
+            items: 4,
+            header: 8,
+            done,
+            left_out,
+        };
+        journal.write(&path).unwrap();
+        let error = Journal::read(&path).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+
+    #[test]
+    fn a_journal_of_impossible_numbers_is_damaged() {
+        refused(5, vec![], "5 of 4 items");
+        refused(2, vec![2], "below 2");
+        refused(3, vec![1, 0], "not in order");
+        refused(3, vec![1, 1], "not in order");
+    }
 }
