@@ -1,7 +1,7 @@
 //! Many inputs, in processes with a limit of memory, each input with a limit of time.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -141,7 +141,7 @@ impl Campaign<'_> {
     }
 
     /// A program with a limit of memory, where the system has a shell that sets one.
-    fn limited(&self, program: &PathBuf) -> Command {
+    fn limited(&self, program: &Path) -> Command {
         if !cfg!(unix) {
             return Command::new(program);
         }

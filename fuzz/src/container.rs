@@ -47,7 +47,7 @@ pub fn with_other_shape(bytes: &[u8], random: &mut Random) -> Option<Vec<u8>> {
     for (place, name) in tensors.iter().enumerate() {
         let tensor = header.get_mut(name)?;
         let [begin, end] =
-            [0, 1].map(|at| tensor["data_offsets"][at].as_u64().map(|at| at as usize));
+            [0usize, 1].map(|at| tensor["data_offsets"][at].as_u64().map(|at| at as usize));
         let mut data = data.get(begin?..end?)?.to_vec();
         if place == chosen {
             if random.below(8) == 0 {

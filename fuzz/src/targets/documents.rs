@@ -3,7 +3,7 @@
 use burn::prelude::Device;
 use svg_train::autoencoder::AutoencoderTraining;
 use svg_train::flow::FlowTraining;
-use svg_train::kinds::EncoderKind;
+use svg_train::kinds::{AutoencoderKind, EncoderKind};
 use svg_train::pretrain::Pretraining;
 use svg_train::run::Training;
 
@@ -49,7 +49,7 @@ fn training(input: &Input, _: &World) -> Verdict {
     match name.split('_').next() {
         Some("flow") => Verdict::of(FlowTraining::from_json(&text).map(|config| made(&config))),
         Some("pretrain") => Verdict::of(Pretraining::<EncoderKind>::from_json(&text)),
-        _ => Verdict::of(AutoencoderTraining::from_json(&text)),
+        _ => Verdict::of(AutoencoderTraining::<AutoencoderKind>::from_json(&text)),
     }
 }
 
