@@ -1,5 +1,6 @@
-//! What README.md and `docs/` point to is there.
+//! What README.md and `docs/` point to is there, and so are the tests that they name.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -103,6 +104,39 @@ fn every_document_is_reached_from_the_readme() {
         name != "README.md" && !links.contains(&name)
     });
     assert_eq!(lost.collect::<Vec<_>>(), Vec::<PathBuf>::new());
+}
+
+/// The names of functions in Rust files of a folder and below.
+fn functions(folder: &Path, names: &mut HashSet<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            functions(&path, names);
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            let found = text.lines().filter_map(|line| {
+                let (name, _) = line.trim_start().strip_prefix("fn ")?.split_once('(')?;
+                Some(name.to_string())
+            });
+            names.extend(found);
+        }
+    }
+}
+
+#[test]
+fn every_test_beside_a_promise_exists() {
+    let mut names = HashSet::new();
+    for folder in ["crates", "fuzz", "src", "tests"] {
+        functions(&root().join(folder), &mut names);
+    }
+    let text = fs::read_to_string(root().join("docs/reliability.md")).unwrap();
+    let cells = text.lines().filter(|line| line.starts_with("| "));
+    let cells = cells.filter_map(|line| line.trim_end_matches(" |").rsplit_once(" | "));
+    let words = cells.flat_map(|(_, cell)| cell.split('`').skip(1).step_by(2));
+    let tests: Vec<_> = words.filter(|word| word.matches('_').count() > 1).collect();
+    assert!(tests.len() > 20, "{tests:?}");
+    let lost = tests.into_iter().filter(|test| !names.contains(*test));
+    assert_eq!(lost.collect::<Vec<_>>(), Vec::<&str>::new());
 }
 
 #[test]

@@ -7,6 +7,10 @@ use tar::EntryType;
 use crate::links::{Content, Entry};
 use crate::place::{Place, Spool, Window};
 
+/// Largest file with holes. Its archive only states how long the holes are, so that a few bytes could ask for any
+/// amount of disk and memory.
+const MOST_WITH_HOLES: u64 = 1 << 30;
+
 /// Lists the entries of an uncompressed archive, in its order.
 pub(crate) fn list_tar(archive: &Window, spool: &mut Spool) -> io::Result<Vec<Entry>> {
     let mut entries = Vec::new();
@@ -26,13 +30,17 @@ pub(crate) fn list_tar(archive: &Window, spool: &mut Spool) -> io::Result<Vec<En
                     name = real;
                 }
                 let window = match sparse {
-                    Some(sparse) => sparse.filled(&window, spool)?,
+                    Some(sparse) => {
+                        check_holes(&name, sparse.size)?;
+                        sparse.filled(&window, spool)?
+                    }
                     None => window,
                 };
                 Content::File(Place::Window(window))
             }
             // The reader fills the holes of this older format.
             EntryType::GNUSparse => {
+                check_holes(&name, entry.size())?;
                 let window = spool.append(|out| io::copy(&mut entry, out).map(|_| ()))?;
                 if window.size() != entry.size() {
                     return Err(truncated(&name));
@@ -57,6 +65,17 @@ fn text(bytes: &[u8]) -> String {
 fn truncated(name: &str) -> io::Error {
     let message = format!("it is truncated within the entry {name}");
     io::Error::new(io::ErrorKind::UnexpectedEof, message)
+}
+
+fn check_holes(name: &str, size: u64) -> io::Result<()> {
+    if size <= MOST_WITH_HOLES {
+        return Ok(());
+    }
+    let message = format!(
+        "its entry {name} is a file of {size} bytes with holes, and those of more than {MOST_WITH_HOLES} are not \
+         read; unpack the archive and give the folder"
+    );
+    Err(io::Error::new(io::ErrorKind::Unsupported, message))
 }
 
 /// What pax headers say of a file with holes, as of
@@ -234,6 +253,41 @@ mod tests {
                     let _ = member.place.read();
                 }
             }
+        }
+    }
+
+    #[test]
+    fn holes_of_more_than_a_gibibyte_are_not_filled() {
+        let size = MOST_WITH_HOLES + 512;
+        let mut header = tar::Header::new_gnu();
+        header.set_path("old.png").unwrap();
+        header.set_entry_type(EntryType::GNUSparse);
+        header.set_size(0);
+        let gnu = header.as_gnu_mut().unwrap();
+        gnu.set_real_size(size);
+        gnu.sparse[0].set_offset(size);
+        gnu.sparse[0].set_length(0);
+        header.set_cksum();
+        let old = [header.as_bytes(), &[0; 1024][..]].concat();
+
+        let mut builder = tar::Builder::new(Vec::new());
+        let text = size.to_string();
+        let said: [(&str, &[u8]); 2] = [
+            ("GNU.sparse.realsize", text.as_bytes()),
+            ("GNU.sparse.map", b"0,0"),
+        ];
+        builder.append_pax_extensions(said).unwrap();
+        let mut header = tar::Header::new_ustar();
+        header.set_size(0);
+        builder
+            .append_data(&mut header, "new.png", &[][..])
+            .unwrap();
+        for bytes in [old, builder.into_inner().unwrap()] {
+            let error = opened("holes.tar", &bytes).unwrap_err().to_string();
+            assert!(
+                error.contains("with holes") && error.contains("unpack"),
+                "{error}"
+            );
         }
     }
 

@@ -79,6 +79,12 @@ impl Safetensors {
         for (name, info) in parsed.tensors() {
             let (begin, end) = info.data_offsets;
             let range = start + begin..start + end;
+            if !are_sizes(&info.shape) {
+                return Err(OpenError::Malformed(format!(
+                    "{name} has the impossible sizes {:?}",
+                    info.shape
+                )));
+            }
             if map.get(range.clone()).is_none() {
                 return Err(OpenError::Malformed(format!(
                     "{name} extends beyond the file"
@@ -130,6 +136,13 @@ impl Safetensors {
     pub fn bytes(&self) -> &[u8] {
         &self.map
     }
+}
+
+/// Whether sizes can be those of a tensor: also without elements, no product of some of them overflows.
+pub(crate) fn are_sizes(shape: &[usize]) -> bool {
+    let mut sides = shape.iter().filter(|side| **side > 0);
+    let bytes = sides.try_fold(size_of::<u64>(), |bytes, side| bytes.checked_mul(*side));
+    bytes.is_some_and(|bytes| isize::try_from(bytes).is_ok())
 }
 
 /// Description of a tensor to write.
@@ -339,6 +352,23 @@ mod tests {
             std::fs::write(&path, &bytes).unwrap();
             assert!(Safetensors::open(&path).is_err(), "{header}");
         }
+    }
+
+    #[test]
+    fn sizes_of_tensors_without_elements_are_checked_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("w.safetensors");
+        let opened = |shape: &str| {
+            let header =
+                format!(r#"{{"a":{{"dtype":"F32","shape":{shape},"data_offsets":[0,0]}}}}"#);
+            let length = (header.len() as u64).to_le_bytes();
+            std::fs::write(&path, [&length[..], header.as_bytes()].concat()).unwrap();
+            crate::RowReader::open(&path, "a")
+        };
+        assert_eq!(opened("[0,384]").unwrap().unwrap().shape(), [0, 384]);
+        // Of 2^65 elements, if the first axis were not empty.
+        let error = opened("[0,4611686018427387904,8]").unwrap_err();
+        assert!(error.to_string().contains("impossible sizes"), "{error}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::unpack::unpacked;
 use super::{damaged, unsupported};
 use crate::error::DecodeError;
 use crate::jpeg::{self, Samples};
-use crate::read::DecodeOptions;
+use crate::read::{DecodeOptions, check_size};
 
 /// A marker of Adobe that says how colours are stored: 0 as they are, 1 as YCbCr.
 const COLOURS: [u8; 16] = *b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\0";
@@ -22,6 +22,7 @@ pub(super) fn samples(
     let (width, height) = tags.size()?;
     let [width, height] = [width as usize, height as usize];
     let Places { size, spans } = tags.places()?;
+    check_chunk(size, height, options)?;
     let across = width.div_ceil(size[0]);
     let of_plane = across * height.div_ceil(size[1]);
     let (planes, per_pixel) = match kind.is_planar {
@@ -64,6 +65,17 @@ pub(super) fn samples(
         }
     }
     Ok(samples)
+}
+
+/// Checks the size of a strip or tile before memory for it is allocated: a tile may be larger than the picture.
+fn check_chunk(
+    [columns, rows]: [usize; 2],
+    height: usize,
+    options: &DecodeOptions,
+) -> Result<(), DecodeError> {
+    let side = |side: usize| u32::try_from(side).unwrap_or(u32::MAX);
+    // Rows below the picture are not read.
+    check_size((side(columns), side(rows.min(height))), options.max_pixels)
 }
 
 /// Columns and samples of a strip or tile that is a JPEG.

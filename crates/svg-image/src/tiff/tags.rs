@@ -32,6 +32,9 @@ const JPEG_TABLES: u16 = 347;
 const XMP: u16 = 700;
 const DNG_VERSION: u16 = 50706;
 
+/// Samples of a pixel, at most: as many as Pillow takes. Memory for them is allocated by the directory alone.
+const MOST_SAMPLES: u64 = 6;
+
 /// What the samples of a pixel mean, where it can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Colours {
@@ -263,6 +266,9 @@ impl<'a> Tags<'a> {
             return Err(unsupported(what));
         }
         let channels = self.number(SAMPLES).unwrap_or(1);
+        if channels > MOST_SAMPLES {
+            return Err(unsupported(format!("{channels} samples for each pixel")));
+        }
         let bits = self.numbers(BITS).unwrap_or(vec![1]);
         let is_uniform = bits.iter().all(|of_sample| *of_sample == bits[0]);
         let bits = match bits[..] {
@@ -311,7 +317,7 @@ impl<'a> Tags<'a> {
         Ok(Kind {
             colours,
             compression,
-            channels: index(channels).unwrap_or(usize::MAX),
+            channels: channels as usize,
             bits: bits as usize,
             is_reversed: self.number(FILL_ORDER) == Some(2),
             is_little: self.is_little,

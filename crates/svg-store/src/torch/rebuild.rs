@@ -3,6 +3,7 @@
 use safetensors::Dtype;
 
 use crate::pickle::{Heap, Id, Value};
+use crate::tensors::are_sizes;
 
 use super::element::{Element, of_name, of_storage};
 
@@ -205,7 +206,7 @@ fn view(
     let bytes = shape
         .iter()
         .try_fold(element.bytes, |bytes, size| bytes.checked_mul(*size));
-    let bytes = bytes.ok_or_else(overflow)?;
+    let bytes = bytes.filter(|_| are_sizes(&shape)).ok_or_else(overflow)?;
     let last = shape
         .iter()
         .zip(&strides)
