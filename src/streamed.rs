@@ -53,7 +53,8 @@ impl Streamed<'_> {
         let metadata = self.with_names(&order)?;
         let mut file = RowFile::open(self.out, &what, &self.tensors, order.len(), &metadata)?;
         let (count, out) = (order.len(), self.out.display());
-        status!("{count} pictures, {} in {out}", in_words(file.bytes()));
+        let pictures = if count == 1 { "picture" } else { "pictures" };
+        status!("{count} {pictures}, {} in {out}", in_words(file.bytes()));
         if file.done() > 0 {
             let (done, partial) = (file.done(), file.partial());
             status!(
