@@ -8,6 +8,7 @@ use burn::prelude::*;
 use svg_dino::{DinoConfig, DinoError, DinoFile, Layout};
 use svg_model::{NewEncoder, kinds};
 use svg_roles::Encoder;
+use svg_store::{printable, printable_path};
 
 use crate::commands::init;
 
@@ -66,7 +67,7 @@ pub fn say_notes(file: &DinoFile) {
 /// Prints notes about a file.
 pub fn say<'a>(path: &Path, notes: impl IntoIterator<Item = &'a String>) {
     for note in notes {
-        eprintln!("note: {}: {note}", path.display());
+        eprintln!("note: {}: {}", printable_path(path), printable(note));
     }
 }
 

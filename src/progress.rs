@@ -1,6 +1,7 @@
 //! Progress on standard error, and silence where nobody watches.
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use svg_store::printable;
 
 /// A bar that counts `total` images and shows how many pass in a second. Drawn on terminals only.
 pub fn image_bar(total: usize, what: &str) -> ProgressBar {
@@ -24,5 +25,5 @@ pub fn bar(total: u64, message: &str, template: &str) -> ProgressBar {
     let style = style.with_key("rate", rate).progress_chars("=> ");
     ProgressBar::new(total)
         .with_style(style)
-        .with_message(message.to_string())
+        .with_message(printable(message).into_owned())
 }

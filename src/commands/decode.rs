@@ -16,7 +16,7 @@ use svg_nn::{Container, StoredTensor, TensorFile};
 use svg_roles::{Images, LatentSpace, Signed};
 use svg_store::{RowFile, RowReader, listed};
 
-use crate::commands::checks::{check_output, make_folder};
+use crate::commands::outputs::{Outputs, make_folder};
 use crate::device::DeviceOptions;
 use crate::progress::image_bar;
 use crate::streamed::{on_host, row_tensor};
@@ -89,10 +89,11 @@ impl Decode {
         if let Some(tile) = self.tile.filter(|tile| *tile < 2) {
             bail!("--tile {tile} is too small; a tile needs at least 2 tokens to a side");
         }
+        let outputs = Outputs::default().folder("--out", [&self.out]);
+        let outputs = outputs.file("--raw", &self.raw);
+        let outputs = outputs.reads("FEATURES", [&self.features]);
+        outputs.bundle("--bundle", [&self.bundle]).check()?;
         make_folder(&self.out, "--out")?;
-        if let Some(raw) = &self.raw {
-            check_output(raw, "--raw")?;
-        }
         let device = device.open_f32()?;
         let options = OpenOptions {
             decode_only: true,

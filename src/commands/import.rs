@@ -9,6 +9,7 @@ use svg_model::{
     LatentStatistics, NewFlow, NewSpace, Provenance, SPACE, StoredLatentStatistics, kinds,
 };
 
+use crate::commands::outputs::Outputs;
 use crate::commands::print;
 use crate::device::DeviceOptions;
 use crate::encoder::{EncoderFile, Hints, say};
@@ -108,6 +109,9 @@ fn imported(path: &Path, notes: Vec<String>) -> Provenance {
 
 impl ImportAutoencoder {
     fn run(self, device: &DeviceOptions) -> Result<()> {
+        let outputs = Outputs::default().exchanged("--out", [&self.out]);
+        let outputs = outputs.reads("CHECKPOINT", [&self.checkpoint]);
+        outputs.reads("--encoder", &self.encoder).check()?;
         let device = device.open_f32()?;
         let options = CheckpointOptions {
             key: self.weights_key.clone(),

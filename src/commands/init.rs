@@ -8,7 +8,8 @@ use clap::{Args, Subcommand};
 use svg_dino::{DinoConfig, DinoFile, FeedForwardKind, Layout, RopePeriods};
 use svg_nn::draw_parameters;
 
-use crate::commands::checks::{check_ending, check_output};
+use crate::commands::checks::check_ending;
+use crate::commands::outputs::Outputs;
 use crate::device::DeviceOptions;
 
 /// Draw random weights
@@ -77,7 +78,7 @@ impl InitEncoder {
                 "{heads} heads do not divide {channels} channels into heads of a multiple of four"
             );
         }
-        check_output(&self.out, "--out")?;
+        Outputs::default().file("--out", [&self.out]).check()?;
         let device = device.open_f32()?;
         device.seed(self.seed);
         let config = DinoConfig::new(self.d_model, self.layers, self.heads, self.d_ff)

@@ -20,6 +20,7 @@ mod info;
 pub mod init;
 mod interpolate;
 mod noise_file;
+mod outputs;
 pub mod pictures;
 mod plot;
 mod pretrain;
@@ -33,6 +34,7 @@ use std::io::Write as _;
 
 use anyhow::Result;
 use clap::{Subcommand, ValueEnum};
+use svg_store::printable_lines;
 
 use crate::device::DeviceOptions;
 
@@ -96,9 +98,9 @@ impl Command {
     }
 }
 
-/// A reader that has seen enough, such as `head`, is no error.
+/// Prints text without what controls a terminal. A reader that has seen enough, such as `head`, is no error.
 fn print(text: &str) -> Result<()> {
-    match std::io::stdout().write_all(text.as_bytes()) {
+    match std::io::stdout().write_all(printable_lines(text).as_bytes()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => Ok(other?),
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use flate2::Crc;
 use flate2::read::DeflateDecoder;
+use svg_store::{open_file, read_file};
 
 /// The bytes of a file in a folder or archive.
 #[derive(Debug, Clone)]
@@ -51,9 +52,18 @@ impl Place {
 
     pub fn read(&self) -> io::Result<Vec<u8>> {
         match self {
-            Self::File(path) => std::fs::read(path),
+            Self::File(path) => read_file(path),
             Self::Window(window) => window.read(),
             Self::Deflated(entry) => entry.read(),
+        }
+    }
+
+    /// The file on disk that the bytes are read from; `None` if that is an anonymous one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Window(window) => window.path(),
+            Self::Deflated(entry) => entry.stored.path(),
         }
     }
 
@@ -103,6 +113,14 @@ impl Window {
         self.size
     }
 
+    /// The file that this is a stretch of; `None` if it is an anonymous one.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.store {
+            Store::Path(path) => Some(path),
+            Store::Open(_) => None,
+        }
+    }
+
     /// A stretch of this one, unless it ends beyond it.
     pub fn part(&self, offset: u64, size: u64) -> Option<Self> {
         let end = offset.checked_add(size)?;
@@ -131,7 +149,7 @@ impl Window {
 
     pub fn reader(&self) -> io::Result<WindowReader> {
         let file = match &self.store {
-            Store::Path(path) => Arc::new(File::open(path)?),
+            Store::Path(path) => Arc::new(open_file(path)?),
             Store::Open(file) => file.clone(),
         };
         Ok(WindowReader {
@@ -208,6 +226,8 @@ fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
 pub(crate) struct Spool {
     file: Option<Arc<File>>,
     length: u64,
+    /// The archives that were unpacked into it.
+    pub unpacked: Vec<PathBuf>,
 }
 
 impl Spool {

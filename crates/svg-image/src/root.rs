@@ -160,6 +160,7 @@ fn opened(window: &Window, name: &Path, spool: &mut Spool) -> Result<Option<Tree
             Kind::Zip => zipped::list_zip(&window),
             Kind::Compressed(by) if compression.is_none() => {
                 compression = Some(by);
+                spool.unpacked.extend(window.path().map(Path::to_path_buf));
                 window = crate::unpack::unpacked(by, &window, spool).map_err(damaged)?;
                 continue;
             }
@@ -258,6 +259,7 @@ fn found_in(
 ) -> Result<Vec<Found>, ImageError> {
     root.unread.hidden += tree.hidden;
     root.unread.dangling += tree.dangling;
+    root.unread.special += tree.special;
     let has_pictures = tree.members.iter().any(|member| is_picture(&member.name));
     let has_archives = tree
         .members

@@ -1,10 +1,11 @@
 //! SHA-256 in hexadecimal.
 
-use std::fs::File;
 use std::io;
 use std::path::Path;
 
 use sha2::Digest;
+
+use crate::regular::open_file;
 
 /// Incremental SHA-256.
 ///
@@ -41,14 +42,14 @@ pub fn sha256(bytes: impl AsRef<[u8]>) -> String {
     hash.finish()
 }
 
-/// SHA-256 of a file in hexadecimal.
+/// SHA-256 of a regular file in hexadecimal.
 ///
 /// # Errors
 ///
-/// Errors of the operating system.
+/// As [`open_file`](crate::open_file).
 pub fn sha256_file(path: &Path) -> io::Result<String> {
     let mut hash = Sha256::new();
-    let mut file = io::BufReader::with_capacity(1 << 20, File::open(path)?);
+    let mut file = io::BufReader::with_capacity(1 << 20, open_file(path)?);
     io::copy(&mut file, &mut hash.0)?;
     Ok(hash.finish())
 }

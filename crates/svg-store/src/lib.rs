@@ -26,13 +26,16 @@
 //!
 //! - [`write_file`], [`write_bytes`], [`write_json`], [`rename`]: atomic writes of files;
 //!   [`nameless_file`]: for what is too large for memory
+//! - [`open_file`], [`read_file`], [`read_text`]: regular files and nothing else, so that no pipe or device is
+//!   waited for; [`check_writable`], [`check_takes_files`], [`FileId`]: what a file would take the place of
 //! - [`NewFolder`], [`remove_folder`], [`remove_unfinished`]: atomic creation and removal of folders
 //! - [`FolderLock`]: exclusive access to a folder
 //! - [`PathError`]: an error of the operating system and where it occurred
 //! - [`Sha256`], [`sha256`], [`sha256_file`]: hashes in hexadecimal
 //! - [`strict_json`], [`json_format`], [`versioned_json`], [`read_if_there`]: JSON documents without
 //!   unknown fields; [`plain_json`]: others
-//! - [`json_differences`], [`list_differences`], [`listed`]: values and names in messages
+//! - [`json_differences`], [`list_differences`], [`listed`]: values and names in messages; [`printable`],
+//!   [`printable_lines`], [`printable_path`]: without characters that control a terminal
 //! - [`Safetensors`], [`write_safetensors`]: files of tensors; [`RowFile`], [`RowReader`]: those that are
 //!   larger than memory, row by row
 //! - [`TorchFile`]: files of `torch.save`, read without executing anything
@@ -41,11 +44,14 @@
 mod file;
 mod folder;
 mod hash;
+mod identity;
 mod json;
 mod lock;
 mod path_error;
 mod pickle;
+mod printable;
 mod random;
+mod regular;
 mod row_file;
 mod row_reader;
 mod tensors;
@@ -59,10 +65,13 @@ pub use file::{
 };
 pub use folder::{NewFolder, remove_folder, remove_unfinished};
 pub use hash::{Sha256, sha256, sha256_file};
+pub use identity::FileId;
 pub use json::{json_format, plain_json, strict_json, versioned_json};
 pub use lock::{FolderLock, LockError};
 pub use path_error::PathError;
+pub use printable::{printable, printable_lines, printable_path};
 pub use random::Random;
+pub use regular::{check_takes_files, check_writable, open_file, read_file, read_text};
 pub use row_file::{RowFile, RowFileError, RowTensor};
 pub use row_reader::RowReader;
 pub use tensors::{OpenError, Safetensors, TensorEntry, TensorHeader, write_safetensors};

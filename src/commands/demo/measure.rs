@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 use svg_eval::{Confusion, LinearProbe, Moments, NearestNeighbours, frechet_distance, psnr, ssim};
@@ -80,7 +80,7 @@ pub struct OfSteps {
 impl Measurements {
     /// Those of an earlier start, if they are there and readable.
     pub fn read(out: &Path) -> Option<Self> {
-        serde_json::from_slice(&std::fs::read(out.join(NAME)).ok()?).ok()
+        serde_json::from_slice(&svg_store::read_file(&out.join(NAME)).ok()?).ok()
     }
 
     /// Measures the model and its samples, and draws the sheet of reconstructions.
@@ -221,7 +221,6 @@ fn reconstructions(
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     let sheet = comparison_sheet(&originals, &images);
     let note = "originals over reconstructions of held-out pictures";
-    save_png(&sheet, pairs(out), &[("Comment", note)])
-        .with_context(|| format!("{} cannot be written", pairs(out).display()))?;
+    save_png(&sheet, pairs(out), &[("Comment", note)])?;
     Ok((mean(&psnrs), (!ssims.is_empty()).then(|| mean(&ssims))))
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use svg_store::{NewFolder, remove_folder, remove_unfinished, rename, sha256_file};
+use svg_store::{NewFolder, read_file, remove_folder, remove_unfinished, rename, sha256_file};
 
 use crate::TrainError;
 
@@ -179,7 +179,7 @@ fn hashes(folder: &Path) -> io::Result<BTreeMap<String, String>> {
 }
 
 fn read<S: DeserializeOwned>(folder: &Path) -> Result<S, String> {
-    let text = fs::read(folder.join(PAGE)).map_err(|error| format!("{PAGE}: {error}"))?;
+    let text = read_file(&folder.join(PAGE)).map_err(|error| format!("{PAGE}: {error}"))?;
     let page: Page<S> =
         serde_json::from_slice(&text).map_err(|error| format!("{PAGE}: {error}"))?;
     for (name, expected) in &page.files {
