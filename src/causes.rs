@@ -2,20 +2,30 @@
 
 use anyhow::Error;
 
-/// An error with its causes, each said once: some messages repeat their cause, others do not.
+/// An error with its causes, each said once: some messages repeat their cause, some are a part of it, and some end
+/// with what it begins with.
 pub fn in_words(error: &Error) -> String {
-    let mut said = String::new();
-    for cause in error.chain() {
-        let cause = cause.to_string();
-        if said.contains(&cause) {
-            continue;
-        }
-        match cause.starts_with(&said) {
-            true => said = cause,
-            false => said += &format!(": {cause}"),
-        }
+    let causes = error.chain().map(ToString::to_string);
+    causes.fold(String::new(), |said, cause| joined(&said, &cause))
+}
+
+fn joined(said: &str, cause: &str) -> String {
+    if said.contains(cause) {
+        return said.to_string();
     }
-    said
+    if cause.contains(said) {
+        return cause.to_string();
+    }
+    let parts = said.match_indices(": ").map(|(at, colon)| at + colon.len());
+    let mut parts = parts.map(|at| said.split_at(at));
+    let is_said_twice = |(_, end): &(&str, &str)| {
+        let rest = cause.strip_prefix(end);
+        rest.is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
+    };
+    match parts.find(is_said_twice) {
+        Some((begin, _)) => format!("{begin}{cause}"),
+        None => format!("{said}: {cause}"),
+    }
 }
 
 #[cfg(test)]
@@ -38,5 +48,29 @@ mod tests {
         assert_eq!(in_words(&apart), format!("the weights: {cause}"));
         let twice = format!("{repeated:#}");
         assert_eq!(twice.matches(&cause).count(), 2, "{twice}");
+    }
+
+    #[test]
+    fn what_a_cause_says_again_is_said_once() {
+        let check = |contexts: &[&'static str], expected: &str| {
+            let (first, others) = contexts.split_first().unwrap();
+            let error = others
+                .iter()
+                .fold(Error::msg(*first), |error, context| error.context(*context));
+            assert_eq!(in_words(&error), expected);
+        };
+        check(
+            &["cannot read a.json: denied", "a.json"],
+            "cannot read a.json: denied",
+        );
+        check(
+            &["cannot read a.json: denied", "--config: cannot read a.json"],
+            "--config: cannot read a.json: denied",
+        );
+        check(&["absent", "the encoder: a"], "the encoder: a: absent");
+        check(
+            &["denied", "a.json", "the weights"],
+            "the weights: a.json: denied",
+        );
     }
 }

@@ -8,6 +8,7 @@ use burn::prelude::*;
 use svg_dino::{DinoConfig, DinoError, DinoFile, Layout};
 use svg_model::{NewEncoder, kinds};
 use svg_roles::Encoder;
+use svg_store::{printable, printable_path};
 
 use crate::commands::init;
 use crate::progress::status;
@@ -67,7 +68,7 @@ pub fn say_notes(file: &DinoFile) {
 /// Prints notes about a file.
 pub fn say<'a>(path: &Path, notes: impl IntoIterator<Item = &'a String>) {
     for note in notes {
-        status!("note: {}: {note}", path.display());
+        status!("note: {}: {}", printable_path(path), printable(note));
     }
 }
 

@@ -21,7 +21,10 @@ mod ranges;
 mod steps;
 mod streamed;
 
+use std::ffi::OsString;
+
 use clap::Parser;
+use svg_store::printable;
 
 use crate::commands::Command;
 use crate::device::DeviceOptions;
@@ -31,7 +34,7 @@ use crate::progress::status;
 /// Latent diffusion on frozen DINOv3 features.
 ///
 /// Commands print results on standard output, progress and warnings on standard error, and leave no
-/// half-written file: what has its final name is whole.
+/// half-written file: what has its final name is whole. None writes over what it reads.
 #[derive(Parser)]
 #[command(version, arg_required_else_help = true)]
 struct Cli {
@@ -43,7 +46,7 @@ struct Cli {
 
 fn main() -> std::process::ExitCode {
     allocator::keep_memory();
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error));
     match cli.command.run(&cli.device) {
         Ok(()) => std::process::ExitCode::SUCCESS,
         // It has said what is kept, and how to go on.
@@ -53,6 +56,19 @@ fn main() -> std::process::ExitCode {
             std::process::ExitCode::FAILURE
         }
     }
+}
+
+/// Says what is wrong with the words of the command line, or what `--help` and `--version` ask for, and ends.
+///
+/// Words that a shell has made of other people's names are escaped, and the message then has no colours.
+fn refuse(error: &clap::Error) -> ! {
+    let mut words = std::env::args_os();
+    let is_plain = |word: OsString| printable(&word.to_string_lossy()) == word.to_string_lossy();
+    if words.all(is_plain) {
+        error.exit()
+    }
+    status!("{}", error.to_string().trim_end());
+    std::process::exit(error.exit_code())
 }
 
 #[cfg(test)]

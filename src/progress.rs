@@ -5,8 +5,10 @@
 use std::io::Write as _;
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use svg_store::{printable, printable_lines};
 
-/// Writes a line to standard error, as `eprintln!` does, which panics where that cannot be written to.
+/// Writes a line to standard error, as `eprintln!` does, which panics where that cannot be written to. Names in it may
+/// be other people's: what would control a terminal is escaped.
 macro_rules! status {
     ($($text:tt)*) => {
         $crate::progress::write_status(&format!($($text)*))
@@ -17,7 +19,8 @@ pub(crate) use status;
 /// What `status!` does with the text of a line.
 pub fn write_status(line: &str) {
     // One write for a line, so that lines of several processes do not mix.
-    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+    let line = format!("{}\n", printable_lines(line));
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 /// A bar that counts `total` images and shows how many pass in a second. Drawn on terminals only.
@@ -42,5 +45,5 @@ pub fn bar(total: u64, message: &str, template: &str) -> ProgressBar {
     let style = style.with_key("rate", rate).progress_chars("=> ");
     ProgressBar::new(total)
         .with_style(style)
-        .with_message(message.to_string())
+        .with_message(printable(message).into_owned())
 }

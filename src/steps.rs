@@ -16,7 +16,7 @@ pub struct Steps {
 
 impl Steps {
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        let text = svg_store::read_text(path).with_context(|| path.display().to_string())?;
         let cells = |line: &str| line.split(',').map(String::from).collect();
         let mut lines = text.lines();
         let columns: Vec<String> = lines.next().map(cells).unwrap_or_default();

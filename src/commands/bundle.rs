@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use svg_model::{Alignment, Bundle, OpenOptions, Registry};
 use svg_roles::LatentSpace;
 
+use crate::commands::outputs::Outputs;
 use crate::progress::status;
 
 /// A bundle and the encoder that it refers to.
@@ -48,6 +49,12 @@ pub fn with_encoder(encoder: Option<&Path>) -> OpenOptions {
 }
 
 impl BundleOptions {
+    /// The outputs of a command that reads the bundle and its encoder.
+    pub fn read_by<'a>(&self, outputs: Outputs<'a>) -> Outputs<'a> {
+        let outputs = outputs.bundle("--bundle", [&self.bundle]);
+        outputs.reads("--encoder", &self.encoder)
+    }
+
     /// The bundle, with every file checked.
     pub fn open(&self) -> Result<Bundle> {
         Ok(Bundle::open(&self.bundle)?)

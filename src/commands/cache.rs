@@ -9,6 +9,7 @@ use svg_train::cache::{CacheEvent, CacheInputs, CachePlan, CacheType, Variants, 
 
 use crate::commands::bundle::BundleOptions;
 use crate::commands::checks::check_size;
+use crate::commands::outputs::Outputs;
 use crate::commands::pictures::ReadingOptions;
 use crate::commands::print;
 use crate::device::DeviceOptions;
@@ -76,6 +77,9 @@ impl Cache {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
         let variants = self.variants()?;
         let data = self.reading.open_classes(&self.data)?;
+        let outputs = Outputs::default().folder("--out", [&self.out]);
+        let outputs = self.bundle.read_by(outputs);
+        outputs.pictures("--data", [&*data]).check()?;
         let device = device.open_f32()?;
         let bundle = self.bundle.open()?;
         let features = bundle.features_fingerprint();

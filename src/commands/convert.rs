@@ -1,5 +1,6 @@
 //! `svg convert`: one layout of weights to another.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -7,7 +8,9 @@ use anyhow::{Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use svg_dino::{DinoError, Half, Layout, RopePeriods};
 use svg_nn::unusable;
+use svg_store::printable;
 
+use crate::commands::outputs::Outputs;
 use crate::commands::print;
 use crate::encoder::{Hints, open_weights, say_notes};
 use crate::progress::status;
@@ -69,6 +72,20 @@ impl Convert {
                  file, which PyTorch reads with safetensors.torch.load_file"
             );
         }
+        let outputs = Outputs::default().reads("IN", [&self.input]);
+        let outputs = match extension {
+            Some("safetensors") => outputs.file("OUT", [&self.output]),
+            _ => {
+                let names = [
+                    "model.safetensors",
+                    "config.json",
+                    "preprocessor_config.json",
+                ];
+                let written = names.map(|name| self.output.join(name));
+                outputs.folder("OUT", [&self.output]).file("OUT", written)
+            }
+        };
+        outputs.check()?;
         let hints = Hints {
             model: self.model.as_deref(),
             key: self.weights_key.as_deref(),
@@ -89,12 +106,6 @@ impl Convert {
         // Others would go unseen into the next file.
         if let Some(reason) = file.tensors().find_map(unusable) {
             bail!("{reason}; nothing was written. `svg info` looks through the whole file");
-        }
-        let input = file.path().canonicalize().ok();
-        let written = [self.output.clone(), self.output.join("model.safetensors")];
-        let written = written.iter().filter_map(|path| path.canonicalize().ok());
-        if written.map(Some).any(|output| output == input) {
-            bail!("{} would overwrite its own input", self.output.display());
         }
         say_notes(&file);
         let layout = match self.to {
@@ -138,9 +149,10 @@ impl Convert {
 
 /// Prints which tensors of the input are not written, each with its reason.
 fn say_left_out(dropped: &[(String, String)]) {
-    let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut by_reason: BTreeMap<&str, Vec<Cow<str>>> = BTreeMap::new();
     for (name, reason) in dropped {
-        by_reason.entry(reason).or_default().push(name);
+        let names = by_reason.entry(reason).or_default();
+        names.push(printable(name));
     }
     for (reason, names) in by_reason {
         let first = names[..names.len().min(3)].join(", ");

@@ -11,8 +11,9 @@ use rayon::prelude::*;
 use serde::Deserialize;
 use svg_image::{grid, save_png};
 use svg_shapes::{CLASSES, Shapes};
-use svg_store::{Checked, first, outside, write_bytes};
+use svg_store::{Checked, FolderLock, first, outside, read_file, write_bytes};
 
+use crate::commands::outputs::Outputs;
 use crate::commands::print;
 use crate::progress::image_bar;
 use crate::ranges::within;
@@ -30,7 +31,8 @@ pub enum Dataset {
 ///
 /// Writes train/CLASS/NNNNN.png, test/CLASS/NNNNN.png, a contact sheet (sheet.png) and what was drawn
 /// (dataset.json). A picture is a function of the seed, its class and its number: the same command gives the
-/// same bytes on every machine. Given again, the command draws what is missing, or more with larger counts.
+/// same bytes on every machine. Given again, the command draws what is missing, or more with larger counts. Of two
+/// at once in one folder, the second is refused.
 #[derive(Args)]
 #[command(after_help = "Examples:
   svg dataset shapes --count 20000 --test-count 2000 --seed 0 --out shapes
@@ -92,6 +94,7 @@ fn sides() -> RangeInclusive<i64> {
 
 impl DatasetShapes {
     fn run(self) -> Result<()> {
+        Outputs::default().folder("--out", [&self.out]).check()?;
         let there = self.write()?;
         let (out, Recipe { train, test, .. }) = (self.out.display(), &self.recipe);
         print(&format!(
@@ -109,7 +112,14 @@ impl DatasetShapes {
         check_count(recipe.train, "--count")?;
         check_count(recipe.test, "--test-count")?;
         let failed = || format!("--out {} cannot be written", self.out.display());
-        self.prepare()?;
+        self.check()?;
+        fs::create_dir_all(&self.out).with_context(failed)?;
+        let _lock = FolderLock::acquire(&self.out, "draws into")?;
+        // Another may have drawn in between.
+        self.check()?;
+        if self.force {
+            self.remove_pictures()?;
+        }
         let test = (recipe.test > 0).then_some("test");
         for split in ["train"].into_iter().chain(test) {
             for class in CLASSES {
@@ -134,26 +144,32 @@ impl DatasetShapes {
         Ok(all - pictures.len())
     }
 
-    /// Leaves a folder in which every picture of these names is one of the recipe's.
-    fn prepare(&self) -> Result<()> {
-        let (out, recipe) = (self.out.display(), &self.recipe);
+    /// Removes the pictures of an earlier recipe and of this one.
+    fn remove_pictures(&self) -> Result<()> {
         let earlier = Recipe::read(&self.out.join(PAGE));
-        if self.force {
-            for old in earlier.iter().chain([recipe]) {
-                for Picture { path, .. } in old.pictures(&self.out) {
-                    match fs::remove_file(&path) {
-                        Err(error) if error.kind() != ErrorKind::NotFound => {
-                            bail!("{} cannot be removed: {error}", path.display())
-                        }
-                        _ => (),
+        for old in earlier.iter().chain([&self.recipe]) {
+            for Picture { path, .. } in old.pictures(&self.out) {
+                match fs::remove_file(&path) {
+                    Err(error) if error.kind() != ErrorKind::NotFound => {
+                        bail!("{} cannot be removed: {error}", path.display())
                     }
+                    _ => (),
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Whether every picture of these names that is there is one of the recipe's, or is to be removed.
+    fn check(&self) -> Result<()> {
+        if self.force {
             return Ok(());
         }
-        let Some(earlier) = earlier else {
+        let (out, recipe) = (self.out.display(), &self.recipe);
+        let Some(earlier) = Recipe::read(&self.out.join(PAGE)) else {
+            let is_other = |entry: fs::DirEntry| entry.file_name() != ".lock";
             let folder = fs::read_dir(&self.out);
-            return match folder.map(|mut entries| entries.next().is_some()) {
+            return match folder.map(|entries| entries.flatten().any(is_other)) {
                 Ok(true) => bail!(
                     "--out {out} holds other files; name a new folder, or add --force to write beside them"
                 ),
@@ -230,7 +246,7 @@ impl Recipe {
 
     /// What an earlier run has drawn; `None` if there was none of this version.
     fn read(page: &Path) -> Option<Self> {
-        let page: serde_json::Value = serde_json::from_slice(&fs::read(page).ok()?).ok()?;
+        let page: serde_json::Value = serde_json::from_slice(&read_file(page).ok()?).ok()?;
         let ours = page["made_by"] == MADE_BY && page["version"] == VERSION;
         let recipe: Self = ours.then(|| serde_json::from_value(page).ok())??;
         recipe.problem().is_none().then_some(recipe)

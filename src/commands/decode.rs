@@ -15,7 +15,7 @@ use svg_nn::{Container, GRID, StoredTensor, TensorFile};
 use svg_roles::{Images, LatentSpace, Signed};
 use svg_store::{RowFile, RowReader, listed};
 
-use crate::commands::checks::{check_output, make_folder};
+use crate::commands::outputs::{Outputs, make_folder};
 use crate::commands::print;
 use crate::commands::saved::Saved;
 use crate::device::DeviceOptions;
@@ -88,10 +88,11 @@ impl Decode {
         if channels != expected {
             bail!("{what} has {channels} channels, this bundle's decoder takes {expected}");
         }
+        let outputs = Outputs::default().folder("--out", [&self.out]);
+        let outputs = outputs.file("--raw", &self.raw);
+        let outputs = outputs.reads("FEATURES", [&self.features]);
+        outputs.bundle("--bundle", [&self.bundle]).check()?;
         make_folder(&self.out, "--out")?;
-        if let Some(raw) = &self.raw {
-            check_output(raw, "--raw")?;
-        }
         let device = device.open_f32()?;
         let options = OpenOptions {
             decode_only: true,

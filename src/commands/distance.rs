@@ -9,12 +9,13 @@ use anyhow::{Context, Result, bail};
 use burn::prelude::*;
 use clap::Args;
 use svg_eval::{Moments, StoredMoments, frechet_distance};
-use svg_image::Orientation;
+use svg_image::{ImageSet, Orientation};
 use svg_model::{Bundle, ENCODER, Registry};
 use svg_roles::Encoder;
 
 use crate::commands::bundle::with_encoder;
-use crate::commands::checks::{check_output, check_size};
+use crate::commands::checks::check_size;
+use crate::commands::outputs::Outputs;
 use crate::commands::pictures::{PictureOptions, ReadingOptions};
 use crate::commands::print;
 use crate::device::DeviceOptions;
@@ -81,7 +82,7 @@ pub struct Distance {
     /// Take only so many of each side, evenly spread over all
     #[arg(long, value_name = "N", value_parser = within(SOME))]
     limit: Option<usize>,
-    /// Stop at the first image that cannot be read, instead of skipping it
+    /// Stop at the first image that cannot be read, or at links that lead to nothing, instead of skipping them
     #[arg(long)]
     strict: bool,
     #[command(flatten)]
@@ -90,9 +91,18 @@ pub struct Distance {
 
 impl Distance {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
-        if let Some(file) = &self.save_reference {
-            check_output(file, "--save-reference")?;
-        }
+        let open = |paths: &[PathBuf]| self.reading.open_set(paths);
+        let [reference, samples] = [&self.reference, &self.samples];
+        let known = (!reference.is_empty())
+            .then(|| open(reference))
+            .transpose()?;
+        let asked = open(samples)?;
+        let outputs = Outputs::default().file("--save-reference", &self.save_reference);
+        let outputs = outputs.reads("--weights", &self.weights);
+        let outputs = outputs.bundle("--bundle", &self.bundle);
+        let outputs = outputs.reads("--encoder", &self.encoder);
+        let outputs = outputs.pictures("--reference", known.as_deref());
+        outputs.pictures("--samples", [&*asked]).check()?;
         let kept = self.reference_moments.as_deref();
         let kept = kept.map(StoredMoments::load).transpose()?;
         let device = device.open_f32()?;
@@ -103,7 +113,7 @@ impl Distance {
         if self.reading.orientation == Orientation::Exif {
             features += ", --orientation exif";
         }
-        let gather = |paths: &[PathBuf], what: &str| {
+        let gather = |set: Arc<ImageSet>, paths: &[PathBuf], what: &str| {
             let pictures = PictureOptions {
                 images: paths.to_vec(),
                 batch: self.batch,
@@ -113,7 +123,7 @@ impl Distance {
                 ..PictureOptions::default()
             };
             let [mut patch, mut class] = [Moments::new(), Moments::new()];
-            pictures.for_each_batch(size, what, &device, |_, images| {
+            pictures.for_each_batch_of(set, size, what, &device, |_, images| {
                 let tokens = encoder.tokens(images);
                 patch.push(tokens.patches.mean_dim(1).squeeze_dim::<2>(1)); // [batch, channels]
                 class.push(tokens.summary.context("the encoder has no class token")?);
@@ -126,19 +136,22 @@ impl Distance {
                 source: self.reading.names(paths),
             })
         };
-        let reference = match kept {
-            Some(kept) if kept.features != features => bail!(
+        let reference = match (kept, known) {
+            (Some(kept), _) if kept.features != features => bail!(
                 "the moments of the reference are of {}, and this is {features}; compute them again with \
                  --reference and --save-reference",
                 kept.features
             ),
-            Some(kept) => kept,
-            None => gather(&self.reference, "reference")?,
+            (Some(kept), _) => kept,
+            (None, Some(known)) => gather(known, reference, "reference")?,
+            (None, None) => {
+                bail!("name pictures by --reference, or their moments by --reference-moments")
+            }
         };
         if let Some(file) = &self.save_reference {
             reference.save(file)?;
         }
-        let samples = gather(&self.samples, "samples")?;
+        let samples = gather(asked, samples, "samples")?;
         print(&report(&reference, &samples)?)?;
         status!("note: this is a metric of this project and no FID; it compares only with itself");
         for (side, stored) in [("reference", &reference), ("samples", &samples)] {

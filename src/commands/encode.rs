@@ -8,7 +8,8 @@ use svg_model::{Alignment, svg};
 use svg_roles::Draw;
 
 use crate::commands::bundle::{Align, BundleOptions};
-use crate::commands::checks::{check_output, check_tokens};
+use crate::commands::checks::check_tokens;
+use crate::commands::outputs::Outputs;
 use crate::commands::pictures::PictureOptions;
 use crate::commands::print;
 use crate::device::DeviceOptions;
@@ -40,7 +41,10 @@ pub struct Encode {
 
 impl Encode {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
-        check_output(&self.out, "--out")?;
+        let set = self.pictures.reading.open_set(&self.pictures.images)?;
+        let outputs = Outputs::default().file("--out", [&self.out]);
+        let outputs = self.bundle.read_by(outputs).pictures("--images", [&*set]);
+        outputs.check()?;
         let device = device.open_f32()?;
         let bundle = self.bundle.open()?;
         let space = self.bundle.space(&bundle, self.align, &device)?;
@@ -68,7 +72,7 @@ impl Encode {
         ];
         let streamed = Streamed {
             out: &self.out,
-            set: self.pictures.reading.open_set(&self.pictures.images)?,
+            set,
             pictures: PictureOptions {
                 interrupt: Some(Interrupt::listen()?),
                 ..self.pictures

@@ -14,6 +14,7 @@ use svg_nn::{StoredTensor, save_tensors};
 
 use crate::commands::bundle::with_encoder;
 use crate::commands::checks::check_export;
+use crate::commands::outputs::Outputs;
 use crate::commands::print;
 use crate::device::DeviceOptions;
 
@@ -84,6 +85,9 @@ fn save(out: &Path, tensors: &[StoredTensor], key: &str, description: String) ->
 impl ExportAutoencoder {
     fn run(self, device: &DeviceOptions) -> Result<()> {
         check_export(&self.out)?;
+        let outputs = Outputs::default().file("--out", [&self.out]);
+        let outputs = outputs.bundle("--bundle", [&self.bundle]);
+        outputs.reads("--encoder", &self.encoder).check()?;
         let bundle = Bundle::open(&self.bundle)?;
         let config = serde_json::to_string(&svg::space_config(&bundle)?)?;
         let mut tensors = bundle.tensors(SPACE, svg::AUTOENCODER)?.into_tensors();
@@ -129,6 +133,8 @@ impl ExportAutoencoder {
 impl ExportFlow {
     fn run(self) -> Result<()> {
         check_export(&self.out)?;
+        let outputs = Outputs::default().file("--out", [&self.out]);
+        outputs.bundle("--bundle", [&self.bundle]).check()?;
         let bundle = Bundle::open(&self.bundle)?;
         let description = FlowCheckpoint::description(&bundle)?;
         let tensors = bundle.tensors(FLOW, FLOW)?.into_tensors();

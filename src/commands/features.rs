@@ -10,8 +10,9 @@ use svg_dino::{DinoFile, RopePeriods};
 use svg_image::{DecodeOptions, ImageSet, Loader, RgbImage, adm_crop};
 use svg_store::{RowReader, RowTensor};
 
-use crate::commands::checks::{check_output, check_size, make_folder};
+use crate::commands::checks::check_size;
 use crate::commands::decode::file_name;
+use crate::commands::outputs::{Outputs, make_folder};
 use crate::commands::pictures::{PictureOptions, ReadingOptions};
 use crate::commands::print;
 use crate::commands::saved::Saved;
@@ -83,7 +84,7 @@ pub struct Features {
     #[arg(long, value_name = "N", default_value_t = DecodeOptions::default().max_pixels)]
     #[arg(value_parser = within(1..=1_000_000_000_000_u64))]
     max_pixels: u64,
-    /// Stop at the first image that cannot be read, instead of skipping it
+    /// Stop at the first image that cannot be read, or at links that lead to nothing, instead of skipping them
     #[arg(long)]
     strict: bool,
 }
@@ -96,10 +97,15 @@ enum Rope {
 
 impl Features {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
-        check_output(&self.out, "--out")?;
-        if let Some(folder) = &self.pca {
-            make_folder(folder, "--pca")?;
-        }
+        let reading = ReadingOptions {
+            max_pixels: Some(self.max_pixels),
+            ..self.reading
+        };
+        let set = reading.open_set(&self.images)?;
+        let outputs = Outputs::default().file("--out", [&self.out]);
+        let outputs = outputs.folder("--pca", &self.pca);
+        let outputs = outputs.reads("--weights", [&self.weights]);
+        outputs.pictures("--images", [&*set]).check()?;
         let hints = Hints {
             model: self.model.as_deref(),
             key: self.weights_key.as_deref(),
@@ -123,11 +129,9 @@ impl Features {
         if once.len() < self.blocks.len() {
             bail!("--blocks names a block twice");
         }
-        let reading = ReadingOptions {
-            max_pixels: Some(self.max_pixels),
-            ..self.reading
-        };
-        let set = reading.open_set(&self.images)?;
+        if let Some(folder) = &self.pca {
+            make_folder(folder, "--pca")?;
+        }
         let (device, precision) = device.open()?;
         let dino = file.load(&device)?;
         let pictures = PictureOptions {

@@ -10,6 +10,7 @@ use svg_model::{
 };
 use svg_nn::CLASSES;
 
+use crate::commands::outputs::Outputs;
 use crate::commands::print;
 use crate::device::DeviceOptions;
 use crate::encoder::{EncoderFile, Hints, say};
@@ -111,6 +112,9 @@ fn imported(path: &Path, notes: Vec<String>) -> Provenance {
 
 impl ImportAutoencoder {
     fn run(self, device: &DeviceOptions) -> Result<()> {
+        let outputs = Outputs::default().exchanged("--out", [&self.out]);
+        let outputs = outputs.reads("CHECKPOINT", [&self.checkpoint]);
+        outputs.reads("--encoder", &self.encoder).check()?;
         let device = device.open_f32()?;
         let options = CheckpointOptions {
             key: self.weights_key.clone(),

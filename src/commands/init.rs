@@ -8,7 +8,8 @@ use clap::{Args, Subcommand};
 use svg_dino::{DinoConfig, DinoFile, FeedForwardKind, Layout, RopePeriods};
 use svg_nn::{CHANNELS, Checked, LAYERS, PATCH, beyond_memory, draw_parameters};
 
-use crate::commands::checks::{check_ending, check_output};
+use crate::commands::checks::check_ending;
+use crate::commands::outputs::Outputs;
 use crate::commands::print;
 use crate::device::DeviceOptions;
 use crate::ranges::within;
@@ -76,7 +77,7 @@ impl InitEncoder {
         if let Some(problem) = config.problem() {
             bail!("{problem}");
         }
-        check_output(&self.out, "--out")?;
+        Outputs::default().file("--out", [&self.out]).check()?;
         let device = device.open_f32()?;
         device.seed(self.seed);
         let dino = config.init(&device);

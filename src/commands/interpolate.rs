@@ -2,15 +2,16 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use svg_image::{RgbImage, grid, save_png};
 use svg_model::Interpolation;
 
 use crate::commands::bundle::BundleOptions;
-use crate::commands::checks::{check_ending, check_output};
+use crate::commands::checks::check_ending;
 use crate::commands::classes::{ClassNames, class};
 use crate::commands::generate::{SamplingOptions, number};
+use crate::commands::outputs::Outputs;
 use crate::commands::print;
 use crate::commands::sample::notes;
 use crate::device::DeviceOptions;
@@ -66,7 +67,8 @@ impl Interpolate {
         check_ending(&self.out, "png")?;
         let bundle = self.bundle.open()?;
         let class = class(&self.class, &ClassNames::of(&bundle)?)?;
-        check_output(&self.out, "--out")?;
+        let outputs = Outputs::default().file("--out", [&self.out]);
+        self.bundle.read_by(outputs).check()?;
         let sampler = self
             .sampling
             .sampler(&bundle, self.bundle.options(), sampling, device)?;
@@ -91,8 +93,7 @@ impl Interpolate {
         let modes: Vec<_> = self.mode.iter().map(Interpolation::to_string).collect();
         let way = format!("{} between seeds {from} and {to}", modes.join(" and "));
         let words = format!("class {class}, {way}, {}", sampler.words);
-        save_png(&grid(&images, points, 2), &self.out, &notes(&words))
-            .with_context(|| format!("--out {}", self.out.display()))?;
+        save_png(&grid(&images, points, 2), &self.out, &notes(&words))?;
         let (out, modes) = (self.out.display(), modes.join(" over "));
         print(&format!("{out}: {points} points, {modes}\n"))
     }

@@ -20,6 +20,7 @@ mod info;
 pub mod init;
 mod interpolate;
 mod noise_file;
+mod outputs;
 pub mod pictures;
 mod plot;
 mod pretrain;
@@ -34,6 +35,7 @@ use std::io::Write as _;
 
 use anyhow::{Context as _, Result};
 use clap::{Subcommand, ValueEnum};
+use svg_store::printable_lines;
 
 use crate::device::DeviceOptions;
 
@@ -97,10 +99,13 @@ impl Command {
     }
 }
 
-/// Writes a result to standard output. A reader that has seen enough, such as `head`, is no error.
+/// Writes a result to standard output, without what controls a terminal. A reader that has seen enough, such as `head`, is no error.
 fn print(text: &str) -> Result<()> {
     let mut out = std::io::stdout();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out
+        .write_all(printable_lines(text).as_bytes())
+        .and_then(|()| out.flush())
+    {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => other.context("the result cannot be written to standard output"),
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use burn::prelude::*;
 use clap::Args;
 use svg_image::{ClassError, DecodeOptions, ImageSet, Loader, Orientation, RgbImage, adm_crop};
@@ -90,7 +90,7 @@ pub struct PictureOptions {
     /// Take only so many, evenly spread over all
     #[arg(long, value_name = "N", value_parser = within(SOME))]
     pub limit: Option<usize>,
-    /// Stop at the first picture that cannot be read, instead of skipping it
+    /// Stop at the first picture that cannot be read, or at links that lead to nothing, instead of skipping them
     #[arg(long)]
     pub strict: bool,
     #[command(flatten)]
@@ -140,6 +140,12 @@ impl PictureOptions {
         device: &Device,
         mut work: impl FnMut(PictureBatch, Tensor<4>) -> Result<()>,
     ) -> Result<usize> {
+        let dead = set.dangling();
+        ensure!(
+            !self.strict || dead == 0,
+            "links among the pictures lead to nothing, {dead} in all; remove them, or leave out --strict to pass \
+             them over"
+        );
         let mut order = self.order(set.len());
         let total = order.len();
         check_batch(total.min(self.batch.into()), size, device)?;

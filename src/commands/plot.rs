@@ -6,7 +6,7 @@ use anyhow::{Result, bail, ensure};
 use clap::Args;
 use svg_report::{Chart, Series};
 
-use crate::commands::checks::check_output;
+use crate::commands::outputs::Outputs;
 use crate::steps::Steps;
 
 /// Draw columns of the tables of runs as one SVG picture
@@ -65,7 +65,9 @@ impl Plot {
             self.out.display(),
             self.out.with_extension("svg").display()
         );
-        check_output(&self.out, "--out")?;
+        let tables = self.runs.iter().map(|run| run.folder.join("steps.csv"));
+        let outputs = Outputs::default().file("--out", [&self.out]);
+        outputs.reads("RUN", tables).check()?;
         let mut series = Vec::new();
         for run in &self.runs {
             let table = run.folder.join("steps.csv");

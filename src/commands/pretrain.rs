@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use svg_train::pretrain::{PretrainInputs, Pretraining, train};
 
+use super::outputs::Outputs;
 use super::train::{TrainingOptions, watched};
 use crate::device::DeviceOptions;
 use crate::progress::status;
@@ -44,9 +45,14 @@ pub struct Pretrain {
 impl Pretrain {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
         let config: Pretraining = self.options.configuration(self.config.as_deref())?;
-        let device = device.open_f32()?;
         let data = self.options.reading.open_training_set(&self.data)?;
         let validation = self.options.validation_set(&self.validation)?;
+        let outputs = Outputs::default().folder("--out", [&self.options.out]);
+        let outputs = outputs.pictures("--data", [&*data]);
+        outputs
+            .pictures("--validation", validation.as_deref())
+            .check()?;
+        let device = device.open_f32()?;
         status!("{} pictures", data.len());
         let inputs = PretrainInputs {
             options: self.options.of_run(),

@@ -13,8 +13,9 @@ use svg_store::write_bytes;
 use svg_train::data::PictureBatch;
 
 use crate::commands::bundle::{Align, BundleOptions};
-use crate::commands::checks::{check_finite, check_tokens, make_folder};
+use crate::commands::checks::{check_finite, check_tokens};
 use crate::commands::decode::file_name;
+use crate::commands::outputs::{Outputs, make_folder};
 use crate::commands::pictures::PictureOptions;
 use crate::commands::print;
 use crate::commands::saved::Saved;
@@ -60,6 +61,12 @@ pub const LPIPS_SIDE: u32 = 16;
 
 impl Reconstruct {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
+        let set = self.pictures.reading.open_set(&self.pictures.images)?;
+        let (table_path, vgg) = (self.out.join("metrics.csv"), &self.vgg);
+        let outputs = Outputs::default().folder("--out", [&self.out]);
+        let outputs = self.bundle.read_by(outputs.file("--out", [&table_path]));
+        let outputs = outputs.reads("--vgg", vgg);
+        outputs.pictures("--images", [&*set]).check()?;
         make_folder(&self.out, "--out")?;
         let device = device.open_f32()?;
         let bundle = self.bundle.open()?;
@@ -110,11 +117,10 @@ impl Reconstruct {
             }
             Ok(())
         };
-        let what = "reconstructing";
-        let count = self.pictures.for_each_batch(size, what, &device, measure)?;
+        let (pictures, what) = (&self.pictures, "reconstructing");
+        let count = pictures.for_each_batch_of(set, size, what, &device, measure)?;
         saved.check()?;
-        let path = self.out.join("metrics.csv");
-        write_bytes(&path, table)?;
+        write_bytes(&table_path, table)?;
         let [psnr, ssim, lpips] = sums.map(|sum| sum / count as f64);
         let ssim = match size >= SSIM_SIDE {
             true => format!("{ssim:.4}"),
@@ -127,7 +133,7 @@ impl Reconstruct {
         };
         print(&format!(
             "images  {count} of {size} x {size}\nPSNR    {psnr:.3} dB\nSSIM    {ssim}\nLPIPS   {lpips}\n{}\n",
-            path.display()
+            table_path.display()
         ))
     }
 }

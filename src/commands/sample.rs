@@ -9,10 +9,10 @@ use svg_image::{DecodeOptions, RgbImage, grid, read_image, read_note, save_png};
 use svg_store::sha256_file;
 
 use crate::commands::bundle::BundleOptions;
-use crate::commands::checks::{check_output, make_folder};
 use crate::commands::classes::{ClassNames, Classes, drawn};
 use crate::commands::generate::{Sampler, SamplingOptions, number};
 use crate::commands::noise_file::{self, NoiseFile};
+use crate::commands::outputs::{Outputs, make_folder};
 use crate::commands::print;
 use crate::commands::saved::Saved;
 use crate::device::DeviceOptions;
@@ -100,12 +100,16 @@ impl Sample {
         let given = given.map(|path| NoiseFile::read(path, shape)).transpose()?;
         let items = self.items(&classes, given.as_ref())?;
         let as_sheet = self.out.extension().is_some_and(|ending| ending == "png");
+        let outputs = Outputs::default().file("--latents", &self.latents);
+        let outputs = outputs.reads("--from-noise", &self.from_noise);
+        let outputs = self.bundle.read_by(outputs);
         match as_sheet {
-            true => check_output(&self.out, "--out")?,
-            false => make_folder(&self.out, "--out")?,
-        }
-        if let Some(path) = &self.latents {
-            check_output(path, "--latents")?;
+            true => outputs.file("--out", [&self.out]).check()?,
+            false => {
+                let outputs = outputs.folder("--out", [&self.out]);
+                outputs.file("--out", [beside(&self.out)]).check()?;
+                make_folder(&self.out, "--out")?;
+            }
         }
         self.check_memory(items.len(), shape, bundle.geometry()?.image, as_sheet)?;
         let sampler = self

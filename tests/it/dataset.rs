@@ -6,6 +6,7 @@ use std::process::Command;
 
 use svg_image::{DecodeOptions, ImageSet, read_image};
 use svg_shapes::{CLASSES, Shapes};
+use svg_store::FolderLock;
 
 /// Output and errors, and whether it ended well.
 fn shapes(out: &Path, options: &str) -> (bool, String) {
@@ -90,6 +91,50 @@ fn what_is_there_is_kept_and_what_is_missing_is_drawn() {
     assert_eq!(count(&out.join("train/star")), 1);
     assert_ne!(fs::read(&kept).unwrap(), b"mine");
     assert!(note.is_file());
+}
+
+#[test]
+fn a_folder_that_another_process_draws_into_is_left_to_it() {
+    let place = tempfile::tempdir().unwrap();
+    let out = place.path();
+    made(out, "--count 20", "0 were there");
+    let lock = FolderLock::acquire(out, "draws into").unwrap();
+    for options in ["--count 10 --seed 1 --force", "--count 20"] {
+        refused(out, options, "another process draws into");
+    }
+    assert_eq!(count(&out.join("train/star")), 2, "nothing was removed");
+    drop(lock);
+    made(out, "--count 10 --seed 1 --force", "0 were there");
+}
+
+#[test]
+fn of_two_that_draw_anew_at_once_each_leaves_its_whole_set_or_is_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let out = place.path();
+    let draw = |seed: &'static str| {
+        let out = out.to_path_buf();
+        let options = format!("--count 2000 --seed {seed} --force");
+        std::thread::spawn(move || shapes(&out, &options))
+    };
+    let ended = [draw("1"), draw("2")].map(|thread| thread.join().unwrap());
+    let refusals = ended.iter().filter(|(success, _)| !success);
+    for (_, said) in refusals.clone() {
+        assert!(said.contains("another process draws into"), "{said}");
+    }
+    assert!(refusals.count() < 2, "{ended:?}");
+    for class in CLASSES {
+        assert_eq!(count(&out.join("train").join(class)), 200);
+    }
+    // All are of the seed that the page names.
+    let page = fs::read_to_string(out.join("dataset.json")).unwrap();
+    let page: serde_json::Value = serde_json::from_str(&page).unwrap();
+    let ours = Shapes::new(page["seed"].as_u64().unwrap());
+    for number in [0, 199] {
+        let path = out.join(format!("train/cross/{number:05}.png"));
+        let picture = read_image(path, &DecodeOptions::default()).unwrap();
+        let class = CLASSES.iter().position(|class| *class == "cross").unwrap();
+        assert_eq!(picture, ours.image(class, number));
+    }
 }
 
 #[test]

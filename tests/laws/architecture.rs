@@ -253,6 +253,38 @@ fn the_program_writes_to_standard_error_in_one_place_where_errors_are_ignored() 
     }
 }
 
+#[test]
+fn a_file_is_opened_for_reading_by_svg_store_which_refuses_pipes_and_devices() {
+    let mut sources = Vec::new();
+    for folder in ["crates", "src"] {
+        collect_sources(&root().join(folder), &mut sources);
+    }
+    let store = root().join("crates/svg-store");
+    for source in sources {
+        let is_test = source.components().any(|part| part.as_os_str() == "tests");
+        let stem = source.file_stem().unwrap().to_string_lossy();
+        if source.starts_with(&store) || is_test || stem.ends_with("tests") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&source).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        let code = code.lines().filter(|line| !line.trim().starts_with("//"));
+        for line in code {
+            // Not `TensorFile::open` and others, which open by it.
+            let opens = line.match_indices("File::open(").any(|(at, _)| {
+                let before = line[..at].chars().next_back();
+                before.is_none_or(|before| !before.is_alphanumeric())
+            });
+            let reads = ["fs::read(", "fs::read_to_string("];
+            assert!(
+                !opens && !reads.iter().any(|read| line.contains(read)),
+                "{}: {line}: use open_file, read_file or read_text of svg-store",
+                source.display()
+            );
+        }
+    }
+}
+
 /// The one library that compiles a backend, since its operations are written for it, and that is told
 /// whether Burn's GPU backends are compiled in.
 const KERNELS: &str = "svg-kernels";

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use svg_nn::LoadError;
+use svg_store::printable_path;
 
 /// Why a file could not become a [`Dino`](crate::Dino), or the other way round.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +17,7 @@ pub enum DinoError {
         "{} holds no DINOv3 weights: none of its {tensors} tensors is called storage_tokens or \
          rope_embed.periods (official), embeddings.patch_embeddings.weight (Hugging Face), reg_token or \
          blocks.0.gamma_1 (timm). It holds {contents}",
-        path.display()
+        printable_path(path)
     )]
     NotDino {
         /// The file.
@@ -33,7 +34,7 @@ pub enum DinoError {
         reason: String,
     },
     /// The architecture cannot be told from the tensors, or the file's periods are unknown.
-    #[error("{}: {reason}", path.display())]
+    #[error("{}: {reason}", printable_path(path))]
     Architecture {
         /// The file.
         path: PathBuf,
@@ -64,7 +65,7 @@ pub enum DinoError {
         reason: String,
     },
     /// `config.json` or `preprocessor_config.json` beside the weights cannot be used.
-    #[error("{}: {reason}", path.display())]
+    #[error("{}: {reason}", printable_path(path))]
     Config {
         /// The file.
         path: PathBuf,

@@ -3,6 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use svg_store::{listed, printable};
+
 use crate::label::is_number;
 use crate::root::same;
 use crate::source::ImageSet;
@@ -35,9 +37,11 @@ impl Class {
 pub enum ClassError {
     /// The folders at the top are parts of a data set.
     #[error(
-        "{root} holds parts of a data set ({}), which are not classes and are not merged; give one of them, such as \
-         {example}, or several of them by their names",
-        splits.join(", ")
+        "{} holds parts of a data set ({}), which are not classes and are not merged; give one of them, such as \
+         {}, or several of them by their names",
+        printable(root),
+        listed(splits),
+        printable(example)
     )]
     Splits {
         /// The folder or archive.
@@ -50,8 +54,10 @@ pub enum ClassError {
 
     /// A folder beside the folders of classes holds no pictures.
     #[error(
-        "{root}: {count} of the folders of classes hold no pictures, the first is {folder}; without it the numbers \
-         of the classes after it would change; move it elsewhere, or add its pictures"
+        "{}: {count} of the folders of classes hold no pictures, the first is {}; without it the numbers \
+         of the classes after it would change; move it elsewhere, or add its pictures",
+        printable(root),
+        printable(folder)
     )]
     Empty {
         /// The folder or archive.
@@ -64,9 +70,9 @@ pub enum ClassError {
 
     /// All of an archive lies in one folder with folders in it.
     #[error(
-        "all pictures of {root} lie in its folder {folder}, which holds the folders {}; give {root}/{folder} if those \
+        "all pictures of {top} lie in its folder {below}, which holds the folders {}; give {top}/{below} if those \
          are the classes",
-        seconds.join(", ")
+        listed(seconds), top = printable(root), below = printable(folder)
     )]
     Wrapped {
         /// The archive.
@@ -86,9 +92,10 @@ pub enum ClassError {
 
     /// A picture has no class.
     #[error(
-        "{name} has no class: it lies in no folder below what was given, and no label is beside it; put each picture \
+        "{} has no class: it lies in no folder below what was given, and no label is beside it; put each picture \
          into a folder with the name of its class, give a list of paths and labels (CSV, JSON lines, or text with the \
-         label in the second column), or name a file of labels after the folder of its pictures"
+         label in the second column), or name a file of labels after the folder of its pictures",
+        printable(name)
     )]
     NoClass {
         /// The picture, as [`ImageSet::name`] gives it.
@@ -97,8 +104,10 @@ pub enum ClassError {
 
     /// Some pictures have a number and others a name.
     #[error(
-        "{numbered} has the number {number} for a class and {named} the name {class:?}; give all pictures labels of \
-         one kind"
+        "{} has the number {number} for a class and {} the name {class:?}; give all pictures labels of \
+         one kind",
+        printable(numbered),
+        printable(named)
     )]
     Mixed {
         /// A picture with a number.
@@ -113,8 +122,9 @@ pub enum ClassError {
 
     /// A number is no number of a class.
     #[error(
-        "{name} has the label {number}, which is too large for the number of a class; count classes from 0, or use \
-         names"
+        "{} has the label {number}, which is too large for the number of a class; count classes from 0, or use \
+         names",
+        printable(name)
     )]
     TooLarge {
         /// The picture.

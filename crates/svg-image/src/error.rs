@@ -7,6 +7,8 @@ use std::fmt::Display;
 use std::io;
 use std::path::PathBuf;
 
+use svg_store::{printable, printable_path};
+
 use crate::format::Format;
 use crate::source::EXTENSIONS;
 
@@ -107,7 +109,10 @@ impl DecodeError {
 #[non_exhaustive]
 pub enum ImageError {
     /// A file or folder could not be read.
-    #[error("cannot read {path}: {cause}; check the path and its permissions")]
+    #[error(
+        "cannot read {}: {cause}; check the path and its permissions",
+        printable(path)
+    )]
     Read {
         /// The file or folder, or the entry of an archive.
         path: String,
@@ -116,7 +121,7 @@ pub enum ImageError {
     },
 
     /// A file was read but could not be decoded.
-    #[error("{name}: {cause}")]
+    #[error("{}: {cause}", printable(name))]
     Decode {
         /// The picture, as [`ImageSet::name`](crate::ImageSet::name) gives it.
         name: String,
@@ -126,8 +131,9 @@ pub enum ImageError {
 
     /// An archive is damaged or not an archive.
     #[error(
-        "{path} is not a readable archive: {cause}; fetch it again, or unpack it and give the \
-         folder"
+        "{} is not a readable archive: {}; fetch it again, or unpack it and give the \
+         folder",
+        printable_path(path), printable(&cause.to_string())
     )]
     Archive {
         /// The archive.
@@ -139,7 +145,8 @@ pub enum ImageError {
     /// A list names a missing file.
     #[error(
         "{}, line {line}: cannot read {}: {cause}; paths in a list are relative to its folder",
-        list.display(), path.display()
+        printable_path(list),
+        printable_path(path)
     )]
     Listed {
         /// The list.
@@ -154,8 +161,8 @@ pub enum ImageError {
 
     /// A folder, archive or list holds no picture.
     #[error(
-        "{path} holds no pictures; looked in it and below for names ending in {}{}{unread}",
-        EXTENSIONS.join(", "), if unread.is_empty() { "" } else { "; " }
+        "{} holds no pictures; looked in it and below for names ending in {}{}{unread}",
+        printable_path(path), EXTENSIONS.join(", "), if unread.is_empty() { "" } else { "; " }
     )]
     NoImages {
         /// The folder, archive or list.
@@ -165,7 +172,7 @@ pub enum ImageError {
     },
 
     /// A file of many pictures is of a kind that is not read.
-    #[error("{path}: {advice}")]
+    #[error("{}: {advice}", printable_path(path))]
     Foreign {
         /// The file.
         path: PathBuf,
@@ -174,7 +181,7 @@ pub enum ImageError {
     },
 
     /// A list of pictures or labels says something else than it should.
-    #[error("{list}: {reason}")]
+    #[error("{}: {}", printable_path(list), printable(reason))]
     List {
         /// The list.
         list: PathBuf,
@@ -184,7 +191,8 @@ pub enum ImageError {
 
     /// A pattern stands for no file.
     #[error(
-        "{pattern}: {reason}; write {{000..146}} for numbers and * for any text, in quotation marks"
+        "{}: {reason}; write {{000..146}} for numbers and * for any text, in quotation marks",
+        printable(pattern)
     )]
     Pattern {
         /// The pattern.

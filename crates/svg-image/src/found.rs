@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use svg_store::printable;
+
 use crate::classes::{Class, ClassError};
 use crate::place::Place;
 use crate::root::Root;
@@ -68,9 +70,10 @@ pub(crate) fn by_folders(
         && root.problem.is_none()
     {
         root.notes.push(format!(
-            "all pictures of {} lie in its folder {only}, which is the one class; give {0}/{only} if its folders \
-             are the classes",
-            called.shown
+            "all pictures of {root} lie in its folder {only}, which is the one class; give {root}/{only} if its \
+             folders are the classes",
+            root = printable(&called.shown),
+            only = printable(only)
         ));
     }
     let names: BTreeMap<&str, Arc<str>> = tops.iter().map(|top| (*top, Arc::from(*top))).collect();

@@ -38,8 +38,10 @@ pub(crate) struct Tree {
     pub folders: BTreeSet<String>,
     /// Hidden folders, and hidden files with the ending of a picture, which are not among the members.
     pub hidden: usize,
-    /// Links to what is not in the archive.
+    /// Links to what is not in the archive, or not there, or to a folder that they lie in.
     pub dangling: usize,
+    /// Pipes, sockets and devices.
+    pub special: usize,
 }
 
 /// A chain of links that is longer goes in circles.

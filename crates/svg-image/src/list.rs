@@ -18,7 +18,7 @@ pub(crate) struct Listed {
 
 /// The text of a list.
 pub(crate) fn read_text(list: &Path) -> Result<String, ImageError> {
-    let bytes = std::fs::read(list).map_err(ImageError::read(list.display()))?;
+    let bytes = svg_store::read_file(list).map_err(ImageError::read(list.display()))?;
     let text = String::from_utf8(bytes);
     let text = text.map_err(|_| wrong(list, "it is not text in UTF-8; save it as UTF-8"))?;
     match text.strip_prefix('\u{feff}') {

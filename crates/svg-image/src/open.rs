@@ -53,7 +53,10 @@ impl ImageSet {
         for path in expanded(paths)? {
             let is_folder = std::fs::metadata(&path).map(|metadata| metadata.is_dir());
             match is_folder {
-                Ok(true) => set.add_root(&path, of_folder(&path, &mut spool)?, &mut before)?,
+                Ok(true) => {
+                    set.add_root(&path, of_folder(&path, &mut spool)?, &mut before)?;
+                    set.folders.push(path);
+                }
                 Ok(false) => set.add_any_file(&path, &mut spool, &mut before)?,
                 Err(error) => {
                     let missing = [ErrorKind::NotFound, ErrorKind::NotADirectory];
@@ -68,6 +71,7 @@ impl ImageSet {
                 }
             }
         }
+        set.others.append(&mut spool.unpacked);
         let stems: Vec<_> = before.flat.iter().map(|(stem, _)| stem.clone()).collect();
         if stems.len() > 1 && !are_shards(&stems) {
             for (stem, pictures) in before.flat {
@@ -117,6 +121,7 @@ impl ImageSet {
 
     fn add_list(&mut self, list: &Path, before: &mut Before) -> Result<(), ImageError> {
         let text = read_text(list)?;
+        self.others.push(list.to_path_buf());
         let error = match read_list(list, &text) {
             Ok(listed) => {
                 self.add_pictures(list, of_list(listed))?;

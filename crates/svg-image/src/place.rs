@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use flate2::Crc;
 use flate2::read::DeflateDecoder;
+use svg_store::{open_file, read_file};
 
 use crate::column::Recent;
 use crate::table::Cell;
@@ -56,10 +57,19 @@ impl Place {
 
     pub fn read(&self) -> io::Result<Vec<u8>> {
         match self {
-            Self::File(path) => std::fs::read(path),
+            Self::File(path) => read_file(path),
             Self::Window(window) => window.read(),
             Self::Deflated(entry) => entry.read(),
             Self::Cell(cell) => cell.read(),
+        }
+    }
+
+    /// The file on disk that the bytes are read from; `None` if that is an anonymous one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Window(window) => window.path(),
+            Self::Deflated(entry) => entry.stored.path(),
         }
     }
 
@@ -109,6 +119,14 @@ impl Window {
         self.size
     }
 
+    /// The file that this is a stretch of; `None` if it is an anonymous one.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.store {
+            Store::Path(path) => Some(path),
+            Store::Open(_) => None,
+        }
+    }
+
     /// A stretch of this one, unless it ends beyond it.
     pub fn part(&self, offset: u64, size: u64) -> Option<Self> {
         let end = offset.checked_add(size)?;
@@ -137,7 +155,7 @@ impl Window {
 
     pub fn reader(&self) -> io::Result<WindowReader> {
         let file = match &self.store {
-            Store::Path(path) => Arc::new(File::open(path)?),
+            Store::Path(path) => Arc::new(open_file(path)?),
             Store::Open(file) => file.clone(),
         };
         Ok(WindowReader {
@@ -216,6 +234,8 @@ pub(crate) struct Spool {
     length: u64,
     /// What was unpacked last of tables.
     pub recent: Arc<Recent>,
+    /// The archives that were unpacked into it.
+    pub unpacked: Vec<PathBuf>,
 }
 
 impl Spool {

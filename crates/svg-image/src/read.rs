@@ -71,8 +71,9 @@ pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<RgbImage, DecodeE
 ///
 /// If the file cannot be read, and as [`decode`].
 pub fn read_image(path: impl AsRef<Path>, options: &DecodeOptions) -> Result<RgbImage, ImageError> {
-    let name = path.as_ref().display().to_string();
-    let bytes = std::fs::read(path).map_err(ImageError::read(&name))?;
+    let path = path.as_ref();
+    let name = path.display().to_string();
+    let bytes = svg_store::read_file(path).map_err(ImageError::read(&name))?;
     decode(&bytes, options).map_err(|cause| ImageError::Decode { name, cause })
 }
 

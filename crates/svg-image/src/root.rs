@@ -192,6 +192,7 @@ fn opened(window: &Window, name: &Path, spool: &mut Spool) -> Result<Option<Open
             Kind::Zip => zipped::list_zip(&window),
             Kind::Compressed(by) if compression.is_none() => {
                 compression = Some(by);
+                spool.unpacked.extend(window.path().map(Path::to_path_buf));
                 window = crate::unpack::unpacked(by, &window, spool).map_err(damaged)?;
                 continue;
             }
@@ -299,6 +300,7 @@ impl Search<'_> {
     ) -> Result<Vec<Found>, ImageError> {
         self.root.unread.hidden += tree.hidden;
         self.root.unread.dangling += tree.dangling;
+        self.root.unread.special += tree.special;
         let has_pictures = tree.members.iter().any(|member| is_picture(&member.name));
         let has_archives = tree
             .members

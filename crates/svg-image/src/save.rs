@@ -1,11 +1,10 @@
 //! PNG files and the notes in them.
 
-use std::fs::File;
 use std::io::{self, BufReader, Write};
 use std::path::Path;
 
 use image::RgbImage;
-use svg_store::write_file;
+use svg_store::{open_file, write_file};
 
 use crate::error::ImageError;
 
@@ -59,7 +58,7 @@ fn write_png(image: &RgbImage, out: impl Write, text: &[(&str, &str)]) -> io::Re
 /// Reads the text that [`save_png`] wrote under a keyword. `None` if the file is not a PNG or
 /// has no such note.
 pub fn read_note(path: impl AsRef<Path>, keyword: &str) -> Option<String> {
-    let file = BufReader::new(File::open(path).ok()?);
+    let file = BufReader::new(open_file(path.as_ref()).ok()?);
     let reader = png::Decoder::new(file).read_info().ok()?;
     let info = reader.info();
     let latin1 = info.uncompressed_latin1_text.iter();

@@ -1,6 +1,9 @@
 //! Pictures in files, folders, archives and lists as one indexed set.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use svg_store::printable;
 
 use crate::classes::{Class, ClassError};
 use crate::error::ImageError;
@@ -62,6 +65,10 @@ pub struct ImageSet {
     pub(crate) orders: Vec<Option<Vec<String>>>,
     /// What is not read below each path.
     pub(crate) unread: Vec<(String, Unread)>,
+    /// The folders that were searched.
+    pub(crate) folders: Vec<PathBuf>,
+    /// Files that were read beside those of the pictures: lists, labels, and archives that were unpacked.
+    pub(crate) others: Vec<PathBuf>,
     pub(crate) options: DecodeOptions,
 }
 
@@ -110,14 +117,46 @@ impl ImageSet {
         if of_each.len() <= MOST_NOTES {
             let lines = of_each
                 .into_iter()
-                .map(|(path, _, words)| format!("{path}: {words}"));
+                .map(|(path, _, words)| format!("{}: {words}", printable(path)));
             return lines.collect();
         }
         let mut all = Unread::default();
         of_each.iter().for_each(|(_, unread, _)| all.add(unread));
         let (path, others) = (of_each[0].0, of_each.len() - 1);
         let words = all.in_words().unwrap_or_default();
-        vec![format!("{path} and {others} more: {words}")]
+        vec![format!("{} and {others} more: {words}", printable(path))]
+    }
+
+    /// Number of links among the pictures that lead to nothing, and are not in the set.
+    pub fn dangling(&self) -> usize {
+        self.unread.iter().map(|(_, unread)| unread.dangling).sum()
+    }
+
+    /// The folders that were given. Pictures that are put into one of them, or below, are in the set when it is
+    /// opened again.
+    pub fn folders(&self) -> &[PathBuf] {
+        &self.folders
+    }
+
+    /// The folders of the pictures that are files of their own, and no entries of archives.
+    pub fn parents(&self) -> BTreeSet<&Path> {
+        let files = self.entries.iter().filter_map(|entry| match &entry.place {
+            Place::File(path) => path.parent(),
+            _ => None,
+        });
+        let named = files.map(|parent| match parent.as_os_str().is_empty() {
+            true => Path::new("."),
+            false => parent,
+        });
+        named.collect()
+    }
+
+    /// The files on disk that the set was read from and is read from: pictures, archives, lists and labels. Those of
+    /// archives come more than once.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let pictures = self.entries.iter();
+        let pictures = pictures.filter_map(|entry| entry.place.path());
+        self.others.iter().map(PathBuf::as_path).chain(pictures)
     }
 
     /// Number of pictures.
@@ -270,6 +309,36 @@ mod tests {
         let classes: Vec<_> = (0..4).map(|index| packed.class_name(index)).collect();
         assert_eq!(classes, [Some("a"), Some("b"), Some("b"), None]);
         assert_eq!(set.class_name(0), Some("a"));
+    }
+
+    #[test]
+    fn a_set_knows_the_files_and_folders_that_it_is_read_from() {
+        let folder = folder();
+        let (list, packed) = (
+            folder.path().join("list.txt"),
+            folder.path().join("set.tar"),
+        );
+        std::fs::write(&list, "b/2.jpg\n").unwrap();
+        let mut builder = tar::Builder::new(std::fs::File::create(&packed).unwrap());
+        builder
+            .append_dir_all("x", folder.path().join("b"))
+            .unwrap();
+        builder.into_inner().unwrap();
+        let mut packed_again = flate2::write::GzEncoder::new(Vec::new(), Default::default());
+        let bytes = std::fs::read(&packed).unwrap();
+        std::io::Write::write_all(&mut packed_again, &bytes).unwrap();
+        let compressed = folder.path().join("set.tar.gz");
+        std::fs::write(&compressed, packed_again.finish().unwrap()).unwrap();
+
+        let b = folder.path().join("b");
+        let paths = [b.clone(), list.clone(), packed.clone(), compressed.clone()];
+        let set = ImageSet::open(&paths).unwrap();
+        assert_eq!(set.folders(), [b.clone()]);
+        let files: BTreeSet<_> = set.files().collect();
+        let (one, two) = (b.join("1.PNG"), b.join("2.jpg"));
+        let expected = [&one, &two, &list, &packed, &compressed];
+        assert_eq!(files, expected.map(|path| path.as_path()).into());
+        assert_eq!(set.parents(), [b.as_path()].into());
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use svg_store::printable;
+
 use crate::kind::is_archive_name;
 
 /// Endings of pictures that are not read.
@@ -50,6 +52,7 @@ pub(crate) struct Unread {
     endings: BTreeSet<String>,
     pub hidden: usize,
     pub dangling: usize,
+    pub special: usize,
 }
 
 impl Unread {
@@ -84,6 +87,7 @@ impl Unread {
         self.endings.extend(other.endings.iter().cloned());
         self.hidden += other.hidden;
         self.dangling += other.dangling;
+        self.special += other.special;
     }
 
     /// In one line, or nothing if all was read.
@@ -105,7 +109,7 @@ impl Unread {
                 .take(4)
                 .map(|ending| match ending.as_str() {
                     "" => "no ending".to_string(),
-                    ending => format!(".{ending}"),
+                    ending => format!(".{}", printable(ending)),
                 });
             let mut endings: Vec<_> = endings.collect();
             if self.endings.len() > endings.len() {
@@ -121,6 +125,10 @@ impl Unread {
         if self.dangling > 0 {
             let many = "links that lead to nothing";
             parts.push(counted(self.dangling, "link that leads to nothing", many));
+        }
+        if self.special > 0 {
+            let many = "pipes, sockets or devices";
+            parts.push(counted(self.special, "pipe, socket or device", many));
         }
         let last = parts.pop()?;
         let one = parts.is_empty() && last.starts_with("1 ");
@@ -189,11 +197,12 @@ mod tests {
         let unread = Unread {
             hidden: 2,
             dangling: 1,
+            special: 1,
             ..Unread::default()
         };
         assert_eq!(
             unread.in_words().unwrap(),
-            "2 hidden files or folders and 1 link that leads to nothing are not read here"
+            "2 hidden files or folders, 1 link that leads to nothing and 1 pipe, socket or device are not read here"
         );
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use svg_store::printable;
+
 /// How many names a line has.
 const SHOWN: usize = 8;
 
@@ -22,8 +24,12 @@ pub fn contents<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let mut all: Vec<_> = groups
         .iter()
         .map(|(part, names)| match names[..] {
-            [name] => name.to_string(),
-            _ => format!("{before}{part} ({} tensors)", names.len()),
+            [name] => printable(name).into_owned(),
+            _ => format!(
+                "{} ({} tensors)",
+                printable(&format!("{before}{part}")),
+                names.len()
+            ),
         })
         .collect();
     let more = all.len().saturating_sub(SHOWN);

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use svg_store::{printable, printable_path};
+
 use crate::ChoiceError;
 
 /// Why weights could not be read, matched or written.
@@ -10,7 +12,7 @@ use crate::ChoiceError;
 #[non_exhaustive]
 pub enum LoadError {
     /// The operating system could not open, map or read a file.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {source}", printable_path(path))]
     Read {
         /// The file.
         path: PathBuf,
@@ -18,8 +20,11 @@ pub enum LoadError {
         source: std::io::Error,
     },
     /// The bytes are not a weight file, or a damaged one.
-    #[error("{} is not a readable weight file: {reason}. Expected safetensors or a PyTorch file; if \
-             it was downloaded, compare its size and hash with the source", path.display())]
+    #[error(
+        "{} is not a readable weight file: {reason}. Expected safetensors or a PyTorch file; if \
+             it was downloaded, compare its size and hash with the source",
+        printable_path(path)
+    )]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -27,7 +32,7 @@ pub enum LoadError {
         reason: String,
     },
     /// The file is whole, and of a kind that is not read.
-    #[error("{} is not read: {reason}", path.display())]
+    #[error("{} is not read: {reason}", printable_path(path))]
     Unsupported {
         /// The file.
         path: PathBuf,
@@ -35,7 +40,7 @@ pub enum LoadError {
         reason: String,
     },
     /// The folder holds no weight file, or several.
-    #[error("{} holds {found}", path.display())]
+    #[error("{} holds {found}", printable_path(path))]
     Ambiguous {
         /// The folder.
         path: PathBuf,
@@ -44,7 +49,7 @@ pub enum LoadError {
     },
     /// A model in several files is not complete.
     #[error("{} names {of} files, of which {} are not there: {}; download or copy them to its folder",
-            index.display(), missing.len(), missing.join(", "))]
+            printable_path(index), missing.len(), missing.join(", "))]
     MissingShards {
         /// The index.
         index: PathBuf,
@@ -54,8 +59,11 @@ pub enum LoadError {
         missing: Vec<String>,
     },
     /// A checkpoint whose tensors are cut into parts, one for each process of a training.
-    #[error("{} holds {found}, which this program does not put together; make one file of them with `{command}` \
-             and name that{also}", path.display())]
+    #[error(
+        "{} holds {found}, which this program does not put together; make one file of them with `{command}` \
+             and name that{also}",
+        printable_path(path)
+    )]
     Partitioned {
         /// The file or folder.
         path: PathBuf,
@@ -67,7 +75,7 @@ pub enum LoadError {
         also: String,
     },
     /// The file holds no network of the kind that is wanted, or several.
-    #[error("{}: {reason}", path.display())]
+    #[error("{}: {reason}", printable_path(path))]
     Choice {
         /// The file.
         path: PathBuf,
@@ -78,8 +86,11 @@ pub enum LoadError {
     #[error(transparent)]
     Mismatch(#[from] Mismatch),
     /// The file could not be written; nothing is left under its final name.
-    #[error("cannot write {}: {source}. No half-written file was left; check that the folder exists, is \
-             writable and has space", path.display())]
+    #[error(
+        "cannot write {}: {source}. No half-written file was left; check that the folder exists, is \
+             writable and has space",
+        printable_path(path)
+    )]
     Write {
         /// The final name.
         path: PathBuf,
@@ -176,7 +187,7 @@ impl fmt::Display for Mismatch {
             }
             write!(f, "\n  {title} ({}):", names.len())?;
             for name in names.iter().take(8) {
-                write!(f, "\n    {name}")?;
+                write!(f, "\n    {}", printable(name))?;
             }
             if names.len() > 8 {
                 write!(f, "\n    ... and {} more", names.len() - 8)?;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use svg_store::listed;
+use svg_store::{listed, read_text};
 
 use crate::LoadError;
 use crate::weight_folder::{ambiguous, file_names, name_of};
@@ -29,7 +29,7 @@ pub(crate) fn snapshot(folder: &Path, notes: &mut Vec<String>) -> Result<PathBuf
         return Ok(folder.to_path_buf());
     }
     let there = file_names(&snapshots);
-    let named = std::fs::read_to_string(main).ok();
+    let named = read_text(&main).ok();
     let named = named.map(|name| name.trim().to_string());
     let (chosen, why) = match (named, there.as_slice()) {
         (Some(name), _) if there.contains(&name) => (name, "which its refs/main names"),
@@ -75,7 +75,7 @@ pub(crate) fn link_to(blob: &Path) -> Option<PathBuf> {
         return None;
     }
     let snapshots = cache.join("snapshots");
-    let main = std::fs::read_to_string(cache.join("refs/main")).unwrap_or_default();
+    let main = read_text(&cache.join("refs/main")).unwrap_or_default();
     let mut names = file_names(&snapshots);
     names.sort_by_key(|name| name != main.trim());
     let blob = blob.canonicalize().ok()?;

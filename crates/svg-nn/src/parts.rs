@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use svg_store::printable_path;
+
 use crate::LoadError;
 use crate::weight_folder::{file_names, name_of};
 
@@ -21,7 +23,7 @@ pub(crate) fn parts_in(folder: &Path) -> Option<LoadError> {
     let is_whole = models.eq([whole]);
     let also = format!(
         "; {} has the weights, too, in the number type of the training",
-        folder.join(whole).display()
+        printable_path(&folder.join(whole))
     );
     Some(deepspeed(folder, folder, is_whole.then_some(also)))
 }
@@ -80,7 +82,7 @@ fn deepspeed(path: &Path, folder: &Path, also: Option<String>) -> LoadError {
 fn shown(folder: &Path) -> String {
     match folder.as_os_str().is_empty() {
         true => ".".to_string(),
-        false => folder.display().to_string(),
+        false => printable_path(folder),
     }
 }
 

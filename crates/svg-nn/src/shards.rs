@@ -2,9 +2,9 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use svg_store::listed;
+use svg_store::{listed, printable, read_file};
 
 use crate::file_contents::Contents;
 use crate::tensor_file::{malformed, read_error, whole_file};
@@ -31,7 +31,7 @@ struct Index {
 
 impl Index {
     fn read(path: &Path) -> Result<Self, LoadError> {
-        let text = std::fs::read(path).map_err(|source| read_error(path, source))?;
+        let text = read_file(path).map_err(|source| read_error(path, source))?;
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
         let wrong = |error| malformed(path, format!("as a shard index: {error}"));
         let value: serde_json::Value = serde_json::from_slice(text).map_err(wrong)?;
@@ -62,6 +62,14 @@ impl Index {
             }),
         }
     }
+}
+
+/// The files that an index names; none if it cannot be read.
+pub(crate) fn shard_files(path: &Path) -> Vec<PathBuf> {
+    let names = |index: Index| index.weight_map.into_values().collect::<BTreeSet<_>>();
+    let names = Index::read(path).map(names).unwrap_or_default();
+    let files = names.into_iter().map(|name| path.with_file_name(name));
+    files.collect()
 }
 
 /// Reads the files that an index names. As in transformers, tensors that are in the files and not in the index

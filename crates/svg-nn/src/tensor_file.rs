@@ -1,16 +1,15 @@
 //! Weight files, opened without reading their tensors.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use burn::store::bridge;
-use svg_store::{LeftTensor, Safetensors};
+use svg_store::{LeftTensor, Safetensors, open_file};
 
 use crate::file_contents::Contents;
 use crate::parts::refuse_part;
-use crate::shards::{compare, shards};
+use crate::shards::{compare, shard_files, shards};
 use crate::weight_folder::{Choice, weight_file, weight_file_in};
 use crate::{LoadError, Network, Networks, StoredTensor};
 
@@ -60,10 +59,7 @@ impl TensorFile {
             path,
             other_index,
             mut notes,
-        } = match path.as_ref() {
-            folder if folder.is_dir() => weight_file_in(folder)?,
-            file => weight_file(file)?,
-        };
+        } = choice(path.as_ref())?;
         let (container, contents) = match is_json(&first_bytes(&path)?) {
             true => {
                 let shards = shards(&path)?;
@@ -101,6 +97,25 @@ impl TensorFile {
             left: contents.left,
             metadata: contents.metadata,
         })
+    }
+
+    /// The files that [`open`](Self::open) reads of a path: the weights, with all shards, and the documents beside
+    /// them that say what they are (`config.json`, `preprocessor_config.json`). If nothing can be chosen, the path
+    /// itself.
+    pub fn files(path: impl AsRef<Path>) -> Vec<PathBuf> {
+        let path = path.as_ref();
+        let Ok(choice) = choice(path) else {
+            return vec![path.to_path_buf()];
+        };
+        let mut files = match first_bytes(&choice.path).is_ok_and(|start| is_json(&start)) {
+            true => shard_files(&choice.path),
+            false => vec![],
+        };
+        files.extend(DOCUMENTS.map(|name| choice.path.with_file_name(name)));
+        files.extend(choice.other_index);
+        files.retain(|file| file.exists());
+        files.push(choice.path);
+        files
     }
 
     /// What was chosen among several files, and why, for the user to know.
@@ -170,10 +185,21 @@ impl TensorFile {
     }
 }
 
+/// The documents of Hugging Face's libraries and of timm beside weights.
+const DOCUMENTS: [&str; 2] = ["config.json", "preprocessor_config.json"];
+
+/// The file that is meant by a path.
+fn choice(path: &Path) -> Result<Choice, LoadError> {
+    match path.is_dir() {
+        true => weight_file_in(path),
+        false => weight_file(path),
+    }
+}
+
 /// The first bytes, by which formats are told apart.
 fn first_bytes(path: &Path) -> Result<Vec<u8>, LoadError> {
     let mut start = Vec::new();
-    File::open(path)
+    open_file(path)
         .and_then(|file| file.take(64).read_to_end(&mut start))
         .map_err(|source| read_error(path, source))?;
     Ok(start)
@@ -220,6 +246,7 @@ pub(crate) fn malformed(path: &Path, reason: String) -> LoadError {
 mod tests {
     use super::*;
     use crate::save_tensors;
+    use crate::weight_folder::name_of;
     use burn::tensor::TensorData;
 
     fn tensor(name: &str) -> StoredTensor {
@@ -256,6 +283,39 @@ mod tests {
         assert_eq!(open.tensors()[0].name, "a");
         assert_eq!(open.numbers("a").unwrap(), [1.0, 2.0]);
         assert_eq!(TensorFile::open(&path).unwrap().tensors()[0].name, "b");
+    }
+
+    #[test]
+    fn the_files_of_weights_are_those_that_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let names = |path: &Path| {
+            let mut names: Vec<_> = TensorFile::files(path).iter().map(|p| name_of(p)).collect();
+            names.sort();
+            names
+        };
+        let (one, two) = (
+            "model-00001-of-00002.safetensors",
+            "model-00002-of-00002.safetensors",
+        );
+        write(folder.path(), one, &[tensor("a")]);
+        write(folder.path(), two, &[tensor("b")]);
+        let index = "model.safetensors.index.json";
+        let map = format!(r#"{{"weight_map": {{"a": "{one}", "b": "{two}"}}}}"#);
+        std::fs::write(path(index), map).unwrap();
+        std::fs::write(path("config.json"), "{}").unwrap();
+        std::fs::write(path("notes.txt"), "").unwrap();
+        for path in [folder.path().to_path_buf(), path(index)] {
+            assert_eq!(names(&path), ["config.json", one, two, index]);
+        }
+        assert_eq!(names(&path("none.pth")), ["none.pth"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_device_is_no_weight_file() {
+        let error = TensorFile::open("/dev/zero").unwrap_err().to_string();
+        assert!(error.contains("it is a device"), "{error}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use svg_store::listed;
+use svg_store::{listed, printable, printable_path};
 
 use crate::LoadError;
 use crate::hub_cache::{link_to, snapshot};
@@ -50,7 +50,7 @@ pub(crate) fn weight_file(file: &Path) -> Result<Choice, LoadError> {
     let note = link.as_ref().map(|link| {
         format!(
             "a blob of a hub cache; what stands beside its link {} counts",
-            link.display()
+            printable_path(link)
         )
     });
     let path = link.unwrap_or_else(|| file.to_path_buf());
@@ -177,9 +177,12 @@ pub(crate) fn absent(path: &Path) -> Option<String> {
     if path.exists() {
         return None;
     }
-    let name = name_of(path);
+    let name = printable(&name_of(path)).into_owned();
     Some(match path.read_link() {
-        Ok(to) => format!("{name}, a link to {}, which is not there", to.display()),
+        Ok(to) => format!(
+            "{name}, a link to {}, which is not there",
+            printable_path(&to)
+        ),
         Err(_) => name,
     })
 }

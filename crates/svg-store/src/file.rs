@@ -7,11 +7,16 @@ use std::path::{Path, PathBuf};
 use memmap2::Mmap;
 use serde::Serialize;
 
+use crate::printable::printable_path;
+use crate::regular::{check_replaceable, open_file, read_text};
 use crate::unfinished::{remove_left_files, temporary_file};
 
 /// Error of writing a file. The path keeps its previous content.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write {}: {cause}; check that the folder exists and the disk has room", path.display())]
+#[error(
+    "cannot write {}: {cause}; check that the folder exists and the disk has room",
+    printable_path(path)
+)]
 pub struct WriteError {
     /// The file that was to be written.
     pub path: PathBuf,
@@ -28,7 +33,8 @@ pub struct WriteError {
 ///
 /// # Errors
 ///
-/// [`WriteError`] if the folder does not exist or is not writable, or if `fill` or writing fails.
+/// [`WriteError`] if the folder does not exist or is not writable, if there is a folder, a pipe, a socket or a
+/// device at `path`, or if `fill` or writing fails.
 ///
 /// ```
 /// # let folder = tempfile::tempdir().unwrap();
@@ -85,9 +91,9 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// Errors of the operating system, and if the file is not UTF-8.
+/// As [`read_text`](crate::read_text), but for a missing file.
 pub fn read_if_there(path: &Path) -> io::Result<Option<String>> {
-    match std::fs::read_to_string(path) {
+    match read_text(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
@@ -105,7 +111,7 @@ pub fn nameless_file() -> io::Result<File> {
 
 /// Maps a file to memory. It must not be modified while it is mapped.
 pub(crate) fn map(path: &Path) -> io::Result<Mmap> {
-    map_file(&File::open(path)?)
+    map_file(&open_file(path)?)
 }
 
 /// As [`map`], of a file that is open already.
@@ -116,6 +122,7 @@ pub(crate) fn map_file(file: &File) -> io::Result<Mmap> {
 }
 
 fn attempt(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    check_replaceable(path)?;
     let folder = parent(path);
     remove_left_files(folder);
     // In the same folder, because a rename cannot cross file systems.

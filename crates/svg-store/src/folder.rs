@@ -37,8 +37,12 @@ impl NewFolder {
     ///
     /// # Errors
     ///
-    /// Errors of the operating system.
+    /// Errors of the operating system, and if something else than a folder is at `place`.
     pub fn beside(place: &Path) -> io::Result<Self> {
+        if place.exists() && !place.is_dir() {
+            let reason = "it is no folder, and a folder would take its place; name a new one";
+            return Err(io::Error::new(io::ErrorKind::NotADirectory, reason));
+        }
         let folder = parent(place);
         fs::create_dir_all(folder)?;
         let start = start_for(place.file_name().unwrap_or_default());
@@ -135,6 +139,24 @@ mod tests {
         filled(&place, "one").commit().unwrap();
         assert!(filled(&place, "two").commit().is_err());
         assert_eq!((contents(&place), count(outer.path())), ("one".into(), 1));
+    }
+
+    #[test]
+    fn a_folder_does_not_take_the_place_of_a_file() {
+        let outer = tempfile::tempdir().unwrap();
+        let place = outer.path().join("file");
+        fs::write(&place, "mine").unwrap();
+        let error = NewFolder::beside(&place).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotADirectory);
+        assert_eq!(fs::read(&place).unwrap(), b"mine");
+        assert_eq!(count(outer.path()), 1);
+    }
+
+    #[test]
+    fn a_folder_is_removed_as_a_whole() {
+        let outer = tempfile::tempdir().unwrap();
+        let place = outer.path().join("new");
+        filled(&place, "one").commit().unwrap();
         remove_folder(&place).unwrap();
         assert_eq!(count(outer.path()), 0);
     }

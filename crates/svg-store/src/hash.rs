@@ -6,6 +6,8 @@ use std::path::Path;
 
 use sha2::Digest;
 
+use crate::regular::open_file;
+
 /// Incremental SHA-256.
 ///
 /// ```
@@ -41,13 +43,13 @@ pub fn sha256(bytes: impl AsRef<[u8]>) -> String {
     hash.finish()
 }
 
-/// SHA-256 of a file in hexadecimal.
+/// SHA-256 of a regular file in hexadecimal.
 ///
 /// # Errors
 ///
-/// Errors of the operating system.
+/// As [`open_file`](crate::open_file).
 pub fn sha256_file(path: &Path) -> io::Result<String> {
-    sha256_open(&File::open(path)?)
+    sha256_open(&open_file(path)?)
 }
 
 /// SHA-256 of an open file in hexadecimal, from its beginning. The file is then at its end.

@@ -27,6 +27,8 @@
 //!
 //! - [`write_file`], [`write_bytes`], [`write_json`], [`rename`]: atomic writes of files;
 //!   [`nameless_file`]: for what is too large for memory
+//! - [`open_file`], [`read_file`], [`read_text`]: regular files and nothing else, so that no pipe or device is
+//!   waited for; [`check_writable`], [`check_takes_files`], [`FileId`]: what a file would take the place of
 //! - [`NewFolder`], [`remove_folder`], [`remove_unfinished`]: atomic creation and removal of folders
 //! - [`FolderLock`]: exclusive access to a folder
 //! - [`PathError`]: an error of the operating system and where it occurred
@@ -35,7 +37,8 @@
 //!   unknown fields; [`plain_json`]: others; [`sealed_json`], [`unsealed_json`]: those with a hash of themselves
 //! - [`Checked`], [`checked_json`], [`outside`]: numbers in their ranges; [`beyond_memory`]: what the machine holds;
 //!   [`extremes`]: documents for tests of readers
-//! - [`json_differences`], [`list_differences`], [`listed`]: values and names in messages
+//! - [`json_differences`], [`list_differences`], [`listed`]: values and names in messages; [`printable`],
+//!   [`printable_lines`], [`printable_path`]: without characters that control a terminal
 //! - [`Safetensors`], [`write_safetensors`]: files of tensors; [`RowFile`], [`RowReader`]: those that are
 //!   larger than memory, row by row
 //! - [`TorchFile`]: files of `torch.save`, read without executing anything
@@ -45,13 +48,16 @@ mod extremes;
 mod file;
 mod folder;
 mod hash;
+mod identity;
 mod json;
 mod lock;
 mod memory;
 mod numbers;
 mod path_error;
 mod pickle;
+mod printable;
 mod random;
+mod regular;
 mod row_file;
 mod row_reader;
 mod sealed;
@@ -67,12 +73,15 @@ pub use file::{
 };
 pub use folder::{NewFolder, remove_folder};
 pub use hash::{Sha256, sha256, sha256_file, sha256_open};
+pub use identity::FileId;
 pub use json::{json_format, plain_json, strict_json, versioned_json};
 pub use lock::{FolderLock, LockError};
 pub use memory::{beyond_memory, machine_memory};
 pub use numbers::{Checked, below, checked, checked_json, first, outside};
 pub use path_error::PathError;
+pub use printable::{printable, printable_lines, printable_path};
 pub use random::Random;
+pub use regular::{check_takes_files, check_writable, open_file, read_file, read_text};
 pub use row_file::{RowFile, RowFileError, RowTensor};
 pub use row_reader::RowReader;
 pub use sealed::{sealed_json, unsealed_json};

@@ -3,9 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::printable::printable_path;
+
 /// Error of the operating system about a file or folder.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {source}", path.display())]
+#[error("{}: {source}", printable_path(path))]
 pub struct PathError {
     /// The file or folder.
     pub path: PathBuf,

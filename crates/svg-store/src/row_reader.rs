@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use safetensors::Dtype;
 
-use crate::{OpenError, PathError, Safetensors};
+use crate::{OpenError, PathError, Safetensors, open_file};
 
 /// Rows of a tensor of a safetensors file, read when they are asked for.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl RowReader {
         let row: usize = tensor.shape[1..].iter().product();
         Ok(Some(Self {
             path: path.to_path_buf(),
-            file: File::open(path)?,
+            file: open_file(path)?,
             start: tensor.range.start,
             shape: tensor.shape.clone(),
             dtype: tensor.dtype,

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::printable::printable;
+
 /// Names in a list of a message.
 const SHOWN: usize = 8;
 
@@ -65,25 +67,29 @@ fn in_words(value: Option<&Value>) -> String {
         Some(Value::String(text)) => text.clone(),
         Some(value) => value.to_string(),
     };
+    let text = printable(&text);
     match text.char_indices().nth(LONGEST_VALUE) {
         Some((end, _)) => format!("{}...", &text[..end]),
-        None => text,
+        None => text.into_owned(),
     }
 }
 
-/// The first few of some names, separated by commas, and how many more there are.
+/// The first few of some names, [`printable`](crate::printable) and separated by commas, and how many more there are.
 ///
 /// ```
 /// let classes: Vec<String> = (0..1000).map(|class| class.to_string()).collect();
 /// assert_eq!(svg_store::listed(&classes), "0, 1, 2, 3, 4, 5, 6, 7 and 992 more");
-/// assert_eq!(svg_store::listed(&["a", "b"]), "a, b");
+/// assert_eq!(svg_store::listed(&["a", "b\n"]), r"a, b\n");
 /// ```
 pub fn listed<S: AsRef<str>>(names: &[S]) -> String {
     listed_with(names, ", ")
 }
 
 fn listed_with<S: AsRef<str>>(names: &[S], separator: &str) -> String {
-    let shown = names.iter().take(SHOWN).map(AsRef::as_ref);
+    let shown = names
+        .iter()
+        .take(SHOWN)
+        .map(|name| printable(name.as_ref()));
     let shown = shown.collect::<Vec<_>>().join(separator);
     match names.len().saturating_sub(SHOWN) {
         0 => shown,

@@ -57,7 +57,7 @@ pub fn write(
     let Demonstration { out, plan, setup } = demo;
     let last = measured.steps.last().context("there are no samples")?;
     let picture = |path: PathBuf| -> Result<Picture> {
-        let png = std::fs::read(&path).with_context(|| path.display().to_string())?;
+        let png = svg_store::read_file(&path).with_context(|| path.display().to_string())?;
         Ok(Picture::new(&png))
     };
     let sheets = plan.samples.steps.iter();

@@ -137,10 +137,13 @@ fn own(folder: &Path, path: &Path, reading: ReadingOptions, planned: bool) -> Re
         let mut seen = BTreeMap::new();
         let mut lines = [String::new(), String::new()];
         for (index, label) in classes.labels.iter().enumerate() {
-            if !Path::new(set.name(index)).is_file() {
+            let name_of_picture = set.name(index);
+            let is_listed = Path::new(name_of_picture).is_file();
+            if !is_listed || name_of_picture.contains(char::is_control) {
                 bail!(
-                    "--data {name}: {} cannot be listed; unpack archives, and give files names in UTF-8",
-                    set.name(index)
+                    "--data {name}: {} cannot be listed; unpack archives, and give files names in UTF-8 without \
+                     control characters",
+                    svg_store::printable(name_of_picture)
                 );
             }
             let number = seen.entry(label).or_insert(0usize);

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use svg_image::{grid, save_png};
 use svg_model::Normalised;
 use svg_roles::{Draw, LatentSpace};
@@ -53,6 +53,5 @@ pub fn draw(setup: &Setup, space: &Normalised, out: &Path, what: &str) -> Result
     });
     let sheet = grid(&cells.collect::<Vec<_>>(), COLUMNS, 6);
     let note = "held-out pictures, their semantic and their residual channels as colours";
-    save_png(&sheet, path(out), &[("Comment", note)])
-        .with_context(|| format!("{} cannot be written", path(out).display()))
+    Ok(save_png(&sheet, path(out), &[("Comment", note)])?)
 }

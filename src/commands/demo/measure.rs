@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 use svg_eval::{Confusion, LinearProbe, Moments, NearestNeighbours, frechet_distance, psnr, ssim};
@@ -80,7 +80,8 @@ pub struct OfSteps {
 impl Measurements {
     /// Those of an earlier start, if they are there and of this plan.
     pub fn read(out: &Path, plan: &Plan) -> Option<Self> {
-        let read: Self = serde_json::from_slice(&std::fs::read(out.join(NAME)).ok()?).ok()?;
+        let read: Self =
+            serde_json::from_slice(&svg_store::read_file(&out.join(NAME)).ok()?).ok()?;
         let mut dots = read.pixels.iter().chain(&read.latents);
         let steps = read.steps.iter().map(|of| of.steps);
         let of_plan =
@@ -226,7 +227,6 @@ fn reconstructions(
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     let sheet = comparison_sheet(&originals, &images);
     let note = "originals over reconstructions of held-out pictures";
-    save_png(&sheet, pairs(out), &[("Comment", note)])
-        .with_context(|| format!("{} cannot be written", pairs(out).display()))?;
+    save_png(&sheet, pairs(out), &[("Comment", note)])?;
     Ok((mean(&psnrs), (!ssims.is_empty()).then(|| mean(&ssims))))
 }

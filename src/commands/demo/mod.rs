@@ -28,7 +28,7 @@ use self::measure::Measurements;
 use self::plan::{Asked, Plan, Scale};
 use self::stages::{Setup, finished, publish, run_in};
 use self::timings::Timings;
-use crate::commands::checks::make_folder;
+use crate::commands::outputs::{Outputs, make_folder};
 use crate::commands::print;
 use crate::commands::train::watch::{Watch, watch};
 use crate::device::DeviceOptions;
@@ -78,6 +78,7 @@ impl Demo {
 
     fn go(&self, device: &Device, interrupt: Interrupt) -> Result<()> {
         let out = self.out.as_path();
+        self.check_places()?;
         make_folder(out, "--out")?;
         let _lock = FolderLock::acquire(out, "trains in")?;
         let earlier = Plan::read(out, &self.asked)?;
@@ -104,6 +105,19 @@ impl Demo {
         demonstration.judge(&bundle, &mut timings)?;
         let complete = demonstration.setup.data.complete;
         print(&next::lines(out, &demonstration.plan, complete, &timings))
+    }
+
+    /// Whether nothing of one's own is in the way of what is written.
+    fn check_places(&self) -> Result<()> {
+        let asked = &self.asked;
+        let parts = asked.data.iter().flat_map(|data| match data::split(data) {
+            Some(parts) => parts.to_vec(),
+            None => vec![data.clone()],
+        });
+        let outputs = Outputs::default().folder("--out", [&self.out]);
+        let outputs = outputs.exchanged("--out", [self.out.join("bundle")]);
+        let outputs = outputs.searched("--data", parts);
+        outputs.reads("--encoder", &asked.encoder).check()
     }
 
     /// Data and encoder; `planned` if an earlier start made a plan.

@@ -33,7 +33,7 @@ impl Timings {
     /// Those of earlier starts and one start more. A damaged file is begun anew: it is nobody's result.
     pub fn open(out: &Path) -> Self {
         let path = out.join("timings.json");
-        let text = std::fs::read(&path).unwrap_or_default();
+        let text = svg_store::read_file(&path).unwrap_or_default();
         let mut timings: Self = serde_json::from_slice(&text).unwrap_or_default();
         timings.threads = std::thread::available_parallelism().map_or(1, Into::into);
         timings.starts = timings.starts.saturating_add(1);

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use svg_model::{Bundle, ENCODER, FLOW, LATENTS, Manifest, Part, Registry, SPACE, svg};
-use svg_store::sha256_file;
+use svg_store::{printable, sha256_file};
 
 use super::{Look, count, grouped, numbers};
 use crate::commands::stats::summary;
@@ -133,7 +133,7 @@ fn describe_part(name: &str, part: &Part, bundle: &Bundle, out: &mut String) -> 
     ];
     for (label, value) in rows {
         if let Some(value) = value {
-            writeln!(out, "    {label:<11} {value}")?;
+            writeln!(out, "    {label:<11} {}", printable(&value))?;
         }
     }
     Ok(())

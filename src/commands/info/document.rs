@@ -20,7 +20,7 @@ pub fn is_document(start: &[u8]) -> bool {
 
 /// Says what a document is. One that describes a folder stands for the folder.
 pub fn describe(path: &Path, look: &mut Look) -> Result<()> {
-    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let text = svg_store::read_text(path).with_context(|| path.display().to_string())?;
     let fields: Map<String, Value> = plain_json(&text).map_err(|reason| anyhow!(reason))?;
     let has = |names: &[&str]| names.iter().all(|name| fields.contains_key(*name));
     let beside = path.parent().filter(|folder| *folder != Path::new(""));
@@ -61,7 +61,7 @@ pub fn describe(path: &Path, look: &mut Look) -> Result<()> {
 
 /// Says which training a document configures.
 pub fn configuration(path: &Path, look: &mut Look) -> Result<()> {
-    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let text = svg_store::read_text(path).with_context(|| path.display().to_string())?;
     let fields: Map<String, Value> = plain_json(&text).map_err(|reason| anyhow!(reason))?;
     let network = |name: &str| fields.get(name).is_some_and(Value::is_object);
     if network("sit") {

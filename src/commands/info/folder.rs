@@ -12,6 +12,7 @@ use svg_store::{listed, plain_json, sha256_file, unsealed_json};
 use svg_train::cache::{CacheIndex, LatentCache};
 
 use super::{Look, bundle, document, grouped, numbers, pictures, weights};
+use crate::causes::in_words;
 
 /// Says what a folder holds.
 pub fn describe(path: &Path, look: &mut Look) -> Result<()> {
@@ -107,7 +108,7 @@ pub struct Page {
 
 fn page(folder: &Path) -> Result<Page> {
     let path = folder.join(PAGE);
-    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let text = svg_store::read_text(&path).with_context(|| path.display().to_string())?;
     let page = unsealed_json(&text).and_then(|text| plain_json(&text));
     page.map_err(|reason| anyhow::anyhow!("{}: {reason}", path.display()))
 }
@@ -198,7 +199,7 @@ fn run(folder: &Path, look: &mut Look) -> Result<()> {
         match checked {
             Ok(()) => look.row("checkpoint", name)?,
             Err(error) => {
-                look.row("checkpoint", format!("{name}: {error:#}"))?;
+                look.row("checkpoint", format!("{name}: {}", in_words(&error)))?;
                 damaged.push(name);
             }
         }

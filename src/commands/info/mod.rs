@@ -15,6 +15,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use svg_image::{DecodeOptions, ImageSet, read_image};
 use svg_nn::StoredTensor;
+use svg_store::{printable, printable_path};
 
 use crate::causes::in_words;
 use crate::commands::print;
@@ -71,7 +72,7 @@ impl Info {
                 device,
                 text: String::from(if index > 0 { "\n" } else { "" }),
             };
-            writeln!(look.text, "{}", path.display())?;
+            writeln!(look.text, "{}", printable_path(path))?;
             if let Err(error) = describe(path, &mut look) {
                 writeln!(look.text, "problem: {}", in_words(&error))?;
                 problems += 1;
@@ -88,7 +89,8 @@ impl Info {
 impl Look<'_> {
     /// Adds a line.
     fn row(&mut self, label: &str, value: impl Display) -> Result<()> {
-        Ok(writeln!(self.text, "  {label:<13} {value}")?)
+        let value = value.to_string();
+        Ok(writeln!(self.text, "  {label:<13} {}", printable(&value))?)
     }
 }
 
@@ -108,7 +110,7 @@ fn describe(path: &Path, look: &mut Look) -> Result<()> {
         return folder::record(path, look);
     }
     let mut start = Vec::new();
-    let file = std::fs::File::open(path);
+    let file = svg_store::open_file(path);
     let read = file.and_then(|file| file.take(16).read_to_end(&mut start));
     read.with_context(|| path.display().to_string())?;
     if document::is_document(&start) {

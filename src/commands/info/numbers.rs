@@ -1,12 +1,11 @@
 //! Whether every number of a file can be read and is finite.
 
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::DType;
 use svg_nn::{Container, StoredTensor, TensorFile};
-use svg_store::{Safetensors, listed};
+use svg_store::{Safetensors, listed, open_file};
 
 use super::{Look, count, grouped};
 use crate::progress::bar;
@@ -79,7 +78,7 @@ fn each_part(file: &TensorFile, mut take: impl FnMut(&StoredTensor, &[u8])) -> R
         return Ok(());
     }
     let places = Safetensors::open(file.path())?;
-    let mut source = File::open(file.path())?;
+    let mut source = open_file(file.path())?;
     let mut part = vec![0; PART];
     for tensor in file.tensors() {
         let place = places

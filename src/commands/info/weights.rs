@@ -7,7 +7,7 @@ use anyhow::Result;
 use svg_dino::Layout;
 use svg_model::LatentStatistics;
 use svg_nn::{Container, LoadError, StoredTensor, TensorFile};
-use svg_store::listed;
+use svg_store::{listed, printable};
 
 use super::kind::Kind;
 use super::{Look, bundle, count, grouped, numbers};
@@ -65,11 +65,11 @@ fn other(path: &Path, look: &mut Look, error: LoadError) -> Result<()> {
 }
 
 fn table(tensors: &[StoredTensor], look: &mut Look) -> Result<()> {
-    let widest = tensors.iter().map(|tensor| tensor.name.len()).max();
-    let widest = widest.unwrap_or(0);
+    let names = || tensors.iter().map(|tensor| printable(&tensor.name));
+    let widest = names().map(|name| name.len()).max().unwrap_or(0);
     look.text += "  table\n";
-    for tensor in tensors {
-        let (name, dtype, shape) = (&tensor.name, dtype(tensor), tensor.shape.to_vec());
+    for (name, tensor) in names().zip(tensors) {
+        let (dtype, shape) = (dtype(tensor), tensor.shape.to_vec());
         look.text += &format!("    {name:widest$}  {dtype:<8} {shape:?}\n");
     }
     Ok(())

@@ -13,7 +13,7 @@ use svg_store::write_bytes;
 use svg_train::data::Fingerprint;
 
 use self::source::{Of, Pool, Source};
-use crate::commands::checks::make_folder;
+use crate::commands::outputs::{Outputs, make_folder};
 use crate::commands::pictures::ReadingOptions;
 use crate::commands::{print, word};
 use crate::confusion_picture::{save_drawing, save_matrix};
@@ -126,6 +126,12 @@ impl Probe {
                  are remembered"
             );
         }
+        let outputs = Outputs::default().folder("--out", &self.out);
+        let outputs = outputs.reads("--weights", &self.weights);
+        let outputs = outputs.bundle("--bundle", &self.bundle);
+        let outputs = outputs.reads("--encoder", &self.encoder);
+        let outputs = outputs.pictures("--train", [&*train.set]);
+        outputs.pictures("--test", [&*test.set]).check()?;
         if let Some(folder) = &self.out {
             make_folder(folder, "--out")?;
         }

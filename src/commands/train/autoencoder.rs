@@ -8,6 +8,7 @@ use svg_train::autoencoder::{AutoencoderTraining, FeatureDistance, Perceptual, R
 
 use super::options::TrainingOptions;
 use super::watch::watched;
+use crate::commands::outputs::Outputs;
 use crate::commands::reconstruct::LPIPS_SIDE;
 use crate::device::DeviceOptions;
 use crate::encoder::{EncoderFile, Hints};
@@ -70,6 +71,13 @@ impl TrainAutoencoder {
         );
         let data = self.options.reading.open_training_set(&self.data)?;
         let validation = self.options.validation_set(&self.validation)?;
+        let outputs = self.options.written_by(Outputs::default());
+        let outputs = outputs.reads("--encoder", [&self.encoder]);
+        let outputs = outputs.reads("--vgg", &self.vgg);
+        let outputs = outputs.pictures("--data", [&*data]);
+        outputs
+            .pictures("--validation", validation.as_deref())
+            .check()?;
         let device = device.open_f32()?;
         let hints = Hints {
             key: self.weights_key.as_deref(),

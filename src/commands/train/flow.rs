@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use burn::prelude::*;
 use clap::Args;
+use svg_image::ImageSet;
 use svg_model::{Bundle, Registry};
 use svg_roles::LatentSpace;
 use svg_train::cache::LatentCache;
@@ -14,6 +15,7 @@ use svg_train::flow::{FlowInputs, FlowTraining, LatentSource, OnlineLatents, tra
 use super::options::TrainingOptions;
 use super::watch::watched;
 use crate::commands::bundle::BundleOptions;
+use crate::commands::outputs::Outputs;
 use crate::device::DeviceOptions;
 use crate::progress::status;
 
@@ -56,24 +58,35 @@ pub struct TrainFlow {
 impl TrainFlow {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
         let config: FlowTraining = self.options.configuration(self.config.as_deref())?;
+        let open = |paths: &[PathBuf]| match paths {
+            [] => Ok(None),
+            paths => self.options.reading.open_classes(paths).map(Some),
+        };
+        let (data, validation) = (open(&self.data)?, open(&self.validation)?);
+        let outputs = self.options.written_by(Outputs::default());
+        let outputs = self.bundle.read_by(outputs);
+        let outputs = outputs.pictures("--data", data.as_deref());
+        outputs
+            .pictures("--validation", validation.as_deref())
+            .check()?;
         let device = device.open_f32()?;
         let replicas = self.options.open_replicas()?;
         let bundle = self.bundle.open()?;
         let registry = Registry::standard();
         let space = registry.latents(&bundle, &self.bundle.options(), &device)?;
         let space: Arc<dyn LatentSpace> = Arc::new(space);
-        let online = |paths: &[PathBuf]| -> Result<Box<dyn LatentSource>> {
-            let set = self.options.reading.open_classes(paths)?;
+        let online = |set: Arc<ImageSet>| -> Result<Box<dyn LatentSource>> {
             let (recipe, workers) = (config.data.clone(), self.options.workers);
             let latents = OnlineLatents::new(set, recipe, space.clone(), workers, &device)?;
             Ok(Box::new(latents))
         };
-        let (source, data_name) = match &self.cache {
-            Some(folder) => {
+        let (source, data_name) = match (data, &self.cache) {
+            (Some(data), _) => (online(data)?, self.options.data_name(&self.data)),
+            (None, Some(folder)) => {
                 let source = cached(folder, &bundle, &*space, &device)?;
                 (source, format!("trained on {}", folder.display()))
             }
-            None => (online(&self.data)?, self.options.data_name(&self.data)),
+            (None, None) => bail!("name pictures by --data, or features by --cache"),
         };
         let (made, asked) = (
             source.fingerprint().orientation,
@@ -83,10 +96,7 @@ impl TrainFlow {
             made == asked || (asked.is_default() && self.validation.is_empty()),
             "the cache holds pictures that were read with --orientation {made}; say that instead of {asked}"
         );
-        let validation = match &*self.validation {
-            [] => None,
-            paths => Some(online(paths)?),
-        };
+        let validation = validation.map(online).transpose()?;
         let (count, classes) = (source.fingerprint().count, source.classes().len());
         status!("{count} pictures of {classes} classes: {}", source.kind());
         let inputs = FlowInputs {

@@ -11,6 +11,7 @@ use svg_image::ImageSet;
 use svg_store::json_differences;
 use svg_train::run::{RunOptions, Training};
 
+use crate::commands::outputs::Outputs;
 use crate::commands::pictures::ReadingOptions;
 use crate::device::DeviceName;
 use crate::presets::Presets;
@@ -90,6 +91,12 @@ impl TrainingOptions {
         }
     }
 
+    /// The outputs of a training that ends with a bundle.
+    pub fn written_by<'a>(&self, outputs: Outputs<'a>) -> Outputs<'a> {
+        let outputs = outputs.folder("--out", [&self.out]);
+        outputs.exchanged("--out", [self.out.join("bundle")])
+    }
+
     /// Pictures to judge by, where they are not those of the training.
     pub fn validation_set(&self, paths: &[PathBuf]) -> Result<Option<Arc<ImageSet>>> {
         match paths {
@@ -123,6 +130,6 @@ fn named_or_read<D: Presets>(config: &str) -> Result<D> {
 }
 
 pub fn read_training<D: Training>(path: &Path) -> Result<D> {
-    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let text = svg_store::read_text(path).with_context(|| path.display().to_string())?;
     D::from_json(&text).map_err(|reason| anyhow::anyhow!("{}: {reason}", path.display()))
 }

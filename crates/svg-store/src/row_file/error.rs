@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::WriteError;
+use crate::printable::printable_path;
 
 /// Why a [`RowFile`](crate::RowFile) cannot be opened, filled or finished.
 #[derive(Debug, thiserror::Error)]
@@ -12,7 +13,8 @@ pub enum RowFileError {
     /// The partial file is of something else.
     #[error(
         "{} was begun by another command: {differences}. Give that command again to go on with it, or remove \
-         that file to begin anew", partial.display()
+         that file to begin anew",
+        printable_path(partial)
     )]
     Other {
         /// The partial file.
@@ -21,7 +23,7 @@ pub enum RowFileError {
         differences: String,
     },
     /// The partial file or its journal cannot be used.
-    #[error("{}: {reason}; remove it to begin anew", partial.display())]
+    #[error("{}: {reason}; remove it to begin anew", printable_path(partial))]
     Damaged {
         /// The partial file or its journal.
         partial: PathBuf,
@@ -29,7 +31,7 @@ pub enum RowFileError {
         reason: String,
     },
     /// Another process writes the file.
-    #[error("another process writes {}; wait for it to end", .0.display())]
+    #[error("another process writes {}; wait for it to end", printable_path(.0))]
     Held(PathBuf),
     /// A file cannot be written. The rows that were committed are kept.
     #[error(transparent)]

@@ -15,6 +15,7 @@ pub use self::error::RowFileError;
 use self::error::write_error;
 use self::journal::{FORMAT, Journal};
 use crate::file::{rename, write_file};
+use crate::regular::check_replaceable;
 use crate::tensors::{TensorHeader, header};
 
 /// Bytes that are copied at once.
@@ -110,6 +111,9 @@ impl RowFile {
             left_out: Vec::new(),
         };
         let partial = partial(path);
+        for place in [path, &partial] {
+            check_replaceable(place).map_err(|cause| write_error(place, cause))?;
+        }
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         let file = options

@@ -111,7 +111,7 @@ fn read(path: &Path) -> Result<Vec<StringRecord>, LogError> {
         path: path.into(),
         reason,
     };
-    let file = File::open(path).map_err(LogError::file(path))?;
+    let file = svg_store::open_file(path).map_err(LogError::file(path))?;
     let reader = ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use svg_store::{
-    NewFolder, plain_json, remove_folder, remove_unfinished, rename, sealed_json, sha256_file,
-    unsealed_json,
+    NewFolder, plain_json, read_text, remove_folder, remove_unfinished, rename, sealed_json,
+    sha256_file, unsealed_json,
 };
 
 use crate::TrainError;
@@ -189,7 +189,7 @@ fn hashes(folder: &Path) -> io::Result<BTreeMap<String, String>> {
 }
 
 fn read<S: DeserializeOwned>(folder: &Path) -> Result<S, String> {
-    let text = fs::read_to_string(folder.join(PAGE)).map_err(|error| error.to_string());
+    let text = read_text(&folder.join(PAGE)).map_err(|error| error.to_string());
     let page = text.and_then(|text| plain_json::<Page<S>>(&unsealed_json(&text)?));
     let page = page.map_err(|reason| format!("{PAGE}: {reason}"))?;
     for (name, expected) in &page.files {

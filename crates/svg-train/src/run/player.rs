@@ -99,7 +99,7 @@ impl<N: Network> Player<N> {
         // Through memory: Burn reads a file when a moment is first asked for, and by then the checkpoint
         // may have given way to a newer one.
         let path = folder.join(self.names.optimizer);
-        let bytes = std::fs::read(&path).map_err(TrainError::system(&path))?;
+        let bytes = svg_store::read_file(&path).map_err(TrainError::system(&path))?;
         let optimizer = self.optimizer.clone();
         let optimizer = optimizer.from_bytes(Bytes::from_bytes_vec(bytes));
         self.optimizer = optimizer.map_err(unreadable(&path))?;
