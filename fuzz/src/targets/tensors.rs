@@ -14,9 +14,9 @@ use svg_nn::TensorFile;
 use svg_store::{RowReader, Safetensors, TorchFile};
 
 use super::Target;
-use crate::input::{Input, Seed};
+use crate::input::Seed;
 use crate::verdict::Verdict;
-use crate::world::{World, repository};
+use crate::world::repository;
 
 /// Tensors of more elements are not read: a view may repeat one number as often as it likes.
 const MOST_ELEMENTS: usize = 1 << 20;
