@@ -43,6 +43,11 @@ impl Parquet {
         })
     }
 
+    /// The file on disk; `None` if that is an anonymous one.
+    pub fn path(&self) -> Option<&Path> {
+        self.chunks.0.path()
+    }
+
     pub fn rows(&self, group: usize) -> usize {
         usize::try_from(self.metadata.row_group(group).num_rows()).unwrap_or(0)
     }

@@ -70,6 +70,7 @@ impl Place {
             Self::File(path) => Some(path),
             Self::Window(window) => window.path(),
             Self::Deflated(entry) => entry.stored.path(),
+            Self::Cell(cell) => cell.path(),
         }
     }
 

@@ -62,6 +62,11 @@ impl Cell {
         bytes.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the row holds no picture"))
     }
 
+    /// The file on disk that the bytes are read from; `None` if that is an anonymous one.
+    pub fn path(&self) -> Option<&Path> {
+        self.file.path()
+    }
+
     /// The size of the rows that are stored together with this one, which tells files apart; that of the picture
     /// is not stored.
     pub fn size(&self) -> u64 {

@@ -4,7 +4,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use svg_store::{listed, printable, read_file};
+use svg_store::{listed, read_file};
 
 use crate::file_contents::Contents;
 use crate::tensor_file::{malformed, read_error, whole_file};

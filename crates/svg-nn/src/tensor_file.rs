@@ -1,6 +1,7 @@
 //! Weight files, opened without reading their tensors.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 

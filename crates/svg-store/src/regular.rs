@@ -4,7 +4,8 @@ use std::fs::{self, File, FileType, Metadata};
 use std::io::{self, ErrorKind, Read as _};
 use std::path::Path;
 
-use crate::file::{UNFINISHED, parent};
+use crate::file::parent;
+use crate::unfinished::UNFINISHED;
 use crate::printable::printable_path;
 
 /// Opens a regular file for reading.

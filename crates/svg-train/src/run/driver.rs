@@ -156,8 +156,9 @@ impl<C: Course> Run<C> {
         };
         // Parts of a folder that was being removed may be there again, written since.
         let written = [self.csv.path(), &folder];
-        match written.into_iter().find(|path| !path.exists()) {
-            Some(path) => Err(TrainError::Gone(path.to_path_buf())),
+        let gone = written.into_iter().find(|path| !path.exists());
+        match gone.map(Path::to_path_buf) {
+            Some(path) => Err(TrainError::Gone(path)),
             None => Ok(Ended::Finished(folder)),
         }
     }

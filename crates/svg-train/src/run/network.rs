@@ -47,7 +47,7 @@ pub(crate) fn check_memory<N: Network>(
     device: &Device,
 ) -> Result<(), TrainError> {
     // Parameters are drawn at first use, so counting them costs nothing.
-    let count = N::init(config, device).num_params();
+    let count = Module::num_params(&N::init(config, device));
     let what = format!("the training of a network of {count} parameters");
     match beyond_memory(device, &what, 16.0 * count as f64) {
         None => Ok(()),
