@@ -49,11 +49,11 @@ fn step(config: &Pretraining) {
 
 #[test]
 fn every_number_of_a_self_distillation_is_trained_with_or_refused() {
-    let smallest = serde_json::from_str(Pretraining::SMALLEST).unwrap();
+    let smallest = serde_json::from_str(<Pretraining>::SMALLEST).unwrap();
     let (mut refused, mut taken) = (0, 0);
     for (what, changed) in extremes(&smallest) {
         let field = what.split(['/', ' ']).nth(1).unwrap();
-        let read = catch_unwind(|| Pretraining::from_json(&changed.to_string()));
+        let read = catch_unwind(|| <Pretraining>::from_json(&changed.to_string()));
         match read.unwrap_or_else(|_| panic!("{what} panicked when it was read")) {
             Err(reason) => {
                 assert!(reason.contains(field), "{what}: {reason}");
