@@ -150,11 +150,12 @@ impl<C: Course> Run<C> {
             .course
             .finish(&self.stage, &self.options.out, self.state.step)?;
         // Parts of a folder that was being removed may be there again, written since.
-        let written = [self.csv.path(), &folder];
-        match written.into_iter().find(|path| !path.exists()) {
-            Some(path) => Err(TrainError::Gone(path.to_path_buf())),
-            None => Ok(Ended::Finished(folder)),
+        for path in [self.csv.path(), &folder] {
+            if !path.exists() {
+                return Err(TrainError::Gone(path.to_path_buf()));
+            }
         }
+        Ok(Ended::Finished(folder))
     }
 
     /// Takes a step; `None` if an end was asked for before its data were read and encoded.
