@@ -5,8 +5,8 @@ use std::io::{self, ErrorKind, Read as _};
 use std::path::Path;
 
 use crate::file::parent;
-use crate::unfinished::UNFINISHED;
 use crate::printable::printable_path;
+use crate::unfinished::UNFINISHED;
 
 /// Opens a regular file for reading.
 ///

@@ -155,12 +155,12 @@ impl<C: Course> Run<C> {
             return Ok(Ended::Interrupted(self.state.step));
         };
         // Parts of a folder that was being removed may be there again, written since.
-        let written = [self.csv.path(), &folder];
-        let gone = written.into_iter().find(|path| !path.exists());
-        match gone.map(Path::to_path_buf) {
-            Some(path) => Err(TrainError::Gone(path)),
-            None => Ok(Ended::Finished(folder)),
+        for path in [self.csv.path(), &folder] {
+            if !path.exists() {
+                return Err(TrainError::Gone(path.to_path_buf()));
+            }
         }
+        Ok(Ended::Finished(folder))
     }
 
     /// Makes the model. A process that changes the one of an earlier end is waited for; `None` if an end was asked
