@@ -333,7 +333,7 @@ mod tests {
         let b = folder.path().join("b");
         let paths = [b.clone(), list.clone(), packed.clone(), compressed.clone()];
         let set = ImageSet::open(&paths).unwrap();
-        assert_eq!(set.folders(), [b.clone()]);
+        assert_eq!(set.folders(), std::slice::from_ref(&b));
         let files: BTreeSet<_> = set.files().collect();
         let (one, two) = (b.join("1.PNG"), b.join("2.jpg"));
         let expected = [&one, &two, &list, &packed, &compressed];
