@@ -135,6 +135,7 @@ impl Campaign<'_> {
         command.arg("--svg").arg(&self.world.svg);
         // One thread for each input: processes share the processors, and a thread's stack counts as memory.
         command.env("RAYON_NUM_THREADS", "1").env("TMPDIR", scratch);
+        command.env("RUST_BACKTRACE", "0");
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         command.stderr(std::fs::File::create(errors)?);
         command.spawn().context("a process for inputs")
