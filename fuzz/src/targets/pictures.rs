@@ -72,7 +72,7 @@ fn check(input: &Input, _: &World) -> Verdict {
 }
 
 fn note(input: &Input, _: &World) -> Verdict {
-    match read_note(&input.file, "Comment") {
+    match read_note(&input.file, "Parameters") {
         Some(_) => Verdict::Accepted,
         None => Verdict::Refused("no note".to_string()),
     }
