@@ -101,11 +101,11 @@ impl Campaign<'_> {
         if next < to {
             let said = std::fs::read(&errors).unwrap_or_default();
             let said = String::from_utf8_lossy(&said).trim().to_string();
-            let last = said.lines().next_back().unwrap_or_default();
+            let first = said.lines().next().unwrap_or_default();
             if limit == START {
                 bail!("{name}: the process did not begin, {status}: {said}");
             }
-            let ended = || Verdict::Aborted(format!("{status}: {last}"));
+            let ended = || Verdict::Aborted(format!("{status}: {first}"));
             tally.count(next, self.limit, fault.unwrap_or_else(ended));
             next += 1;
         }
@@ -135,6 +135,7 @@ impl Campaign<'_> {
         command.arg("--svg").arg(&self.world.svg);
         // One thread for each input: processes share the processors, and a thread's stack counts as memory.
         command.env("RAYON_NUM_THREADS", "1").env("TMPDIR", scratch);
+        command.env("RUST_BACKTRACE", "0");
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         command.stderr(std::fs::File::create(errors)?);
         command.spawn().context("a process for inputs")

@@ -5,8 +5,12 @@ use svg_store::Random;
 
 /// Depth of nested lists that parsers of a fixed stack refuse.
 const DEEP: usize = 400;
-/// Items of a list that was repeated, at most.
+/// Items of a list that was repeated.
 const MANY: usize = 2_000;
+/// Longest text: a long list of deep lists is left out.
+const LARGEST: usize = 1 << 20;
+/// Longest text that is indented, which makes deep lists much longer.
+const INDENTED: usize = 1 << 14;
 
 /// The document with one to three values changed, or none if it is no document.
 pub fn mutated(text: &[u8], random: &mut Random) -> Option<Vec<u8>> {
@@ -16,11 +20,11 @@ pub fn mutated(text: &[u8], random: &mut Random) -> Option<Vec<u8>> {
         let mut place = random.below(places as u64) as usize;
         change_at(&mut document, &mut place, random);
     }
-    let text = match random.below(2) {
-        0 => serde_json::to_vec(&document),
-        _ => serde_json::to_vec_pretty(&document),
-    };
-    text.ok()
+    let text = serde_json::to_vec(&document).ok()?;
+    match random.below(2) {
+        0 if text.len() < INDENTED => serde_json::to_vec_pretty(&document).ok(),
+        _ => Some(text).filter(|text| text.len() < LARGEST),
+    }
 }
 
 /// Values in a document, itself included.

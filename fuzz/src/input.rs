@@ -212,7 +212,9 @@ impl Bench {
         };
         replace(&input.file, &changed.bytes)?;
         let checked = check(&input);
-        replace(&input.file, original)?;
+        if !anew {
+            replace(&input.file, original)?;
+        }
         Ok(checked)
     }
 }

@@ -58,7 +58,9 @@ fn check(input: &Input, _: &World) -> Verdict {
         max_pixels: MOST_PIXELS,
     };
     let picture = decode(&bytes, &options);
-    if let (Ok((width, height)), Ok(picture)) = (&size, &picture) {
+    // The frame of a GIF may be larger than its screen.
+    if let (Ok((width, height)), Ok(picture), false) = (&size, &picture, bytes.starts_with(b"GIF"))
+    {
         let found = picture.dimensions();
         if found != (*width, *height) && found != (*height, *width) {
             return Verdict::Wrong(format!(
@@ -70,7 +72,7 @@ fn check(input: &Input, _: &World) -> Verdict {
 }
 
 fn note(input: &Input, _: &World) -> Verdict {
-    match read_note(&input.file, "Comment") {
+    match read_note(&input.file, "Parameters") {
         Some(_) => Verdict::Accepted,
         None => Verdict::Refused("no note".to_string()),
     }
