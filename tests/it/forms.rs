@@ -6,10 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use svg_image::{DecodeOptions, ImageSet, decode};
+use svg_nn::TensorFile;
 use svg_train::autoencoder::AutoencoderTraining;
 use svg_train::run::Training;
 
-use crate::support::{files, svg, text};
+use crate::support::{svg, text};
 
 /// Paths below the folder of the forms, as a user would give them.
 const FORMS: [&str; 4] = [
@@ -94,13 +95,10 @@ fn caches_and_trainings_are_the_same_bytes() {
             "--out",
             &cache,
         ]);
-        // The documents beside them say where the data lay.
-        let tensors = |folder: &str| {
-            let mut files = files(&place.path().join(folder));
-            files.retain(|name, _| name.ends_with(".safetensors"));
-            files
-        };
-        let (bundle, shards) = (tensors(&format!("{run}/bundle")), tensors(&cache));
+        let (bundle, shards) = (
+            tensors(&place.path().join(format!("{run}/bundle"))),
+            tensors(&place.path().join(cache)),
+        );
         assert!(!bundle.is_empty() && !shards.is_empty(), "{form}");
         made.insert(form, (bundle, shards));
     }
@@ -109,4 +107,20 @@ fn caches_and_trainings_are_the_same_bytes() {
         assert!(bundle == &first.0, "the bundle from {form} differs");
         assert!(shards == &first.1, "the cache from {form} differs");
     }
+}
+
+/// The bytes of all tensors in a folder. What stands beside them names the pictures and the data.
+fn tensors(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut all = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|end| end == "safetensors") {
+            let file = path.file_name().unwrap().to_string_lossy();
+            for tensor in TensorFile::open(&path).unwrap().tensors() {
+                let name = format!("{file}/{}", tensor.name);
+                all.insert(name, tensor.to_bytes().unwrap().to_vec());
+            }
+        }
+    }
+    all
 }

@@ -94,7 +94,7 @@ impl Run {
 }
 
 /// Files by name.
-pub fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
     let read = |entry: fs::DirEntry| {
         let name = entry.file_name().into_string().unwrap();
