@@ -52,8 +52,9 @@ fn under_nohup_a_closed_terminal_ends_nothing() {
 fn a_step_that_outlasts_the_grace_is_lost_and_the_checkpoint_before_it_stays() {
     let place = Place::new();
     let config = fs::read_to_string(place.path("config.json")).unwrap();
-    // A step of half a minute.
-    let config = config.replace("\"accumulation\": 1", "\"accumulation\": 5000");
+    // A step of half a minute, before which its pictures are read in a second.
+    let config = config.replace("\"accumulation\": 1", "\"accumulation\": 600");
+    let config = config.replace("\"width\": 8", "\"width\": 64");
     fs::write(place.path("config.json"), config).unwrap();
     let child = place.train("run", "--grace 1").spawn().unwrap();
     let (run, begun) = (place.run("run"), Instant::now());
@@ -61,6 +62,7 @@ fn a_step_that_outlasts_the_grace_is_lost_and_the_checkpoint_before_it_stays() {
         assert!(begun.elapsed() < Duration::from_secs(60), "no checkpoint");
         std::thread::sleep(Duration::from_millis(5));
     }
+    std::thread::sleep(Duration::from_secs(4));
     let asked = Instant::now();
     signal(&child, "TERM");
     let output = child.wait_with_output().unwrap();
