@@ -77,6 +77,11 @@ impl Decode {
         let &[count, tokens, channels] = &shape[..] else {
             bail!("features of {what} has shape {shape:?}; expected [n, tokens, channels]");
         };
+        // Truth values, for one, need not be any, and then become no numbers.
+        if !tensor.dtype.is_float() {
+            let found = tensor.dtype.name();
+            bail!("features of {what} are of type {found}; expected floating-point numbers");
+        }
         let grid = self.grid.or_else(|| metadata(&file, "grid"));
         let grid = grid.unwrap_or([tokens.isqrt(); 2]);
         let [rows, columns] = grid;
