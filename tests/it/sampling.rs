@@ -253,9 +253,18 @@ fn what_cannot_be_sampled_is_answered_with_what_to_do() {
             "--classes dog",
             "none of the model's classes dark, light, red",
         ),
-        ("--classes 1 --steps 0", "use 1 or more"),
-        ("--classes 1 --guidance nan", "a guidance scale of NaN"),
-        ("--classes 1 --shift inf", "a time shift of inf"),
+        (
+            "--classes 1 --steps 0",
+            "expected a number from 1 to 100000",
+        ),
+        (
+            "--classes 1 --guidance nan",
+            "expected a number from -1000 to 1000",
+        ),
+        (
+            "--classes 1 --shift inf",
+            "expected a number from 0.001 to 1000",
+        ),
         ("--classes 1 --solver ddim", "write one of euler, heun"),
         (
             "--classes 1 --guidance-mode interval:0.8:0.1",

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use svg_store::{PathError, rename, sha256_file, sha256_open, write_file};
+use svg_store::{PathError, open_file, rename, sha256_file, sha256_open, write_file};
 
 use super::manifest::Manifest;
 use super::part::{FileEntry, NewFile, NewPart, Part};
@@ -70,7 +70,7 @@ pub(super) fn files_of(
     let mut files = HashMap::new();
     for (name, _) in manifest.files() {
         let path = folder.join(name);
-        let file = File::open(&path).map_err(PathError::at(&path))?;
+        let file = open_file(&path).map_err(PathError::at(&path))?;
         files.insert(name.clone(), file);
     }
     Ok(files)
@@ -130,7 +130,7 @@ impl FileEntry {
             let reason = format!("it has {found} bytes where the manifest says {bytes}");
             return Err(changed(reason));
         }
-        let file = File::open(path).map_err(PathError::at(path))?;
+        let file = open_file(path).map_err(PathError::at(path))?;
         let found = sha256_open(&file).map_err(PathError::at(path))?;
         if found != *sha256 {
             let reason = format!("its SHA-256 is {found} where the manifest says {sha256}");
