@@ -121,7 +121,7 @@ fn change_text(text: &mut String, random: &mut Random) {
         1 => *text = text.repeat(1_000),
         2 => text.insert(0, '\0'),
         3 => text.insert_str(0, "../"),
-        4 => text.insert_str(0, "/"),
+        4 => text.insert(0, '/'),
         5 => text.push('\u{1b}'),
         6 => {
             let at = random.below(text.chars().count() as u64 + 1) as usize;
