@@ -35,6 +35,12 @@ pub fn evaluation_bar(total: u64, what: &str) -> ProgressBar {
     bar(total, what, template)
 }
 
+/// A bar that counts bytes, of a number that is set later. Drawn on terminals only.
+pub fn byte_bar(what: &str) -> ProgressBar {
+    let template = "{msg} [{wide_bar}] {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left";
+    bar(0, what, template)
+}
+
 /// A bar with this message, in whose template `{rate}` are images per second.
 pub fn bar(total: u64, message: &str, template: &str) -> ProgressBar {
     let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {

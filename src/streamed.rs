@@ -14,7 +14,7 @@ use svg_store::{Dtype, RowFile, RowFileError, RowTensor};
 use svg_train::data::{Fingerprint, PictureBatch};
 
 use crate::commands::pictures::PictureOptions;
-use crate::progress::status;
+use crate::progress::{byte_bar, status};
 
 /// What is computed of pictures, and where it goes.
 ///
@@ -51,7 +51,19 @@ impl Streamed<'_> {
         let order = self.pictures.order(self.set.len());
         let what = self.what(device)?;
         let metadata = self.with_names(&order)?;
-        let mut file = RowFile::open(self.out, &what, &self.tensors, order.len(), &metadata)?;
+        let bar = byte_bar("checking what is there");
+        let mut file = RowFile::open(
+            self.out,
+            &what,
+            &self.tensors,
+            order.len(),
+            &metadata,
+            |done, all| {
+                bar.set_length(all);
+                bar.set_position(done);
+            },
+        )?;
+        bar.finish_and_clear();
         let (count, out) = (order.len(), self.out.display());
         let pictures = if count == 1 { "picture" } else { "pictures" };
         status!("{count} {pictures}, {} in {out}", in_words(file.bytes()));

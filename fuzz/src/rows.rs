@@ -40,7 +40,8 @@ fn open(folder: &Path) -> Result<RowFile, RowFileError> {
     };
     let tensors = [tensor("tokens", &[3, 2]), tensor("cls", &[2])];
     let what = BTreeMap::from([("pictures".to_string(), "six".to_string())]);
-    RowFile::open(&folder.join(NAME), &what, &tensors, ITEMS, &BTreeMap::new())
+    let (path, none) = (folder.join(NAME), BTreeMap::new());
+    RowFile::open(&path, &what, &tensors, ITEMS, &none, |_, _| ())
 }
 
 fn append(file: &mut RowFile, broken: bool) -> Result<(), RowFileError> {

@@ -55,9 +55,9 @@ impl BundleOptions {
         outputs.reads("--encoder", &self.encoder)
     }
 
-    /// The bundle, with every file checked.
+    /// The bundle. Its files are checked before their tensors are used, and while they are loaded.
     pub fn open(&self) -> Result<Bundle> {
-        Ok(Bundle::open(&self.bundle)?)
+        Ok(Bundle::open_checking(&self.bundle)?)
     }
 
     /// The bundle, for a command that ends with a change of it and lets nobody else change it meanwhile; for a dry

@@ -111,7 +111,14 @@ impl Decode {
                 let image = space.geometry().patch();
                 let shape = [3, grid[0] * image[0], grid[1] * image[1]];
                 let (none, tensors) = (BTreeMap::new(), [row_tensor("images", &shape)]);
-                Some(RowFile::open(path, &none, &tensors, count, &none)?)
+                Some(RowFile::open(
+                    path,
+                    &none,
+                    &tensors,
+                    count,
+                    &none,
+                    |_, _| (),
+                )?)
             }
         };
         let job = Job {

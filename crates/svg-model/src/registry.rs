@@ -101,9 +101,12 @@ impl Registry {
             .with_space(kinds::SVG, |opening, _| svg::open(opening))
             .with_velocity(kinds::SIT, |opening, _| {
                 let bundle = opening.bundle;
-                let tensors = bundle.tensors(FLOW, FLOW)?.into_tensors();
+                let config = bundle.config(FLOW)?;
                 let source = bundle.folder().display().to_string();
-                let sit = svg_sit::load(&bundle.config(FLOW)?, tensors, &source, opening.device)?;
+                let sit = bundle.load(FLOW, FLOW, |file| {
+                    let tensors = file.into_tensors();
+                    Ok(svg_sit::load(&config, tensors, &source, opening.device)?)
+                })?;
                 Ok(Arc::new(opening.options.precision.apply(sit)))
             })
     }
@@ -236,11 +239,11 @@ impl Registry {
         }
     }
 
-    /// Everything that makes images.
+    /// Everything that makes images, of a bundle all of whose files are those that were written.
     ///
     /// # Errors
     ///
-    /// As [`Bundle::matching_flow`], [`velocity`](Self::velocity) and [`space`](Self::space).
+    /// As [`Bundle::check`], [`Bundle::matching_flow`], [`velocity`](Self::velocity) and [`space`](Self::space).
     pub fn generator(
         &self,
         bundle: &Bundle,
@@ -251,6 +254,7 @@ impl Registry {
         let flow = self.velocity(bundle, options, device)?;
         let space = self.space(bundle, options, device)?;
         let space = Normalised::new(space, stored.statistics)?;
+        bundle.check()?;
         Generator::new(Arc::new(space), flow, device)
     }
 }

@@ -56,7 +56,7 @@ fn picture(columns: u32) -> Value {
         let square = u64::from(y / 34 * columns + x / 34);
         Rgb([0, 1, 2].map(|channel| (255.0 * uniform(channel, square)) as u8))
     });
-    Value::from(Serde(Picture::new(&png(&squares))))
+    Value::from(Serde(Picture::new(&png(&squares)).unwrap()))
 }
 
 fn loss(name: &str, from: f64, to: f64, seed: u64) -> Value {

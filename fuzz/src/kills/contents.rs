@@ -1,6 +1,6 @@
 //! What a command has left in a folder.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -61,6 +61,39 @@ fn comparable(name: &str, bytes: Vec<u8>, own: &str) -> Vec<u8> {
     }
 }
 
+/// Takes the checkpoints of steps at which a run was asked to end from what was found, if others have none there, and
+/// as many of the oldest ones from what was expected: a run keeps a number of its newest checkpoints.
+pub fn without_extra(found: &mut Contents, expected: &mut Contents, asked: &BTreeSet<u64>) {
+    let here: BTreeSet<_> = checkpoints(found);
+    let there: BTreeSet<_> = checkpoints(expected);
+    let extra: Vec<_> = here
+        .difference(&there)
+        .filter(|(_, step)| asked.contains(step))
+        .cloned()
+        .collect();
+    let pushed_out = there.difference(&here).take(extra.len());
+    for checkpoint in pushed_out {
+        remove(expected, checkpoint);
+    }
+    for checkpoint in &extra {
+        remove(found, checkpoint);
+    }
+}
+
+/// The folders of checkpoints, before the step, and the steps.
+fn checkpoints(contents: &Contents) -> BTreeSet<(String, u64)> {
+    let checkpoint = |place: &String| {
+        let (run, step) = place.strip_suffix('/')?.rsplit_once("checkpoints/step-")?;
+        Some((run.to_string(), step.parse().ok()?))
+    };
+    contents.keys().filter_map(checkpoint).collect()
+}
+
+fn remove(contents: &mut Contents, (run, step): &(String, u64)) {
+    let folder = format!("{run}checkpoints/step-{step:08}/");
+    contents.retain(|place, _| !place.starts_with(&folder));
+}
+
 /// How contents differ from those that were expected, in words.
 pub fn differences(found: &Contents, expected: &Contents) -> Option<String> {
     let more = found.keys().filter(|name| !expected.contains_key(*name));
@@ -79,4 +112,39 @@ pub fn differences(found: &Contents, expected: &Contents) -> Option<String> {
         all.push(format!("and {} more", count - NAMED));
     }
     (count > 0).then(|| all.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A run with checkpoints of these steps.
+    fn run(steps: &[u64]) -> Contents {
+        let steps = steps.iter().flat_map(|step| {
+            let folder = format!("run/checkpoints/step-{step:08}/");
+            [
+                (format!("{folder}weights"), step.to_string()),
+                (folder, String::new()),
+            ]
+        });
+        let page = ("run/training.json".to_string(), "page".to_string());
+        steps.chain([page]).collect()
+    }
+
+    fn differ(found: &[u64], asked: &[u64]) -> Option<String> {
+        let (mut found, mut expected) = (run(found), run(&[20, 30]));
+        without_extra(&mut found, &mut expected, &asked.iter().copied().collect());
+        differences(&found, &expected)
+    }
+
+    #[test]
+    fn a_checkpoint_of_a_step_at_which_the_run_was_asked_to_end_takes_the_place_of_an_older_one() {
+        assert_eq!(differ(&[20, 30], &[7]), None);
+        assert_eq!(differ(&[23, 30], &[23]), None);
+        assert_eq!(differ(&[30], &[23]).unwrap(), differ(&[30], &[]).unwrap());
+        assert!(differ(&[23, 30], &[24]).is_some());
+        assert!(differ(&[23, 20, 30], &[]).unwrap().contains("is left"));
+        let missing = differ(&[23], &[23]).unwrap();
+        assert!(missing.contains("step-00000030/ is missing"), "{missing}");
+    }
 }

@@ -1,5 +1,6 @@
 //! One command, killed and started again until it ends.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, Result, ensure};
 use svg_store::Random;
 
-use super::contents::{Contents, contents, differences};
+use super::contents::{Contents, contents, differences, without_extra};
 use super::writer::Writer;
 use crate::input::copy;
 use crate::world::World;
@@ -86,6 +87,7 @@ pub fn trial(
         asked: 0,
         fault: None,
     };
+    let mut asked = BTreeSet::new();
     for _ in 0..1 + random.below(KILLS) {
         let moment = reference.took.mul_f64(random.fraction());
         let ask = writer.run.is_some() && random.below(3) == 0;
@@ -105,10 +107,11 @@ pub fn trial(
                     shown.fault = fault;
                     return Ok(shown);
                 }
+                asked.extend(place.newest());
             }
         }
     }
-    shown.fault = place.end(reference)?;
+    shown.fault = place.end(reference, &asked)?;
     Ok(shown)
 }
 
@@ -167,14 +170,18 @@ impl<'a> Place<'a> {
     }
 
     /// Starts the command until its files are those that it leaves if nobody kills it; what is wrong, if something
-    /// is. A start may be refused where they are whole already.
-    fn end(&self, reference: &Reference) -> Result<Option<String>> {
+    /// is. A start may be refused where they are whole already. A run keeps its newest checkpoints, and those of the
+    /// steps at which it was `asked` to end may be among them.
+    fn end(&self, reference: &Reference, asked: &BTreeSet<u64>) -> Result<Option<String>> {
         let mut fault = None;
         for _ in 0..STARTS {
             let Some((status, said)) = self.whole()? else {
                 return Ok(Some("it does not end".to_string()));
             };
-            let differences = differences(&contents(&self.folder)?, &reference.contents);
+            let mut found = contents(&self.folder)?;
+            let mut expected = reference.contents.clone();
+            without_extra(&mut found, &mut expected, asked);
+            let differences = differences(&found, &expected);
             match differences {
                 None => return Ok(None),
                 Some(differences) if status.success() => return Ok(Some(differences)),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use serde::Serialize;
 use serde_json::{Value, json};
+use svg_image::{DecodeOptions, decode};
 use svg_model::{Bundle, Registry, SPACE, svg};
 use svg_report::{Picture, render};
 use svg_store::write_bytes;
@@ -57,8 +58,13 @@ pub fn write(
     let Demonstration { out, plan, setup } = demo;
     let last = measured.steps.last().context("there are no samples")?;
     let picture = |path: PathBuf| -> Result<Picture> {
+        let advice = || {
+            let path = path.display();
+            format!("{path} is damaged; remove it, and the same command makes it again")
+        };
         let png = svg_store::read_file(&path).with_context(|| path.display().to_string())?;
-        Ok(Picture::new(&png))
+        decode(&png, &DecodeOptions::default()).with_context(advice)?;
+        Picture::new(&png).with_context(advice)
     };
     let sheets = plan.samples.steps.iter();
     let sheets = sheets.map(|&steps| Ok((steps, picture(samples::sheet(out, steps))?)));

@@ -10,7 +10,7 @@ use svg_image::save_png;
 use svg_model::{Normalised, gaussian};
 use svg_report::tsne;
 use svg_roles::{Draw, Images, LatentSpace, Signed};
-use svg_store::write_json;
+use svg_store::{Checked, first, outside, read_text, sealed_json, unsealed_json, write_bytes};
 use svg_train::autoencoder::spread;
 use svg_train::log::comparison_sheet;
 
@@ -25,8 +25,10 @@ const NAME: &str = "measurements.json";
 /// Weight decay of the linear probes.
 const DECAY: f64 = 1e-4;
 const PERPLEXITY: f64 = 30.0;
+/// No dot of a plane lies farther from its middle on an axis.
+const DOTS: f64 = 1e9;
 
-/// The document `measurements.json`.
+/// The document `measurements.json`, which holds a hash of itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measurements {
     /// Training pictures among which neighbours are sought.
@@ -78,15 +80,15 @@ pub struct OfSteps {
 }
 
 impl Measurements {
-    /// Those of an earlier start, if they are there and of this plan.
+    /// Those of an earlier start, if they are there, as they were written and of this plan.
     pub fn read(out: &Path, plan: &Plan) -> Option<Self> {
-        let read: Self =
-            serde_json::from_slice(&svg_store::read_file(&out.join(NAME)).ok()?).ok()?;
+        let text = read_text(&out.join(NAME)).ok()?;
+        let read: Self = serde_json::from_str(&unsealed_json(&text).ok()?).ok()?;
         let mut dots = read.pixels.iter().chain(&read.latents);
         let steps = read.steps.iter().map(|of| of.steps);
-        let of_plan =
-            dots.all(|(x, y, class)| x.is_finite() && y.is_finite() && *class < plan.classes.len());
-        (of_plan && steps.eq(plan.samples.steps.iter().copied())).then_some(read)
+        let of_plan = dots.all(|(.., class)| *class < plan.classes.len())
+            && steps.eq(plan.samples.steps.iter().copied());
+        (of_plan && read.problem().is_none()).then_some(read)
     }
 
     /// Measures the model and its samples, and draws the sheet of reconstructions.
@@ -158,8 +160,31 @@ impl Measurements {
             pixels: dots(plan, &asked.pixels, &asked.labels)?,
             latents: dots(plan, &asked.latents, &asked.labels)?,
         };
-        write_json(out.join(NAME), &measurements)?;
+        write_bytes(out.join(NAME), sealed_json(&measurements)?)?;
         Ok(measurements)
+    }
+}
+
+/// What the report draws and prints.
+impl Checked for Measurements {
+    fn problem(&self) -> Option<String> {
+        let share = |name: &str, share: f64| outside(name, share, 0.0..=1.0);
+        let (mut dots, mut steps) = (self.pixels.iter().chain(&self.latents), self.steps.iter());
+        first([
+            share("chance", self.chance),
+            self.accuracies.iter().find_map(|of| {
+                let linear = of.linear.unwrap_or_default();
+                share("neighbours", of.neighbours).or_else(|| share("linear", linear))
+            }),
+            steps.find_map(|of| {
+                let shares = share("neighbours", of.neighbours);
+                shares.or_else(|| share("linear", of.linear))
+            }),
+            dots.find_map(|(x, y, _)| {
+                let place = |axis| outside("a dot", axis, -DOTS..=DOTS);
+                place(*x).or_else(|| place(*y))
+            }),
+        ])
     }
 }
 
@@ -229,4 +254,77 @@ fn reconstructions(
     let note = "originals over reconstructions of held-out pictures";
     save_png(&sheet, pairs(out), &[("Comment", note)])?;
     Ok((mean(&psnrs), (!ssims.is_empty()).then(|| mean(&ssims))))
+}
+
+#[cfg(test)]
+mod tests {
+    use svg_store::extremes;
+
+    use super::*;
+    use crate::commands::demo::plan::tests::{encoder, plan};
+
+    fn measurements(plan: &Plan) -> Measurements {
+        let steps = plan.samples.steps.iter().map(|&steps| OfSteps {
+            steps,
+            count: 20,
+            distance: 3.5,
+            neighbours: 0.75,
+            linear: 0.5,
+        });
+        Measurements {
+            known: 100,
+            asked: 50,
+            chance: 0.25,
+            accuracies: vec![Accuracy {
+                of: "pixels".to_string(),
+                neighbours: 0.5,
+                linear: Some(0.25),
+            }],
+            psnr: 21.5,
+            ssim: Some(0.75),
+            floor: 1.5,
+            enough: true,
+            steps: steps.collect(),
+            pixels: vec![(1.5, -2.0, 3)],
+            latents: vec![(0.5, 0.25, 1)],
+        }
+    }
+
+    #[test]
+    fn measurements_of_which_a_bit_has_changed_are_made_anew() {
+        let (place, plan) = (tempfile::tempdir().unwrap(), plan(&encoder(128, 8)));
+        let path = place.path().join(NAME);
+        let (read, expected) = (
+            || Measurements::read(place.path(), &plan),
+            measurements(&plan),
+        );
+        assert_eq!(read(), None);
+        let whole = sealed_json(&expected).unwrap().into_bytes();
+        std::fs::write(&path, &whole).unwrap();
+        assert_eq!(read(), Some(expected));
+        for bit in 0..8 * whole.len() {
+            let mut changed = whole.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            std::fs::write(&path, changed).unwrap();
+            assert_eq!(read(), None, "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn every_number_of_measurements_without_a_hash_is_drawn_or_made_anew() {
+        let (place, plan) = (tempfile::tempdir().unwrap(), plan(&encoder(128, 8)));
+        let document = serde_json::to_value(measurements(&plan)).unwrap();
+        let (mut refused, mut taken) = (0, 0);
+        for (_, changed) in extremes(&document) {
+            std::fs::write(place.path().join(NAME), changed.to_string()).unwrap();
+            match Measurements::read(place.path(), &plan) {
+                Some(read) => {
+                    taken += 1;
+                    assert_eq!(read.problem(), None);
+                }
+                None => refused += 1,
+            }
+        }
+        assert!(refused > 200 && taken > 50, "{refused} and {taken}");
+    }
 }

@@ -345,7 +345,7 @@ fn differences(then: &Asked, now: &Asked) -> Result<Vec<String>> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     fn autoencoder() -> AutoencoderTraining {
@@ -369,7 +369,7 @@ mod tests {
         (0..10).map(|class| class.to_string()).collect()
     }
 
-    fn encoder(channels: usize, patch_size: usize) -> EncoderSpec {
+    pub fn encoder(channels: usize, patch_size: usize) -> EncoderSpec {
         EncoderSpec {
             name: "an encoder".to_string(),
             channels,
@@ -377,7 +377,7 @@ mod tests {
         }
     }
 
-    fn plan(encoder: &EncoderSpec) -> Plan {
+    pub fn plan(encoder: &EncoderSpec) -> Plan {
         Plan::new(asked(), encoder, "1".to_string(), classes()).unwrap()
     }
 

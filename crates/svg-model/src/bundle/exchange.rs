@@ -11,8 +11,9 @@ use svg_store::{
 };
 
 use super::Bundle;
-use super::files::{files_of, staged};
+use super::files::staged;
 use super::manifest::{FORMAT, Manifest};
+use super::open_files::OpenFiles;
 use super::part::{ENCODER, FLOW, LATENTS, NewPart, SPACE};
 use crate::{ModelError, svg};
 
@@ -80,7 +81,7 @@ impl Bundle {
         }
         self.manifest = exchange(&self.folder, |aside| staged(aside, manifest, parts))?;
         self.found = self.manifest.clone();
-        self.files = files_of(&self.folder, &self.manifest)?;
+        self.files = OpenFiles::trusted(&self.folder, &self.manifest)?;
         Ok(())
     }
 

@@ -1,11 +1,10 @@
-//! How files of a bundle are written, copied, opened and checked.
+//! How files of a bundle are written, named and copied.
 
-use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, ErrorKind, Seek, SeekFrom};
+use std::io::{self, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use svg_store::{PathError, open_file, rename, sha256_file, sha256_open, write_file};
+use svg_store::{PathError, rename, sha256_file, write_file};
 
 use super::manifest::Manifest;
 use super::part::{FileEntry, NewFile, NewPart, Part};
@@ -48,34 +47,6 @@ pub(super) fn copy(mut from: &File, to: &Path) -> Result<(), ModelError> {
     })?)
 }
 
-/// Every file of a manifest, open, by name; each must be the one that the manifest describes.
-pub(super) fn checked(
-    folder: &Path,
-    manifest: &Manifest,
-) -> Result<HashMap<String, File>, ModelError> {
-    let mut files = HashMap::new();
-    for (part, of) in &manifest.parts {
-        for (name, entry) in &of.files {
-            files.insert(name.clone(), entry.open(part, &folder.join(name))?);
-        }
-    }
-    Ok(files)
-}
-
-/// As [`checked`], of files that this process has just written or checked.
-pub(super) fn files_of(
-    folder: &Path,
-    manifest: &Manifest,
-) -> Result<HashMap<String, File>, ModelError> {
-    let mut files = HashMap::new();
-    for (name, _) in manifest.files() {
-        let path = folder.join(name);
-        let file = open_file(&path).map_err(PathError::at(&path))?;
-        files.insert(name.clone(), file);
-    }
-    Ok(files)
-}
-
 impl Part {
     /// Adds a file that was called `name` before and now is `new`.
     pub(super) fn renamed(&mut self, name: &str, new: String, entry: FileEntry) {
@@ -109,33 +80,5 @@ impl FileEntry {
             bytes: metadata.len(),
             sha256: sha256_file(path).map_err(PathError::at(path))?,
         })
-    }
-
-    /// Opens the file of this entry in a part, which must be the one that was written.
-    pub(super) fn open(&self, part: &str, path: &Path) -> Result<File, ModelError> {
-        let Self { bytes, sha256 } = self;
-        let changed = |reason: String| ModelError::Changed {
-            path: path.to_path_buf(),
-            part: part.to_string(),
-            reason,
-        };
-        let found = match std::fs::metadata(path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Err("it is missing".to_string()),
-            Err(error) => return Err(PathError::at(path)(error).into()),
-            Ok(found) if !found.is_file() => Err("it is no file".to_string()),
-            Ok(found) => Ok(found.len()),
-        };
-        let found = found.map_err(changed)?;
-        if found != *bytes {
-            let reason = format!("it has {found} bytes where the manifest says {bytes}");
-            return Err(changed(reason));
-        }
-        let file = open_file(path).map_err(PathError::at(path))?;
-        let found = sha256_open(&file).map_err(PathError::at(path))?;
-        if found != *sha256 {
-            let reason = format!("its SHA-256 is {found} where the manifest says {sha256}");
-            return Err(changed(reason));
-        }
-        Ok(file)
     }
 }

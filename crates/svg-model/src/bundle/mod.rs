@@ -5,10 +5,9 @@ mod files;
 mod latents;
 mod manifest;
 mod old;
+mod open_files;
 mod part;
 
-use std::collections::HashMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -18,10 +17,11 @@ use svg_roles::Geometry;
 use svg_store::{Checked, FolderLock};
 
 use self::exchange::{appear, lock};
-use self::files::{checked, copy, staged};
+use self::files::{copy, staged};
 pub use self::latents::NewFlow;
 pub(crate) use self::latents::misfit;
 pub use self::manifest::{FORMAT, Manifest};
+use self::open_files::OpenFiles;
 pub use self::part::{
     ENCODER, FLOW, FileEntry, LATENTS, NewFile, NewPart, Part, Provenance, SPACE,
 };
@@ -39,7 +39,7 @@ pub struct Bundle {
     manifest: Manifest,
     /// As it was read: old formats do not say everything.
     found: Manifest,
-    files: HashMap<String, File>,
+    files: OpenFiles,
     lock: Option<FolderLock>,
 }
 
@@ -72,9 +72,27 @@ impl Bundle {
     /// [`ModelError::NotABundle`] and [`ModelError::Manifest`] if the manifest is missing or unusable,
     /// [`ModelError::Changed`] if a file is missing or not the one that was written.
     pub fn open(folder: &Path) -> Result<Self, ModelError> {
+        Self::opened(folder, |files| files.check())
+    }
+
+    /// As [`open`](Self::open), while hashes of files are still being compared on other threads. No tensors are given
+    /// away before that is done for their file; [`check`](Self::check) waits for all.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), but for a file of which only the hash is another.
+    pub fn open_checking(folder: &Path) -> Result<Self, ModelError> {
+        Self::opened(folder, |_| Ok(()))
+    }
+
+    fn opened(
+        folder: &Path,
+        check: impl Fn(&OpenFiles) -> Result<(), ModelError>,
+    ) -> Result<Self, ModelError> {
         let mut manifest = Manifest::read(folder)?;
         let files = loop {
-            match checked(folder, &manifest) {
+            let files = OpenFiles::open(folder, &manifest);
+            match files.and_then(|files| check(&files).map(|()| files)) {
                 Ok(files) => break files,
                 Err(error) => {
                     let now = Manifest::read(folder)?;
@@ -114,6 +132,15 @@ impl Bundle {
             lock: Some(lock),
             ..Self::open(folder)?
         })
+    }
+
+    /// Waits until every file is compared with the manifest.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Changed`] if one is not the one that was written.
+    pub fn check(&self) -> Result<(), ModelError> {
+        self.files.check()
     }
 
     /// The folder.
@@ -159,25 +186,47 @@ impl Bundle {
     ///
     /// # Errors
     ///
-    /// [`ModelError::Manifest`] if the part lists no such file, [`ModelError::Load`] if it cannot be read.
+    /// [`ModelError::Manifest`] if the part lists no such file, [`ModelError::Load`] if it cannot be read,
+    /// [`ModelError::Changed`] if it is not the one that was written.
     pub fn tensors(&self, part: &str, stem: &str) -> Result<TensorFile, ModelError> {
-        match self.find(part).and_then(|part| part.file(stem)) {
-            Some(name) => self.open_file(name),
-            None => Err(self.unusable(part, &format!("it does not list {stem}.safetensors"))),
-        }
+        self.open_file(self.file_name(part, stem)?)
+    }
+
+    /// What `load` makes of the file of that stem of a part, which may still be compared with the manifest meanwhile:
+    /// large weights are on their place when their hash is known.
+    ///
+    /// # Errors
+    ///
+    /// As [`tensors`](Self::tensors), and those of `load` if the file is the one that was written.
+    pub fn load<T>(
+        &self,
+        part: &str,
+        stem: &str,
+        load: impl FnOnce(TensorFile) -> Result<T, ModelError>,
+    ) -> Result<T, ModelError> {
+        let name = self.file_name(part, stem)?;
+        let file = TensorFile::of_safetensors(&self.folder.join(name), self.files.unchecked(name));
+        let loaded = file.map_err(ModelError::from).and_then(load);
+        self.files.checked(name)?;
+        loaded
+    }
+
+    fn file_name(&self, part: &str, stem: &str) -> Result<&str, ModelError> {
+        let name = self.find(part).and_then(|part| part.file(stem));
+        name.ok_or_else(|| self.unusable(part, &format!("it does not list {stem}.safetensors")))
     }
 
     /// The tensors of the file of that name, as the file was when the bundle was opened.
     ///
     /// # Errors
     ///
-    /// [`ModelError::Load`] if it cannot be read.
+    /// [`ModelError::Load`] if it cannot be read, [`ModelError::Changed`] if it is not the one that was written.
     ///
     /// # Panics
     ///
     /// If the manifest lists no such file.
     pub fn open_file(&self, name: &str) -> Result<TensorFile, ModelError> {
-        let file = self.files.get(name).expect("a file of the manifest");
+        let file = self.files.checked(name)?;
         Ok(TensorFile::of_safetensors(&self.folder.join(name), file)?)
     }
 
@@ -287,7 +336,7 @@ impl Bundle {
             for part in manifest.parts.values_mut() {
                 for (name, entry) in std::mem::take(&mut part.files) {
                     let new = entry.name(&name);
-                    copy(&self.files[&name], &aside.join(&new))?;
+                    copy(self.files.checked(&name)?, &aside.join(&new))?;
                     part.renamed(&name, new, entry);
                 }
             }

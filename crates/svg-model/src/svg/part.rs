@@ -200,9 +200,10 @@ fn networks(
     opening: &Opening,
     config: &AutoencoderConfig,
 ) -> Result<(Option<ResidualEncoder>, Decoder), ModelError> {
-    let file = opening.bundle.tensors(SPACE, AUTOENCODER)?;
-    let source = file.path().display().to_string();
-    load_autoencoder(config, file.into_tensors(), &source, opening.device)
+    opening.bundle.load(SPACE, AUTOENCODER, |file| {
+        let source = file.path().display().to_string();
+        load_autoencoder(config, file.into_tensors(), &source, opening.device)
+    })
 }
 
 pub(crate) fn open(opening: &Opening) -> Result<Arc<dyn LatentSpace>, ModelError> {

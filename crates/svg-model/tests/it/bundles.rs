@@ -70,6 +70,39 @@ fn a_missing_cut_or_changed_file_is_named() {
 }
 
 #[test]
+fn nothing_of_a_changed_file_is_given_away_while_hashes_are_compared() {
+    let place = Place::new();
+    let (bundle, _) = place.write(false);
+    let name = autoencoder_file(&bundle);
+    let path = bundle.folder().join(&name);
+    let mut other = fs::read(&path).unwrap();
+    *other.last_mut().unwrap() ^= 1;
+    fs::write(&path, other).unwrap();
+
+    let copy = place.path("copy");
+    for _ in 0..20 {
+        let open = || Bundle::open_checking(bundle.folder()).unwrap();
+        let refused = [
+            message(open().check()),
+            message(open().tensors(SPACE, svg::AUTOENCODER)),
+            message(open().open_file(&name)),
+            message(open().load(SPACE, svg::AUTOENCODER, |file| Ok(file.into_tensors()))),
+            message(place.load(&open(), None)),
+            message(open().copy_to(&copy)),
+        ];
+        assert!(
+            refused.iter().all(|said| said.contains("SHA-256")),
+            "{refused:?}"
+        );
+        assert!(!copy.exists());
+        // It is said again, whoever asks.
+        let bundle = open();
+        let said = [(); 2].map(|()| message(bundle.check()));
+        assert_eq!(said[0], said[1]);
+    }
+}
+
+#[test]
 fn another_encoder_is_refused_and_a_moved_one_is_asked_for() {
     let place = Place::new();
     let (bundle, _) = place.write(false);

@@ -14,8 +14,8 @@ use crate::numbers::{Checked, checked, first, outside};
 use crate::sealed::{sealed_json, unsealed_json};
 use crate::words::json_differences;
 
-/// Version of the journal.
-pub(super) const FORMAT: u32 = 1;
+/// Version of the journal. The one before has no checksums of rows, and is gone on with.
+pub(super) const FORMAT: u32 = 2;
 
 /// `FILE.partial.json`: what a partial file is, and how far it is. It holds a hash of itself.
 #[derive(Debug, Serialize, Deserialize)]
@@ -32,6 +32,9 @@ pub(super) struct Journal {
     pub done: usize,
     /// Those of them that have no row, in order.
     pub left_out: Vec<usize>,
+    /// CRC-32C of all rows of each tensor; none in format 1.
+    #[serde(default)]
+    pub sums: Vec<u32>,
 }
 
 /// As many items are done as there are, and those without a row are among them, in order.
@@ -39,7 +42,13 @@ impl Checked for Journal {
     fn problem(&self) -> Option<String> {
         let ascending = self.left_out.is_sorted_by(|one, next| one < next);
         let last = self.left_out.last().filter(|last| **last >= self.done);
+        let sums = if self.format == 1 {
+            0
+        } else {
+            self.tensors.len()
+        };
         first([
+            outside("the number of sums", self.sums.len(), sums..=sums),
             outside("done", self.done, 0..=self.items),
             (!ascending).then(|| "left_out is not in order".to_string()),
             last.map(|last| format!("left_out names {last}, and done is {}", self.done)),
@@ -56,7 +65,7 @@ impl Journal {
         };
         let text = read_if_there(&path).map_err(|error| damaged(error.to_string()))?;
         let read = |text: String| {
-            versioned_json(&unsealed_json(&text)?, FORMAT..=FORMAT).and_then(checked::<Self>)
+            versioned_json(&unsealed_json(&text)?, 1..=FORMAT).and_then(checked::<Self>)
         };
         text.map(read).transpose().map_err(damaged)
     }

@@ -1,5 +1,6 @@
 //! Safetensors files that are written row by row.
 
+mod earlier;
 mod error;
 mod journal;
 
@@ -8,6 +9,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use crc32c::crc32c_append;
 use safetensors::Dtype;
 use serde::{Deserialize, Serialize};
 
@@ -43,7 +45,7 @@ impl RowTensor {
 /// A safetensors file that is filled row by row, which a killed process can go on with.
 ///
 /// Rows are written to their places in `FILE.partial`. [`commit`](Self::commit) synchronises them and notes
-/// their number in `FILE.partial.json`, and [`finish`](Self::finish) makes the file whole and renames it. At
+/// their number and checksum in `FILE.partial.json`, and [`finish`](Self::finish) makes the file whole and renames it. At
 /// most the rows of one call are in memory.
 ///
 /// The space is for a row of each *item*. Items without a row are allowed; then the file is copied once at the
@@ -57,7 +59,7 @@ impl RowTensor {
 /// # let path = folder.path().join("numbers.safetensors");
 /// let tensor = RowTensor { name: "x".to_string(), dtype: Dtype::U8, row: vec![2] };
 /// let (what, metadata) = (BTreeMap::new(), BTreeMap::new());
-/// let mut file = RowFile::open(&path, &what, &[tensor], 2, &metadata)?;
+/// let mut file = RowFile::open(&path, &what, &[tensor], 2, &metadata, |_, _| ())?;
 /// file.append(&[&[1, 2]], 1, &[])?;
 /// file.append(&[&[3, 4]], 1, &[])?;
 /// file.finish(&metadata)?;
@@ -82,10 +84,13 @@ impl RowFile {
     /// nothing has been committed. `metadata` is that of a file in which every item has a row: it reserves the
     /// space of the header.
     ///
+    /// Rows that are there are read, to see that they are those that were written; `checked` is told how many bytes
+    /// of how many it were.
+    ///
     /// # Errors
     ///
     /// [`RowFileError::Other`] if the file was begun with another `what` or other tensors,
-    /// [`RowFileError::Damaged`], [`RowFileError::Held`], and [`RowFileError::Write`] also if the header would be
+    /// [`RowFileError::Damaged`] if it or its journal is not what was written, [`RowFileError::Held`], and [`RowFileError::Write`] also if the header would be
     /// longer than readers accept.
     pub fn open(
         path: &Path,
@@ -93,6 +98,7 @@ impl RowFile {
         tensors: &[RowTensor],
         items: usize,
         metadata: &BTreeMap<String, String>,
+        checked: impl FnMut(u64, u64),
     ) -> Result<Self, RowFileError> {
         let failed = |cause| write_error(path, cause);
         let (text, offsets) =
@@ -109,6 +115,7 @@ impl RowFile {
             header: text.len() as u64,
             done: 0,
             left_out: Vec::new(),
+            sums: vec![0; tensors.len()],
         };
         let partial = partial(path);
         for place in [path, &partial] {
@@ -144,6 +151,8 @@ impl RowFile {
                     let needs = format!("it has {length} bytes where its journal needs {expected}");
                     return Err(damaged(needs));
                 }
+                let mut found = found;
+                earlier::check(&file, &mut found, &starts, checked).map_err(damaged)?;
                 found
             }
             None => {
@@ -220,7 +229,9 @@ impl RowFile {
             "as many parts as tensors"
         );
         let (first, count) = (self.rows(), items - left_out.len());
-        for ((bytes, tensor), start) in rows.iter().zip(&self.journal.tensors).zip(&self.starts) {
+        let mut sums = self.journal.sums.clone();
+        let places = self.journal.tensors.iter().zip(&self.starts);
+        for ((bytes, (tensor, start)), sum) in rows.iter().zip(places).zip(&mut sums) {
             let row = tensor.row_bytes();
             assert_eq!(
                 bytes.len(),
@@ -234,7 +245,9 @@ impl RowFile {
                 .seek(place)
                 .and_then(|_| self.file.write_all(bytes));
             written.map_err(|cause| write_error(&self.path, cause))?;
+            *sum = crc32c_append(*sum, bytes);
         }
+        self.journal.sums = sums;
         self.journal.done += items;
         self.journal.left_out.extend(left_out);
         Ok(())

@@ -30,6 +30,7 @@ fn open(path: &Path, size: u32) -> Result<RowFile, RowFileError> {
         &tensors(),
         ITEMS.len(),
         &metadata(&ITEMS),
+        |_, _| (),
     )
 }
 
@@ -137,6 +138,60 @@ fn a_journal_of_which_a_bit_has_changed_is_refused() {
     }
     fs::write(&place, whole).unwrap();
     assert_eq!(open(&path, 1).unwrap().done(), 3);
+}
+
+#[test]
+fn rows_of_which_a_bit_has_changed_are_refused_and_those_after_them_are_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows");
+    let mut file = open(&path, 1).unwrap();
+    append(&mut file, 3, &[1]);
+    file.commit().unwrap();
+    append(&mut file, 1, &[]);
+    drop(file);
+    let place = folder.path().join("rows.partial");
+    let whole = fs::read(&place).unwrap();
+    let data = whole.len() - 3 * ITEMS.len();
+    let (mut refused, mut used) = (0, 0);
+    for bit in 8 * data..8 * whole.len() {
+        let mut changed = whole.clone();
+        changed[bit / 8] ^= 1 << (bit % 8);
+        fs::write(&place, changed).unwrap();
+        match open(&path, 1) {
+            Ok(file) => used += usize::from(file.done() == 3),
+            Err(error) => {
+                let error = error.to_string();
+                assert!(error.contains("are not those that were written"), "{error}");
+                refused += 1;
+            }
+        }
+    }
+    // Two rows of three bytes are noted.
+    assert_eq!((refused, refused + used), (8 * 6, 8 * 3 * ITEMS.len()));
+}
+
+#[test]
+fn a_journal_of_the_version_without_checksums_is_gone_on_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows");
+    let mut file = open(&path, 1).unwrap();
+    append(&mut file, 3, &[]);
+    file.commit().unwrap();
+    drop(file);
+    let place = folder.path().join("rows.partial.json");
+    let mut journal = without_hash(&place);
+    journal["format"] = 1.into();
+    journal.as_object_mut().unwrap().remove("sums");
+    fs::write(&place, journal.to_string()).unwrap();
+    let mut file = open(&path, 1).unwrap();
+    append(&mut file, 1, &[]);
+    file.commit().unwrap();
+    drop(file);
+    let mut told = Vec::new();
+    let tell = |done, all| told.push((done, all));
+    let file = RowFile::open(&path, &what(1), &tensors(), 7, &metadata(&ITEMS), tell).unwrap();
+    assert_eq!((file.done(), file.journal.format), (4, FORMAT));
+    assert_eq!(told.last(), Some(&(12, 12)));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use svg_image::save_png;
 use svg_model::ModelError;
-use svg_store::{FolderLock, LockError, read_if_there, write_bytes};
+use svg_store::{Checked as _, FolderLock, LockError, read_if_there, write_bytes};
 
 use super::document::differences;
 use crate::TrainError;
@@ -323,6 +323,12 @@ fn agreed<I: Identity>(
     force_data: bool,
     observer: &mut dyn Observer,
 ) -> Result<Standing<I>, TrainError> {
+    if let Some(problem) = stored.problem() {
+        let reason = format!(
+            "the newest checkpoint cannot be gone on with: {problem}; remove its folder to go on from the one before"
+        );
+        return Err(TrainError::OtherRun { reason });
+    }
     if let Some(reason) = stored.identity.differs(&now.identity) {
         return Err(TrainError::OtherRun { reason });
     }

@@ -2,8 +2,14 @@
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use svg_store::{Checked, first, outside};
 
 use crate::data::Fingerprint;
+
+/// Steps and pictures are counted to here, so that neither overflows.
+const COUNTED: u64 = 1 << 53;
+/// Halvings after which a learning rate is nothing.
+const HALVINGS: u32 = 1024;
 
 /// What a run was begun with and must go on with.
 pub trait Identity: Clone + Serialize + DeserializeOwned {
@@ -49,9 +55,23 @@ impl<I> Standing<I> {
     }
 }
 
+/// The numbers of a document, which the run goes on from.
+impl<I> Checked for Standing<I> {
+    fn problem(&self) -> Option<String> {
+        first([
+            outside("step", self.step, 0..=COUNTED),
+            outside("cursor", self.cursor, 0..=COUNTED),
+            outside("halvings", self.halvings, 0..=HALVINGS),
+            outside("dropped", self.dropped, 0..=COUNTED),
+            outside("dropped_in_a_row", self.dropped_in_a_row, 0..=self.dropped),
+        ])
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use svg_store::extremes;
 
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
     struct Named {
@@ -79,5 +99,31 @@ mod tests {
         assert!(
             serde_json::from_str::<Standing<Named>>(&json.replace("encoder", "other")).is_err()
         );
+    }
+
+    #[test]
+    fn every_number_of_a_standing_can_be_counted_on_from_or_is_refused() {
+        let data = Fingerprint {
+            count: 3,
+            sha256: "ab".to_string(),
+            orientation: Default::default(),
+            classes: None,
+        };
+        let encoder = "x".to_string();
+        let standing = Standing::new(data, Named { encoder });
+        let document = serde_json::to_value(&standing).unwrap();
+        let (mut refused, mut taken) = (0, 0);
+        for (what, changed) in extremes(&document) {
+            match serde_json::from_value::<Standing<Named>>(changed) {
+                Ok(read) if read.problem().is_none() => {
+                    taken += 1;
+                    assert!(read.halvings.checked_add(1).is_some(), "{what}");
+                    assert!(read.halvings as i32 >= 0, "{what}");
+                    assert!(read.cursor.checked_add(1 << 60).is_some(), "{what}");
+                }
+                _ => refused += 1,
+            }
+        }
+        assert!(refused > 60 && taken > 20, "{refused} and {taken}");
     }
 }
