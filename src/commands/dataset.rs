@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use serde::Deserialize;
 use svg_image::{grid, save_png};
 use svg_shapes::{CLASSES, Shapes};
-use svg_store::{Checked, FolderLock, first, outside, read_file, write_bytes};
+use svg_store::{Checked, FolderLock, UNFINISHED, first, outside, read_file, write_bytes};
 
 use crate::commands::outputs::Outputs;
 use crate::commands::print;
@@ -120,6 +120,8 @@ impl DatasetShapes {
         if self.force {
             self.remove_pictures()?;
         }
+        // The page comes first: it says to the next start whose folder this is.
+        write_bytes(self.out.join(PAGE), recipe.page())?;
         let test = (recipe.test > 0).then_some("test");
         for split in ["train"].into_iter().chain(test) {
             for class in CLASSES {
@@ -127,7 +129,6 @@ impl DatasetShapes {
                 fs::create_dir_all(folder).with_context(failed)?;
             }
         }
-        write_bytes(self.out.join(PAGE), recipe.page())?;
         let shapes = Shapes::new(recipe.seed).with_size(recipe.size);
         save_sheet(shapes, &self.out.join("sheet.png"))?;
 
@@ -167,7 +168,11 @@ impl DatasetShapes {
         }
         let (out, recipe) = (self.out.display(), &self.recipe);
         let Some(earlier) = Recipe::read(&self.out.join(PAGE)) else {
-            let is_other = |entry: fs::DirEntry| entry.file_name() != ".lock";
+            let is_other = |entry: fs::DirEntry| {
+                let name = entry.file_name();
+                let left = name.as_encoded_bytes().starts_with(UNFINISHED.as_bytes());
+                name != ".lock" && !left
+            };
             let folder = fs::read_dir(&self.out);
             return match folder.map(|entries| entries.flatten().any(is_other)) {
                 Ok(true) => bail!(

@@ -93,6 +93,21 @@ fn what_is_there_is_kept_and_what_is_missing_is_drawn() {
     assert!(note.is_file());
 }
 
+/// A process that is killed at its beginning leaves a lock and half a page, and nothing else.
+#[test]
+fn a_folder_that_was_just_begun_is_gone_on_with() {
+    let place = tempfile::tempdir().unwrap();
+    let out = place.path();
+    fs::write(out.join(".lock"), "").unwrap();
+    let half = out.join(format!("{}page", svg_store::UNFINISHED));
+    fs::write(&half, "{").unwrap();
+    made(out, "--count 20", "0 were there");
+    assert!(!half.exists());
+    fs::create_dir(out.join("train/star/mine")).unwrap();
+    fs::remove_file(out.join("dataset.json")).unwrap();
+    refused(out, "--count 20", "holds other files");
+}
+
 #[test]
 fn a_folder_that_another_process_draws_into_is_left_to_it() {
     let place = tempfile::tempdir().unwrap();

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use svg_store::{Checked, PathError, below, json_format, plain_json, read_if_there, write_json};
 
 use super::old;
+use super::open_files::OpenFile;
 use super::part::{FileEntry, Part};
 use crate::ModelError;
 
@@ -75,7 +76,7 @@ impl Manifest {
         };
         for (part, of) in &manifest.parts {
             if let Some(entry) = of.files.get(&name) {
-                entry.open(part, path)?;
+                OpenFile::open(part, path, entry)?.check()?;
             }
         }
         Ok(())

@@ -19,7 +19,7 @@ pub(super) struct OpenFiles(BTreeMap<String, OpenFile>);
 
 /// One file. Nobody may seek in it before its hash is compared.
 #[derive(Debug)]
-struct OpenFile {
+pub(super) struct OpenFile {
     file: File,
     path: PathBuf,
     part: String,
@@ -100,7 +100,8 @@ impl OpenFiles {
 }
 
 impl OpenFile {
-    fn open(part: &str, path: &Path, entry: &FileEntry) -> Result<Self, ModelError> {
+    /// Opens the file of an entry, which must have its size, and begins to compare its hash.
+    pub fn open(part: &str, path: &Path, entry: &FileEntry) -> Result<Self, ModelError> {
         let FileEntry { bytes, sha256 } = entry;
         let found = match std::fs::metadata(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => Err("it is missing".to_string()),
@@ -125,7 +126,7 @@ impl OpenFile {
     }
 
     /// Waits until the hash is compared.
-    fn check(&self) -> Result<(), ModelError> {
+    pub fn check(&self) -> Result<(), ModelError> {
         let mut check = self.check.lock().unwrap_or_else(PoisonError::into_inner);
         // What stands there if the thread panicked.
         let unfinished = Check::Done(Err("its SHA-256 could not be computed".to_string()));
