@@ -26,7 +26,7 @@ const CHANGES: [&str; 5] = [
 ];
 
 /// Commands that read the bundle `B` and write to `O`.
-const READS: [&str; 10] = [
+const READS: [&str; 12] = [
     "sample --bundle B --classes all --steps 2 --out O",
     "interpolate --bundle B --class 0 --points 2 --out O.png",
     "encode --bundle B --images data --out O.safetensors",
@@ -37,6 +37,8 @@ const READS: [&str; 10] = [
     "export flow --bundle B --out O.safetensors",
     "cache --bundle B --data data --out O",
     "train flow --config flow_tiny --max-steps 2 --workers 1 --data data --bundle B --out O",
+    "distance --bundle B --reference data --samples data --save-reference O.safetensors",
+    "probe --bundle B --train data --test data --neighbours 1 --out O",
 ];
 
 /// What is said by a command that finds another one at work.

@@ -20,6 +20,16 @@ const MASK: &str = "bias_mask";
 ///
 /// An error names the tensors that hold numbers that are not finite.
 pub fn check(file: &TensorFile, look: &mut Look) -> Result<()> {
+    checked(file, file.container() == Container::Safetensors, look)
+}
+
+/// As [`check`], of a file that is open and may have lost its name meanwhile, as those of a bundle do that another
+/// process changes: a tensor at a time.
+pub fn check_open(file: &TensorFile, look: &mut Look) -> Result<()> {
+    checked(file, false, look)
+}
+
+fn checked(file: &TensorFile, by_name: bool, look: &mut Look) -> Result<()> {
     if look.brief {
         return Ok(());
     }
@@ -27,7 +37,7 @@ pub fn check(file: &TensorFile, look: &mut Look) -> Result<()> {
     let template = "{msg} [{wide_bar}] {bytes}/{total_bytes}, {eta} left";
     let bar = bar(total as u64, "reading", template);
     let mut found = Vec::new();
-    each_part(file, |tensor, bytes| {
+    each_part(file, by_name, |tensor, bytes| {
         bar.inc(bytes.len() as u64);
         let broken = not_finite(tensor.dtype, bytes);
         if broken == 0 || tensor.name.ends_with(MASK) {
@@ -68,9 +78,13 @@ pub fn verdict(look: &Look) -> &'static str {
     }
 }
 
-/// Calls `take` with all bytes of each tensor, in parts.
-fn each_part(file: &TensorFile, mut take: impl FnMut(&StoredTensor, &[u8])) -> Result<()> {
-    if file.container() != Container::Safetensors {
+/// Calls `take` with all bytes of each tensor, in parts if the file is one of safetensors that is found by its name.
+fn each_part(
+    file: &TensorFile,
+    by_name: bool,
+    mut take: impl FnMut(&StoredTensor, &[u8]),
+) -> Result<()> {
+    if !by_name {
         for tensor in file.tensors() {
             let bytes = tensor.to_bytes().with_context(|| tensor.name.clone())?;
             take(tensor, &bytes);
