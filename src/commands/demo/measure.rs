@@ -30,6 +30,7 @@ const DOTS: f64 = 1e9;
 
 /// The document `measurements.json`, which holds a hash of itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Measurements {
     /// Training pictures among which neighbours are sought.
     pub known: usize,
@@ -57,6 +58,7 @@ pub struct Measurements {
 
 /// How well a view of pictures tells classes apart.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Accuracy {
     /// Pixels, the encoder's tokens, or latents.
     pub of: String,
@@ -68,6 +70,7 @@ pub struct Accuracy {
 
 /// What samples of so many steps are worth.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct OfSteps {
     pub steps: usize,
     pub count: usize,
