@@ -23,6 +23,7 @@ mod streamed;
 mod tuned;
 
 use std::ffi::OsString;
+use std::io::Write as _;
 
 use clap::Parser;
 use svg_store::printable;
@@ -67,7 +68,15 @@ fn refuse(error: &clap::Error) -> ! {
     let mut words = std::env::args_os();
     let is_plain = |word: OsString| printable(&word.to_string_lossy()) == word.to_string_lossy();
     if words.all(is_plain) {
-        error.exit()
+        let printed = error.print().and_then(|()| std::io::stdout().flush());
+        let code = match printed {
+            Err(cause) if cause.kind() != std::io::ErrorKind::BrokenPipe => {
+                status!("error: it cannot be printed: {cause}");
+                1
+            }
+            _ => error.exit_code(),
+        };
+        std::process::exit(code)
     }
     status!("{}", error.to_string().trim_end());
     std::process::exit(error.exit_code())

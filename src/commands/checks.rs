@@ -45,9 +45,13 @@ pub fn check_tokens(space: &dyn LatentSpace, size: u32) -> Result<()> {
     Ok(())
 }
 
+/// Bytes of a pixel on its way into a network, at least: decoded, cropped, as numbers of three channels twice, and as
+/// tokens of six numbers.
+const PIXEL: f64 = 3.0 + 3.0 + 24.0 + 24.0;
+
 /// Whether the machine's memory can hold so many images of that size at once.
 pub fn check_batch(images: usize, size: u32, device: &Device) -> Result<()> {
-    let bytes = 4.0 * 3.0 * images as f64 * f64::from(size) * f64::from(size);
+    let bytes = PIXEL * images as f64 * f64::from(size) * f64::from(size);
     let what = format!("a batch of {images} images of {size} x {size} pixels");
     let problem = beyond_memory(device, &what, bytes);
     problem.map_or(Ok(()), |problem| {

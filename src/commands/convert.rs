@@ -10,7 +10,7 @@ use svg_dino::{DinoError, Half, Layout, RopePeriods};
 use svg_nn::unusable;
 use svg_store::printable;
 
-use crate::commands::outputs::Outputs;
+use crate::commands::outputs::{Outputs, hold_folder};
 use crate::commands::print;
 use crate::encoder::{Hints, open_weights, say_notes};
 use crate::progress::status;
@@ -131,6 +131,9 @@ impl Convert {
                 layout.name()
             );
         }
+        let is_file = extension == Some("safetensors");
+        let held = (!is_file).then(|| hold_folder(&self.output, "OUT"));
+        let _lock = held.transpose()?;
         let written = file.save(layout, &self.output)?;
         let untold = file.untold(layout, &self.output);
         if !untold.is_empty() {

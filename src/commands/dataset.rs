@@ -9,12 +9,13 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use rayon::prelude::*;
 use serde::Deserialize;
-use svg_image::{grid, save_png};
+use svg_image::{DecodeOptions, grid, read_image, save_png};
 use svg_shapes::{CLASSES, Shapes};
 use svg_store::{Checked, FolderLock, UNFINISHED, first, outside, read_file, write_bytes};
 
 use crate::commands::outputs::Outputs;
 use crate::commands::print;
+use crate::commands::saved::Saved;
 use crate::progress::image_bar;
 use crate::ranges::within;
 
@@ -134,6 +135,21 @@ impl DatasetShapes {
 
         let mut pictures = recipe.pictures(&self.out);
         let all = pictures.len();
+        let there = pictures.par_iter().filter(|picture| picture.path.exists());
+        let damaged = there.find_any(|picture| {
+            let read = read_image(&picture.path, &DecodeOptions::default());
+            read.is_err()
+        });
+        if let Some(Picture { path, .. }) = damaged {
+            bail!(
+                "{} is damaged; remove it, and the same command draws it again",
+                path.display()
+            );
+        }
+        let paths: Vec<PathBuf> = pictures
+            .iter()
+            .map(|picture| picture.path.clone())
+            .collect();
         pictures.retain(|picture| !picture.path.exists());
         let bar = image_bar(pictures.len(), "drawing");
         pictures.par_iter().try_for_each(|picture| {
@@ -142,6 +158,9 @@ impl DatasetShapes {
             save_png(&image, &picture.path, &[])
         })?;
         bar.finish_and_clear();
+        let mut saved = Saved::default();
+        paths.into_iter().for_each(|path| saved.keep(path));
+        saved.check()?;
         Ok(all - pictures.len())
     }
 

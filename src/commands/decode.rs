@@ -15,7 +15,7 @@ use svg_nn::{Container, GRID, StoredTensor, TensorFile};
 use svg_roles::{Images, LatentSpace, Signed};
 use svg_store::{RowFile, RowReader, listed};
 
-use crate::commands::outputs::{Outputs, make_folder};
+use crate::commands::outputs::{Outputs, hold_folder};
 use crate::commands::print;
 use crate::commands::saved::Saved;
 use crate::device::DeviceOptions;
@@ -97,7 +97,7 @@ impl Decode {
         let outputs = outputs.file("--raw", &self.raw);
         let outputs = outputs.reads("FEATURES", [&self.features]);
         outputs.bundle("--bundle", [&self.bundle]).check()?;
-        make_folder(&self.out, "--out")?;
+        let _lock = hold_folder(&self.out, "--out")?;
         let device = device.open_f32()?;
         let options = OpenOptions {
             decode_only: true,

@@ -12,7 +12,7 @@ use svg_store::{RowReader, RowTensor};
 
 use crate::commands::checks::check_size;
 use crate::commands::decode::file_name;
-use crate::commands::outputs::{Outputs, make_folder};
+use crate::commands::outputs::{Outputs, hold_folder};
 use crate::commands::pictures::{PictureOptions, ReadingOptions};
 use crate::commands::print;
 use crate::commands::saved::Saved;
@@ -129,9 +129,8 @@ impl Features {
         if once.len() < self.blocks.len() {
             bail!("--blocks names a block twice");
         }
-        if let Some(folder) = &self.pca {
-            make_folder(folder, "--pca")?;
-        }
+        let held = self.pca.as_ref().map(|folder| hold_folder(folder, "--pca"));
+        let _lock = held.transpose()?;
         let (device, precision) = device.open()?;
         let dino = file.load(&device)?;
         let pictures = PictureOptions {

@@ -15,7 +15,7 @@ use svg_train::data::PictureBatch;
 use crate::commands::bundle::{Align, BundleOptions};
 use crate::commands::checks::{check_finite, check_tokens};
 use crate::commands::decode::file_name;
-use crate::commands::outputs::{Outputs, make_folder};
+use crate::commands::outputs::{Outputs, hold_folder};
 use crate::commands::pictures::PictureOptions;
 use crate::commands::print;
 use crate::commands::saved::Saved;
@@ -67,7 +67,7 @@ impl Reconstruct {
         let outputs = self.bundle.read_by(outputs.file("--out", [&table_path]));
         let outputs = outputs.reads("--vgg", vgg);
         outputs.pictures("--images", [&*set]).check()?;
-        make_folder(&self.out, "--out")?;
+        let _lock = hold_folder(&self.out, "--out")?;
         let device = device.open_f32()?;
         let bundle = self.bundle.open()?;
         let space = self.bundle.space(&bundle, self.align, &device)?;

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
+use rayon::prelude::*;
 use svg_image::{DecodeOptions, RgbImage, grid, read_image, read_note, save_png};
 use svg_store::sha256_file;
 
@@ -12,12 +13,12 @@ use crate::commands::bundle::BundleOptions;
 use crate::commands::classes::{ClassNames, Classes, drawn};
 use crate::commands::generate::{Sampler, SamplingOptions, number};
 use crate::commands::noise_file::{self, NoiseFile};
-use crate::commands::outputs::{Outputs, make_folder};
+use crate::commands::outputs::{Outputs, hold_folder};
 use crate::commands::print;
 use crate::commands::saved::Saved;
 use crate::device::DeviceOptions;
 use crate::gathered::numbers;
-use crate::progress::status;
+use crate::progress::{image_bar, status};
 use crate::ranges::within;
 
 /// The keyword of the note in a PNG that says how it was made.
@@ -103,14 +104,17 @@ impl Sample {
         let outputs = Outputs::default().file("--latents", &self.latents);
         let outputs = outputs.reads("--from-noise", &self.from_noise);
         let outputs = self.bundle.read_by(outputs);
-        match as_sheet {
-            true => outputs.file("--out", [&self.out]).check()?,
+        let _lock = match as_sheet {
+            true => {
+                outputs.file("--out", [&self.out]).check()?;
+                None
+            }
             false => {
                 let outputs = outputs.folder("--out", [&self.out]);
                 outputs.file("--out", [beside(&self.out)]).check()?;
-                make_folder(&self.out, "--out")?;
+                Some(hold_folder(&self.out, "--out")?)
             }
-        }
+        };
         self.check_memory(items.len(), shape, bundle.geometry()?.image, as_sheet)?;
         let sampler = self
             .sampling
@@ -256,11 +260,12 @@ impl Sample {
         Ok(format!("{noise}, {}", sampler.words))
     }
 
-    /// Which pictures are there already. Those of other settings are nobody's to overwrite.
+    /// Which pictures are there already, and whole. Those of other settings are nobody's to overwrite.
     fn kept(&self, items: &[Item], words: &str) -> Result<Vec<bool>> {
         if self.force {
             return Ok(vec![false; items.len()]);
         }
+        let bar = image_bar(items.len(), "looking at what is there");
         let kept = |item: &Item| {
             let path = self.out.join(item.file());
             let there = path.exists();
@@ -274,10 +279,18 @@ impl Sample {
                     found.as_deref().unwrap_or("it does not say how")
                 );
             }
+            bar.inc(1);
             // Latents of kept pictures are not there.
-            Ok(there && self.latents.is_none())
+            let wanted = there && self.latents.is_none();
+            let whole = wanted && read_image(&path, &DecodeOptions::default()).is_ok();
+            if wanted && !whole {
+                bar.suspend(|| status!("{} is damaged and is made anew", path.display()));
+            }
+            Ok(whole)
         };
-        items.iter().map(kept).collect()
+        let kept = items.par_iter().map(kept).collect();
+        bar.finish_and_clear();
+        kept
     }
 
     fn write_sheet(

@@ -73,10 +73,15 @@ fn what_is_there_is_kept_and_what_is_missing_is_drawn() {
         out.join("train/star/00000.png"),
         out.join("train/star/00001.png"),
     );
-    fs::write(&kept, "mine").unwrap();
+    let mine = out.join("train/star/mine.png");
+    svg_image::save_png(&svg_image::RgbImage::new(3, 3), &mine, &[]).unwrap();
+    fs::rename(&mine, &kept).unwrap();
+    let mine = fs::read(&kept).unwrap();
     fs::remove_file(&lost).unwrap();
     made(out, "--count 30", "19 were there");
-    assert_eq!(fs::read(&kept).unwrap(), b"mine");
+    assert!(fs::read(&kept).unwrap() == mine);
+    fs::write(&kept, &mine[..mine.len() / 2]).unwrap();
+    refused(out, "--count 30", "star/00000.png is damaged; remove it");
     assert!(lost.is_file() && out.join("train/star/00002.png").is_file());
 
     refused(out, "--count 20", "say --count 30 or more");
@@ -89,7 +94,7 @@ fn what_is_there_is_kept_and_what_is_missing_is_drawn() {
     fs::write(&note, "mine").unwrap();
     made(out, "--count 10 --seed 1 --force", "0 were there");
     assert_eq!(count(&out.join("train/star")), 1);
-    assert_ne!(fs::read(&kept).unwrap(), b"mine");
+    assert!(fs::read(&kept).unwrap() != mine);
     assert!(note.is_file());
 }
 

@@ -115,6 +115,24 @@ fn no_output_takes_the_place_of_an_input_a_bundle_or_a_device() {
     ] {
         place.refused(&words, inside);
     }
+    let checkpoint = "run/checkpoints/step-00000001";
+    for (words, whole) in [
+        ("convert encoder.safetensors run --to hf".to_string(), "run"),
+        (format!("{features} --out run/steps.csv"), "run"),
+        (
+            format!("{features} --out {checkpoint}/mine.safetensors"),
+            "checkpoint",
+        ),
+        (
+            format!("convert encoder.safetensors {checkpoint} --to hf"),
+            "checkpoint",
+        ),
+    ] {
+        place.refused(
+            &words,
+            &format!("is a part of a {whole}; name another file"),
+        );
+    }
     let taken = "is no folder; name one";
     place.refused(
         "import autoencoder f.safetensors --out f.safetensors --force",
@@ -126,6 +144,27 @@ fn no_output_takes_the_place_of_an_input_a_bundle_or_a_device() {
     );
     fs::create_dir(place.path("d")).unwrap();
     place.refused(&format!("{features} --out d"), "is a folder; name a file");
+}
+
+/// Two at once would leave pictures of both and one table.
+#[test]
+fn a_folder_that_another_command_writes_into_is_left_to_it() {
+    let place = Place::new();
+    let out = place.path("out");
+    fs::create_dir(&out).unwrap();
+    let lock = svg_store::FolderLock::acquire(&out, "writes into").unwrap();
+    place.done("encode --bundle run/bundle --images data --out f.safetensors");
+    let commands = [
+        "reconstruct --bundle run/bundle --images data --out out",
+        "decode --bundle run/bundle f.safetensors --out out",
+        "features --weights encoder.safetensors --images data --size 16 --out t.safetensors --pca out",
+        "convert encoder.safetensors out --to hf",
+    ];
+    for words in commands {
+        place.refused(words, "another process writes into");
+    }
+    drop(lock);
+    commands.iter().for_each(|words| place.done(words));
 }
 
 #[test]

@@ -183,6 +183,22 @@ fn pictures_that_are_there_are_kept_and_those_of_other_settings_are_nobodys() {
     assert!(place.bytes("out-sheet.png") == sheet);
     let said = place.done(&words);
     assert!(said.contains("there already: 6 images"), "{said}");
+    // Half a picture still has its note.
+    fs::write(
+        place.path("out/class-2-sample-1.png"),
+        &one[..one.len() - 20],
+    )
+    .unwrap();
+    let said = place.done(&words);
+    let damaged = "class-2-sample-1.png is damaged and is made anew";
+    assert!(
+        said.contains(damaged) && said.contains("there already: 5 images"),
+        "{said}"
+    );
+    assert!(place.bytes("out/class-2-sample-1.png") == one);
+    let lock = svg_store::FolderLock::acquire(&place.path("out"), "writes into").unwrap();
+    place.refused(&words, "another process writes into");
+    drop(lock);
     place.refused(&format!("{words} --seed 1"), "was made in another way");
     place.done(&format!("{words} --seed 1 --force"));
     assert!(place.bytes("out/class-2-sample-1.png") != one);

@@ -80,8 +80,12 @@ impl GuidanceSchedule {
                      give the lower time first, as in interval:0.1:0.8"
                 ))
             }
-            Self::Early { after } if !after.is_finite() => Err(format!(
-                "the time {after} after which guidance starts is not finite: give a time from 0 to 1"
+            Self::Interval { low, high } if low < 0.0 || high > 1.0 => Err(format!(
+                "the guidance interval from {low} to {high} is not within the time from 0 to 1: \
+                 give two times of it, as in interval:0.1:0.8"
+            )),
+            Self::Early { after } if !(0.0..=1.0).contains(&after) => Err(format!(
+                "the time {after} after which guidance starts is none: give a time from 0 to 1"
             )),
             Self::SkipFirst { rho, .. } if !rho.is_finite() => Err(format!(
                 "the factor {rho} of the unconditional velocity is not finite: give a number, 0 to skip the step"
@@ -209,6 +213,8 @@ mod tests {
         assert!(error("skip-first:1.5:0").contains("steps as 1"));
         assert!(error("interval:0.8:0.1").contains("from 0.8 to 0.1 is empty"));
         assert!(error("interval:0.1:NaN").contains("is empty"));
+        assert!(error("interval:0:1.5").contains("is not within the time from 0 to 1"));
+        assert!(error("early:-1").contains("give a time from 0 to 1"));
         assert!(error("skip-first:1:inf").contains("factor inf of the unconditional velocity"));
     }
 }

@@ -103,6 +103,11 @@ pub enum ModelError {
     /// The folder to write to exists and is not empty.
     #[error("{} exists and is not empty; name another folder, or say --force to replace it", .0.display())]
     Taken(PathBuf),
+    /// The folder in which a bundle is to be replaced exists, is not empty and holds none.
+    #[error(
+        "{} is not empty and holds no bundle that could be replaced; remove it, or name another folder", .0.display()
+    )]
+    NothingToReplace(PathBuf),
     /// The encoder's weights are not where the bundle says.
     #[error(
         "the encoder's weights are not at {}, where this bundle was made with them. Name them with \

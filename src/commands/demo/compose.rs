@@ -1,6 +1,6 @@
 //! The report of a demonstration: what the other phases left, on one page.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -83,14 +83,26 @@ pub fn write(
             plan.autoencoder.images_per_step(),
             plan.flow.images_per_step(),
         ],
-        autoencoder: Steps::read(&out.join("autoencoder/steps.csv"))?.curves(),
-        flow: Steps::read(&out.join("flow/steps.csv"))?.curves(),
+        autoencoder: curves(&out.join("autoencoder"))?,
+        flow: curves(&out.join("flow"))?,
         timings,
         total: timings.total(),
         commands: next::commands(out, plan, setup.data.complete),
     };
     let html = render(include_str!("report.html"), report);
     Ok(write_bytes(out.join("report.html"), html)?)
+}
+
+/// The table of a training that has ended.
+fn curves(run: &Path) -> Result<Curves> {
+    let read = Steps::read(&run.join("steps.csv"));
+    let advice = || {
+        let run = run.display();
+        format!(
+            "the table of the training in {run} is lost; remove that folder, and the same command trains again"
+        )
+    };
+    Ok(read.with_context(advice)?.curves())
 }
 
 /// The sizes of the method, as `pipeline.html` calls them.

@@ -106,7 +106,10 @@ fn shapes(folder: &Path, asked: &Asked, size: u32, planned: bool) -> Result<Data
         },
         force: !planned || !folder.join(PAGE).exists(),
     };
-    shapes.write()?;
+    shapes.write().with_context(|| {
+        let folder = folder.display();
+        format!("the figures in {folder} cannot be used; remove that folder, and the same command draws them again")
+    })?;
     let name = format!(
         "svg dataset shapes --count {train} --test-count {test} --seed {seed} --size {size}"
     );

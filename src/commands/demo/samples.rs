@@ -64,15 +64,16 @@ pub fn make(plan: &Plan, setup: &Setup, bundle: &Bundle, out: &Path, title: &str
     save_sheets(plan, out)
 }
 
-/// Steps and classes of which a picture is missing.
+/// Steps and classes of which a picture is missing or damaged.
 fn missing(plan: &Plan, out: &Path) -> Vec<(usize, usize)> {
     let samples = &plan.samples;
     let all = samples.steps.iter().flat_map(|&steps| {
         let classes = samples.classes.iter();
         classes.map(move |&class| (steps, class))
     });
+    let whole = |path: PathBuf| read_image(path, &DecodeOptions::default()).is_ok();
     let lacks = |&(steps, class): &(usize, usize)| {
-        (0..samples.each).any(|index| !file(plan, out, steps, class, index).exists())
+        (0..samples.each).any(|index| !whole(file(plan, out, steps, class, index)))
     };
     all.filter(lacks).collect()
 }

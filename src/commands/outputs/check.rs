@@ -165,7 +165,12 @@ fn resolved(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     let real = absolute.ancestors().find_map(|above| {
         let rest = absolute.strip_prefix(above).ok()?;
-        Some(above.canonicalize().ok()?.join(rest))
+        let real = above.canonicalize().ok()?;
+        // Nothing more would become a slash, behind which no file is found.
+        match rest.as_os_str().is_empty() {
+            true => Some(real),
+            false => Some(real.join(rest)),
+        }
     });
     real.unwrap_or(absolute)
 }
@@ -174,14 +179,23 @@ fn is_bundle(folder: &&Path) -> bool {
     Manifest::read(folder).is_ok()
 }
 
-/// What a file that is there is a part of, by what stands beside it.
+/// What a file is or would be a part of, by what stands beside it.
 fn part_of(path: &Path) -> Option<&'static str> {
+    let path = resolved(path);
     let (folder, name) = (path.parent()?, path.file_name()?.to_str()?);
     let beside = |name: &str| folder.join(name).is_file();
-    let of_cache = name == "cache.json" || name.starts_with("shard-");
-    match path.exists() {
-        true if beside("checkpoint.json") => Some("checkpoint"),
-        true if of_cache && beside("cache.json") => Some("cache"),
+    let is_run = || folder.join("checkpoints").is_dir();
+    match name {
+        // A new file is none of its own, either.
+        _ if beside("checkpoint.json") => Some("checkpoint"),
+        _ if !path.exists() => None,
+        "cache.json" => Some("cache"),
+        _ if name.starts_with("shard-") && beside("cache.json") => Some("cache"),
+        "config.json" | "steps.csv" if is_run() => Some("run"),
+        "demo.json" | "measurements.json" | "timings.json" if beside("demo.json") => {
+            Some("demonstration")
+        }
+        "dataset.json" => Some("data set"),
         _ => None,
     }
 }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use svg_image::ImageSet;
 use svg_model::Manifest;
 use svg_nn::TensorFile;
-use svg_store::{check_takes_files, printable_path};
+use svg_store::{FolderLock, check_takes_files, printable_path};
 
 /// The places that a command writes to and those that it reads, by the options that name them.
 ///
@@ -141,6 +141,13 @@ pub fn make_folder(path: &Path, option: &str) -> Result<()> {
     std::fs::create_dir_all(path).with_context(failed)?;
     let failed = || format!("{option} {} takes no files", printable_path(path));
     check_takes_files(path).with_context(failed)
+}
+
+/// [`make_folder`] for files of one command: another that would write into the folder is refused until the lock is
+/// dropped.
+pub fn hold_folder(path: &Path, option: &str) -> Result<FolderLock> {
+    make_folder(path, option)?;
+    Ok(FolderLock::acquire(path, "writes into")?)
 }
 
 #[cfg(test)]

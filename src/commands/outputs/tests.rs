@@ -127,6 +127,7 @@ fn a_bundle_a_cache_and_a_checkpoint_stay_as_they_are() {
         "is a part of a cache",
     );
     refused(file(place.path("s/x")), "is a part of a checkpoint");
+    refused(file(place.path("s/new")), "is a part of a checkpoint");
     file(place.path("c/new")).check().unwrap();
     let whole = |name: &str| Outputs::default().exchanged("--out", [place.path(name)]);
     whole("bundle").check().unwrap();

@@ -13,7 +13,7 @@ use svg_store::write_bytes;
 use svg_train::data::Fingerprint;
 
 use self::source::{Of, Pool, Source};
-use crate::commands::outputs::{Outputs, make_folder};
+use crate::commands::outputs::{Outputs, hold_folder};
 use crate::commands::pictures::ReadingOptions;
 use crate::commands::{print, word};
 use crate::confusion_picture::{save_drawing, save_matrix};
@@ -132,9 +132,8 @@ impl Probe {
         let outputs = outputs.reads("--encoder", &self.encoder);
         let outputs = outputs.pictures("--train", [&*train.set]);
         outputs.pictures("--test", [&*test.set]).check()?;
-        if let Some(folder) = &self.out {
-            make_folder(folder, "--out")?;
-        }
+        let held = self.out.as_ref().map(|folder| hold_folder(folder, "--out"));
+        let _lock = held.transpose()?;
         let device = device.open_f32()?;
         let sources = Source::all(&self, &device)?;
         let width = sources.iter().map(|source| source.name.len()).max();

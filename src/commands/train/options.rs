@@ -27,7 +27,7 @@ pub struct TrainingOptions {
     #[arg(long)]
     pub resume: bool,
     /// Stop after so many steps, before those of the configuration
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     max_steps: Option<u64>,
     /// Go on although the pictures are not those that the run began with
     #[arg(long, requires = "resume")]

@@ -71,27 +71,66 @@ impl Head {
     }
 }
 
+/// Scores that a thread holds, at most: all of 4096 tokens, and of more tokens those of some rows at a time.
+const SCORES: usize = 4096 * 4096;
+/// Rows at a time, at least.
+const ROWS: usize = 64;
+
 /// `softmax(q k^T / sqrt(head_dim)) v`. Output: `[batch, tokens, heads, head_dim]`.
 pub fn forward(sizes: Sizes, qkv: &[f32]) -> Vec<f32> {
+    forward_by(sizes, qkv, (SCORES / sizes.tokens).max(ROWS))
+}
+
+/// With the scores of so many tokens at a time.
+fn forward_by(sizes: Sizes, qkv: &[f32], rows: usize) -> Vec<f32> {
     let (tokens, head_dim) = (sizes.tokens, sizes.head_dim);
     let scale = (head_dim as f32).sqrt().recip();
     let mut out = vec![0.0f32; sizes.batch * tokens * sizes.width()];
     let target = Target::new(&mut out);
     sizes.each_head(|head, [scores, attended]: &mut [Vec<f32>; 2]| {
         let [q, k, v] = [0, 1, 2].map(|part| head.matrix(qkv, 3, part));
-        scores.resize(tokens * tokens, 0.0);
         attended.resize(tokens * head_dim, 0.0);
-        q.multiply_scaled(k.transposed(), scale, scores, false);
-        let factors: Vec<f32> = scores
-            .chunks_exact_mut(tokens)
-            .map(exp::unnormalised_softmax)
-            .collect();
-        let weights = Matrix::by_rows(scores, tokens, tokens, tokens);
-        weights.multiply(v, attended, false);
-        for (row, factor) in attended.chunks_exact_mut(head_dim).zip(factors) {
-            row.iter_mut().for_each(|value| *value *= factor);
+        for (index, attended) in attended.chunks_mut(rows * head_dim).enumerate() {
+            let count = attended.len() / head_dim;
+            scores.resize(count * tokens, 0.0);
+            let some = q.part(index * rows, count);
+            some.multiply_scaled(k.transposed(), scale, scores, false);
+            let factors: Vec<f32> = scores
+                .chunks_exact_mut(tokens)
+                .map(exp::unnormalised_softmax)
+                .collect();
+            let weights = Matrix::by_rows(scores, count, tokens, tokens);
+            weights.multiply(v, attended, false);
+            for (row, factor) in attended.chunks_exact_mut(head_dim).zip(factors) {
+                row.iter_mut().for_each(|value| *value *= factor);
+            }
         }
         head.put(attended, target, 1, 0);
     });
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Memory for scores does not grow with the square of the tokens.
+    #[test]
+    fn some_rows_at_a_time_are_all_rows_at_once() {
+        let sizes = Sizes {
+            batch: 2,
+            tokens: 37,
+            heads: 3,
+            head_dim: 8,
+        };
+        let count = sizes.batch * sizes.tokens * 3 * sizes.width();
+        let qkv: Vec<f32> = (0..count).map(|i| (i as f32 * 0.37).sin()).collect();
+        let whole = forward(sizes, &qkv);
+        for rows in [1, 8, 36, 37, 100] {
+            let parts = forward_by(sizes, &qkv, rows);
+            let worst = whole.iter().zip(&parts).map(|(a, b)| (a - b).abs());
+            let worst = worst.fold(0.0, f32::max);
+            assert!(worst < 1e-6, "{rows}: {worst}");
+        }
+    }
 }

@@ -25,6 +25,16 @@ impl<'a> Matrix<'a> {
         }
     }
 
+    /// So many rows from one on.
+    pub fn part(self, first: usize, rows: usize) -> Self {
+        assert!(first + rows <= self.rows);
+        Self {
+            numbers: &self.numbers[first * self.row..],
+            rows,
+            ..self
+        }
+    }
+
     /// Rows and columns exchanged, in the same memory.
     pub fn transposed(self) -> Self {
         Self {

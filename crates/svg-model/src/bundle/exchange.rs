@@ -123,7 +123,7 @@ pub(super) fn lock(folder: &Path) -> Result<FolderLock, ModelError> {
 ///
 /// Where there is nothing, it grows under another name and then gets its own. Where there is a bundle that may be
 /// replaced, its files and its manifest are exchanged; other files in the folder stay. Anything else that was there is
-/// [`ModelError::Taken`].
+/// [`ModelError::Taken`] or [`ModelError::NothingToReplace`].
 pub(super) fn appear(
     folder: &Path,
     replace: bool,
@@ -135,7 +135,10 @@ pub(super) fn appear(
         return Ok(());
     }
     let is_occupied = || fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
-    let taken = || ModelError::Taken(folder.to_path_buf());
+    let taken = || match replace {
+        true => ModelError::NothingToReplace(folder.to_path_buf()),
+        false => ModelError::Taken(folder.to_path_buf()),
+    };
     if is_occupied() {
         return Err(taken());
     }

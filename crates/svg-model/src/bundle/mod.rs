@@ -49,7 +49,8 @@ impl Bundle {
     ///
     /// # Errors
     ///
-    /// [`ModelError::Taken`] if the folder exists, is not empty and is not to be replaced or is no bundle,
+    /// [`ModelError::Taken`] and [`ModelError::NothingToReplace`] if the folder exists, is not empty and is not to be
+    /// replaced or is no bundle,
     /// [`ModelError::Locked`] if another process changes it, and whatever writing brings.
     pub fn create<'a>(
         folder: &Path,

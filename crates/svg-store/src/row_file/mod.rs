@@ -17,6 +17,8 @@ pub use self::error::RowFileError;
 use self::error::write_error;
 use self::journal::{FORMAT, Journal};
 use crate::file::{rename, write_file};
+use crate::lock::is_at;
+use crate::printable::printable_path;
 use crate::regular::check_replaceable;
 use crate::tensors::{TensorHeader, header};
 
@@ -259,7 +261,7 @@ impl RowFile {
     ///
     /// [`RowFileError::Write`].
     pub fn commit(&mut self) -> Result<(), RowFileError> {
-        let synchronised = self.file.sync_data();
+        let synchronised = self.in_place().and_then(|()| self.file.sync_data());
         synchronised.map_err(|cause| write_error(&self.path, cause))?;
         self.journal.write(&self.path)
     }
@@ -280,7 +282,20 @@ impl RowFile {
         written.map_err(|cause| write_error(&self.path, cause))
     }
 
+    /// Whether the partial file still has its name, which another process may have given to a file of its own.
+    fn in_place(&self) -> io::Result<()> {
+        let partial = self.partial();
+        match is_at(&self.file, &partial) {
+            true => Ok(()),
+            false => Err(io::Error::other(format!(
+                "{} was removed or replaced while rows were written to it; give the command again",
+                printable_path(&partial)
+            ))),
+        }
+    }
+
     fn finished(&mut self, metadata: &BTreeMap<String, String>) -> io::Result<()> {
+        self.in_place()?;
         let (tensors, rows) = (&self.journal.tensors, self.rows());
         let (text, offsets) = header(&headers(tensors, &shapes(tensors, rows)), metadata)?;
         let partial = self.partial();

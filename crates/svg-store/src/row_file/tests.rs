@@ -213,6 +213,31 @@ fn a_partial_file_of_another_length_or_program_is_refused() {
     assert_eq!(open(&path, 1).unwrap().done(), 0);
 }
 
+/// Another process that begins the same file anew must not be robbed of it.
+#[cfg(unix)]
+#[test]
+fn a_partial_file_that_was_removed_or_replaced_does_not_get_the_final_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows");
+    let mut first = open(&path, 1).unwrap();
+    append(&mut first, ITEMS.len(), &[]);
+    fs::remove_file(folder.path().join("rows.partial")).unwrap();
+    let mut second = open(&path, 1).unwrap();
+    append(&mut second, 2, &[]);
+    second.commit().unwrap();
+    let error = first.commit().unwrap_err().to_string();
+    assert!(error.contains("removed or replaced"), "{error}");
+    let error = first.finish(&metadata(&ITEMS)).unwrap_err().to_string();
+    assert!(
+        error.contains("rows.partial was removed or replaced"),
+        "{error}"
+    );
+    assert!(!path.exists());
+    append(&mut second, ITEMS.len() - 2, &[]);
+    second.finish(&metadata(&ITEMS)).unwrap();
+    assert!(fs::read(&path).unwrap() == whole(folder.path(), &[]));
+}
+
 #[test]
 #[should_panic(expected = "bytes of 1 rows of b")]
 fn rows_of_another_length_panic() {
