@@ -121,11 +121,7 @@ pub fn reset_memory() {
 }
 
 /// Seconds of each call after those that warm up, sorted. The device is waited for.
-pub fn timed<T>(
-    counts: [usize; 2],
-    device: &Device,
-    call: impl FnMut() -> T,
-) -> Result<Vec<f64>> {
+pub fn timed<T>(counts: [usize; 2], device: &Device, call: impl FnMut() -> T) -> Result<Vec<f64>> {
     Ok(timed_with_first(counts, device, call)?.1)
 }
 

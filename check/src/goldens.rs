@@ -7,19 +7,25 @@ use anyhow::Result;
 use burn::prelude::*;
 use svg_nn::Precision;
 
+use crate::Budget;
 use crate::golden::GOLDENS;
 use crate::golden::compare::{allow_at_least, worst};
 use crate::report::{Compared, Report};
-use crate::Budget;
 
 /// What TF32 may be off by, on outputs of unit variance: 2^-11 of each operand, through as many layers as there are.
 const TF32: f64 = 5e-3;
 
 /// Networks of released size, which take minutes on software drivers.
 fn is_large(name: &str) -> bool {
-    ["released", "full_size", "published", "the_encoder_of_svg", "perceptual"]
-        .iter()
-        .any(|word| name.contains(word))
+    [
+        "released",
+        "full_size",
+        "published",
+        "the_encoder_of_svg",
+        "perceptual",
+    ]
+    .iter()
+    .any(|word| name.contains(word))
 }
 
 pub fn run(budget: Budget, report: &mut Report) -> Result<()> {

@@ -23,7 +23,7 @@ mod support;
 mod times;
 mod training;
 #[path = "../../src/tuned.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports)]
 mod tuned;
 
 use std::path::PathBuf;
@@ -90,7 +90,11 @@ fn main() -> Result<()> {
         std::path::Path::new(recorded).exists(),
         "{recorded} is not here; run svg-check in the root of the repository"
     );
-    let minutes = if options.quick { 4.0f64.min(options.minutes) } else { options.minutes };
+    let minutes = if options.quick {
+        4.0f64.min(options.minutes)
+    } else {
+        options.minutes
+    };
     let budget = Budget {
         begun: Instant::now(),
         all: Duration::try_from_secs_f64(60.0 * minutes).context("--minutes")?,
@@ -111,6 +115,10 @@ fn main() -> Result<()> {
         tuned::folder().display()
     ))?;
     print!("{}", report.text());
-    ensure!(report.is_good(), "something differs; see {}", options.out.display());
+    ensure!(
+        report.is_good(),
+        "something differs; see {}",
+        options.out.display()
+    );
     Ok(())
 }

@@ -112,7 +112,9 @@ impl Report {
             times.max_s * 1e3,
             times.first_s,
             times.images_per_s,
-            times.peak_mib.map_or("-".to_string(), |mib| format!("{mib:.0}")),
+            times
+                .peak_mib
+                .map_or("-".to_string(), |mib| format!("{mib:.0}")),
             beside.unwrap_or_else(|| "-".to_string()),
         )
     }
@@ -122,16 +124,22 @@ impl Report {
         let mut text = format!("# {}\n\n", self.device);
         if !self.goldens.is_empty() {
             text += "| Golden | Products | Largest difference | Allowed | Time | |\n|---|---|--:|--:|--:|---|\n";
-            self.goldens.iter().for_each(|row| text += &(line(row) + "\n"));
+            self.goldens
+                .iter()
+                .for_each(|row| text += &(line(row) + "\n"));
             text += "\n";
         }
         if !self.works.is_empty() {
             text += "| Work, images at once, products | Median | From, to | First call | Images/s | MiB | Elsewhere |\n";
             text += "|---|--:|--:|--:|--:|--:|---|\n";
-            self.works.iter().for_each(|row| text += &(self.row(row) + "\n"));
+            self.works
+                .iter()
+                .for_each(|row| text += &(self.row(row) + "\n"));
             text += "\n";
         }
-        self.notes.iter().for_each(|note| text += &format!("- {note}\n"));
+        self.notes
+            .iter()
+            .for_each(|note| text += &format!("- {note}\n"));
         text
     }
 
@@ -142,7 +150,10 @@ impl Report {
 }
 
 fn line(row: &Compared) -> String {
-    let number = |at: usize| row.off.map_or("-".to_string(), |off| format!("{:.1e}", off[at]));
+    let number = |at: usize| {
+        row.off
+            .map_or("-".to_string(), |off| format!("{:.1e}", off[at]))
+    };
     let fault = row.fault.as_ref().and_then(|fault| fault.lines().next());
     format!(
         "| {} | {} | {} | {} | {:.1} s | {} |",

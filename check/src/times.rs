@@ -33,10 +33,15 @@ const QUICK: usize = 5;
 
 pub fn run(budget: Budget, device: &Device, report: &mut Report) -> Result<()> {
     let timing = Timing::of(2, if budget.quick { 5 } else { 10 });
-    let works = WORKS.iter().take(if budget.quick { QUICK } else { WORKS.len() });
+    let works = WORKS
+        .iter()
+        .take(if budget.quick { QUICK } else { WORKS.len() });
     for &(what, batch, dtype) in works {
         let precision = dtype.precision();
-        let name = format!("{what}, {batch}, {}", format!("{precision:?}").to_lowercase());
+        let name = format!(
+            "{what}, {batch}, {}",
+            format!("{precision:?}").to_lowercase()
+        );
         if !budget.is_left() {
             report.note(&format!("the time was over before {name}"))?;
             continue;

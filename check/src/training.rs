@@ -29,8 +29,13 @@ pub fn run(budget: Budget, device: &Device, report: &mut Report) -> Result<()> {
         let (mut stage, data) = works::flow_stage(config, dtype, BATCH, device)?;
         let (mut losses, mut begun) = (Vec::new(), Instant::now());
         for step in 0..steps {
-            let scalars = stage.step(step, 3e-4, vec![data.clone()]);
-            losses.push(scalars.get("loss").context("a step tells its loss")?);
+            let report = stage.step(step, 3e-4, vec![data.clone()]);
+            losses.push(
+                report
+                    .scalars
+                    .get("loss")
+                    .context("a step tells its loss")?,
+            );
             if step == 0 {
                 begun = Instant::now();
             }

@@ -25,7 +25,10 @@ pub fn worst() -> Option<[f64; 2]> {
 pub fn allowed(off: f64, tolerance: f64) -> f64 {
     let mut state = STATE.lock().unwrap();
     let tolerance = tolerance.max(state.0);
-    if state.1.is_none_or(|[was, bound]| off / tolerance > was / bound) {
+    if state
+        .1
+        .is_none_or(|[was, bound]| off / tolerance > was / bound)
+    {
         state.1 = Some([off, tolerance]);
     }
     tolerance

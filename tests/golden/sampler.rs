@@ -74,7 +74,10 @@ pub fn every_way_of_sampling_ends_where_the_reference_does() {
         let off = errors
             .iter()
             .fold(0.0f64, |off, error| off.max(error.abs()));
-        assert!(off < allowed(off, tolerance(&device)), "{key}: off by {off:e}");
+        assert!(
+            off < allowed(off, tolerance(&device)),
+            "{key}: off by {off:e}"
+        );
         worst = worst.max(off);
     }
     println!("28 ways of sampling: off by {worst:.1e}");

@@ -77,7 +77,7 @@ mod tests {
     /// What a tensor core makes of an operand: ten bits behind the point, the rest cut off.
     fn rounded<const D: usize>(x: Tensor<D>) -> Tensor<D> {
         let (device, data) = (x.device(), x.into_data());
-        let shape = data.shape.clone();
+        let shape = data.shape().clone();
         let cut = |value: f32| f32::from_bits(value.to_bits() & !0x1fff);
         let values: Vec<f32> = data.iter::<f32>().map(cut).collect();
         Tensor::from_data(TensorData::new(values, shape), &device)
