@@ -71,6 +71,7 @@ enum Part {
 pub struct Budget {
     begun: Instant,
     all: Duration,
+    /// Whether little is to be done.
     pub quick: bool,
 }
 
