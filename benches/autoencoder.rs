@@ -13,20 +13,10 @@
 
 mod support;
 
-use std::sync::Arc;
-
-use anyhow::{Error, Result, bail};
-use burn::prelude::*;
+use anyhow::{Result, bail};
 use clap::Parser;
-use svg_dino::DinoConfig;
-use svg_eval::{Lpips, Vgg16};
-use svg_model::{Alignment, AutoencoderConfig};
-use svg_nn::module_tensors;
-use svg_train::autoencoder::{Adversary, AutoencoderTraining, CriticConfig, Start};
-use svg_train::kinds::Svg;
-use svg_train::run::{Stage, Training};
 
-use support::{Times, Timing, images, random, reset_memory};
+use support::{Times, Timing, reset_memory, works};
 
 /// Times the autoencoder.
 #[derive(Parser)]
@@ -51,49 +41,13 @@ fn main() -> Result<()> {
             let batch = options.batch.unwrap_or(usual);
             reset_memory();
             let times = match what.as_str() {
-                "decode" => decode(batch, &options.timing, &device)?,
-                "encode" => encode(batch, &options.timing, &device)?,
-                "train" => train(batch, &options.timing, &device)?,
+                "decode" => works::decode(batch, &options.timing, &device)?,
+                "encode" => works::encode(batch, &options.timing, &device)?,
+                "train" => works::autoencoder_step(batch, &options.timing, &device)?,
                 other => bail!("--what {other}: it is decode, encode or train"),
             };
             times.print(name, what, batch);
         }
     }
     Ok(())
-}
-
-fn decode(batch: usize, timing: &Timing, device: &Device) -> Result<Times> {
-    let decoder = AutoencoderConfig::svg().decoder.init(device);
-    let features = random([batch, 256, 392], device);
-    timing.time(batch, device, || {
-        decoder.forward(features.clone(), [16, 16])
-    })
-}
-
-fn encode(batch: usize, timing: &Timing, device: &Device) -> Result<Times> {
-    let dino = DinoConfig::vits16plus().init(device);
-    let config = AutoencoderConfig::svg().with_alignment(Alignment::Batch);
-    let model = config.init(Arc::new(dino), device);
-    let images = images([batch, 256], device);
-    timing.time(batch, device, || model.encoder.features(images.clone()))
-}
-
-fn train(batch: usize, timing: &Timing, device: &Device) -> Result<Times> {
-    let config = include_str!("../configs/autoencoder_svg_256.json");
-    let mut config = AutoencoderTraining::from_json(config).map_err(Error::msg)?;
-    config.average_decay = None;
-    config.critic = Some(Adversary {
-        network: CriticConfig::new(),
-        start: Start::Step(0),
-    });
-    let vgg = module_tensors(&Vgg16::init(device));
-    let lpips = Lpips::from_tensors(vgg, None, "random", device)?;
-    let dino = DinoConfig::vits16plus().init(device);
-    let mut stage = Svg::stage(config, Arc::new(dino), Box::new(lpips), device)?;
-    let images = images([batch, 256], device);
-    let mut number = 0;
-    timing.time(batch, device, || {
-        stage.step(number, 1e-4, vec![images.clone()]);
-        number += 1;
-    })
 }

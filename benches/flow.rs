@@ -13,17 +13,16 @@
 
 mod support;
 
-use anyhow::{Error, Result, bail};
+use anyhow::{Result, bail};
 use burn::prelude::*;
 use clap::Parser;
 use svg_flow::{Euler, Guidance, Guided, TimeShift, integrate, unwatched};
 use svg_model::{AutoencoderConfig, Conditioned};
 use svg_roles::Condition;
-use svg_sit::{Sit, SitConfig};
-use svg_train::flow::{ComputeType, FlowBatch, FlowStage, FlowTraining};
-use svg_train::run::{Stage, Training};
+use svg_sit::SitConfig;
+use svg_train::flow::ComputeType;
 
-use support::{Times, Timing, random, reset_memory};
+use support::{Times, Timing, random, reset_memory, works};
 
 /// Times the velocity network.
 #[derive(Parser)]
@@ -35,7 +34,7 @@ struct Options {
     /// Samples at once.
     #[arg(long, value_delimiter = ',', default_value = "1,4")]
     batch: Vec<usize>,
-    /// The type of matrix products: f32 or bf16.
+    /// The type of matrix products: f32, tf32 (NVIDIA cards) or bf16.
     #[arg(long, default_value = "f32", value_parser = compute_type)]
     dtype: ComputeType,
     #[command(flatten)]
@@ -72,57 +71,22 @@ fn run(what: &str, batch: usize, options: &Options, device: &Device) -> Result<T
     };
     let config = config.with_learn_sigma(true);
     match training {
-        Some(_) => train(config, batch, options, device),
-        None => forward(config, batch, options, device),
+        Some(_) => works::flow_step(config, options.dtype, batch, &options.timing, device),
+        None => works::velocity(config, options.dtype, batch, &options.timing, device),
     }
 }
 
-fn network(config: &SitConfig, options: &Options, device: &Device) -> Sit {
-    options.dtype.precision().apply(config.init(device))
-}
-
-fn latents(batch: usize, device: &Device) -> Tensor<3> {
-    random([batch, 256, 392], device)
-}
-
-fn labels(batch: usize, device: &Device) -> Tensor<1, Int> {
-    Tensor::full([batch], 207, device)
-}
-
-fn forward(config: SitConfig, batch: usize, options: &Options, device: &Device) -> Result<Times> {
-    let sit = network(&config, options, device);
-    let (x, t) = (latents(batch, device), Tensor::full([batch], 0.37, device));
-    options.timing.time(batch, device, || {
-        sit.forward(x.clone(), t.clone(), labels(batch, device))
-    })
-}
-
-fn train(config: SitConfig, batch: usize, options: &Options, device: &Device) -> Result<Times> {
-    let training = include_str!("../configs/flow_svg_b_256.json");
-    let mut training = FlowTraining::from_json(training).map_err(Error::msg)?;
-    training.batch_size = batch;
-    training.precision = options.dtype;
-    let data = FlowBatch {
-        latents: latents(batch, device),
-        labels: vec![207; batch],
-    };
-    let (mut stage, mut number) = (FlowStage::<Sit>::new(training, config, device), 0);
-    options.timing.time(batch, device, || {
-        stage.step(number, 1e-4, vec![data.clone()]);
-        number += 1;
-    })
-}
-
 fn sample(batch: usize, options: &Options, device: &Device) -> Result<Times> {
-    let sit = network(&SitConfig::b().with_learn_sigma(true), options, device);
+    let config = SitConfig::b().with_learn_sigma(true);
+    let sit = options.dtype.precision().apply(config.init(device));
     let decoder = AutoencoderConfig::svg().decoder.init(device);
     let times = TimeShift::new(0.15).grid(5);
     options.timing.time(batch, device, || {
         let field = Guided {
-            branches: Conditioned::new(&sit, Condition::Classes(labels(batch, device))),
+            branches: Conditioned::new(&sit, Condition::classes(&vec![207; batch], device)),
             guidance: Guidance::constant(4.0),
         };
-        let noise = latents(batch, device);
+        let noise = random([batch, 256, 392], device);
         let solution = integrate(&field, &Euler, &times, noise, &mut unwatched);
         decoder.forward(solution.x, [16, 16])
     })

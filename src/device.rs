@@ -28,8 +28,11 @@ pub struct DeviceOptions {
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 enum Dtype {
+    /// f32 on every device
     #[default]
     F32,
+    /// f32 whose products tensor cores round to 10 bits: NVIDIA cards
+    Tf32,
     Bf16,
     F16,
 }
@@ -63,23 +66,24 @@ impl DeviceOptions {
         try_out(&device, &name)?;
         let precision = match self.dtype {
             Dtype::F32 => Precision::F32,
+            Dtype::Tf32 => Precision::Tf32,
             Dtype::Bf16 => Precision::Bf16,
             Dtype::F16 => Precision::F16,
         };
-        if !device.supports_dtype(precision.dtype()) {
-            bail!(
-                "{name} does not compute in {:?}; use --dtype f32",
-                precision.dtype()
-            );
+        if !precision.select(&device) {
+            let dtype = word(self.dtype);
+            bail!("{name} does not compute in {dtype}; use --dtype f32");
         }
         Ok((device, precision))
     }
 
-    /// As [`open`](Self::open), for commands that compute in f32 throughout.
+    /// As [`open`](Self::open), for commands that compute in f32 throughout, or in what tensor cores make of it.
     pub fn open_f32(&self) -> Result<Device> {
         match self.open()? {
-            (device, Precision::F32) => Ok(device),
-            _ => bail!("this command computes in f32; leave out --dtype"),
+            (device, Precision::F32 | Precision::Tf32) => Ok(device),
+            _ => bail!(
+                "this command computes in f32; leave out --dtype, or say tf32 on an NVIDIA card"
+            ),
         }
     }
 }

@@ -20,6 +20,7 @@ mod progress;
 mod ranges;
 mod steps;
 mod streamed;
+mod tuned;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -47,6 +48,7 @@ struct Cli {
 
 fn main() -> std::process::ExitCode {
     allocator::keep_memory();
+    tuned::prepare();
     let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error));
     match cli.command.run(&cli.device) {
         Ok(()) => std::process::ExitCode::SUCCESS,

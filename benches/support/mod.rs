@@ -6,6 +6,7 @@
 pub mod allocator;
 #[path = "../../src/memory.rs"]
 mod memory;
+pub mod works;
 
 use std::time::Instant;
 
@@ -35,16 +36,28 @@ pub struct Timing {
 /// Seconds of one call, and the most memory.
 #[derive(Serialize)]
 pub struct Times {
-    /// The middle one of all.
-    median_s: f64,
-    min_s: f64,
-    max_s: f64,
-    images_per_s: f64,
+    /// The first call of all, with everything that is done once.
+    pub first_s: f64,
+    /// The middle one of those that are timed.
+    pub median_s: f64,
+    pub min_s: f64,
+    pub max_s: f64,
+    pub images_per_s: f64,
     /// Of the device's pools (GPU) or the process since memory was last reset (CPU), in MiB.
-    peak_mib: Option<f64>,
+    pub peak_mib: Option<f64>,
 }
 
 impl Timing {
+    /// So many calls before the clock starts, and so many timed ones.
+    pub fn of(warmup: usize, repeat: usize) -> Self {
+        Self {
+            repeat,
+            warmup,
+            device: String::new(),
+            bench: false,
+        }
+    }
+
     /// Every backend that this program was built with and that is asked for.
     pub fn devices(&self) -> impl Iterator<Item = (&'static str, Device)> {
         let compiled = vec![
@@ -63,13 +76,15 @@ impl Timing {
 
     /// Times a call that works on `batch` images.
     pub fn time<T>(&self, batch: usize, device: &Device, call: impl FnMut() -> T) -> Result<Times> {
-        let seconds = timed([self.warmup, self.repeat.max(1)], device, call)?;
+        let counts = [self.warmup, self.repeat.max(1)];
+        let (first_s, seconds) = timed_with_first(counts, device, call)?;
         let median_s = seconds[seconds.len() / 2];
         let bytes = match device.memory_pool_usage() {
             Some(usage) => Some(usage.bytes_reserved),
             None => memory::peak_bytes(),
         };
         Ok(Times {
+            first_s,
             median_s,
             min_s: seconds[0],
             max_s: seconds[seconds.len() - 1],
@@ -106,11 +121,15 @@ pub fn reset_memory() {
 }
 
 /// Seconds of each call after those that warm up, sorted. The device is waited for.
-pub fn timed<T>(
+pub fn timed<T>(counts: [usize; 2], device: &Device, call: impl FnMut() -> T) -> Result<Vec<f64>> {
+    Ok(timed_with_first(counts, device, call)?.1)
+}
+
+fn timed_with_first<T>(
     [warmup, repeat]: [usize; 2],
     device: &Device,
     mut call: impl FnMut() -> T,
-) -> Result<Vec<f64>> {
+) -> Result<(f64, Vec<f64>)> {
     let mut once = |_| -> Result<f64> {
         let start = Instant::now();
         let _output = call();
@@ -120,9 +139,9 @@ pub fn timed<T>(
     let seconds = (0..warmup + repeat)
         .map(&mut once)
         .collect::<Result<Vec<_>>>()?;
-    let mut seconds = seconds[warmup..].to_vec();
+    let (first, mut seconds) = (seconds[0], seconds[warmup..].to_vec());
     seconds.sort_by(f64::total_cmp);
-    Ok(seconds)
+    Ok((first, seconds))
 }
 
 /// Standard normal numbers.

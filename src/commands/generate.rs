@@ -20,6 +20,7 @@ use crate::device::{DeviceOptions, panic_text};
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::progress::{evaluation_bar, status};
 use crate::ranges::within;
+use crate::tuned::Waiting;
 
 /// The way from noise to data.
 #[derive(Args, Clone, Debug)]
@@ -178,7 +179,10 @@ impl Sampler {
             let noise = Tensor::from_data(TensorData::new(noise.to_vec(), shape), device);
             let each = self.sampling.solver.evaluations();
             let advance = each.map_or(1, |each| (each * labels.len()) as u64);
+            let what = "the first step, which may compile and tune kernels";
+            let mut first = Some(Waiting::to(what, bar));
             let mut watch = |_: &svg_flow::Progress| {
+                first = None;
                 bar.inc(advance);
                 match self.interrupt.is_some_and(Interrupt::is_asked) {
                     true => ControlFlow::Break(()),

@@ -30,6 +30,7 @@ mod sample;
 mod saved;
 mod stats;
 mod train;
+mod tune;
 
 use std::io::Write as _;
 
@@ -68,6 +69,7 @@ pub enum Command {
     Dataset(dataset::Dataset),
     #[command(subcommand)]
     Init(init::Init),
+    Tune(tune::Tune),
 }
 
 impl Command {
@@ -95,6 +97,7 @@ impl Command {
             Self::Cost(command) => command.run(),
             Self::Dataset(command) => command.run(),
             Self::Init(command) => command.run(device),
+            Self::Tune(command) => command.run(device),
         }
     }
 }

@@ -6,8 +6,8 @@ use burn::prelude::*;
 use serde::Deserialize;
 use svg_residual::{Statistics, align};
 
-use crate::compare::assert_close;
-use crate::fill::murmur_tensor;
+use super::compare::assert_close;
+use super::fill::murmur_tensor;
 
 /// Absolute, on values of order one.
 const TOLERANCE: f64 = 1e-5;
@@ -28,9 +28,9 @@ struct Whole {
     data: Vec<f32>,
 }
 
-#[test]
-fn alignment_and_its_gradient_are_those_of_the_reference() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/svg");
+#[cfg_attr(test, test)]
+pub fn alignment_and_its_gradient_are_those_of_the_reference() {
+    let folder = Path::new("tests/golden/svg");
     let text = std::fs::read_to_string(folder.join("expected.json")).unwrap();
     let want = serde_json::from_str::<Expected>(&text)
         .unwrap()

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use svg_decoder::{Decoder, DecoderConfig};
 use svg_nn::{load_exact, module_tensors};
 
-use crate::compare::Summary;
-use crate::fill::{murmur_fill, murmur_tensor, named};
+use super::compare::Summary;
+use super::fill::{murmur_fill, murmur_tensor, named};
 
 #[derive(Deserialize)]
 struct Case {
@@ -17,7 +17,7 @@ struct Case {
 }
 
 fn case(entry: &str) -> Case {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/svg");
+    let folder = Path::new("tests/golden/svg");
     let text = std::fs::read_to_string(folder.join("expected.json")).unwrap();
     let mut entries: HashMap<String, serde_json::Value> = serde_json::from_str(&text).unwrap();
     serde_json::from_value(entries.remove(entry).unwrap()).unwrap()
@@ -60,8 +60,8 @@ fn check(entry: &str, config: DecoderConfig, prefix: &str, shape: [usize; 4], de
         .assert_matches(entry, images, tolerance(device));
 }
 
-#[test]
-fn a_tiny_decoder_equals_the_reference() {
+#[cfg_attr(test, test)]
+pub fn a_tiny_decoder_equals_the_reference() {
     let shape = [2, 20, 8, 8];
     check(
         "decoder_tiny",
@@ -73,14 +73,14 @@ fn a_tiny_decoder_equals_the_reference() {
 }
 
 /// Where gradients are recorded, attention is another form of the same formula.
-#[test]
-fn a_tiny_decoder_under_autodiff_equals_the_reference_too() {
+#[cfg_attr(test, test)]
+pub fn a_tiny_decoder_under_autodiff_equals_the_reference_too() {
     let (device, shape) = (Device::default().autodiff(), [2, 20, 8, 8]);
     check("decoder_tiny", tiny(), "dec_tiny.", shape, &device);
 }
 
-#[test]
-fn the_released_decoder_equals_the_reference() {
+#[cfg_attr(test, test)]
+pub fn the_released_decoder_equals_the_reference() {
     let config = DecoderConfig::svg();
     assert_eq!(config.init(&Device::default()).num_params(), 43_076_483);
     let shape = [1, 392, 16, 16];

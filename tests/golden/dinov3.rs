@@ -14,13 +14,13 @@ use svg_dino::{Dino, DinoConfig, DinoFile, DinoOutput, FeedForwardKind, Layout, 
 use svg_nn::{StoredTensor, save_tensors};
 use svg_store::Safetensors;
 
-use crate::compare::{Summary, assert_close};
-use crate::fill::{Named, lcg_fill, lcg_units, murmur_fill, murmur_units, stored};
+use super::compare::{Summary, assert_close};
+use super::fill::{Named, lcg_fill, lcg_units, murmur_fill, murmur_units, stored};
 
 const TOLERANCE: f64 = 5e-5;
 
 fn golden(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/dinov3");
+    let folder = Path::new("tests/golden/dinov3");
     folder.join(name)
 }
 
@@ -178,8 +178,8 @@ impl Io {
 
 const TINY: [&str; 4] = ["tiny_swiglu", "tiny_mlp", "tiny_7b_like", "tiny_eps"];
 
-#[test]
-fn tiny_models_in_every_layout_equal_the_reference_at_every_stage() {
+#[cfg_attr(test, test)]
+pub fn tiny_models_in_every_layout_equal_the_reference_at_every_stage() {
     let device = Device::default();
     let cases = cases();
     for case in TINY {
@@ -217,8 +217,8 @@ fn tiny_models_in_every_layout_equal_the_reference_at_every_stage() {
 
 /// The CPU has kernels of its own for inference; under autodiff the same network is composed of burn's
 /// operations, as on a GPU.
-#[test]
-fn tiny_models_under_autodiff_equal_the_reference_too() {
+#[cfg_attr(test, test)]
+pub fn tiny_models_under_autodiff_equal_the_reference_too() {
     let device = Device::default().autodiff();
     let cases = cases();
     for case in TINY {
@@ -234,8 +234,8 @@ fn tiny_models_under_autodiff_equal_the_reference_too() {
     }
 }
 
-#[test]
-fn tiny_models_with_rounded_periods_equal_the_official_code() {
+#[cfg_attr(test, test)]
+pub fn tiny_models_with_rounded_periods_equal_the_official_code() {
     let device = Device::default();
     for (case, expected) in cases() {
         if !TINY.contains(&case.as_str()) {
@@ -258,8 +258,8 @@ fn tiny_models_with_rounded_periods_equal_the_official_code() {
     }
 }
 
-#[test]
-fn full_size_models_equal_the_reference_square_and_not() {
+#[cfg_attr(test, test)]
+pub fn full_size_models_equal_the_reference_square_and_not() {
     let device = Device::default();
     let cases = cases();
     for (name, config) in [
@@ -306,8 +306,8 @@ struct Formula {
 }
 
 /// The second generator of references, with weights as SVG's encoder has them.
-#[test]
-fn the_encoder_of_svg_equals_the_reference_at_both_sizes_and_roundings() {
+#[cfg_attr(test, test)]
+pub fn the_encoder_of_svg_equals_the_reference_at_both_sizes_and_roundings() {
     let device = Device::default();
     let text = std::fs::read_to_string(golden("formula.json")).unwrap();
     let entries: HashMap<String, serde_json::Value> = serde_json::from_str(&text).unwrap();
@@ -337,8 +337,8 @@ fn the_encoder_of_svg_equals_the_reference_at_both_sizes_and_roundings() {
     }
 }
 
-#[test]
-fn a_layout_written_from_another_is_the_published_file() {
+#[cfg_attr(test, test)]
+pub fn a_layout_written_from_another_is_the_published_file() {
     for case in TINY {
         let config = cases()[case].config.config();
         for from in Layout::ALL {
@@ -383,8 +383,8 @@ fn assert_same_tensors(written: &Path, published: &Path, what: &str) {
 }
 
 /// What `torch.save` writes is the same model as its safetensors twin.
-#[test]
-fn a_file_of_torch_save_is_read_like_any_other() {
+#[cfg_attr(test, test)]
+pub fn a_file_of_torch_save_is_read_like_any_other() {
     let device = Device::default();
     let config = cases()["tiny_swiglu"].config.config();
     let pixels = Io::read("tiny_swiglu").pixels(&device);
@@ -398,8 +398,8 @@ fn a_file_of_torch_save_is_read_like_any_other() {
     patches("tiny_swiglu/official.pth").assert_eq(&twin, true);
 }
 
-#[test]
-fn a_mask_of_nan_stands_for_one_zero_one() {
+#[cfg_attr(test, test)]
+pub fn a_mask_of_nan_stands_for_one_zero_one() {
     let device = Device::default();
     let config = DinoConfig::new(64, 1, 1, 128);
     let tensors = lcg_fill(&official_tensors(&config));
@@ -417,8 +417,8 @@ fn a_mask_of_nan_stands_for_one_zero_one() {
     output(nan.collect()).assert_eq(&output(tensors), true);
 }
 
-#[test]
-fn an_image_encodes_the_same_alone_and_among_seven_others() {
+#[cfg_attr(test, test)]
+pub fn an_image_encodes_the_same_alone_and_among_seven_others() {
     let device = Device::default();
     let config = DinoConfig::vits16plus();
     let dino = load(lcg_fill(&official_tensors(&config)), config, &device);

@@ -14,8 +14,8 @@ use svg_sit::{Sit, checkpoint_tensors};
 use svg_train::flow::flow_gradients;
 use svg_train::run::{AdamW, Average};
 
-use crate::fill::murmur_tensor;
-use crate::sit::{formula, recorded, tiny};
+use super::fill::murmur_tensor;
+use super::sit::{formula, recorded, tiny};
 
 /// Relative: of losses, and of gradients and what follows from them. GPUs sum a product in another order.
 const FORWARD: f64 = 1e-5;
@@ -76,8 +76,8 @@ enum Way {
     Trainers,
 }
 
-#[test]
-fn three_steps_of_training_equal_the_reference_with_and_without_checkpointing() {
+#[cfg_attr(test, test)]
+pub fn three_steps_of_training_equal_the_reference_with_and_without_checkpointing() {
     three_steps(Way::Burns);
     three_steps(Way::Trainers);
 }

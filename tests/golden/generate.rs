@@ -8,8 +8,8 @@ use svg_flow::Guidance;
 use svg_model::{Generator, Sampling};
 use svg_roles::{Condition, Draw, Geometry, LatentSpace};
 
-use crate::compare::assert_close;
-use crate::sit::{formula, tiny};
+use super::compare::assert_close;
+use super::sit::{formula, tiny};
 
 /// Shows the first three channels of latents.
 #[derive(Debug)]
@@ -51,8 +51,8 @@ const RECORDED: [f32; 16] = [
     -0.60586834,
 ];
 
-#[test]
-fn five_guided_steps_from_a_seed_are_those_of_the_cpu() {
+#[cfg_attr(test, test)]
+pub fn five_guided_steps_from_a_seed_are_those_of_the_cpu() {
     let device = Device::default();
     let flow = formula(&tiny(), "dit_tiny.", &device);
     let generator = Generator::new(Arc::new(Shown), Arc::new(flow), &device).unwrap();

@@ -7,7 +7,7 @@ use burn::tensor::TensorData;
 use svg_dino::{DinoConfig, DinoFile, Layout, PixelStatistics};
 use svg_nn::{Container, TensorFile};
 
-use crate::compare::assert_close;
+use super::compare::assert_close;
 
 /// As in `libraries.py`.
 fn expected() -> DinoConfig {
@@ -22,7 +22,7 @@ const PIXELS: PixelStatistics = PixelStatistics {
 };
 
 fn folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/dinov3/libraries");
+    let folder = Path::new("tests/golden/dinov3/libraries");
     folder.join(name)
 }
 
@@ -50,8 +50,8 @@ fn check(name: &str, layout: Layout, config: &DinoConfig, tolerance: f64) -> Vec
 
 const TOLERANCE: f64 = 5e-5;
 
-#[test]
-fn timm_with_its_config_beside() {
+#[cfg_attr(test, test)]
+pub fn timm_with_its_config_beside() {
     for (name, registers) in [
         ("timm", 2),
         ("timm_without_registers", 0),
@@ -64,8 +64,8 @@ fn timm_with_its_config_beside() {
     }
 }
 
-#[test]
-fn transformers_without_registers() {
+#[cfg_attr(test, test)]
+pub fn transformers_without_registers() {
     let config = expected().with_n_registers(0).with_norm_eps(1e-3);
     let notes = check(
         "transformers_without_registers",
@@ -76,8 +76,8 @@ fn transformers_without_registers() {
     assert!(notes.is_empty(), "{notes:?}");
 }
 
-#[test]
-fn shards_of_every_kind() {
+#[cfg_attr(test, test)]
+pub fn shards_of_every_kind() {
     let config = expected().with_n_registers(0).with_norm_eps(1e-3);
     for (name, container) in [
         ("transformers_variant", Container::ShardedSafetensors),
@@ -90,8 +90,8 @@ fn shards_of_every_kind() {
     }
 }
 
-#[test]
-fn a_whole_file_beside_the_shards_of_an_earlier_save() {
+#[cfg_attr(test, test)]
+pub fn a_whole_file_beside_the_shards_of_an_earlier_save() {
     let config = expected().with_n_registers(0).with_norm_eps(1e-3);
     let notes = check("accelerate_stale", Layout::HuggingFace, &config, TOLERANCE);
     assert!(

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use svg_eval::Lpips;
 use svg_nn::StoredTensor;
 
-use crate::compare::assert_close;
-use crate::fill::{Named, murmur_fill_with_gain, murmur_tensor, murmur_units, stored};
+use super::compare::assert_close;
+use super::fill::{Named, murmur_fill_with_gain, murmur_tensor, murmur_units, stored};
 
 #[derive(Deserialize)]
 struct Expected {
@@ -66,9 +66,9 @@ fn linears() -> Vec<StoredTensor> {
         .collect()
 }
 
-#[test]
-fn perceptual_distances_are_those_of_the_reference() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/svg/expected.json");
+#[cfg_attr(test, test)]
+pub fn perceptual_distances_are_those_of_the_reference() {
+    let path = Path::new("tests/golden/svg/expected.json");
     let text = std::fs::read_to_string(path).unwrap();
     let expected: Expected = serde_json::from_str(&text).unwrap();
     let names: Vec<_> = vgg_named().into_iter().map(|(name, _)| name).collect();

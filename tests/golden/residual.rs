@@ -7,8 +7,8 @@ use burn::prelude::*;
 use serde::Deserialize;
 use svg_residual::{ResidualConfig, ResidualEncoder, checkpoint_tensors, load};
 
-use crate::compare::{Summary, assert_close};
-use crate::fill::{murmur_fill, murmur_tensor, named};
+use super::compare::{Summary, assert_close};
+use super::fill::{murmur_fill, murmur_tensor, named};
 
 /// Absolute, on outputs of a deviation of about 0.6.
 const TOLERANCE: f64 = 2e-5;
@@ -36,7 +36,7 @@ struct Whole {
 }
 
 fn expected() -> Expected {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/svg");
+    let folder = Path::new("tests/golden/svg");
     let text = std::fs::read_to_string(folder.join("expected.json")).unwrap();
     serde_json::from_str(&text).unwrap()
 }
@@ -46,8 +46,8 @@ fn filled(config: &ResidualConfig, prefix: &str, device: &Device) -> ResidualEnc
     load(config, murmur_fill(&tensors, prefix), "formula", device).unwrap()
 }
 
-#[test]
-fn the_tiny_residual_encoder_is_torchvision_s() {
+#[cfg_attr(test, test)]
+pub fn the_tiny_residual_encoder_is_torchvision_s() {
     let device = Device::default();
     let config = ResidualConfig::new()
         .with_image_size(32)
@@ -64,8 +64,8 @@ fn the_tiny_residual_encoder_is_torchvision_s() {
     assert_close("residual, tiny", out, &want.data, TOLERANCE);
 }
 
-#[test]
-fn the_published_residual_encoder_is_torchvision_s() {
+#[cfg_attr(test, test)]
+pub fn the_published_residual_encoder_is_torchvision_s() {
     let device = Device::default();
     let config = ResidualConfig::svg().with_mask_ratio(0.0);
     let encoder = filled(&config, "rv.", &device);

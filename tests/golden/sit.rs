@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 use svg_nn::StoredTensor;
 use svg_sit::{Sit, SitConfig, checkpoint_tensors, load};
 
-use crate::compare::{Summary, assert_close};
-use crate::fill::{Named, murmur_fill, murmur_tensor, named};
+use super::compare::{Summary, assert_close};
+use super::fill::{Named, murmur_fill, murmur_tensor, named};
 
 #[derive(Deserialize)]
 struct Case {
@@ -20,7 +20,7 @@ struct Case {
 
 /// What the reference recorded under a name.
 pub fn recorded<T: DeserializeOwned>(entry: &str) -> T {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/svg/expected.json");
+    let path = Path::new("tests/golden/svg/expected.json");
     let text = std::fs::read_to_string(path).unwrap();
     let mut entries: serde_json::Value = serde_json::from_str(&text).unwrap();
     serde_json::from_value(entries[entry].take()).unwrap()
@@ -85,19 +85,19 @@ fn check_tiny(device: &Device) {
     want.assert_matches("velocity, tiny", out, tolerance(device));
 }
 
-#[test]
-fn a_tiny_velocity_network_equals_the_reference() {
+#[cfg_attr(test, test)]
+pub fn a_tiny_velocity_network_equals_the_reference() {
     check_tiny(&Device::default());
 }
 
 /// Where gradients are recorded, attention is another form of the same formula.
-#[test]
-fn a_tiny_velocity_network_under_autodiff_equals_the_reference_too() {
+#[cfg_attr(test, test)]
+pub fn a_tiny_velocity_network_under_autodiff_equals_the_reference_too() {
     check_tiny(&Device::default().autodiff());
 }
 
-#[test]
-fn the_released_size_equals_the_reference() {
+#[cfg_attr(test, test)]
+pub fn the_released_size_equals_the_reference() {
     let device = Device::default();
     let config = SitConfig::xl().with_learn_sigma(true);
     let sit = formula(&config, "xl.", &device);

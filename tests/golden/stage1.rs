@@ -9,9 +9,9 @@ use svg_nn::{StoredTensor, load_exact, module_tensors};
 use svg_train::autoencoder::{Critic, CriticConfig, Objective, Reconstruction};
 use svg_train::run::Network;
 
-use crate::compare::Summary;
-use crate::fill::{murmur_fill, murmur_tensor, named};
-use crate::perceptual::formula_lpips;
+use super::compare::Summary;
+use super::fill::{murmur_fill, murmur_tensor, named};
+use super::perceptual::formula_lpips;
 
 /// Relative: of values, and of gradients.
 ///
@@ -65,7 +65,7 @@ struct Terms {
 }
 
 fn expected() -> Expected {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/svg/expected.json");
+    let path = Path::new("tests/golden/svg/expected.json");
     let text = std::fs::read_to_string(path).unwrap();
     serde_json::from_str(&text).unwrap()
 }
@@ -105,8 +105,8 @@ fn assert_near(what: &str, got: f64, want: f64, tolerance: f64) {
     assert!(off < tolerance, "{what}: {got} for {want}, off by {off:e}");
 }
 
-#[test]
-fn the_critic_judges_like_the_reference() {
+#[cfg_attr(test, test)]
+pub fn the_critic_judges_like_the_reference() {
     let expected = expected().disc_train;
     let device = Device::default().autodiff();
     let critic = critic(&device);
@@ -134,8 +134,8 @@ fn the_critic_judges_like_the_reference() {
     }
 }
 
-#[test]
-fn one_step_has_the_losses_and_gradients_of_the_reference() {
+#[cfg_attr(test, test)]
+pub fn one_step_has_the_losses_and_gradients_of_the_reference() {
     let expected = expected().stage1_loss_tiny;
     for (active, want) in [
         (false, expected.global_step_0),

@@ -388,7 +388,9 @@ fn the_application_and_what_serves_it_alone_are_not_published() {
     let manifest = manifest(root());
     assert_eq!(manifest["package"]["name"].as_str(), Some("svg-lab"));
     assert!(!is_published(&manifest));
-    assert!(!is_published(&self::manifest(&root().join("fuzz"))));
+    for tool in ["check", "fuzz"] {
+        assert!(!is_published(&self::manifest(&root().join(tool))));
+    }
     let libraries = libraries();
     let kept = libraries
         .iter()
@@ -411,7 +413,7 @@ fn a_published_library_uses_no_crate_that_is_not() {
 #[test]
 fn no_source_file_is_longer_than_500_lines() {
     let mut sources = Vec::new();
-    for folder in ["crates", "src", "tests", "examples", "benches", "fuzz"] {
+    for folder in ["crates", "src", "tests", "examples", "benches", "check", "fuzz"] {
         collect_sources(&root().join(folder), &mut sources);
     }
     assert!(sources.len() > 30, "looked in the wrong place: {sources:?}");

@@ -119,7 +119,7 @@ impl LinearProbe {
 
 impl Plane {
     fn logits(&self, features: Tensor<2>) -> Tensor<2> {
-        features.matmul(self.weight.val()) + self.bias.val()
+        svg_nn::matmul(features, self.weight.val()) + self.bias.val()
     }
 }
 

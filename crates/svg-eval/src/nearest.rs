@@ -86,7 +86,7 @@ impl NearestNeighbours {
         let chunks = asked.split(chunk, 0).into_iter();
         chunks
             .flat_map(|asked| {
-                let similarities = unit(asked).matmul(known.clone()).into_data(); // [chunk, n]
+                let similarities = svg_nn::matmul(unit(asked), known.clone()).into_data(); // [chunk, n]
                 let rows = similarities.iter::<f32>().collect::<Vec<_>>();
                 rows.chunks_exact(count)
                     .map(|row| self.vote(row, labels))

@@ -2,10 +2,12 @@
 
 use burn::backend::flex::FlexTensor;
 use burn::prelude::*;
+use burn::tensor::activation::softmax;
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{DType, module};
 
 use crate::array::{array, contiguous, dims, numbers, rewritten};
+use crate::exact;
 use crate::kernel::attention::{self, Sizes};
 use crate::kernel::{attention_backward, exp};
 use crate::operation::{Operation, on_host, run};
@@ -15,7 +17,7 @@ use crate::operation::{Operation, on_host, run};
 /// On Burn's CPU backend in f32 it is one kernel for each head of each image, straight from the packed
 /// projection, of which a graph keeps nothing else: the weights of the softmax are computed again for the
 /// gradient. Elsewhere it is Burn's fused attention, which picks flash kernels on GPUs and is decomposed on a
-/// graph.
+/// graph, and where a card would round f32 ([`allow_tf32`](crate::allow_tf32)).
 ///
 /// # Shapes
 ///
@@ -31,8 +33,17 @@ pub fn packed_attention(qkv: Tensor<5>) -> Tensor<3> {
         let part = qkv.clone().narrow(2, i, 1);
         part.squeeze_dim::<4>(2).swap_dims(1, 2) // [batch, heads, tokens, head_dim]
     };
-    let options = AttentionModuleOptions::default();
-    let out = module::attention(part(0), part(1), part(2), None, None, options);
+    let out = match exact::is_split(&qkv) {
+        true => {
+            let queries = part(0) * (head_dim as f64).powf(-0.5);
+            let scores = exact::matmul(queries, part(1).swap_dims(2, 3));
+            exact::matmul(softmax(scores, 3), part(2))
+        }
+        false => {
+            let options = AttentionModuleOptions::default();
+            module::attention(part(0), part(1), part(2), None, None, options)
+        }
+    };
     out.swap_dims(1, 2)
         .reshape([batch, tokens, heads * head_dim])
 }

@@ -8,6 +8,7 @@ use burn::tensor::module::{conv2d, interpolate};
 use burn::tensor::ops::{ConvOptions, InterpolateMode, InterpolateOptions};
 
 use crate::array::{array, contiguous, dims, numbers, present};
+use crate::exact;
 use crate::group_norm::GroupNorm;
 use crate::kernel::sums::column_sums;
 use crate::kernel::winograd::{self, Direction, Grid, Sizes};
@@ -99,7 +100,20 @@ fn convolution(
         (Source::Doubled, _) => interpolate(x, nearest),
         _ => x,
     };
-    conv2d(x, weight, bias, ConvOptions::new([1, 1], [1, 1], [1, 1], 1))
+    composed(x, weight, bias, ConvOptions::new([1, 1], [1, 1], [1, 1], 1))
+}
+
+/// Burn's convolution, in f32 also where a card would round ([`allow_tf32`](crate::allow_tf32)).
+fn composed(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    options: ConvOptions<2>,
+) -> Tensor<4> {
+    match exact::is_split(&x) {
+        true => conv2d(exact::left(x, 1), exact::right(weight, 1), bias, options),
+        false => conv2d(x, weight, bias, options),
+    }
 }
 
 /// A convolution whose stride is the size of its filters: a linear layer for each patch, or for each pixel.
@@ -125,7 +139,7 @@ pub fn patch_conv(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>) -> T
         "{height} by {width} pixels are not patches of {size}"
     );
     if !hosted(&x, &weight, bias.as_ref()) {
-        return conv2d(x, weight, bias, by_patch(size));
+        return composed(x, weight, bias, by_patch(size));
     }
     let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
     run(PatchConv { size }, [x, weight, optional(bias)])

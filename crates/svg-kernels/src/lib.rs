@@ -28,6 +28,7 @@
 //! - [`gated_sum`]: a residual branch
 //! - [`Activation`]: GELU, exact and approximated
 //! - [`conv3x3`], [`doubled_conv3x3`], [`normed_conv3x3`], [`patch_conv`]: convolutions
+//! - [`matmul`], [`allow_tf32`], [`has_tf32`]: products in f32 on cards that would round them to TF32
 //! - [`checkpointed`]: a block that a graph does not keep
 //! - [`AdamStep`], [`blend`], [`sum_of_squares`]: what an optimiser does, in one pass over memory
 
@@ -37,6 +38,7 @@ mod array;
 mod attention;
 mod checkpoint;
 mod conv;
+mod exact;
 mod gated_sum;
 mod graph;
 mod group_norm;
@@ -56,6 +58,7 @@ pub use adaptive_norm::adaptive_layer_norm;
 pub use attention::{packed_attention, turn, turn_packed};
 pub use checkpoint::checkpointed;
 pub use conv::{conv3x3, doubled_conv3x3, normed_conv3x3, patch_conv};
+pub use exact::{allow_tf32, has_tf32, matmul};
 pub use gated_sum::gated_sum;
 pub use group_norm::GroupNorm;
 pub use head_norm::normalise_heads;

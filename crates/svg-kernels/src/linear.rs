@@ -9,6 +9,7 @@ use burn::tensor::module;
 
 use crate::activation::{Activation, silu_product, silu_product_backward};
 use crate::array::{array, contiguous, numbers, present, rewritten};
+use crate::exact;
 use crate::kernel::exp::add;
 use crate::kernel::sums::column_sums;
 use crate::operation::{Operation, on_host, optional, run};
@@ -25,7 +26,8 @@ const CHUNK: usize = 16 * 1024;
 /// `y = x weight + bias`.
 ///
 /// On Burn's CPU backend in f32 a row of the result is the same to the bit whatever rows are computed with
-/// it, and the gradients are products of two matrices. Elsewhere it is Burn's.
+/// it, and the gradients are products of two matrices. Elsewhere it is Burn's, in f32 also where a card would round
+/// ([`allow_tf32`](crate::allow_tf32)).
 ///
 /// # Shapes
 ///
@@ -106,7 +108,10 @@ fn layer<const D: usize>(
         Source::Activated(activation) => activation.forward(x),
         Source::Gated => silu(x) * up.expect("the source is gated"),
     };
-    module::linear(x, weight, bias)
+    match exact::is_split(&x) {
+        true => module::linear(exact::left(x, D - 1), exact::right(weight, 0), bias),
+        false => module::linear(x, weight, bias),
+    }
 }
 
 /// The inputs are what the source is made of, which may have a second part, the weight, and a bias or none.

@@ -11,9 +11,11 @@ use burn::tensor::DType;
 /// models reaches 155,693, beyond f16's 65,504.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
-    /// f32 throughout.
+    /// f32 throughout, on every device.
     #[default]
     F32,
+    /// f32, whose products tensor cores may round to TF32 (10 bits behind the point): NVIDIA cards alone.
+    Tf32,
     /// Linear layers in bfloat16.
     Bf16,
     /// Linear layers in IEEE half precision.
@@ -21,19 +23,31 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// The number type itself.
+    /// The number type that is stored.
     pub fn dtype(self) -> DType {
         match self {
-            Self::F32 => DType::F32,
+            Self::F32 | Self::Tf32 => DType::F32,
             Self::Bf16 => DType::BF16,
             Self::F16 => DType::F16,
         }
     }
 
+    /// Sets the process to compute products of f32 in this way ([`allow_tf32`](svg_kernels::allow_tf32)); `false` if the
+    /// device does not compute in this type.
+    pub fn select(self, device: &Device) -> bool {
+        let rounds = self == Self::Tf32;
+        let computes = device.supports_dtype(self.dtype());
+        let selected = computes && (!rounds || svg_kernels::has_tf32(device));
+        if selected {
+            svg_kernels::allow_tf32(rounds);
+        }
+        selected
+    }
+
     /// Stores the weights of every [`Linear`](burn::nn::Linear) inside `module` in this type.
     ///
     /// The layers of this crate convert their input to the type that they find, so nothing else has to
-    /// be told. Ask [`Device::supports_dtype`] first: a device may store a type without computing in it.
+    /// be told. Ask [`select`](Self::select) first: a device may store a type without computing in it.
     pub fn apply<M: Module>(self, module: M) -> M {
         module.map(&mut CastLinear {
             dtype: self.dtype(),
@@ -88,5 +102,12 @@ mod tests {
         assert_eq!(branch.scale.gamma.val().dtype(), DType::F32);
         let y = branch.mlp.forward(Tensor::ones([1, 2, 4], &device));
         assert_eq!(y.dtype(), DType::BF16);
+    }
+
+    #[test]
+    fn the_cpu_computes_in_f32_and_has_no_tf32() {
+        let device = Device::flex();
+        assert!(Precision::F32.select(&device));
+        assert!(!Precision::Tf32.select(&device));
     }
 }

@@ -26,9 +26,9 @@ pub(crate) fn resample(
         Tensor::<2>::from_data(data, &device)
     };
     let tall = positions.reshape([side, side * width]);
-    let tall = along(rows).matmul(tall).reshape([rows, side, width]);
+    let tall = svg_nn::matmul(along(rows), tall).reshape([rows, side, width]);
     let wide = tall.swap_dims(0, 1).reshape([side, rows * width]);
-    let wide = along(columns).matmul(wide).reshape([columns, rows, width]);
+    let wide = svg_nn::matmul(along(columns), wide).reshape([columns, rows, width]);
     wide.swap_dims(0, 1).reshape([1, rows * columns, width])
 }
 

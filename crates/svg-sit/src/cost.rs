@@ -93,7 +93,7 @@ impl SitConfig {
     ) -> TrainingMemory {
         let [d, hidden, n] = [self.d_model, self.d_ff, self.tokens()].map(|n| n as f64);
         let bytes = match precision {
-            Precision::F32 => 4.0,
+            Precision::F32 | Precision::Tf32 => 4.0,
             Precision::Bf16 | Precision::F16 => 2.0,
         };
         let scores = self.n_heads as f64 * n * n;

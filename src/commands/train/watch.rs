@@ -11,6 +11,7 @@ use svg_train::run::{Ended, Headline, Observer};
 use crate::commands::print;
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::progress::{bar, status};
+use crate::tuned::Waiting;
 
 /// Where nobody watches, a line so often.
 const QUIET: Duration = Duration::from_secs(30);
@@ -24,6 +25,8 @@ pub struct Watch {
     images_per_step: u64,
     began: (u64, Instant),
     printed: Instant,
+    /// Until the first step is done.
+    first: Option<Waiting>,
 }
 
 impl Observer for Watch {
@@ -39,12 +42,18 @@ impl Observer for Watch {
         // The time that is left follows from the steps of this process, not of those before it.
         self.bar.set_position(step);
         self.bar.reset_eta();
+        let what = format!(
+            "{}the first step, which may compile and tune kernels",
+            self.title
+        );
+        self.first = (step < steps).then(|| Waiting::to(&what, &self.bar));
         if step > 0 {
             self.remark(&format!("going on after step {step}"));
         }
     }
 
     fn stepped(&mut self, step: u64, scalars: &Scalars) {
+        self.first = None;
         let figure = |headline: &Headline| {
             let value = scalars.get(headline.scalar)?;
             let digits = headline.digits;
@@ -88,6 +97,7 @@ pub fn watch<T>(
         images_per_step: 1,
         began: (0, Instant::now()),
         printed: Instant::now(),
+        first: None,
     };
     let trained = train(&mut watch);
     watch.bar.abandon();

@@ -107,6 +107,8 @@ enum TimeDocument {
 pub enum ComputeType {
     /// f32 throughout.
     F32,
+    /// f32, whose products tensor cores may round to TF32: NVIDIA cards alone.
+    Tf32,
     /// Linear layers in bfloat16.
     Bf16,
 }
@@ -116,6 +118,7 @@ impl ComputeType {
     pub fn precision(self) -> Precision {
         match self {
             Self::F32 => Precision::F32,
+            Self::Tf32 => Precision::Tf32,
             Self::Bf16 => Precision::Bf16,
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use burn::prelude::*;
 use svg_model::{Bundle, FLOW, ModelError, NewFlow, Provenance};
+use svg_nn::Precision;
 use svg_roles::LatentSpace;
 use svg_store::list_differences;
 
@@ -65,7 +66,8 @@ pub fn train_network<N: FlowNetwork, C: NetworkKind>(
         check_batch(config.batch_size, numbers, &device)?;
         let replicas = config.pace().replicas(&device, &inputs.replicas)?;
         let precision = config.precision.precision();
-        if !device.supports_dtype(precision.dtype()) {
+        // f32 is what the process computes in already, or the TF32 that its user has chosen.
+        if precision != Precision::F32 && !precision.select(&device) {
             return Err(unfit(format!(
                 "precision is {precision:?}, in which this device cannot compute; set it to \"f32\""
             )));
