@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-#[cfg(feature = "cards")]
+#[cfg(feature = "tuned")]
 use anyhow::{Context, anyhow, ensure};
 use etcetera::BaseStrategy as _;
 use indicatif::ProgressBar;
@@ -35,7 +35,7 @@ pub fn folder() -> PathBuf {
 /// Chooses the folder. Comes before the first device.
 ///
 /// A `cubecl.toml` or `burn.toml` in the present folder or above it that names another is obeyed.
-#[cfg(feature = "cards")]
+#[cfg(feature = "tuned")]
 pub fn prepare() {
     use burn::cubecl::config::cache::CacheConfig;
     use burn::cubecl::config::{CubeClRuntimeConfig, RuntimeConfig as _};
@@ -47,8 +47,14 @@ pub fn prepare() {
     CubeClRuntimeConfig::try_set(config);
 }
 
-/// The CPU's kernels are compiled with the program.
-#[cfg(not(feature = "cards"))]
+/// An error where nothing is kept.
+#[cfg(feature = "tuned")]
+pub fn check() -> Result<()> {
+    Ok(())
+}
+
+/// Where nothing is kept, no folder is needed.
+#[cfg(not(feature = "tuned"))]
 pub fn prepare() {}
 
 /// The results so far.
@@ -61,7 +67,7 @@ pub struct Known {
 }
 
 /// What the database holds.
-#[cfg(feature = "cards")]
+#[cfg(feature = "tuned")]
 pub fn known() -> Known {
     let mut known = Known::default();
     for of in burn::cubecl::environment::namespaces() {
@@ -74,7 +80,7 @@ pub fn known() -> Known {
 }
 
 /// Writes all results into one file, which [`import`] takes on another machine with the same card and program.
-#[cfg(feature = "cards")]
+#[cfg(feature = "tuned")]
 pub fn export(file: &Path) -> Result<()> {
     use burn::cubecl::bundle::BundleFormat;
 
@@ -87,7 +93,7 @@ pub fn export(file: &Path) -> Result<()> {
 }
 
 /// Takes the results of a file that [`export`] has written, and says how many were new.
-#[cfg(feature = "cards")]
+#[cfg(feature = "tuned")]
 pub fn import(file: &Path) -> Result<usize> {
     let opened = burn::cubecl::bundle::open(file).map_err(|error| anyhow!("{error}"));
     let opened = opened.with_context(|| {
@@ -106,12 +112,16 @@ pub fn import(file: &Path) -> Result<usize> {
     Ok(report.imported)
 }
 
-#[cfg(not(feature = "cards"))]
+#[cfg(not(feature = "tuned"))]
 mod without {
     use super::*;
 
-    const REASON: &str = "this program computes on the CPU alone, where nothing is tuned; build it with \
-                          `cargo build --release --features cuda` (or wgpu, vulkan)";
+    const REASON: &str = "this program keeps nothing between starts; build it with `cargo build --release --features \
+                          cuda,tuned` (or wgpu, vulkan)";
+
+    pub fn check() -> Result<()> {
+        anyhow::bail!(REASON)
+    }
 
     pub fn known() -> Known {
         Known::default()
@@ -125,8 +135,8 @@ mod without {
         anyhow::bail!(REASON)
     }
 }
-#[cfg(not(feature = "cards"))]
-pub use without::{export, import, known};
+#[cfg(not(feature = "tuned"))]
+pub use without::{check, export, import, known};
 
 /// Tells somebody who waits what for, until it is dropped.
 pub struct Waiting {

@@ -58,6 +58,7 @@ impl Tune {
             asked,
             "say what to do: --bundle FOLDER, --import FILE or --export FILE"
         );
+        tuned::check()?;
         let outputs = Outputs::default().file("--export", &self.export);
         let outputs = outputs.reads("--import", &self.import);
         let outputs = outputs.bundle("--bundle", &self.bundle);

@@ -413,7 +413,9 @@ fn a_published_library_uses_no_crate_that_is_not() {
 #[test]
 fn no_source_file_is_longer_than_500_lines() {
     let mut sources = Vec::new();
-    for folder in ["crates", "src", "tests", "examples", "benches", "check", "fuzz"] {
+    for folder in [
+        "crates", "src", "tests", "examples", "benches", "check", "fuzz",
+    ] {
         collect_sources(&root().join(folder), &mut sources);
     }
     assert!(sources.len() > 30, "looked in the wrong place: {sources:?}");
