@@ -138,6 +138,12 @@ mod without {
 #[cfg(not(feature = "tuned"))]
 pub use without::{check, export, import, known};
 
+/// What a first step waits for.
+pub const FIRST_STEP: &str = match cfg!(feature = "cards") {
+    true => "the first step, for which a card may compile and tune kernels",
+    false => "the first step",
+};
+
 /// Tells somebody who waits what for, until it is dropped.
 pub struct Waiting {
     done: Option<Sender<()>>,

@@ -20,7 +20,7 @@ use crate::device::{DeviceOptions, panic_text};
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::progress::{evaluation_bar, status};
 use crate::ranges::within;
-use crate::tuned::Waiting;
+use crate::tuned::{FIRST_STEP, Waiting};
 
 /// The way from noise to data.
 #[derive(Args, Clone, Debug)]
@@ -179,8 +179,8 @@ impl Sampler {
             let noise = Tensor::from_data(TensorData::new(noise.to_vec(), shape), device);
             let each = self.sampling.solver.evaluations();
             let advance = each.map_or(1, |each| (each * labels.len()) as u64);
-            let what = "the first step, which may compile and tune kernels";
-            let mut first = Some(Waiting::to(what, bar));
+            let begins = bar.position() == 0;
+            let mut first = begins.then(|| Waiting::to(FIRST_STEP, bar));
             let mut watch = |_: &svg_flow::Progress| {
                 first = None;
                 bar.inc(advance);

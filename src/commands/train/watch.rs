@@ -11,7 +11,7 @@ use svg_train::run::{Ended, Headline, Observer};
 use crate::commands::print;
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::progress::{bar, status};
-use crate::tuned::Waiting;
+use crate::tuned::{FIRST_STEP, Waiting};
 
 /// Where nobody watches, a line so often.
 const QUIET: Duration = Duration::from_secs(30);
@@ -42,10 +42,7 @@ impl Observer for Watch {
         // The time that is left follows from the steps of this process, not of those before it.
         self.bar.set_position(step);
         self.bar.reset_eta();
-        let what = format!(
-            "{}the first step, which may compile and tune kernels",
-            self.title
-        );
+        let what = format!("{}{FIRST_STEP}", self.title);
         self.first = (step < steps).then(|| Waiting::to(&what, &self.bar));
         if step > 0 {
             self.remark(&format!("going on after step {step}"));

@@ -78,8 +78,7 @@ mod tests {
         encoder: String,
     }
 
-    #[test]
-    fn a_standing_is_one_flat_object_and_is_read_back() {
+    fn standing() -> Standing<Named> {
         let data = Fingerprint {
             count: 3,
             sha256: "ab".to_string(),
@@ -87,7 +86,12 @@ mod tests {
             classes: None,
         };
         let encoder = "x".to_string();
-        let standing = Standing::new(data, Named { encoder });
+        Standing::new(data, Named { encoder })
+    }
+
+    #[test]
+    fn a_standing_is_one_flat_object_and_is_read_back() {
+        let standing = standing();
         let json = serde_json::to_string(&standing).unwrap();
         let expected = "{\"step\":0,\"cursor\":0,\"halvings\":0,\"dropped\":0,\"dropped_in_a_row\":0,\
                         \"data\":{\"count\":3,\"sha256\":\"ab\"},\"encoder\":\"x\"}";
@@ -103,14 +107,7 @@ mod tests {
 
     #[test]
     fn every_number_of_a_standing_can_be_counted_on_from_or_is_refused() {
-        let data = Fingerprint {
-            count: 3,
-            sha256: "ab".to_string(),
-            orientation: Default::default(),
-            classes: None,
-        };
-        let encoder = "x".to_string();
-        let standing = Standing::new(data, Named { encoder });
+        let standing = standing();
         let document = serde_json::to_value(&standing).unwrap();
         let (mut refused, mut taken) = (0, 0);
         for (what, changed) in extremes(&document) {
