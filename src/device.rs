@@ -77,6 +77,11 @@ impl DeviceOptions {
         Ok((device, precision))
     }
 
+    /// The number type by its name.
+    pub fn dtype(&self) -> String {
+        word(self.dtype)
+    }
+
     /// As [`open`](Self::open), for commands that compute in f32 throughout, or in what tensor cores make of it.
     pub fn open_f32(&self) -> Result<Device> {
         match self.open()? {
@@ -86,6 +91,11 @@ impl DeviceOptions {
             ),
         }
     }
+}
+
+/// A device for people.
+pub fn describe(device: &Device) -> String {
+    format!("{device:?}")
 }
 
 /// A backend without its driver panics at its first operation.

@@ -8,6 +8,7 @@ mod commands;
 mod confusion_picture;
 mod device;
 mod encoder;
+mod evaluation;
 mod gathered;
 mod interrupt;
 mod labelled;

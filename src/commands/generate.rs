@@ -91,7 +91,7 @@ impl SamplingOptions {
             None => solver.to_string(),
         };
         let guidance = format!("guidance {} {}", self.guidance, self.guidance_mode);
-        let words = format!("{way}, {guidance}, {precision:?}, {}", model(bundle));
+        let words = format!("{way}, {guidance}, {precision:?}, {}", model_words(bundle));
         Ok(Sampler {
             generator,
             sampling,
@@ -116,7 +116,7 @@ fn remark(guidance: &Guidance) -> Option<String> {
 }
 
 /// The files that samples follow from, by their hashes.
-fn model(bundle: &Bundle) -> String {
+pub fn model_words(bundle: &Bundle) -> String {
     let stems = [(SPACE, "autoencoder"), (FLOW, FLOW), (LATENTS, LATENTS)];
     let hashes = stems.into_iter().filter_map(|(part, stem)| {
         let part = bundle.find(part)?;
@@ -140,9 +140,17 @@ pub struct Sampler {
 pub struct Made {
     /// `[batch, tokens, channels]`
     pub latents: Tensor<3>,
-    pub images: Vec<RgbImage>,
+    /// `[batch, 3, height, width]`, about in [-1, 1]
+    pub images: Tensor<4>,
     /// Passes of all samples through the network.
     pub passes: u64,
+}
+
+impl Made {
+    /// The images as pictures, rounded to 8 bits.
+    pub fn to_rgb(&self) -> Vec<RgbImage> {
+        Images::<Signed>::from_tensor(self.images.clone()).to_rgb()
+    }
 }
 
 impl Sampler {
@@ -162,6 +170,12 @@ impl Sampler {
         let each = self.sampling.solver.evaluations();
         let each = each.map_or(1, |each| each * self.sampling.steps);
         evaluation_bar((samples * each) as u64, "sampling")
+    }
+
+    /// Makes samples of these classes and numbers, each from its noise of this seed.
+    pub fn make_of(&self, seed: u64, samples: &[(usize, u64)], bar: &ProgressBar) -> Result<Made> {
+        let (labels, numbers): (Vec<_>, Vec<_>) = samples.iter().copied().unzip();
+        self.make(&self.noise(seed, &numbers), &labels, &numbers, bar)
     }
 
     /// Makes one batch from noise that lies flat.
@@ -198,7 +212,7 @@ impl Sampler {
             check_finite(&images, "the images")?;
             Ok(Made {
                 latents: sampled.latents,
-                images: Images::<Signed>::from_tensor(images).to_rgb(),
+                images,
                 passes: sampled.evaluations.iter().sum(),
             })
         })

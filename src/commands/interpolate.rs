@@ -87,7 +87,7 @@ impl Interpolate {
             let noise: Vec<f32> = mixed.flatten().collect();
             // A stochastic solver adds the same noise at each point, so that what differs is the point.
             let (labels, numbers) = (vec![class; some.len()], vec![number(class, 0); some.len()]);
-            images.extend(sampler.make(&noise, &labels, &numbers, &bar)?.images);
+            images.extend(sampler.make(&noise, &labels, &numbers, &bar)?.to_rgb());
         }
         bar.finish_and_clear();
         let modes: Vec<_> = self.mode.iter().map(Interpolation::to_string).collect();

@@ -1,10 +1,10 @@
 //! One file for each command: words to configurations, then one call.
 
 mod align_stats;
-mod bundle;
+pub mod bundle;
 mod cache;
 pub mod checks;
-mod classes;
+pub mod classes;
 mod convert;
 mod cost;
 mod dataset;
@@ -12,9 +12,10 @@ pub mod decode;
 mod demo;
 mod distance;
 mod encode;
+mod evaluate;
 mod export;
 mod features;
-mod generate;
+pub mod generate;
 mod import;
 mod info;
 pub mod init;
@@ -25,12 +26,14 @@ pub mod pictures;
 mod plot;
 mod pretrain;
 mod probe;
-mod reconstruct;
+pub mod reconstruct;
 mod sample;
 mod saved;
 mod stats;
+mod sweep;
 mod train;
 mod tune;
+mod verify;
 
 use std::io::Write as _;
 
@@ -55,6 +58,9 @@ pub enum Command {
     Interpolate(interpolate::Interpolate),
     Cache(cache::Cache),
     Distance(distance::Distance),
+    Evaluate(evaluate::Evaluate),
+    Sweep(sweep::Sweep),
+    Verify(verify::Verify),
     Probe(probe::Probe),
     Plot(plot::Plot),
     #[command(subcommand)]
@@ -87,6 +93,9 @@ impl Command {
             Self::Interpolate(command) => command.run(device),
             Self::Cache(command) => command.run(device),
             Self::Distance(command) => command.run(device),
+            Self::Evaluate(command) => command.run(device),
+            Self::Sweep(command) => command.run(device),
+            Self::Verify(command) => command.run(device),
             Self::Probe(command) => command.run(device),
             Self::Import(command) => command.run(device),
             Self::Export(command) => command.run(device),

@@ -146,7 +146,7 @@ impl Sample {
             };
             let made = sampler.make(&noise, &labels, &samples, &bar)?;
             passes += made.passes;
-            for (place, image) in places.iter().zip(made.images) {
+            for (place, image) in places.iter().zip(made.to_rgb()) {
                 if !as_sheet {
                     let item = &items[*place];
                     let note = note(item, &words);

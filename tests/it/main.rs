@@ -8,6 +8,7 @@ mod checkpoint;
 mod cli;
 mod dataset;
 mod demo;
+mod evaluate;
 mod examples;
 mod flow_training;
 mod forms;

@@ -15,7 +15,7 @@ use svg_roles::Velocity;
 use svg_sit::{SitConfig, checkpoint_tensors};
 
 /// A bundle of a tiny autoencoder, latent statistics and a random flow of three classes.
-struct Place {
+pub struct Place {
     folder: tempfile::TempDir,
 }
 
@@ -55,7 +55,7 @@ impl Place {
     }
 
     /// With statistics and a flow.
-    fn whole() -> Self {
+    pub fn whole() -> Self {
         let place = Self::new();
         let said = place.done("stats --bundle bundle --images data");
         assert!(said.contains("20 channels over 96 tokens"), "{said}");
@@ -63,7 +63,7 @@ impl Place {
         place
     }
 
-    fn set_flow(&self, bundle: &str, seed: u64) {
+    pub fn set_flow(&self, bundle: &str, seed: u64) {
         let device = Device::default();
         device.seed(seed);
         let mut bundle = Bundle::open(&self.path(bundle)).unwrap();
@@ -83,11 +83,11 @@ impl Place {
         bundle.set_part(FLOW, flow.unwrap()).unwrap();
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn svg(&self, words: &str) -> Command {
+    pub fn svg(&self, words: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_svg"));
         command.current_dir(self.folder.path());
         command.args(words.split_whitespace());
@@ -99,7 +99,7 @@ impl Place {
     }
 
     #[track_caller]
-    fn done(&self, words: &str) -> String {
+    pub fn done(&self, words: &str) -> String {
         let output = self.ran(words);
         let said = text(&output.stderr);
         assert!(output.status.success(), "{words}: {said}");
@@ -107,7 +107,7 @@ impl Place {
     }
 
     #[track_caller]
-    fn refused(&self, words: &str, expected: &str) {
+    pub fn refused(&self, words: &str, expected: &str) {
         let output = self.ran(words);
         let said = text(&output.stderr);
         assert!(!output.status.success(), "{words} succeeded");

@@ -54,7 +54,7 @@ pub fn make(plan: &Plan, setup: &Setup, bundle: &Bundle, out: &Path, title: &str
             let noise = sampler.noise(plan.asked.seed, &samples);
             let made = sampler.make(&noise, &vec![class; each], &samples, &bar)?;
             std::fs::create_dir_all(folder(out, steps).join(&plan.classes[class]))?;
-            for (index, image) in made.images.iter().enumerate() {
+            for (index, image) in made.to_rgb().iter().enumerate() {
                 let note = format!("class {class}, sample {index}, {}", sampler.words);
                 save_png(image, file(plan, out, steps, class, index), &notes(&note))?;
             }

@@ -1,0 +1,169 @@
+//! The network whose features are compared, opened.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use burn::prelude::*;
+use svg_image::{RgbImage, adm_crop};
+use svg_inception::{Inception, Resize};
+use svg_model::{Bundle, ENCODER, Registry};
+use svg_roles::{Embedding as _, Encoder};
+
+use crate::commands::bundle::with_encoder;
+use crate::encoder::{EncoderFile, Hints, say};
+use crate::evaluation::protocol::{Network, Protocol};
+use crate::evaluation::request::Request;
+use crate::progress::status;
+
+/// The frozen network of an evaluation.
+#[derive(Clone)]
+pub struct Judge {
+    network: Opened,
+    /// What its features are; those of other texts cannot be compared.
+    pub features: String,
+    /// SHA-256 of its weights.
+    pub weights: String,
+    /// Side of the crops that it sees; `None` where pictures are resized whole.
+    pub crop: Option<u32>,
+    /// Whether pictures of different sizes may be judged together.
+    pub any_size: bool,
+}
+
+#[derive(Clone)]
+enum Opened {
+    Inception(Arc<Inception>),
+    Encoder(Arc<dyn Encoder>),
+}
+
+/// What a network says of a batch.
+pub struct Rows {
+    /// `[batch, channels]`
+    pub features: Tensor<2>,
+    /// Features of places, for sFID, `[batch, 2023]`.
+    pub spatial: Option<Tensor<2>>,
+    /// Scores of classes, for the Inception Score, `[batch, classes]`.
+    pub logits: Option<Tensor<2>>,
+}
+
+impl Judge {
+    /// Opens the network of a protocol.
+    pub fn open(protocol: &Protocol, request: &Request, device: &Device) -> Result<Self> {
+        match protocol.network {
+            Network::Inception(resize) => {
+                let Some(path) = &request.inception else {
+                    bail!(
+                        "--protocol {protocol} compares features of FID's Inception; name its weights by --inception \
+                         pt_inception-2015-12-05-6726825d.pth (docs/weights.md says where to get them), or compare in \
+                         an encoder's features: --protocol own"
+                    );
+                };
+                let inception = Inception::open(path, resize, device)?;
+                say(path, inception.notes());
+                if let Some(warning) = inception.warning() {
+                    status!("warning: {warning}");
+                }
+                Ok(Self {
+                    features: inception.name(),
+                    weights: inception.hash().to_string(),
+                    network: Opened::Inception(Arc::new(inception)),
+                    crop: None,
+                    any_size: resize == Resize::Clean,
+                })
+            }
+            Network::Dinov2 => bail!(
+                "--protocol {protocol} compares features of DINOv2 ViT-L/14, which this program cannot open yet; \
+                 --protocol own asks the same of a DINOv3 encoder"
+            ),
+            Network::Encoder => Self::encoder(request, device),
+        }
+    }
+
+    fn encoder(request: &Request, device: &Device) -> Result<Self> {
+        let (encoder, weights, usual) = match (&request.weights, request.model()) {
+            (Some(path), _) => {
+                let hints = Hints {
+                    model: request.architecture.as_deref(),
+                    key: request.weights_key.as_deref(),
+                };
+                let file = EncoderFile::open(path, hints, device)?;
+                (file.encoder, file.part.fingerprint, 256)
+            }
+            (None, Some(folder)) => of_bundle(folder, request.encoder.as_deref(), device)?,
+            (None, None) => bail!(
+                "--protocol own compares features of an encoder: name a model by --bundle, whose encoder is taken, or \
+                 an encoder's weights by --weights"
+            ),
+        };
+        let (size, patch) = (request.size.unwrap_or(usual), encoder.spec().patch_size);
+        crate::commands::checks::check_size(size, patch)?;
+        let named = &encoder.spec().name;
+        Ok(Self {
+            features: format!("class token of {named} {weights}, crops of {size} x {size}"),
+            network: Opened::Encoder(encoder),
+            weights,
+            crop: Some(size),
+            any_size: true,
+        })
+    }
+
+    /// Lets it see square crops alone.
+    pub fn crop_to(&mut self, side: u32) {
+        if self.crop != Some(side) {
+            self.crop = Some(side);
+            self.features += &format!(", crops of {side} x {side}");
+        }
+    }
+
+    /// What is done to a decoded picture before the network sees it.
+    pub fn prepare(&self) -> impl Fn(RgbImage) -> RgbImage + Send + Sync + 'static {
+        let crop = self.crop;
+        move |image| match crop {
+            Some(side) => adm_crop(&image, side),
+            None => image,
+        }
+    }
+
+    /// What the network says of images, `[batch, 3, height, width]` in [-1, 1].
+    pub fn rows(&self, images: Tensor<4>, protocol: &Protocol) -> Result<Rows> {
+        match &self.network {
+            Opened::Inception(inception) => {
+                let outputs = inception.outputs(images);
+                Ok(Rows {
+                    features: outputs.pool3,
+                    spatial: protocol.spatial.then_some(outputs.spatial),
+                    logits: protocol
+                        .inception_score
+                        .map(|_| outputs.logits_without_bias),
+                })
+            }
+            Opened::Encoder(encoder) => {
+                let [_, _, height, width] = images.dims();
+                let patch = encoder.spec().patch_size;
+                ensure!(
+                    height % patch == 0 && width % patch == 0,
+                    "images of {height} x {width} pixels are no whole number of the encoder's patches of {patch}"
+                );
+                let summary = encoder.tokens(images).summary;
+                Ok(Rows {
+                    features: summary.context("the encoder has no token for the whole picture")?,
+                    spatial: None,
+                    logits: None,
+                })
+            }
+        }
+    }
+}
+
+/// The encoder of a bundle, its fingerprint, and the side of the bundle's images.
+fn of_bundle(
+    folder: &Path,
+    moved: Option<&Path>,
+    device: &Device,
+) -> Result<(Arc<dyn Encoder>, String, u32)> {
+    let bundle = Bundle::open(folder)?;
+    let encoder = Registry::standard().encoder(&bundle, &with_encoder(moved), device)?;
+    let fingerprint = bundle.part(ENCODER)?.fingerprint.clone();
+    let side = bundle.geometry()?.image[0] as u32;
+    Ok((encoder, fingerprint.unwrap_or_default(), side))
+}

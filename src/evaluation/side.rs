@@ -1,0 +1,263 @@
+//! One side of a comparison: what a network says of a set of images.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use anyhow::{Context as _, Error, Result, anyhow, bail, ensure};
+use burn::store::bridge;
+use burn::tensor::TensorData;
+use svg_eval::{Features, Moments};
+use svg_nn::{StoredTensor, TensorFile, save_tensors};
+use svg_store::{Npz, NpzWriter};
+
+use crate::evaluation::judge::Rows;
+use crate::gathered::stored;
+
+/// Features of a set of images, or what is left of them in published statistics.
+#[derive(Clone, Debug, Default)]
+pub struct Side {
+    /// What the features are of, and how they were computed.
+    pub of: String,
+    /// Where the images came from.
+    pub source: String,
+    /// SHA-256 of all pixels in order; empty where there are none, as for samples of a model.
+    pub data: String,
+    /// All features; none in published statistics.
+    pub features: Option<Features>,
+    /// Scores of classes.
+    pub logits: Option<Features>,
+    /// Moments of the features.
+    pub moments: Moments,
+    /// Moments of spatial features.
+    pub spatial: Option<Moments>,
+}
+
+/// Features of some images, while they are gathered.
+#[derive(Clone, Debug, Default)]
+pub struct Part {
+    /// SHA-256 of the pixels.
+    pub data: String,
+    features: Option<Features>,
+    logits: Option<Features>,
+    spatial: Option<Features>,
+}
+
+/// The tensors of a part.
+const NAMES: [&str; 3] = ["features", "logits", "spatial"];
+
+impl Part {
+    /// Adds what a network says of a batch.
+    pub fn push(&mut self, rows: Rows) {
+        let all = [
+            (&mut self.features, Some(rows.features)),
+            (&mut self.logits, rows.logits),
+            (&mut self.spatial, rows.spatial),
+        ];
+        for (to, rows) in all {
+            let Some(rows) = rows else { continue };
+            let [_, channels] = rows.dims();
+            to.get_or_insert_with(|| Features::new(channels)).push(rows);
+        }
+    }
+
+    /// Keeps the part.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let rows = [&self.features, &self.logits, &self.spatial];
+        let tensors = NAMES.iter().zip(rows);
+        let tensors = tensors.filter_map(|(name, rows)| Some(table(name, rows.as_ref()?)));
+        let metadata = HashMap::from([("data".to_string(), self.data.clone())]);
+        Ok(save_tensors(path, &tensors.collect::<Vec<_>>(), metadata)?)
+    }
+
+    /// Reads a kept part.
+    pub fn read(path: &Path) -> Result<Self> {
+        let file = TensorFile::open(path)?;
+        let [features, logits, spatial] = NAMES.map(|name| rows(&file, name));
+        Ok(Self {
+            data: file.metadata().get("data").cloned().unwrap_or_default(),
+            features: features?,
+            logits: logits?,
+            spatial: spatial?,
+        })
+    }
+}
+
+impl Side {
+    /// Adds the images of a part that comes after these.
+    pub fn add(&mut self, part: Part) -> Result<()> {
+        let features = part.features.context("a part without images")?;
+        let moments = features.moments();
+        let spatial = part.spatial.map(|rows| rows.moments());
+        self.join(Self {
+            of: self.of.clone(),
+            source: self.source.clone(),
+            data: part.data,
+            features: Some(features),
+            logits: part.logits,
+            moments,
+            spatial,
+        })
+    }
+
+    /// Adds the images of another set after these.
+    pub fn join(&mut self, other: Self) -> Result<()> {
+        if self.moments.channels() == 0 {
+            *self = other;
+            return Ok(());
+        }
+        ensure!(
+            self.of == other.of,
+            "these are features of different kinds and cannot be joined: {} and {}",
+            self.of,
+            other.of
+        );
+        let both = [
+            (&mut self.features, other.features),
+            (&mut self.logits, other.logits),
+        ];
+        for (to, more) in both {
+            match (to, more) {
+                (Some(to), Some(more)) => to.merge(&more),
+                (None, None) => {}
+                _ => bail!("one of the sets has features of all images, the other has not"),
+            }
+        }
+        self.moments.merge(&other.moments);
+        match (&mut self.spatial, &other.spatial) {
+            (Some(to), Some(more)) => to.merge(more),
+            (None, None) => {}
+            _ => bail!("one of the sets has spatial features, the other has not"),
+        }
+        self.data = match other.data.is_empty() {
+            true => String::new(),
+            false => svg_store::sha256(format!("{}{}", self.data, other.data)),
+        };
+        Ok(())
+    }
+
+    /// Images; `None` for statistics that do not say it.
+    pub fn count(&self) -> Option<u64> {
+        match &self.features {
+            Some(features) => Some(features.len() as u64),
+            None => self.moments.count(),
+        }
+    }
+
+    /// Writes everything into one file, from which [`read`](Self::read) has it again.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let Some(features) = &self.features else {
+            bail!("of statistics there are no features to keep; copy the file, or keep an .npz");
+        };
+        let mut tensors = vec![table("features", features)];
+        tensors.extend(self.logits.as_ref().map(|logits| table("logits", logits)));
+        if let Some(spatial) = &self.spatial {
+            let channels = spatial.channels();
+            let count = vec![spatial.count().unwrap_or_default()];
+            let mean = TensorData::new(spatial.mean().to_vec(), [channels]);
+            let covariance = TensorData::new(spatial.covariance_matrix(), [channels, channels]);
+            tensors.push(stored("spatial.count", TensorData::new(count, [1])));
+            tensors.push(stored("spatial.mean", mean));
+            tensors.push(stored("spatial.covariance", covariance));
+        }
+        let metadata = [("of", &self.of), ("source", &self.source), ("data", &self.data)];
+        let metadata = metadata.map(|(key, value)| (key.to_string(), value.clone()));
+        Ok(save_tensors(path, &tensors, HashMap::from(metadata))?)
+    }
+
+    /// Reads a file of [`save`](Self::save).
+    pub fn read(path: &Path) -> Result<Self> {
+        Self::read_whole(path).with_context(|| {
+            let path = path.display();
+            format!(
+                "{path} holds no features that `svg evaluate --save-samples` or --save-reference has kept"
+            )
+        })
+    }
+
+    fn read_whole(path: &Path) -> Result<Self> {
+        let file = TensorFile::open(path)?;
+        let said = |key: &str| {
+            let text = file.metadata().get(key).cloned();
+            text.with_context(|| format!("it does not say `{key}`"))
+        };
+        let features = rows(&file, "features")?.context("it has no features")?;
+        let has_spatial = file.tensors().iter().any(|tensor| tensor.name == "spatial.count");
+        let spatial = || -> Result<Moments> {
+            let numbers = ["count", "mean", "covariance"]
+                .map(|of| file.numbers(&format!("spatial.{of}")).map_err(Error::msg));
+            let [count, mean, covariance] = numbers;
+            let count = count?.first().map(|count| *count as u64);
+            Ok(Moments::from_mean_and_covariance(count, mean?, covariance?)?)
+        };
+        Ok(Self {
+            of: said("of")?,
+            source: said("source")?,
+            data: said("data")?,
+            moments: features.moments(),
+            features: Some(features),
+            logits: rows(&file, "logits")?,
+            spatial: has_spatial.then(spatial).transpose()?,
+        })
+    }
+
+    /// Reads published statistics: `mu` and `sigma`, and `mu_s` and `sigma_s` where they are.
+    pub fn of_statistics(path: &Path, of: &str) -> Result<Self> {
+        let file = Npz::open(path)?;
+        let moments = |mean: &str, covariance: &str| -> Result<Moments> {
+            let mean = file.array(mean)?.read_f64()?;
+            let covariance = file.array(covariance)?.read_f64()?;
+            Moments::from_mean_and_covariance(None, mean, covariance)
+                .with_context(|| path.display().to_string())
+        };
+        let has = |name: &str| file.names().contains(&name);
+        Ok(Self {
+            of: of.to_string(),
+            source: path.display().to_string(),
+            moments: moments("mu", "sigma")?,
+            spatial: (has("mu_s") && has("sigma_s"))
+                .then(|| moments("mu_s", "sigma_s"))
+                .transpose()?,
+            ..Self::default()
+        })
+    }
+
+    /// Writes the statistics as the tools of the field read them.
+    pub fn save_statistics(&self, path: &Path) -> Result<()> {
+        let mut file = NpzWriter::create(path)?;
+        let mut put = |names: [&str; 2], moments: &Moments| -> Result<()> {
+            let channels = moments.channels();
+            file.array(names[0], &[channels], moments.mean())?;
+            let covariance = moments.covariance_matrix();
+            file.array(names[1], &[channels, channels], &covariance)?;
+            Ok(())
+        };
+        put(["mu", "sigma"], &self.moments)?;
+        if let Some(spatial) = &self.spatial {
+            put(["mu_s", "sigma_s"], spatial)?;
+        }
+        Ok(file.finish()?)
+    }
+}
+
+/// Rows as a tensor of a file.
+fn table(name: &str, rows: &Features) -> StoredTensor {
+    let shape = [rows.len(), rows.channels()];
+    stored(name, TensorData::new(rows.values().to_vec(), shape))
+}
+
+/// Rows of a file, if they are there.
+fn rows(file: &TensorFile, name: &str) -> Result<Option<Features>> {
+    let found = file.tensors().iter().find(|tensor| tensor.name == name);
+    let Some(tensor) = found else {
+        return Ok(None);
+    };
+    let shape = tensor.shape.as_slice().to_vec();
+    let [count, channels] = shape[..] else {
+        bail!("{name} has the shape {shape:?} and is no table");
+    };
+    ensure!(count > 0 && channels > 0, "{name} is empty");
+    let numbers = bridge::into_data(tensor.clone()).map_err(|error| anyhow!("{name}: {error}"))?;
+    let values = numbers.convert::<f32>().try_into_vec::<f32>();
+    let values = values.map_err(|error| anyhow!("{name}: {error:?}"))?;
+    Ok(Some(Features::from_rows(channels, values)))
+}
