@@ -127,13 +127,13 @@ fn file(point: &Point) -> String {
 fn csv<'a>(done: impl Iterator<Item = (&'a Point, &'a Card)>) -> Result<String> {
     let head = "bundle,solver,steps,shift,guidance,guidance_mode,images,figure,value,low,high\n";
     let mut text = head.to_string();
-    let optional = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
+    let optional = |value: Option<f64>| value.map_or(String::new(), digits);
     for (point, card) in done {
         let Point { bundle, solver, steps, shift, guidance, guidance_mode } = point;
         let bundle = bundle.display().to_string().replace('"', "\"\"");
         for of in &card.results {
             for figure in &of.figures {
-                let (name, value) = (&figure.name, figure.value);
+                let (name, value) = (&figure.name, digits(figure.value));
                 let (low, high) = (optional(figure.low), optional(figure.high));
                 write!(text, "\"{bundle}\",{solver},{steps},{shift},{guidance},{guidance_mode},")?;
                 writeln!(text, "{},{name},{value},{low},{high}", of.count)?;
@@ -143,9 +143,21 @@ fn csv<'a>(done: impl Iterator<Item = (&'a Point, &'a Card)>) -> Result<String> 
     Ok(text)
 }
 
+/// A number to ten digits. More are no information, and the last is not always what was written after JSON is read.
+fn digits(value: f64) -> String {
+    let rounded = format!("{value:.9e}").parse::<f64>();
+    rounded.unwrap_or(value).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_have_ten_digits() {
+        let of = [10.202943249312264, 10.202943249312263, 0.0013, 25.0].map(digits);
+        assert_eq!(of, ["10.20294325", "10.20294325", "0.0013", "25"]);
+    }
 
     #[test]
     fn combinations_have_file_names_of_their_own() {
