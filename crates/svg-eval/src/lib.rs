@@ -32,6 +32,7 @@
 mod confusion;
 mod eigen;
 mod frechet;
+mod given_moments;
 mod highest;
 mod import;
 mod linear_probe;
@@ -39,17 +40,32 @@ mod lpips;
 mod moments;
 mod nearest;
 mod psnr;
+mod sets;
 mod ssim;
 mod stored_moments;
 mod vgg;
 
 pub use confusion::Confusion;
 pub use frechet::{FrechetError, frechet_distance};
+pub use given_moments::CovarianceError;
 pub use linear_probe::LinearProbe;
 pub use lpips::{EvalError, Lpips};
 pub use moments::Moments;
 pub use nearest::NearestNeighbours;
 pub use psnr::{psnr, psnr_batch};
+pub use sets::fd_infinity::{FdInfinity, fd_infinity};
+pub use sets::fdr::{Fdr, FdrEncoder, fdr6};
+pub use sets::features::{Features, FeaturesError};
+pub use sets::inception_score::{InceptionScore, Splits, inception_score};
+pub use sets::interval::{
+    Interval, IntervalMethod, Resampling, bootstrap_mean, frechet_interval,
+    inception_score_interval,
+};
+pub use sets::kid::{Kid, KidConfig, kid};
+pub use sets::mmd::{Estimator, Kernel, cmmd, mmd};
+pub use sets::numpy_random::NumpyRandom;
+pub use sets::prdc::{Balls, Edge, Prdc, prdc};
+pub use sets::sliced::{mind, random_directions, sliced_wasserstein};
 pub use ssim::ssim;
 pub use stored_moments::{MomentsError, StoredMoments};
 pub use vgg::Vgg16;

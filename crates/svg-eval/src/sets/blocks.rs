@@ -1,0 +1,99 @@
+//! Inner products of all pairs of rows, block by block.
+
+use std::ops::Range;
+
+use faer::{Accum, Mat, MatRef, Par, linalg::matmul::matmul};
+use rayon::prelude::*;
+
+use crate::Features;
+
+/// Rows of a block: a product of two blocks takes 2 MB.
+const ROWS: usize = 512;
+
+/// A block of rows in f64, as the columns of a matrix.
+pub(crate) struct Block {
+    pub(crate) rows: Range<usize>,
+    values: Vec<f64>,
+    channels: usize,
+    /// Squared length of each row.
+    pub(crate) norms: Vec<f64>,
+}
+
+impl Block {
+    fn new(features: &Features, rows: Range<usize>) -> Self {
+        let channels = features.channels();
+        let values = &features.values()[rows.start * channels..rows.end * channels];
+        let values: Vec<f64> = values.iter().map(|value| f64::from(*value)).collect();
+        let norm = |row: &[f64]| row.iter().map(|value| value * value).sum();
+        Self {
+            rows,
+            norms: values.chunks_exact(channels).map(norm).collect(),
+            values,
+            channels,
+        }
+    }
+
+    fn matrix(&self) -> MatRef<'_, f64> {
+        MatRef::from_column_major_slice(&self.values, self.channels, self.rows.len())
+    }
+}
+
+fn ranges(count: usize, size: usize) -> Vec<Range<usize>> {
+    let starts = (0..count).step_by(size);
+    starts.map(|at| at..(at + size).min(count)).collect()
+}
+
+/// Calls `work` with ranges of `size` rows on all threads and returns the results in the order of the rows.
+///
+/// The ranges do not depend on the number of threads, so what is computed for each does not either.
+pub(crate) fn each_block_of<T: Send>(
+    size: usize,
+    count: usize,
+    work: impl Fn(Range<usize>) -> T + Sync,
+) -> Vec<T> {
+    let ranges = ranges(count, size);
+    ranges.into_par_iter().map(work).collect()
+}
+
+/// Inner products of a block with every block of a set, on the calling thread: a row of the matrix belongs to a row of
+/// the block, a column to a row of the set.
+fn with_each(own: &Block, set: &Features, visit: &mut dyn FnMut(&Block, MatRef<'_, f64>)) {
+    for rows in ranges(set.len(), ROWS) {
+        let block = Block::new(set, rows);
+        let mut products = Mat::zeros(own.rows.len(), block.rows.len());
+        let (left, right) = (own.matrix().transpose(), block.matrix());
+        let replace = Accum::Replace;
+        matmul(products.as_mut(), replace, left, right, 1.0, Par::Seq);
+        visit(&block, products.as_ref());
+    }
+}
+
+/// [`with_each`] block of `other`, of all rows of `one` at once.
+pub(crate) fn products(
+    one: &Features,
+    other: &Features,
+    mut visit: impl FnMut(&Block, MatRef<'_, f64>),
+) {
+    with_each(&Block::new(one, 0..one.len()), other, &mut visit);
+}
+
+/// Calls `work` with each block of rows of `one`, on all threads, and returns the results in the order of the blocks.
+///
+/// `work` gets a function that visits the products with each block of `other`. A product is computed by one thread in
+/// one order.
+pub(crate) fn each_block<T: Send>(
+    one: &Features,
+    other: &Features,
+    work: impl Fn(&Block, &dyn Fn(&mut dyn FnMut(&Block, MatRef<'_, f64>))) -> T + Sync,
+) -> Vec<T> {
+    each_block_of(ROWS, one.len(), |rows| {
+        let own = Block::new(one, rows);
+        work(&own, &|visit| with_each(&own, other, visit))
+    })
+}
+
+/// `|u - v|^2` without cancellation; the same for `(v, u)`.
+pub(crate) fn squared_distance(u: &[f32], v: &[f32]) -> f64 {
+    let differences = u.iter().zip(v).map(|(u, v)| f64::from(*u) - f64::from(*v));
+    differences.map(|difference| difference * difference).sum()
+}
