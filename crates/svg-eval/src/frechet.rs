@@ -12,8 +12,8 @@ use crate::{FeaturesError, Moments};
 
 /// Columns of a product that a thread computes at once.
 const BAND: usize = 128;
-/// How much of the trace of a covariance may lie outside its factor.
-const LOST: f64 = 1e-6;
+/// Share of the trace of a covariance that may be missing in its factor, as when it was rounded to f32.
+const LOST: f64 = 1e-3;
 
 /// Error of computing a Fréchet distance.
 #[derive(Debug, thiserror::Error)]
@@ -111,8 +111,7 @@ impl Factor {
         let variances = (0..channels).map(|channel| moments.covariance(channel, channel));
         let (trace, root) = (variances.sum::<f64>(), root(moments)?);
         let lost = trace - root.squared_norm_l2();
-        // Not `>`, which would let pass what is not a number.
-        if !(lost.abs() <= LOST * trace) {
+        if lost.is_nan() || lost.abs() > LOST * trace {
             return Err(FrechetError::NotCovariance);
         }
         Ok(Self {

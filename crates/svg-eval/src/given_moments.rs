@@ -49,7 +49,9 @@ pub enum CovarianceError {
         variance: f64,
     },
     /// A covariance is larger than two variances allow.
-    #[error("entry {row}, {column} is {entry}, more than the variances of both channels allow; this is no covariance")]
+    #[error(
+        "entry {row}, {column} is {entry}, more than the variances of both channels allow; this is no covariance"
+    )]
     TooLarge {
         /// Row, counted from 0.
         row: usize,
@@ -189,8 +191,7 @@ mod tests {
     #[test]
     fn numbers_that_are_no_covariance_are_refused_by_name() {
         let said = |covariance: &[f64]| {
-            let given =
-                Moments::from_mean_and_covariance(None, vec![0.0; 2], covariance.to_vec());
+            let given = Moments::from_mean_and_covariance(None, vec![0.0; 2], covariance.to_vec());
             given.unwrap_err().to_string()
         };
         assert!(said(&[1.0; 3]).contains("2 x 2 entries and not 3"));
@@ -201,7 +202,12 @@ mod tests {
         let given = Moments::from_mean_and_covariance(Some(1), vec![0.0], vec![1.0]);
         assert!(given.unwrap_err().to_string().contains("said to be 1"));
         let given = Moments::from_mean_and_covariance(None, vec![f64::INFINITY], vec![1.0]);
-        assert!(given.unwrap_err().to_string().contains("mean is not finite"));
+        assert!(
+            given
+                .unwrap_err()
+                .to_string()
+                .contains("mean is not finite")
+        );
     }
 
     #[test]

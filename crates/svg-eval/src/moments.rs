@@ -107,11 +107,15 @@ impl Moments {
         let mut rows: Vec<f64> = values.iter().map(|value| (*value).into()).collect();
         let mut mean = vec![0.0; channels];
         for row in rows.chunks_exact(channels) {
-            mean.iter_mut().zip(row).for_each(|(mean, value)| *mean += value);
+            mean.iter_mut()
+                .zip(row)
+                .for_each(|(mean, value)| *mean += value);
         }
         mean.iter_mut().for_each(|mean| *mean /= count as f64);
         for row in rows.chunks_exact_mut(channels) {
-            row.iter_mut().zip(&mean).for_each(|(value, mean)| *value -= mean);
+            row.iter_mut()
+                .zip(&mean)
+                .for_each(|(value, mean)| *value -= mean);
         }
         // The step between both means adds its own square, as one more row.
         let (n, m) = (self.count as f64, count as f64);
@@ -210,7 +214,8 @@ impl Moments {
     ///
     /// Features whose number is not known are taken to be enough.
     pub fn is_enough(&self) -> bool {
-        self.count().is_none_or(|count| count > self.channels() as u64)
+        self.count()
+            .is_none_or(|count| count > self.channels() as u64)
     }
 
     fn assert_counted(&self) {
@@ -327,10 +332,15 @@ mod tests {
         for (a, b) in [(0, 0), (7, 290), (299, 258)] {
             let mean = |c| channel(c).sum::<f64>() / 2100.0;
             let (of_a, of_b) = (mean(a), mean(b));
-            let products = channel(a).zip(channel(b)).map(|(x, y)| (x - of_a) * (y - of_b));
+            let products = channel(a)
+                .zip(channel(b))
+                .map(|(x, y)| (x - of_a) * (y - of_b));
             let expected = products.sum::<f64>() / 2099.0;
             let found = one.covariance(a, b);
-            assert!((found - expected).abs() < 1e-9 * expected.abs(), "{found}, not {expected}");
+            assert!(
+                (found - expected).abs() < 1e-9 * expected.abs(),
+                "{found}, not {expected}"
+            );
             assert_eq!(found, one.covariance(b, a));
             assert_eq!(found, one.covariance_matrix()[a * 300 + b]);
         }

@@ -52,7 +52,10 @@ impl StoredMoments {
             let stored = |name: &str, data| bridge::from_data(data, format!("{kind}.{name}"), None);
             let channels = moments.channels();
             [
-                stored("count", TensorData::new(vec![moments.count().unwrap_or(0)], [1])),
+                stored(
+                    "count",
+                    TensorData::new(vec![moments.count().unwrap_or(0)], [1]),
+                ),
                 stored("mean", TensorData::new(moments.mean.clone(), [channels])),
                 stored(
                     "squares",

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use faer::{Accum, Mat, MatRef, Par, linalg::matmul::matmul};
+use faer::{Accum, MatMut, MatRef, Par, linalg::matmul::matmul};
 use rayon::prelude::*;
 
 use crate::Features;
@@ -55,26 +55,41 @@ pub(crate) fn each_block_of<T: Send>(
     ranges.into_par_iter().map(work).collect()
 }
 
-/// Inner products of a block with every block of a set, on the calling thread: a row of the matrix belongs to a row of
-/// the block, a column to a row of the set.
-fn with_each(own: &Block, set: &Features, visit: &mut dyn FnMut(&Block, MatRef<'_, f64>)) {
-    for rows in ranges(set.len(), ROWS) {
-        let block = Block::new(set, rows);
-        let mut products = Mat::zeros(own.rows.len(), block.rows.len());
+/// Inner products of the rows of a block with those of another.
+pub(crate) struct Products {
+    values: Vec<f64>,
+    rows: usize,
+}
+
+impl Products {
+    /// For each row of the other block, its products with all rows of the own one.
+    pub(crate) fn columns(&self) -> std::slice::ChunksExact<'_, f64> {
+        self.values.chunks_exact(self.rows)
+    }
+}
+
+/// What is called with every other block.
+pub(crate) type Visit<'a> = dyn FnMut(&Block, &Products) + 'a;
+
+/// Calls `visit` with every block of a set and its products with the own block, on the calling thread.
+fn with_each(own: &Block, set: &Features, visit: &mut Visit<'_>) {
+    let rows = own.rows.len();
+    let values = Vec::new();
+    let mut products = Products { values, rows };
+    for range in ranges(set.len(), ROWS) {
+        let block = Block::new(set, range);
+        products.values.resize(rows * block.rows.len(), 0.0);
+        let values = &mut products.values;
+        let all = MatMut::from_column_major_slice_mut(values, rows, block.rows.len());
         let (left, right) = (own.matrix().transpose(), block.matrix());
-        let replace = Accum::Replace;
-        matmul(products.as_mut(), replace, left, right, 1.0, Par::Seq);
-        visit(&block, products.as_ref());
+        matmul(all, Accum::Replace, left, right, 1.0, Par::Seq);
+        visit(&block, &products);
     }
 }
 
 /// [`with_each`] block of `other`, of all rows of `one` at once.
-pub(crate) fn products(
-    one: &Features,
-    other: &Features,
-    mut visit: impl FnMut(&Block, MatRef<'_, f64>),
-) {
-    with_each(&Block::new(one, 0..one.len()), other, &mut visit);
+pub(crate) fn products(one: &Features, other: &Features, visit: &mut Visit<'_>) {
+    with_each(&Block::new(one, 0..one.len()), other, visit);
 }
 
 /// Calls `work` with each block of rows of `one`, on all threads, and returns the results in the order of the blocks.
@@ -84,7 +99,7 @@ pub(crate) fn products(
 pub(crate) fn each_block<T: Send>(
     one: &Features,
     other: &Features,
-    work: impl Fn(&Block, &dyn Fn(&mut dyn FnMut(&Block, MatRef<'_, f64>))) -> T + Sync,
+    work: impl Fn(&Block, &dyn Fn(&mut Visit<'_>)) -> T + Sync,
 ) -> Vec<T> {
     each_block_of(ROWS, one.len(), |rows| {
         let own = Block::new(one, rows);

@@ -48,7 +48,10 @@ pub fn fd_infinity(
     samples: &Features,
     seed: u64,
 ) -> Result<FdInfinity, FrechetError> {
-    samples.check(2 * POINTS, "extrapolation needs differing numbers of images")?;
+    samples.check(
+        2 * POINTS,
+        "extrapolation needs differing numbers of images",
+    )?;
     let reference = Factor::new(reference)?;
     let counts = counts(samples.len());
     let mut distances = Vec::with_capacity(POINTS);
@@ -123,7 +126,9 @@ mod tests {
     #[test]
     fn few_samples_are_an_error() {
         let set = Features::from_rows(1, vec![0.0; 29]);
-        let said = fd_infinity(&set.moments(), &set, 0).unwrap_err().to_string();
+        let said = fd_infinity(&set.moments(), &set, 0)
+            .unwrap_err()
+            .to_string();
         assert!(said.contains("at least 30 images"), "{said}");
     }
 }

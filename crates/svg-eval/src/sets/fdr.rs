@@ -116,7 +116,10 @@ mod tests {
     #[test]
     fn fewer_than_six_have_no_mean_and_name_what_is_missing() {
         let some = fdr6(&[(FdrEncoder::Mae, 0.08), (FdrEncoder::Clip, 5.6)]);
-        assert_eq!(some.ratios, [(FdrEncoder::Mae, 2.0), (FdrEncoder::Clip, 1.0)]);
+        assert_eq!(
+            some.ratios,
+            [(FdrEncoder::Mae, 2.0), (FdrEncoder::Clip, 1.0)]
+        );
         assert_eq!(some.mean(), None);
         assert_eq!(some.missing().len(), 4);
         assert!(!some.missing().contains(&FdrEncoder::Clip));

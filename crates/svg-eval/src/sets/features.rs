@@ -19,7 +19,9 @@ pub enum FeaturesError {
         theirs: usize,
     },
     /// A set has fewer images than the metric needs.
-    #[error("this metric needs at least {needed} images on each side, but one has {count}; {advice}")]
+    #[error(
+        "this metric needs at least {needed} images on each side, but one has {count}; {advice}"
+    )]
     TooFew {
         /// Number of images of the smaller set.
         count: usize,
@@ -29,7 +31,9 @@ pub enum FeaturesError {
         advice: &'static str,
     },
     /// A feature is infinite or not a number.
-    #[error("the features of image {row} (counted from 0) are not finite; look at that image and its precision")]
+    #[error(
+        "the features of image {row} (counted from 0) are not finite; look at that image and its precision"
+    )]
     NotFinite {
         /// The first such row.
         row: usize,
@@ -261,7 +265,10 @@ mod tests {
         let said = two.check_both(&three, 1, "").unwrap_err().to_string();
         assert!(said.contains("of 2 and of 3 channels"), "{said}");
         let said = two.check(5, "take more images").unwrap_err().to_string();
-        assert!(said.contains("at least 5") && said.ends_with("has 2; take more images"), "{said}");
+        assert!(
+            said.contains("at least 5") && said.ends_with("has 2; take more images"),
+            "{said}"
+        );
     }
 
     #[test]

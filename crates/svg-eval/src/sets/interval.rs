@@ -276,13 +276,19 @@ mod tests {
         let interval = bootstrap_mean(&values, Resampling::default()).unwrap();
         let expected = 2.0 * 1.96 / 30.0;
         let width = interval.high - interval.low;
-        assert!((width - expected).abs() < 0.15 * expected, "{width}, not {expected}");
+        assert!(
+            (width - expected).abs() < 0.15 * expected,
+            "{width}, not {expected}"
+        );
         let other = Resampling {
             seed: 1,
             ..Resampling::default()
         };
         assert_ne!(bootstrap_mean(&values, other).unwrap(), interval);
-        assert_eq!(bootstrap_mean(&values, Resampling::default()).unwrap(), interval);
+        assert_eq!(
+            bootstrap_mean(&values, Resampling::default()).unwrap(),
+            interval
+        );
     }
 
     #[test]
@@ -301,7 +307,10 @@ mod tests {
         };
         let interval = inception_score_interval(&logits, splits, resampling).unwrap();
         let score = inception_score(&logits, splits).unwrap().mean();
-        assert!(interval.low < score && score < interval.high, "{score}: {interval:?}");
+        assert!(
+            interval.low < score && score < interval.high,
+            "{score}: {interval:?}"
+        );
         assert!(interval.high - interval.low < 0.3);
     }
 

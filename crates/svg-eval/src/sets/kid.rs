@@ -93,10 +93,7 @@ pub fn kid(
         })
         .collect();
     let values = draws.into_par_iter().map(|(of_samples, of_reference)| {
-        let (one, other) = (
-            samples.select(&of_samples),
-            reference.select(&of_reference),
-        );
+        let (one, other) = (samples.select(&of_samples), reference.select(&of_reference));
         mmd(&one, &other, Kernel::Cubic, Estimator::Unbiased)
     });
     let subsets = values.collect::<Result<_, _>>()?;

@@ -79,7 +79,11 @@ impl Prdc {
 
     /// Mean number of the reference's balls that hold a sample, divided by the number of neighbours.
     pub fn density(&self) -> f64 {
-        let balls: f64 = self.samples_held.iter().map(|balls| f64::from(*balls)).sum();
+        let balls: f64 = self
+            .samples_held
+            .iter()
+            .map(|balls| f64::from(*balls))
+            .sum();
         balls / (self.neighbours as f64 * self.samples_held.len() as f64)
     }
 
@@ -130,11 +134,12 @@ pub fn prdc(reference: &Features, samples: &Features, balls: Balls) -> Result<Pr
         let mut reference_held = vec![false; reference.len()];
         let mut reference_holds = vec![false; reference.len()];
         with_others(&mut |others, products| {
-            for (column, at) in others.rows.clone().enumerate() {
-                let norm = others.norms[column];
-                for (row, sample) in own.rows.clone().enumerate() {
+            let columns = products.columns().zip(&others.norms);
+            for (at, (products, norm)) in others.rows.clone().zip(columns) {
+                for (row, product) in products.iter().enumerate() {
+                    let sample = own.rows.start + row;
                     let lengths = own.norms[row] + norm;
-                    let mut distance = lengths - 2.0 * products[(row, column)];
+                    let mut distance = lengths - 2.0 * product;
                     let radii = [of_reference[at], of_samples[sample]];
                     let near = |radius: f64| (distance - radius).abs() <= slack * lengths;
                     if radii.into_iter().any(near) {
@@ -151,7 +156,10 @@ pub fn prdc(reference: &Features, samples: &Features, balls: Balls) -> Result<Pr
         (held, reference_held, reference_holds)
     });
     let any = |flags: &mut Vec<bool>, part: Vec<bool>| {
-        flags.iter_mut().zip(part).for_each(|(all, one)| *all |= one);
+        flags
+            .iter_mut()
+            .zip(part)
+            .for_each(|(all, one)| *all |= one);
     };
     let mut found = Prdc {
         neighbours: balls.neighbours,
@@ -180,11 +188,11 @@ fn squared_radii(features: &Features, neighbours: usize) -> Vec<f64> {
         let mut nearest = vec![Vec::<(f64, usize)>::with_capacity(kept + 1); own.rows.len()];
         let mut furthest = vec![f64::INFINITY; own.rows.len()];
         with_others(&mut |others, products| {
-            for (column, at) in others.rows.clone().enumerate() {
-                let norm = others.norms[column];
-                for (row, this) in own.rows.clone().enumerate() {
-                    let distance = own.norms[row] + norm - 2.0 * products[(row, column)];
-                    if distance >= furthest[row] || at == this {
+            let columns = products.columns().zip(&others.norms);
+            for (at, (products, norm)) in others.rows.clone().zip(columns) {
+                for (row, product) in products.iter().enumerate() {
+                    let distance = own.norms[row] + norm - 2.0 * product;
+                    if distance >= furthest[row] || at == own.rows.start + row {
                         continue;
                     }
                     let nearest = &mut nearest[row];
@@ -198,9 +206,8 @@ fn squared_radii(features: &Features, neighbours: usize) -> Vec<f64> {
             }
         });
         let exact = own.rows.clone().zip(&nearest).map(|(this, nearest)| {
-            let exact = |(_, at): &(f64, usize)| {
-                squared_distance(features.row(this), features.row(*at))
-            };
+            let exact =
+                |(_, at): &(f64, usize)| squared_distance(features.row(this), features.row(*at));
             let mut exact: Vec<f64> = nearest.iter().map(exact).collect();
             exact.sort_by(f64::total_cmp);
             exact[neighbours - 1]
@@ -286,7 +293,10 @@ mod tests {
     fn a_set_lies_inside_its_own_balls() {
         let set = points(40, 3, 5);
         let found = prdc(&set, &set, Balls::ADM).unwrap();
-        assert_eq!((found.precision(), found.recall(), found.coverage()), (1.0, 1.0, 1.0));
+        assert_eq!(
+            (found.precision(), found.recall(), found.coverage()),
+            (1.0, 1.0, 1.0)
+        );
     }
 
     #[test]
@@ -296,7 +306,10 @@ mod tests {
         let one = prdc(&reference, &samples, Balls::PRDC).unwrap();
         let other = prdc(&backwards(&reference), &backwards(&samples), Balls::PRDC).unwrap();
         assert_eq!(one.density(), other.density());
-        assert_eq!((one.precision(), one.recall()), (other.precision(), other.recall()));
+        assert_eq!(
+            (one.precision(), one.recall()),
+            (other.precision(), other.recall())
+        );
     }
 
     #[test]

@@ -29,7 +29,9 @@ pub fn random_directions(count: usize, channels: usize, seed: u64) -> Features {
         let drawn = random.gaussian(channels);
         let length = drawn.iter().map(|value| f64::from(*value).powi(2));
         let length = length.sum::<f64>().sqrt().max(1e-12);
-        let unit = drawn.iter().map(|value| (f64::from(*value) / length) as f32);
+        let unit = drawn
+            .iter()
+            .map(|value| (f64::from(*value) / length) as f32);
         directions.push_rows(&unit.collect::<Vec<_>>());
     }
     directions
@@ -89,11 +91,7 @@ pub fn sliced_wasserstein(
 /// # Errors
 ///
 /// As [`sliced_wasserstein`].
-pub fn mind(
-    one: &Features,
-    other: &Features,
-    directions: &Features,
-) -> Result<f64, FeaturesError> {
+pub fn mind(one: &Features, other: &Features, directions: &Features) -> Result<f64, FeaturesError> {
     let distances = sliced_wasserstein(one, other, directions)?;
     let mean = distances.iter().sum::<f64>() / distances.len() as f64;
     Ok(3.0 * one.channels() as f64 * mean)
@@ -102,10 +100,10 @@ pub fn mind(
 /// For each direction, the projections of all rows.
 fn project(directions: &Features, set: &Features) -> Vec<Vec<f64>> {
     let mut projections = vec![Vec::with_capacity(set.len()); directions.len()];
-    products(directions, set, |_, products| {
-        for (direction, projections) in projections.iter_mut().enumerate() {
-            let row = products.row(direction);
-            projections.extend(row.iter().copied());
+    products(directions, set, &mut |_, products| {
+        for of_row in products.columns() {
+            let each = projections.iter_mut().zip(of_row);
+            each.for_each(|(projections, value)| projections.push(*value));
         }
     });
     projections
@@ -142,7 +140,11 @@ mod tests {
     fn unequal_sizes_equal_repeated_points() {
         let (one, other) = (points(6, 3, 0.0), points(4, 3, 1.0));
         let repeated = |set: &Features, times: usize| {
-            set.select(&(0..set.len() * times).map(|at| at / times).collect::<Vec<_>>())
+            set.select(
+                &(0..set.len() * times)
+                    .map(|at| at / times)
+                    .collect::<Vec<_>>(),
+            )
         };
         let directions = random_directions(40, 3, 7);
         let found = sliced_wasserstein(&one, &other, &directions).unwrap();
@@ -180,7 +182,15 @@ mod tests {
 
     #[test]
     fn directions_of_other_channels_are_an_error() {
-        let said = mind(&points(4, 3, 0.0), &points(4, 3, 0.0), &random_directions(2, 4, 0));
-        assert!(said.unwrap_err().to_string().contains("of 3 and of 4 channels"));
+        let said = mind(
+            &points(4, 3, 0.0),
+            &points(4, 3, 0.0),
+            &random_directions(2, 4, 0),
+        );
+        assert!(
+            said.unwrap_err()
+                .to_string()
+                .contains("of 3 and of 4 channels")
+        );
     }
 }
