@@ -110,7 +110,7 @@ impl Factor {
         let channels = moments.channels();
         let variances = (0..channels).map(|channel| moments.covariance(channel, channel));
         let (trace, root) = (variances.sum::<f64>(), root(moments)?);
-        let lost = trace - root.squared_norm_l2();
+        let lost = trace - root.as_ref().squared_norm_l2();
         if lost.is_nan() || lost.abs() > LOST * trace {
             return Err(FrechetError::NotCovariance);
         }

@@ -112,7 +112,7 @@ impl Moments {
                     covariance[row * channels + column],
                     covariance[column * channels + row],
                 );
-                let largest = (variances[row].sqrt()) * variances[column].sqrt();
+                let largest = variances[row].sqrt() * variances[column].sqrt();
                 if (entry - mirrored).abs() > ASYMMETRY * largest {
                     return Err(CovarianceError::NotSymmetric {
                         row,
@@ -158,7 +158,7 @@ mod tests {
             let given = given.unwrap();
             assert_eq!((given.count(), given.mean()), (count, &[1.0, 2.0][..]));
             assert_eq!(given.covariance_matrix(), covariance);
-            assert_eq!(given.is_enough(), true);
+            assert!(given.is_enough());
         }
         let few = Moments::from_mean_and_covariance(Some(2), vec![1.0, 2.0], covariance);
         assert!(!few.unwrap().is_enough());

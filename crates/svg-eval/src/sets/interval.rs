@@ -190,7 +190,14 @@ pub fn inception_score_interval(
             }
             let mut sums = Mat::zeros(classes, width);
             let replace = Accum::Replace;
-            matmul(sums.as_mut(), replace, probabilities, &times, 1.0, Par::Seq);
+            matmul(
+                sums.as_mut(),
+                replace,
+                probabilities,
+                times.as_ref(),
+                1.0,
+                Par::Seq,
+            );
             let scores = (0..width).map(|column| {
                 let all = times.col(column).iter().zip(&entropies);
                 let entropies = all.map(|(times, entropy)| times * entropy).sum();
