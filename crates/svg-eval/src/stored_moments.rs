@@ -148,6 +148,21 @@ mod tests {
     }
 
     #[test]
+    fn moments_without_a_number_of_features_roundtrip() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.safetensors");
+        let given = Moments::from_mean_and_covariance(None, vec![1.0], vec![4.0]).unwrap();
+        let stored = StoredMoments {
+            kinds: BTreeMap::from([("class".into(), given)]),
+            ..StoredMoments::default()
+        };
+        stored.save(&path).unwrap();
+        let loaded = StoredMoments::load(&path).unwrap();
+        assert_eq!(loaded, stored);
+        assert_eq!(loaded.kinds["class"].count(), None);
+    }
+
+    #[test]
     fn errors_name_what_is_missing_in_a_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("m.safetensors");

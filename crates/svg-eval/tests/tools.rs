@@ -67,7 +67,7 @@ fn ours() -> BTreeMap<&'static str, f64> {
     let (reference, samples) = (reference(), samples());
     let mut ours = BTreeMap::new();
     let mut put =
-        |names: &[&'static str], value| names.iter().for_each(|n| _ = ours.insert(n, value));
+        |names: &[&'static str], value| names.iter().for_each(|n| _ = ours.insert(*n, value));
 
     let distance = |one: &Features, other: &Features| {
         frechet_distance(&one.moments(), &other.moments()).unwrap()

@@ -19,9 +19,7 @@ pub enum FeaturesError {
         theirs: usize,
     },
     /// A set has fewer images than the metric needs.
-    #[error(
-        "this metric needs at least {needed} images on each side, but one has {count}; {advice}"
-    )]
+    #[error("this metric needs at least {needed} images, and there are {count}; {advice}")]
     TooFew {
         /// Number of images of the smaller set.
         count: usize,
@@ -266,7 +264,7 @@ mod tests {
         assert!(said.contains("of 2 and of 3 channels"), "{said}");
         let said = two.check(5, "take more images").unwrap_err().to_string();
         assert!(
-            said.contains("at least 5") && said.ends_with("has 2; take more images"),
+            said.contains("at least 5") && said.ends_with("there are 2; take more images"),
             "{said}"
         );
     }

@@ -246,7 +246,7 @@ pub fn frechet_interval(
 ) -> Result<Interval, FrechetError> {
     resampling.assert_valid();
     assert!(size > 1, "a subset has at least two images");
-    let advice = "twice as many as a subset; take smaller subsets or more images";
+    let advice = "that is twice a subset; take smaller subsets or more images";
     samples.check(2 * size, advice)?;
     let reference = Factor::new(reference)?;
     let whole = distance_of(&reference, &Factor::new(&samples.moments())?)?;

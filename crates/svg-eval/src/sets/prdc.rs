@@ -124,7 +124,7 @@ fn share(images: &[bool]) -> f64 {
 /// ```
 pub fn prdc(reference: &Features, samples: &Features, balls: Balls) -> Result<Prdc, FeaturesError> {
     assert!(balls.neighbours > 0, "`neighbours` must be at least 1");
-    let advice = "more than the number of neighbours; take more images";
+    let advice = "that is one more than neighbours; take more";
     reference.check_both(samples, balls.neighbours + 1, advice)?;
     let of_reference = squared_radii(reference, balls.neighbours);
     let of_samples = squared_radii(samples, balls.neighbours);
