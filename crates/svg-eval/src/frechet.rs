@@ -136,7 +136,7 @@ pub(crate) fn distance_of(one: &Factor, other: &Factor) -> Result<f64, FrechetEr
 
 /// The factor of a covariance by a Cholesky decomposition with pivoting. It ends when no variance is left that exceeds
 /// the rounding error of the largest.
-fn root(moments: &Moments) -> Result<Mat<f64>, FrechetError> {
+pub(crate) fn root(moments: &Moments) -> Result<Mat<f64>, FrechetError> {
     let channels = moments.channels();
     if (0..channels).all(|channel| moments.covariance(channel, channel) == 0.0) {
         return Ok(Mat::zeros(channels, 0));

@@ -49,7 +49,7 @@ fn ranges(count: usize, size: usize) -> Vec<Range<usize>> {
 pub(crate) fn each_block_of<T: Send>(
     size: usize,
     count: usize,
-    work: impl Fn(Range<usize>) -> T + Sync,
+    work: impl Fn(Range<usize>) -> T + Sync + Send,
 ) -> Vec<T> {
     let ranges = ranges(count, size);
     ranges.into_par_iter().map(work).collect()
@@ -99,7 +99,7 @@ pub(crate) fn products(one: &Features, other: &Features, visit: &mut Visit<'_>) 
 pub(crate) fn each_block<T: Send>(
     one: &Features,
     other: &Features,
-    work: impl Fn(&Block, &dyn Fn(&mut Visit<'_>)) -> T + Sync,
+    work: impl Fn(&Block, &dyn Fn(&mut Visit<'_>)) -> T + Sync + Send,
 ) -> Vec<T> {
     each_block_of(ROWS, one.len(), |rows| {
         let own = Block::new(one, rows);

@@ -70,7 +70,7 @@ pub fn fd_infinity(
 }
 
 fn counts(all: usize) -> Vec<usize> {
-    let first = (all / 10).max(2).min(5000) as f64;
+    let first = (all / 10).clamp(2, 5000) as f64;
     let step = (all as f64 - first) / (POINTS - 1) as f64;
     let count = |index: usize| match index + 1 == POINTS {
         true => all,
