@@ -159,7 +159,7 @@ impl Distance {
                 status!(
                     "warning: the {side} has {} images for features of {} channels, so its covariance is not \
                      of full rank and the distance is far too large; take many times as many images as channels",
-                    few.count(),
+                    few.count().unwrap_or_default(),
                     few.channels()
                 );
             }
@@ -192,8 +192,10 @@ impl Distance {
 fn report(reference: &StoredMoments, samples: &StoredMoments) -> Result<String> {
     let mut text = format!("Fréchet distance (no FID), {}\n", samples.features);
     for (side, stored) in [("reference", reference), ("samples", samples)] {
-        let count = stored.kinds.values().map(Moments::count).max();
-        let count = count.unwrap_or_default();
+        let count = stored.kinds.values().filter_map(Moments::count).max();
+        let count = count.map_or("an unknown number of".to_string(), |count| {
+            count.to_string()
+        });
         writeln!(text, "{side:<12} {count} images, {}", stored.source)?;
     }
     for (kind, name) in KINDS {

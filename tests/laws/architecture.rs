@@ -39,7 +39,11 @@ const MAY_USE: [(&str, &[&str]); 15] = [
         ],
     ),
     // Images in, numbers out: no generator, no trainer. LPIPS is a metric first and a loss second.
-    ("svg-eval", &["svg-roles", "svg-nn", "svg-image"]),
+    // Directions and resamples are drawn by the keyed generator.
+    (
+        "svg-eval",
+        &["svg-store", "svg-roles", "svg-nn", "svg-image"],
+    ),
     // A data set made by code; not published.
     ("svg-shapes", &["svg-store", "svg-image"]),
     (

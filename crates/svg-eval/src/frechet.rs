@@ -1,9 +1,19 @@
 //! The Fréchet distance between sets of features.
 
-use faer::Mat;
+use faer::diag::DiagMut;
+use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::cholesky::llt_pivoting::factor::{cholesky_in_place, cholesky_in_place_scratch};
+use faer::linalg::matmul::matmul;
+use faer::linalg::svd::{ComputeSvdVectors, svd, svd_scratch};
+use faer::{Accum, Mat, MatMut, MatRef, Par};
+use rayon::prelude::*;
 
-use crate::Moments;
-use crate::eigen::eigen;
+use crate::{FeaturesError, Moments};
+
+/// Columns of a product that a thread computes at once.
+const BAND: usize = 128;
+/// Share of the trace of a covariance that may be missing in its factor, as when it was rounded to f32.
+const LOST: f64 = 1e-3;
 
 /// Error of computing a Fréchet distance.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +39,14 @@ pub enum FrechetError {
     /// A feature was infinite or not a number.
     #[error("the moments are not finite because some feature was not; look for broken images")]
     NotFinite,
+    /// The features cannot be used.
+    #[error(transparent)]
+    Features(#[from] FeaturesError),
+    /// The covariance has negative eigenvalues.
+    #[error(
+        "the covariance has negative eigenvalues, so it is none; the file of the reference may be damaged"
+    )]
+    NotCovariance,
     /// The decomposition did not converge.
     #[error("the decomposition of a covariance did not converge; the features may be degenerate")]
     NoConvergence,
@@ -38,10 +56,14 @@ pub enum FrechetError {
 /// distance between Gaussians fitted to two sets of features (Dowson and Landau, 1982; Heusel et al., 2017),
 /// with unbiased covariances, in f64.
 ///
-/// The last trace is computed as the sum of the singular values of `S1^{1/2} S2^{1/2}`, which are the roots of
-/// the eigenvalues of `S1^{1/2} S2 S1^{1/2}`. This avoids roots of rounding errors and complex numbers, and is
-/// symmetric in its arguments. Eigenvalues of a covariance below the rounding error of their computation count
-/// as zero, so covariances of low rank need no special case.
+/// The last trace is the sum of the singular values of `A^T B`, where `S1 = A A^T` and `S2 = B B^T`, since those are
+/// the roots of the eigenvalues of `S1 S2`. The factors come from Cholesky decompositions with pivoting, which end at
+/// the rank of a covariance. So nothing takes the root of a rounding error, no number is complex, covariances of low
+/// rank need no special case, and nothing is added to a diagonal. Threads compute different parts in a fixed order, so
+/// the result is the same on any number of them.
+///
+/// With fewer features than channels the covariance is not of full rank and the distance is far too large; see
+/// [`Moments::is_enough`].
 ///
 /// # Errors
 ///
@@ -60,47 +82,120 @@ pub enum FrechetError {
 /// # Ok::<(), svg_eval::FrechetError>(())
 /// ```
 pub fn frechet_distance(one: &Moments, other: &Moments) -> Result<f64, FrechetError> {
-    for side in [one, other] {
-        if side.count() < 2 {
-            return Err(FrechetError::TooFew {
-                count: side.count(),
-            });
+    let (ours, theirs) = (one.channels(), other.channels());
+    let either_empty = ours == 0 || theirs == 0;
+    if ours != theirs && !either_empty {
+        return Err(FrechetError::Channels { ours, theirs });
+    }
+    let (one, other) = rayon::join(|| Factor::new(one), || Factor::new(other));
+    distance_of(&one?, &other?)
+}
+
+/// What a Fréchet distance needs of one side.
+pub(crate) struct Factor {
+    mean: Vec<f64>,
+    trace: f64,
+    /// `[channels, rank]`, and the covariance is its product with its transpose.
+    root: Mat<f64>,
+}
+
+impl Factor {
+    pub(crate) fn new(moments: &Moments) -> Result<Self, FrechetError> {
+        if let Some(count) = moments.count().filter(|count| *count < 2) {
+            return Err(FrechetError::TooFew { count });
         }
-        if !side.is_finite() {
+        if !moments.is_finite() {
             return Err(FrechetError::NotFinite);
         }
+        let channels = moments.channels();
+        let variances = (0..channels).map(|channel| moments.covariance(channel, channel));
+        let (trace, root) = (variances.sum::<f64>(), root(moments)?);
+        let lost = trace - root.as_ref().squared_norm_l2();
+        if lost.is_nan() || lost.abs() > LOST * trace {
+            return Err(FrechetError::NotCovariance);
+        }
+        Ok(Self {
+            mean: moments.mean().to_vec(),
+            trace,
+            root,
+        })
     }
-    let (ours, theirs) = (one.channels(), other.channels());
+}
+
+/// The distance between both sides.
+pub(crate) fn distance_of(one: &Factor, other: &Factor) -> Result<f64, FrechetError> {
+    let (ours, theirs) = (one.mean.len(), other.mean.len());
     if ours != theirs {
         return Err(FrechetError::Channels { ours, theirs });
     }
-    let means = one.mean().iter().zip(other.mean());
+    let means = one.mean.iter().zip(&other.mean);
     let means: f64 = means.map(|(a, b)| (a - b).powi(2)).sum();
-    let trace = |side: &Moments| -> f64 { (0..ours).map(|c| side.covariance(c, c)).sum() };
-    let product = root(one)?.transpose() * root(other)?;
-    let common: f64 = match product.nrows().min(product.ncols()) {
-        0 => 0.0,
-        _ => {
-            let values = product.singular_values();
-            let values = values.map_err(|_| FrechetError::NoConvergence)?;
-            values.iter().sum()
-        }
-    };
-    Ok((means + trace(one) + trace(other) - 2.0 * common).max(0.0))
+    let common = sum_of_singular_values(one.root.as_ref(), other.root.as_ref())?;
+    Ok((means + one.trace + other.trace - 2.0 * common).max(0.0))
 }
 
-/// `Q L^{1/2}` of a covariance `Q L Q^T`, without the columns of zero eigenvalues. It equals the symmetric root
-/// up to a rotation, which does not change singular values.
-fn root(moments: &Moments) -> Result<Mat<f64>, FrechetError> {
+/// The factor of a covariance by a Cholesky decomposition with pivoting. It ends when no variance is left that exceeds
+/// the rounding error of the largest.
+pub(crate) fn root(moments: &Moments) -> Result<Mat<f64>, FrechetError> {
     let channels = moments.channels();
-    let decomposed = eigen(channels, |row, column| moments.covariance(row, column));
-    let (values, vectors) = decomposed.ok_or(FrechetError::NoConvergence)?;
-    let largest = values.last().copied().unwrap_or(0.0).max(0.0);
-    let rounding = largest * f64::EPSILON * channels as f64;
-    let zeros = values.partition_point(|value| *value <= rounding);
-    Ok(Mat::from_fn(channels, channels - zeros, |row, column| {
-        vectors[(row, zeros + column)] * values[zeros + column].sqrt()
+    if (0..channels).all(|channel| moments.covariance(channel, channel) == 0.0) {
+        return Ok(Mat::zeros(channels, 0));
+    }
+    let mut factor = Mat::from_fn(channels, channels, |row, column| {
+        moments.covariance(row, column)
+    });
+    let (mut order, mut places) = (vec![0usize; channels], vec![0usize; channels]);
+    let scratch = cholesky_in_place_scratch::<usize, f64>(channels, Par::Seq, Default::default());
+    let mut memory = MemBuffer::new(scratch);
+    let done = cholesky_in_place(
+        factor.as_mut(),
+        &mut order,
+        &mut places,
+        Par::Seq,
+        MemStack::new(&mut memory),
+        Default::default(),
+    );
+    let (info, _) = done.map_err(|_| FrechetError::NotCovariance)?;
+    Ok(Mat::from_fn(channels, info.rank, |channel, column| {
+        let row = places[channel];
+        if row >= column {
+            factor[(row, column)]
+        } else {
+            0.0
+        }
     }))
+}
+
+/// Sum of the singular values of `a^T b`.
+fn sum_of_singular_values(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> Result<f64, FrechetError> {
+    let (rows, columns) = (a.ncols(), b.ncols());
+    if rows == 0 || columns == 0 {
+        return Ok(0.0);
+    }
+    let mut product = vec![0.0; rows * columns];
+    let bands = product.par_chunks_mut(BAND * rows);
+    bands.enumerate().for_each(|(index, band)| {
+        let width = band.len() / rows;
+        let band = MatMut::from_column_major_slice_mut(band, rows, width);
+        let right = b.subcols(index * BAND, width);
+        matmul(band, Accum::Replace, a.transpose(), right, 1.0, Par::Seq);
+    });
+    let product = MatRef::from_column_major_slice(&product, rows, columns);
+    let mut values = vec![0.0; rows.min(columns)];
+    let none = ComputeSvdVectors::No;
+    let scratch = svd_scratch::<f64>(rows, columns, none, none, Par::Seq, Default::default());
+    let mut memory = MemBuffer::new(scratch);
+    svd(
+        product,
+        DiagMut::from_slice_mut(&mut values),
+        None,
+        None,
+        Par::Seq,
+        MemStack::new(&mut memory),
+        Default::default(),
+    )
+    .map_err(|_| FrechetError::NoConvergence)?;
+    Ok(values.iter().sum())
 }
 
 #[cfg(test)]

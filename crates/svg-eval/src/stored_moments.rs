@@ -30,7 +30,7 @@ pub enum MomentsError {
 ///
 /// In the safetensors file, a kind `k` is stored as `k.count` (u64, `[1]`), `k.mean` (f64, `[channels]`) and
 /// `k.squares` (f64, `[channels, channels]`), the sum of squared deviations, so that stored moments can be
-/// merged.
+/// merged. If the number of features is not known, the count is 0 and `k.squares` is the covariance.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StoredMoments {
     /// Moments of each kind of features.
@@ -52,7 +52,10 @@ impl StoredMoments {
             let stored = |name: &str, data| bridge::from_data(data, format!("{kind}.{name}"), None);
             let channels = moments.channels();
             [
-                stored("count", TensorData::new(vec![moments.count], [1])),
+                stored(
+                    "count",
+                    TensorData::new(vec![moments.count().unwrap_or(0)], [1]),
+                ),
                 stored("mean", TensorData::new(moments.mean.clone(), [channels])),
                 stored(
                     "squares",
@@ -142,6 +145,21 @@ mod tests {
         let path = folder.path().join("m.safetensors");
         stored().save(&path).unwrap();
         assert_eq!(StoredMoments::load(&path).unwrap(), stored());
+    }
+
+    #[test]
+    fn moments_without_a_number_of_features_roundtrip() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.safetensors");
+        let given = Moments::from_mean_and_covariance(None, vec![1.0], vec![4.0]).unwrap();
+        let stored = StoredMoments {
+            kinds: BTreeMap::from([("class".into(), given)]),
+            ..StoredMoments::default()
+        };
+        stored.save(&path).unwrap();
+        let loaded = StoredMoments::load(&path).unwrap();
+        assert_eq!(loaded, stored);
+        assert_eq!(loaded.kinds["class"].count(), None);
     }
 
     #[test]

@@ -239,7 +239,11 @@ fn moments(path: &Path, look: &mut Look) -> Result<()> {
     look.row("holds", "moments of features, for `svg distance`")?;
     look.row("features", &stored.features)?;
     for (kind, moments) in &stored.kinds {
-        let (count, channels) = (grouped(moments.count() as usize), moments.channels());
+        let count = match moments.count() {
+            Some(count) => grouped(count as usize),
+            None => "an unknown number of".to_string(),
+        };
+        let channels = moments.channels();
         look.row(kind, format!("{count} vectors of {channels} channels"))?;
     }
     look.row("made", stored.source)
