@@ -33,7 +33,8 @@
 //!   stored reference
 //! - [`fd_infinity`], [`fdr6`]: the distance without the bias of few samples, and relative to real images
 //! - [`inception_score`], [`prdc`] (precision, recall, density, coverage), [`kid`], [`mmd`], [`cmmd`], [`mind`]
-//! - [`bootstrap_mean`], [`inception_score_interval`], [`frechet_interval`]: an [`Interval`] for each
+//! - [`bootstrap_mean`], [`inception_score_interval`], [`frechet_interval`]: an [`Interval`] for each, and
+//!   [`frechet_error`], the standard error of a distance from one pass over the features
 //! - [`NearestNeighbours`], [`LinearProbe`]: classification of features, and [`Confusion`], the confusion matrix
 //! - [`EvalError`], [`FeaturesError`], [`FrechetError`]: errors for files of VGG16 weights, sets and distances
 
@@ -64,6 +65,7 @@ pub use psnr::{psnr, psnr_batch};
 pub use sets::fd_infinity::{FdInfinity, fd_infinity};
 pub use sets::fdr::{Fdr, FdrEncoder, fdr6};
 pub use sets::features::{Features, FeaturesError};
+pub use sets::frechet_error::frechet_error;
 pub use sets::inception_score::{InceptionScore, Splits, inception_score};
 pub use sets::interval::{
     Interval, IntervalMethod, Resampling, bootstrap_mean, frechet_interval,

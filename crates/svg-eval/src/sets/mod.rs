@@ -4,6 +4,7 @@ pub(crate) mod blocks;
 pub(crate) mod fd_infinity;
 pub(crate) mod fdr;
 pub(crate) mod features;
+pub(crate) mod frechet_error;
 pub(crate) mod inception_score;
 pub(crate) mod interval;
 pub(crate) mod kid;
