@@ -96,7 +96,9 @@ fn anywhere(weights: &[f32], offsets: &[usize], pixels: &[f32], vectors: usize, 
     }
 }
 
+// Indices name registers: a row of weights and a vector of pixels.
 #[cfg(target_arch = "x86_64")]
+#[allow(clippy::needless_range_loop)]
 mod x86 {
     use std::arch::x86_64::*;
 
