@@ -31,7 +31,7 @@ pub struct Statistics {
 /// The smallest variance, of TensorFlow's graph and of torchvision.
 const EPSILON: f64 = 1e-3;
 
-/// `relu(bn(conv(x)))`, [folded](Self::fold) or as it was loaded.
+/// `relu(bn(conv(x)))`, with the norm folded into the filters or as it was loaded.
 #[derive(Module, Debug)]
 pub struct Unit {
     /// The convolution.

@@ -55,6 +55,8 @@ mod rows;
 mod tests;
 mod update;
 mod window_conv;
+#[cfg(test)]
+mod window_tests;
 
 pub use activation::Activation;
 pub use adaptive_norm::adaptive_layer_norm;
