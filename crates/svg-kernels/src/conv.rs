@@ -104,7 +104,7 @@ fn convolution(
 }
 
 /// Burn's convolution, in f32 also where a card would round ([`allow_tf32`](crate::allow_tf32)).
-fn composed(
+pub(crate) fn composed(
     x: Tensor<4>,
     weight: Tensor<4>,
     bias: Option<Tensor<1>>,

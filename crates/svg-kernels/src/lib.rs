@@ -27,7 +27,8 @@
 //! - [`adaptive_layer_norm`], [`layer_norm`], [`GroupNorm`]: norms
 //! - [`gated_sum`]: a residual branch
 //! - [`Activation`]: GELU, exact and approximated
-//! - [`conv3x3`], [`doubled_conv3x3`], [`normed_conv3x3`], [`patch_conv`]: convolutions
+//! - [`conv3x3`], [`doubled_conv3x3`], [`normed_conv3x3`], [`patch_conv`], [`window_conv`]: convolutions
+//! - [`pool3x3`]: the largest or the mean of squares
 //! - [`matmul`], [`allow_tf32`], [`has_tf32`]: products in f32 on cards that would round them to TF32
 //! - [`checkpointed`]: a block that a graph does not keep
 //! - [`AdamStep`], [`blend`], [`sum_of_squares`]: what an optimiser does, in one pass over memory
@@ -47,11 +48,15 @@ mod kernel;
 mod layer_norm;
 mod linear;
 mod operation;
+mod pool;
 mod product;
 mod rows;
 #[cfg(test)]
 mod tests;
 mod update;
+mod window_conv;
+#[cfg(test)]
+mod window_tests;
 
 pub use activation::Activation;
 pub use adaptive_norm::adaptive_layer_norm;
@@ -65,4 +70,6 @@ pub use head_norm::normalise_heads;
 pub use layer_norm::layer_norm;
 pub use linear::{activated_linear, gated_linear, linear};
 pub use operation::on_host;
+pub use pool::{Taken, pool3x3};
 pub use update::{AdamStep, blend, sum_of_squares};
+pub use window_conv::window_conv;

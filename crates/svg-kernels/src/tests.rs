@@ -9,7 +9,7 @@ use burn::tensor::{Distribution, Tolerance, module};
 
 use crate::*;
 
-fn random(count: usize) -> Tensor<1> {
+pub(crate) fn random(count: usize) -> Tensor<1> {
     Tensor::random([count], Distribution::Normal(0.1, 1.0), &Device::flex())
 }
 
@@ -42,7 +42,7 @@ fn differentiated<const N: usize>(
 
 /// Inputs of so many numbers each: values and gradients of both functions, for all inputs at once and for
 /// each alone; the value is the same bits outside a graph, and no input is overwritten.
-fn check<const N: usize>(
+pub(crate) fn check<const N: usize>(
     lens: [usize; N],
     ours: impl Fn([Tensor<1>; N]) -> Tensor<1>,
     composed: impl Fn([Tensor<1>; N]) -> Tensor<1>,
@@ -69,7 +69,7 @@ fn check<const N: usize>(
     }
 }
 
-fn flat<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
+pub(crate) fn flat<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
     tensor.flatten(0, D as isize - 1)
 }
 
