@@ -27,6 +27,7 @@ mod pretrain;
 mod probe;
 mod reconstruct;
 mod sample;
+mod sample_array;
 mod saved;
 mod stats;
 mod train;
