@@ -260,13 +260,24 @@ fn an_array_of_samples_holds_the_pictures_of_the_folder_in_their_order() {
         let found = svg_image::decode(&set.read(index).unwrap(), &options).unwrap();
         assert_eq!(found, picture, "{name}");
     }
+    let said = place.done("info alone.npz");
+    assert!(
+        said.contains("uint8 [6, 16, 16, 3]") && said.contains("int64 [6]"),
+        "{said}"
+    );
     // Six pictures of 16 tokens.
     let said = place.done("stats --bundle bundle --images alone.npz");
     assert!(said.contains("20 channels over 96 tokens"), "{said}");
 
     place.refused(&words, "--out <FOLDER|FILE.png>");
-    place.refused(&format!("{words} --npz bundle/x.npz"), "--npz bundle/x.npz lies in the bundle");
-    place.refused(&format!("{words} --npz none/x.npz"), "--npz none/x.npz cannot be written");
+    place.refused(
+        &format!("{words} --npz bundle/x.npz"),
+        "--npz bundle/x.npz lies in the bundle",
+    );
+    place.refused(
+        &format!("{words} --npz none/x.npz"),
+        "--npz none/x.npz cannot be written",
+    );
 }
 
 #[test]
@@ -284,7 +295,10 @@ fn an_array_whose_writer_is_killed_is_not_there_and_the_next_start_clears_up() {
     };
     let begun = Instant::now();
     while !written() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "nothing is written");
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "nothing is written"
+        );
         std::thread::sleep(Duration::from_millis(1));
     }
     child.kill().unwrap();

@@ -39,11 +39,19 @@ fn seeds() -> Result<Vec<Seed>> {
 /// Every array and picture of an archive is that of a seed, or an error: a checksum covers all of them.
 fn check(input: &Input, _: &World) -> Verdict {
     let mut found = Found::default();
-    let refused = [arrays(&input.file, &mut found), pictures(&input.file, &mut found)];
+    let refused = [
+        arrays(&input.file, &mut found),
+        pictures(&input.file, &mut found),
+    ];
     let has_checksums = !std::fs::read(&input.file).is_ok_and(|bytes| bytes.starts_with(ARRAY));
     let strange = found.0.iter().find(|one| !known().0.contains(*one));
     if let Some(strange) = strange.filter(|_| has_checksums) {
-        return Verdict::Wrong(strange.split_once(' ').map_or("", |(what, _)| what).to_string());
+        return Verdict::Wrong(
+            strange
+                .split_once(' ')
+                .map_or("", |(what, _)| what)
+                .to_string(),
+        );
     }
     match found.0.is_empty() {
         false => Verdict::Accepted,
@@ -92,7 +100,10 @@ fn arrays(file: &Path, found: &mut Found) -> Result<()> {
 
 fn numbers(array: &NpyArray, found: &mut Found) -> Result<()> {
     let numbers = array.read_f64()?;
-    let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+    let bytes: Vec<u8> = numbers
+        .iter()
+        .flat_map(|number| number.to_le_bytes())
+        .collect();
     let sizes = format!("{} {:?}", array.dtype(), array.shape());
     found.add("array", &sizes, &bytes);
     if let Ok(mut rows) = array.rows_u8() {
