@@ -76,6 +76,8 @@ fn pictures(file: &Path, npz: &Npz) -> Result<NpyArray, ImageError> {
     let name = match names[..] {
         _ if names.contains(&PICTURES) => PICTURES,
         [only] => only,
+        // The error that says so.
+        [] => PICTURES,
         _ if names.contains(&"mu") && names.contains(&"sigma") => {
             let reason = "it holds statistics of pictures (mu, sigma) and no pictures; `svg evaluate` takes such a file \
                           as --reference";

@@ -9,7 +9,7 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 use super::MAGIC;
 use crate::file::{Pending, WriteError};
 
-/// The elements of a header's length are a multiple of this, as NumPy aligns them.
+/// The length of a header is a multiple of this, by which NumPy aligns the elements.
 const ALIGNMENT: usize = 64;
 /// NumPy leaves room for the first axis to grow to so many digits.
 const GROWTH: usize = 21;
@@ -213,7 +213,8 @@ fn header(descr: &str, shape: &[usize]) -> Vec<u8> {
         text += &" ".repeat(GROWTH.saturating_sub(first.to_string().len()));
     }
     let start = MAGIC.len() + 4;
-    let length = (start + text.len() + 1).next_multiple_of(ALIGNMENT) - start;
+    // As NumPy does it, which adds a whole stretch where none is needed.
+    let length = ((start + text.len() + 1) / ALIGNMENT + 1) * ALIGNMENT - start;
     let mut bytes = MAGIC.to_vec();
     bytes.extend([1, 0]);
     // At most 64 axes of 20 digits: far below the limit of 16 bits.
