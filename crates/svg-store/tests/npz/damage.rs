@@ -1,33 +1,48 @@
 //! Hostile and damaged files are errors that say what is wrong.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::io;
+use std::sync::Arc;
 
-use svg_store::{NpyProblem, Npz};
+use svg_store::{NpyError, NpyProblem, Npz, ReadAt};
 
 use super::{MU, SIGMA, path, pictures};
 
-/// Everything that an archive gives away, or the first error.
-fn read(bytes: &[u8], place: &Path) -> Result<Vec<(String, Vec<f64>)>, String> {
-    std::fs::write(place, bytes).unwrap();
+/// A file in memory.
+#[derive(Debug)]
+struct Bytes(Vec<u8>);
+
+impl ReadAt for Bytes {
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.0.len() as u64)
+    }
+
+    fn read_at(&self, buffer: &mut [u8], place: u64) -> io::Result<usize> {
+        let rest = self.0.get(place as usize..).unwrap_or_default();
+        let length = buffer.len().min(rest.len());
+        buffer[..length].copy_from_slice(&rest[..length]);
+        Ok(length)
+    }
+}
+
+/// Everything that a file gives away, or the first error.
+fn read(bytes: &[u8]) -> Result<Vec<(String, Vec<f64>)>, String> {
     let all = || {
-        let file = Npz::open(place)?;
+        let file = Npz::of(Arc::new(Bytes(bytes.to_vec())), "x.npz")?;
         let names = file.names().into_iter();
         names
             .map(|name| Ok((name.to_string(), file.array(name)?.read_f64()?)))
-            .collect::<Result<Vec<_>, svg_store::NpyError>>()
+            .collect::<Result<Vec<_>, NpyError>>()
     };
     all().map_err(|error| error.to_string())
 }
 
 #[test]
 fn a_changed_byte_anywhere_is_an_error_or_changes_no_name_and_no_number() {
-    let folder = tempfile::tempdir().unwrap();
-    let place = folder.path().join("x.npz");
     let mut refused = 0;
     for name in ["statistics.npz", "zip64.npz"] {
         let whole = std::fs::read(path(name)).unwrap();
-        let expected = read(&whole, &place).unwrap();
+        let expected = read(&whole).unwrap();
         assert_eq!(
             expected,
             [
@@ -39,7 +54,7 @@ fn a_changed_byte_anywhere_is_an_error_or_changes_no_name_and_no_number() {
             for change in [1, 0x80, 0xff] {
                 let mut bytes = whole.clone();
                 bytes[at] ^= change;
-                match read(&bytes, &place) {
+                match read(&bytes) {
                     Ok(found) => assert_eq!(found, expected, "{name}: {at} {change}"),
                     Err(_) => refused += 1,
                 }
@@ -52,12 +67,10 @@ fn a_changed_byte_anywhere_is_an_error_or_changes_no_name_and_no_number() {
 
 #[test]
 fn a_file_that_is_cut_off_anywhere_is_an_error() {
-    let folder = tempfile::tempdir().unwrap();
-    let place = folder.path().join("x.npz");
     for name in ["adm.npz", "adm_deflated.npz", "pictures.npy"] {
         let whole = std::fs::read(path(name)).unwrap();
         for length in 0..whole.len() {
-            let error = read(&whole[..length], &place).unwrap_err();
+            let error = read(&whole[..length]).unwrap_err();
             assert!(error.contains("x.npz"), "{error}");
         }
     }
@@ -101,11 +114,9 @@ fn npy(dictionary: &str, data: &[u8]) -> Vec<u8> {
 
 #[test]
 fn sizes_that_are_not_those_of_the_bytes_are_refused_before_memory_is_asked_for() {
-    let folder = tempfile::tempdir().unwrap();
-    let place = folder.path().join("x.npy");
     let refused = |shape: &str, expected: &str| {
         let text = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}");
-        let error = read(&npy(&text, &[0; 24]), &place).unwrap_err();
+        let error = read(&npy(&text, &[0; 24])).unwrap_err();
         assert!(error.contains(expected), "{shape}: {error}");
     };
     refused("(4,)", "promises 32 bytes (float64 [4]), and 24 are there");
@@ -123,9 +134,9 @@ fn sizes_that_are_not_those_of_the_bytes_are_refused_before_memory_is_asked_for(
         "(99999999999999999999,)",
         "an axis has the size 99999999999999999999",
     );
-    let error = read(b"\x93NUMPY\x09\0\0\0\0\0\0\0", &place).unwrap_err();
+    let error = read(b"\x93NUMPY\x09\0\0\0\0\0\0\0").unwrap_err();
     assert!(error.contains("its format has version 9.0"), "{error}");
-    let error = read(b"\x93NUMPY\x02\0\xff\xff\xff\xff{}", &place).unwrap_err();
+    let error = read(b"\x93NUMPY\x02\0\xff\xff\xff\xff{}").unwrap_err();
     assert!(
         error.contains("4294967295 bytes, more than 65536"),
         "{error}"
@@ -163,8 +174,6 @@ fn zip(name: &[u8], data: &[u8], crc: u32, sizes: (u32, u32), method: u16, flags
 
 #[test]
 fn entries_that_lie_about_themselves_are_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let place = folder.path().join("x.npz");
     let data = npy(
         "{'descr': '|u1', 'fortran_order': False, 'shape': (3,), }",
         b"abc",
@@ -174,7 +183,7 @@ fn entries_that_lie_about_themselves_are_refused() {
     crc.update(&data);
     let right = zip(b"a.npy", &data, crc.sum(), (length, length), 0, 0);
     assert_eq!(
-        read(&right, &place).unwrap(),
+        read(&right).unwrap(),
         [("a".to_string(), vec![97.0, 98.0, 99.0])]
     );
     let mut messages = BTreeSet::new();
@@ -217,7 +226,7 @@ fn entries_that_lie_about_themselves_are_refused() {
             "an entry is cut off",
         ),
     ] {
-        let error = read(&zip(b"a.npy", &data, sum, sizes, method, flags), &place).unwrap_err();
+        let error = read(&zip(b"a.npy", &data, sum, sizes, method, flags)).unwrap_err();
         assert!(error.contains(expected), "{error}");
         messages.insert(error);
     }
@@ -226,8 +235,6 @@ fn entries_that_lie_about_themselves_are_refused() {
 
 #[test]
 fn two_arrays_of_one_name_and_names_that_contradict_each_other_are_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let place = folder.path().join("x.npz");
     let data = npy(
         "{'descr': '|u1', 'fortran_order': False, 'shape': (0,), }",
         b"",
@@ -245,7 +252,7 @@ fn two_arrays_of_one_name_and_names_that_contradict_each_other_are_refused() {
     two.extend((2 * record.len() as u32).to_le_bytes());
     two.extend((directory as u32).to_le_bytes());
     two.extend([0; 2]);
-    let error = read(&two, &place).unwrap_err();
+    let error = read(&two).unwrap_err();
     assert!(
         error.contains("x.npz/a: the archive holds it twice"),
         "{error}"
@@ -253,7 +260,7 @@ fn two_arrays_of_one_name_and_names_that_contradict_each_other_are_refused() {
     // The header before the data has another name than the directory.
     let mut other = one.clone();
     other[30] = b'b';
-    let error = read(&other, &place).unwrap_err();
+    let error = read(&other).unwrap_err();
     assert!(
         error.contains("its directory and an entry contradict each other"),
         "{error}"
@@ -263,7 +270,6 @@ fn two_arrays_of_one_name_and_names_that_contradict_each_other_are_refused() {
 #[test]
 fn what_is_no_file_of_numpy_is_said() {
     let folder = tempfile::tempdir().unwrap();
-    let place = folder.path().join("x.npz");
     for (bytes, expected) in [
         (&b""[..], "it is empty"),
         (b"\x80\x04\x95", "it is a pickle, which is never loaded"),
@@ -273,7 +279,7 @@ fn what_is_no_file_of_numpy_is_said() {
         ),
         (b"PK\x03\x04 and no end", "the archive is damaged"),
     ] {
-        let error = read(bytes, &place).unwrap_err();
+        let error = read(bytes).unwrap_err();
         assert!(error.contains(expected), "{error}");
     }
     let error = Npz::open(folder.path()).unwrap_err().to_string();
