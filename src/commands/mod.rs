@@ -28,6 +28,7 @@ mod pretrain;
 mod probe;
 pub mod reconstruct;
 mod sample;
+mod sample_array;
 mod saved;
 mod stats;
 mod sweep;

@@ -15,6 +15,7 @@ use crate::commands::generate::{Sampler, SamplingOptions, number};
 use crate::commands::noise_file::{self, NoiseFile};
 use crate::commands::outputs::{Outputs, hold_folder};
 use crate::commands::print;
+use crate::commands::sample_array::SampleArray;
 use crate::commands::saved::Saved;
 use crate::device::DeviceOptions;
 use crate::gathered::numbers;
@@ -39,6 +40,7 @@ const MOST: usize = 10_000_000;
   svg sample --bundle svg/ --classes 207,360 --count 4 --out samples/
   svg sample --bundle svg/ --classes all --guidance 1.5 --guidance-mode interval:0.1:0.8 --out samples/
   svg sample --bundle svg/ --classes random --count 64 --seed 7 --out sheet.png
+  svg sample --bundle svg/ --classes random --count 50000 --batch 64 --npz samples.npz
   svg sample --bundle svg/ --from-noise noise.safetensors --out samples/ --latents latents.safetensors")]
 pub struct Sample {
     #[command(flatten)]
@@ -56,8 +58,16 @@ pub struct Sample {
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     /// A folder for the pictures, or a .png file for one sheet of all
-    #[arg(long, value_name = "FOLDER|FILE.png")]
-    out: PathBuf,
+    #[arg(long, value_name = "FOLDER|FILE.png", required_unless_present = "npz")]
+    out: Option<PathBuf>,
+    /// Write all samples as arrays of NumPy, as ADM's evaluator takes them: uint8 pictures arr_0, classes arr_1
+    ///
+    /// Values from -1 to 1 become floor(127.5 x + 128), as in the PNGs. The samples are written while they are made, in
+    /// the order of classes and numbers, and the file appears with the last one. A command that is killed begins it anew;
+    /// with a folder for --out, too, it goes on with the pictures that are there. Evaluators compute the Inception Score
+    /// of 5,000 samples in a row, which therefore should be of all classes: say --classes random.
+    #[arg(long, value_name = "FILE.npz")]
+    npz: Option<PathBuf>,
     #[command(flatten)]
     sampling: SamplingOptions,
     /// Also write noise and latents [n, tokens, channels] and the n labels; every sample is made anew then
@@ -100,38 +110,45 @@ impl Sample {
         let given = self.from_noise.as_ref();
         let given = given.map(|path| NoiseFile::read(path, shape)).transpose()?;
         let items = self.items(&classes, given.as_ref())?;
-        let as_sheet = self.out.extension().is_some_and(|ending| ending == "png");
+        let (folder, sheet) = self.places();
         let outputs = Outputs::default().file("--latents", &self.latents);
+        let outputs = outputs.file("--npz", &self.npz);
         let outputs = outputs.reads("--from-noise", &self.from_noise);
         let outputs = self.bundle.read_by(outputs);
-        let _lock = match as_sheet {
-            true => {
-                outputs.file("--out", [&self.out]).check()?;
-                None
-            }
-            false => {
-                let outputs = outputs.folder("--out", [&self.out]);
-                outputs.file("--out", [beside(&self.out)]).check()?;
-                Some(hold_folder(&self.out, "--out")?)
-            }
+        let outputs = outputs.folder("--out", folder.map(Path::to_path_buf));
+        outputs.file("--out", &sheet).check()?;
+        let _lock = folder
+            .map(|folder| hold_folder(folder, "--out"))
+            .transpose()?;
+        let limit = match (folder, &sheet) {
+            (_, None) => 0,
+            (None, Some(_)) => items.len(),
+            (Some(_), Some(_)) => SHEET.min(items.len()),
         };
-        self.check_memory(items.len(), shape, bundle.geometry()?.image, as_sheet)?;
+        let size = bundle.geometry()?.image;
+        self.check_memory(items.len(), shape, size, limit)?;
         let sampler = self
             .sampling
             .sampler(&bundle, self.bundle.options(), sampling, device)?;
         let words = self.words(&sampler)?;
-        let kept = match as_sheet {
-            true => vec![false; items.len()],
-            false => self.kept(&items, &words)?,
+        let kept = match folder {
+            None => vec![false; items.len()],
+            Some(folder) => self.kept(folder, &items, &words)?,
         };
         let work: Vec<usize> = (0..items.len()).filter(|place| !kept[*place]).collect();
         let mut saved = Saved::default();
         let there = items.iter().zip(&kept).filter(|(_, kept)| **kept);
-        there.for_each(|(item, _)| saved.keep(self.out.join(item.file())));
+        let file = |item: &Item| folder.map(|folder| folder.join(item.file()));
+        there.for_each(|(item, _)| file(item).into_iter().for_each(|path| saved.keep(path)));
+        // The picture of an item that is there already.
+        let read =
+            |item: &Item| read_image(file(item).unwrap_or_default(), &DecodeOptions::default());
+        let classes = || items.iter().map(|item| item.class as i64).collect();
+        let array = |path: &PathBuf| SampleArray::create(path, classes(), size);
+        let mut array = self.npz.as_ref().map(array).transpose()?;
         let bar = sampler.bar(work.len());
         let start = Instant::now();
-        let (mut shown, mut passes) = (vec![None; items.len()], 0);
-        let limit = if as_sheet { items.len() } else { SHEET };
+        let (mut shown, mut passes) = (vec![None; limit], 0);
         let (mut noises, mut latents) = (Vec::new(), Vec::new());
         for places in work.chunks(self.sampling.batch()) {
             let some = places.iter().map(|place| &items[*place]);
@@ -147,10 +164,15 @@ impl Sample {
             let made = sampler.make(&noise, &labels, &samples, &bar)?;
             passes += made.passes;
             for (place, image) in places.iter().zip(made.to_rgb()) {
-                if !as_sheet {
-                    let item = &items[*place];
-                    let note = note(item, &words);
-                    saved.save(&image, self.out.join(item.file()), &notes(&note))?;
+                let item = &items[*place];
+                if let Some(path) = file(item) {
+                    saved.save(&image, path, &notes(&note(item, &words)))?;
+                }
+                if let Some(array) = &mut array {
+                    for kept in &items[array.next()..*place] {
+                        array.push(&read(kept)?)?;
+                    }
+                    array.push(&image)?;
                 }
                 if *place < limit {
                     shown[*place] = Some(image);
@@ -167,13 +189,24 @@ impl Sample {
             let labels: Vec<usize> = items.iter().map(|item| item.class).collect();
             noise_file::write(path, noises, latents, &labels, shape, &words)?;
         }
-        shown.truncate(limit);
-        self.write_sheet(&items, shown, as_sheet, &words)?;
+        if let Some(mut array) = array {
+            for kept in &items[array.next()..] {
+                array.push(&read(kept)?)?;
+            }
+            array.finish()?;
+        }
+        if let Some(sheet) = &sheet {
+            let shown = items.iter().zip(shown);
+            let images = shown.map(|(item, image)| image.map_or_else(|| read(item), Ok));
+            self.write_sheet(&images.collect::<Result<Vec<_>, _>>()?, sheet, &words)?;
+        }
         saved.check()?;
         if work.len() < items.len() {
             status!("there already: {}", images(items.len() - work.len()));
         }
-        let mut said = format!("{}: {}", self.out.display(), images(items.len()));
+        let places = self.out.iter().chain(&self.npz);
+        let places: Vec<_> = places.map(|path| path.display().to_string()).collect();
+        let mut said = format!("{}: {}", places.join(", "), images(items.len()));
         if !work.is_empty() {
             let (made, rate) = (images(work.len()), work.len() as f64 / seconds);
             status!("sampling: {made} in {seconds:.1} s, {rate:.2} images/s");
@@ -182,20 +215,27 @@ impl Sample {
         print(&format!("{said}\n"))
     }
 
+    /// The folder of the pictures and the file of the sheet, if there are any.
+    fn places(&self) -> (Option<&Path>, Option<PathBuf>) {
+        match &self.out {
+            None => (None, None),
+            Some(out) if out.extension().is_some_and(|ending| ending == "png") => {
+                (None, Some(out.clone()))
+            }
+            // Beside the folder and not in it, where it would be taken for a sample.
+            Some(out) => (Some(out), Some(beside(out))),
+        }
+    }
+
     /// Whether the machine's memory can hold a batch, the pictures of the sheet and the latents that are kept.
     fn check_memory(
         &self,
         samples: usize,
         shape: [usize; 2],
         image: [usize; 2],
-        as_sheet: bool,
+        shown: usize,
     ) -> Result<()> {
         let product = |sides: [usize; 2]| sides.map(|side| side as f64).iter().product::<f64>();
-        let shown = if as_sheet {
-            samples
-        } else {
-            samples.min(SHEET)
-        };
         let at_once = samples.min(self.sampling.batch());
         let kept = if self.latents.is_some() { samples } else { 0 };
         let latents = 8.0 * (at_once + kept) as f64 * product(shape);
@@ -261,13 +301,13 @@ impl Sample {
     }
 
     /// Which pictures are there already, and whole. Those of other settings are nobody's to overwrite.
-    fn kept(&self, items: &[Item], words: &str) -> Result<Vec<bool>> {
+    fn kept(&self, folder: &Path, items: &[Item], words: &str) -> Result<Vec<bool>> {
         if self.force {
             return Ok(vec![false; items.len()]);
         }
         let bar = image_bar(items.len(), "looking at what is there");
         let kept = |item: &Item| {
-            let path = self.out.join(item.file());
+            let path = folder.join(item.file());
             let there = path.exists();
             let asked = note(item, words);
             let found = read_note(&path, NOTE);
@@ -293,29 +333,13 @@ impl Sample {
         kept
     }
 
-    fn write_sheet(
-        &self,
-        items: &[Item],
-        shown: Vec<Option<RgbImage>>,
-        as_sheet: bool,
-        words: &str,
-    ) -> Result<()> {
-        let images = items.iter().zip(shown).map(|(item, image)| match image {
-            Some(image) => Ok(image),
-            None => read_image(self.out.join(item.file()), &DecodeOptions::default()),
-        });
-        let images = images.collect::<Result<Vec<_>, _>>()?;
-        let path: &Path = match as_sheet {
-            true => &self.out,
-            // Beside the folder and not in it, where it would be taken for a sample.
-            false => &beside(&self.out),
-        };
+    fn write_sheet(&self, images: &[RgbImage], path: &Path, words: &str) -> Result<()> {
         // A row for each class, if there are few samples of one.
         let columns = match self.count {
             2..=12 => self.count as usize,
             _ => 8,
         };
-        Ok(save_png(&grid(&images, columns, 2), path, &notes(words))?)
+        Ok(save_png(&grid(images, columns, 2), path, &notes(words))?)
     }
 }
 

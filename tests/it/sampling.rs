@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use burn::module::{Module, ModuleMapper, Param};
 use burn::prelude::*;
 use burn::tensor::Distribution;
-use svg_image::{DecodeOptions, Rgb, RgbImage, read_image, read_note, save_png};
+use svg_image::{DecodeOptions, ImageSet, Rgb, RgbImage, read_image, read_note, save_png};
 use svg_model::{Bundle, FLOW, NewFlow, Provenance, kinds};
 use svg_nn::TensorFile;
 use svg_roles::Velocity;
@@ -229,6 +229,83 @@ fn a_picture_that_is_removed_while_others_are_made_is_an_error() {
     let expected =
         "1 of 60 pictures were removed while this command ran, such as out/class-1-sample-0.png";
     assert!(said.contains(expected), "{said}");
+}
+
+#[test]
+fn an_array_of_samples_holds_the_pictures_of_the_folder_in_their_order() {
+    let place = Place::whole();
+    let words = format!("{SAMPLE} --classes 2,0 --count 3 --batch 2");
+    let said = place.done(&format!("{words} --npz alone.npz"));
+    assert!(said.contains("alone.npz: 6 images, NFE 6"), "{said}");
+    assert!(!place.path("alone.npz-sheet.png").exists());
+    let said = place.done(&format!("{words} --out out --npz beside.npz"));
+    assert!(said.contains("out, beside.npz: 6 images"), "{said}");
+    // Pictures that are there come from their files, between those that are made.
+    for name in ["class-2-sample-1.png", "class-0-sample-1.png"] {
+        fs::remove_file(place.path("out").join(name)).unwrap();
+    }
+    let said = place.done(&format!("{words} --out out --npz again.npz"));
+    assert!(said.contains("there already: 4 images"), "{said}");
+    let bytes = place.bytes("alone.npz");
+    assert!(bytes == place.bytes("beside.npz") && bytes == place.bytes("again.npz"));
+
+    let set = ImageSet::open(&[place.path("alone.npz")]).unwrap();
+    assert_eq!(set.len(), 6);
+    assert_eq!(set.classes().unwrap().1, [2, 2, 2, 0, 0, 0]);
+    let options = DecodeOptions::default();
+    for index in 0..6 {
+        let (class, sample) = ([2, 0][index / 3], index % 3);
+        let name = format!("out/class-{class}-sample-{sample}.png");
+        let picture = read_image(place.path(&name), &options).unwrap();
+        let found = svg_image::decode(&set.read(index).unwrap(), &options).unwrap();
+        assert_eq!(found, picture, "{name}");
+    }
+    let said = place.done("info alone.npz");
+    assert!(
+        said.contains("uint8 [6, 16, 16, 3]") && said.contains("int64 [6]"),
+        "{said}"
+    );
+    // Six pictures of 16 tokens.
+    let said = place.done("stats --bundle bundle --images alone.npz");
+    assert!(said.contains("20 channels over 96 tokens"), "{said}");
+
+    place.refused(&words, "--out <FOLDER|FILE.png>");
+    place.refused(
+        &format!("{words} --npz bundle/x.npz"),
+        "--npz bundle/x.npz lies in the bundle",
+    );
+    place.refused(
+        &format!("{words} --npz none/x.npz"),
+        "--npz none/x.npz cannot be written",
+    );
+}
+
+#[test]
+fn an_array_whose_writer_is_killed_is_not_there_and_the_next_start_clears_up() {
+    let place = Place::whole();
+    let words = format!("{SAMPLE} --classes 1 --count 100 --batch 1 --npz samples.npz");
+    let mut child = place.svg(&words).stderr(Stdio::null()).spawn().unwrap();
+    let written = || {
+        let entries = fs::read_dir(place.folder.path()).unwrap().flatten();
+        let mut begun = entries.filter(|entry| {
+            let name = entry.file_name();
+            name.to_string_lossy().starts_with(svg_store::UNFINISHED)
+        });
+        begun.any(|entry| entry.metadata().is_ok_and(|metadata| metadata.len() > 0))
+    };
+    let begun = Instant::now();
+    while !written() {
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "nothing is written"
+        );
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!place.path("samples.npz").exists() && written());
+    place.done(&words.replace("100", "2"));
+    assert!(place.path("samples.npz").is_file() && !written());
 }
 
 #[test]

@@ -189,6 +189,10 @@ pub enum ImageError {
         reason: String,
     },
 
+    /// A file of NumPy cannot be read.
+    #[error(transparent)]
+    Array(#[from] svg_store::NpyError),
+
     /// A pattern stands for no file.
     #[error(
         "{}: {reason}; write {{000..146}} for numbers and * for any text, in quotation marks",

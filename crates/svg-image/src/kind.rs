@@ -14,6 +14,8 @@ pub(crate) enum Kind {
     Compressed(Compression),
     Zip,
     Parquet,
+    /// An array of NumPy, or what is named like one or like an archive of them.
+    Array,
     /// A list or table of paths.
     Text,
     /// A file of many pictures that is not read, and what to do about it.
@@ -65,12 +67,7 @@ const MAGIC: [(&[u8], Kind); 17] = [
         b"\x89HDF\r\n\x1a\n",
         Kind::Foreign("an HDF5 file is not read; write its pictures as files or as a tar archive"),
     ),
-    (
-        b"\x93NUMPY",
-        Kind::Foreign(
-            "a NumPy array is not read; write its pictures as files, for example with Pillow",
-        ),
-    ),
+    (b"\x93NUMPY", Kind::Array),
     (
         b"\xff\xfe",
         Kind::Foreign("it is text in UTF-16; save it as UTF-8"),
@@ -123,6 +120,7 @@ fn by_name(name: &Path) -> Kind {
         Some(".zip") => Kind::Zip,
         Some(".parquet") => Kind::Parquet,
         Some(_) => Kind::Tar,
+        None if ending == "npy" || ending == "npz" => Kind::Array,
         None if ["txt", "csv", "tsv", "jsonl"]
             .iter()
             .any(|text| ending == *text) =>

@@ -1,6 +1,6 @@
 //! Reading, resizing, augmenting and writing pictures, without tensors.
 //!
-//! Files, folders, archives and lists are decoded to 8-bit RGB ([`ImageSet`], [`decode`], [`Loader`]) and
+//! Files, folders, archives, arrays and lists are decoded to 8-bit RGB ([`ImageSet`], [`decode`], [`Loader`]) and
 //! cropped to a square ([`adm_crop`], or an [`Augmentation`]). Results are arranged on sheets ([`grid`]) and
 //! written atomically ([`save_png`]).
 //!
@@ -32,6 +32,7 @@
 //! choice of augmentations (part of training).
 
 mod archive;
+mod arrays;
 mod augment;
 mod bmp;
 mod classes;

@@ -32,6 +32,8 @@ impl ImageSet {
     /// - An archive (tar or zip; tar also compressed by gzip, zstd, bzip2 or xz): its entries, likewise. A
     ///   compressed archive is unpacked once to an anonymous temporary file. A path may lead into an archive, to
     ///   a folder there.
+    /// - An array of NumPy (`.npz`, `.npy`), uint8 `[n, height, width, 3]` or `[n, height, width]`: its pictures, named
+    ///   by their numbers, with the labels `arr_1` if there are any. Of an archive, the array `arr_0`, or the only one.
     /// - A table in parquet: the pictures in its rows, in its order.
     /// - A list: the files named by its lines, relative to its folder, in its order and with any extension. Lines
     ///   are a path and perhaps a label, or a table with a header (CSV), or JSON objects. Empty lines and those
@@ -44,7 +46,7 @@ impl ImageSet {
     ///
     /// # Errors
     ///
-    /// If a path does not exist or cannot be read, an archive is damaged, a list names a missing file, or
+    /// If a path does not exist or cannot be read, an archive or array is damaged, a list names a missing file, or
     /// a folder, archive or list holds no picture.
     pub fn open(paths: &[PathBuf]) -> Result<Self, ImageError> {
         let mut set = Self::default();

@@ -1,4 +1,4 @@
-//! Where the bytes of a picture are: in a file, in a stretch of one, or in a row of a table.
+//! Where the bytes of a picture are: in a file, in a stretch of one, in a row of a table, or in an array.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use flate2::Crc;
 use flate2::read::DeflateDecoder;
-use svg_store::{open_file, read_file};
+use svg_store::{ReadAt, open_file, read_file};
 
+use crate::arrays::Frame;
 use crate::column::Recent;
 use crate::table::Cell;
 
@@ -19,6 +20,7 @@ pub(crate) enum Place {
     Window(Window),
     Deflated(Box<Deflated>),
     Cell(Cell),
+    Pixels(Pixels),
 }
 
 /// A stretch of a file.
@@ -45,6 +47,13 @@ pub(crate) struct Deflated {
     pub crc: u32,
 }
 
+/// Pixels of an array, which are given away as the picture in PNM that they are the data of: it has no other numbers.
+#[derive(Debug, Clone)]
+pub(crate) struct Pixels {
+    window: Window,
+    frame: Frame,
+}
+
 impl Place {
     pub fn size(&self) -> io::Result<u64> {
         match self {
@@ -52,6 +61,7 @@ impl Place {
             Self::Window(window) => Ok(window.size),
             Self::Deflated(entry) => Ok(entry.size),
             Self::Cell(cell) => Ok(cell.size()),
+            Self::Pixels(pixels) => Ok(pixels.window.size),
         }
     }
 
@@ -61,6 +71,7 @@ impl Place {
             Self::Window(window) => window.read(),
             Self::Deflated(entry) => entry.read(),
             Self::Cell(cell) => cell.read(),
+            Self::Pixels(pixels) => pixels.read(),
         }
     }
 
@@ -71,6 +82,7 @@ impl Place {
             Self::Window(window) => window.path(),
             Self::Deflated(entry) => entry.stored.path(),
             Self::Cell(cell) => cell.path(),
+            Self::Pixels(pixels) => pixels.window.path(),
         }
     }
 
@@ -79,10 +91,34 @@ impl Place {
         match self {
             Self::File(path) => Window::of_file(path),
             Self::Window(window) => Ok(window.clone()),
-            Self::Deflated(_) | Self::Cell(_) => {
+            Self::Deflated(_) | Self::Cell(_) | Self::Pixels(_) => {
                 let bytes = self.read()?;
                 spool.append(|out| out.write_all(&bytes))
             }
+        }
+    }
+}
+
+impl Pixels {
+    pub fn new(window: Window, frame: Frame) -> Self {
+        Self { window, frame }
+    }
+
+    fn read(&self) -> io::Result<Vec<u8>> {
+        let Frame {
+            width,
+            height,
+            is_grey,
+        } = self.frame;
+        let kind = if is_grey { "P5" } else { "P6" };
+        let header = format!("{kind} {width} {height} 255\n");
+        let mut bytes = room(header.len() as u64 + self.window.size)?;
+        bytes.extend(header.as_bytes());
+        let start = bytes.len() as u64;
+        self.window.reader()?.read_to_end(&mut bytes)?;
+        match bytes.len() as u64 - start == self.window.size {
+            true => Ok(bytes),
+            false => Err(io::ErrorKind::UnexpectedEof.into()),
         }
     }
 }
@@ -187,17 +223,26 @@ pub(crate) struct WindowReader {
 
 impl Read for WindowReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.size.saturating_sub(self.position);
+        let count = self.read_at(buffer, self.position)?;
+        self.position += count as u64;
+        Ok(count)
+    }
+}
+
+impl ReadAt for WindowReader {
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.size)
+    }
+
+    fn read_at(&self, buffer: &mut [u8], place: u64) -> io::Result<usize> {
+        let left = self.size.saturating_sub(place);
         let length = buffer
             .len()
             .min(usize::try_from(left).unwrap_or(usize::MAX));
-        let count = read_at(
-            &self.file,
-            &mut buffer[..length],
-            self.start + self.position,
-        )?;
-        self.position += count as u64;
-        Ok(count)
+        match length {
+            0 => Ok(0),
+            length => read_at(&self.file, &mut buffer[..length], self.start + place),
+        }
     }
 }
 

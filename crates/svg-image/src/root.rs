@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::arrays::{is_npz_name, read_arrays};
 use crate::classes::{Class, ClassError};
 use crate::error::ImageError;
 use crate::found::{Called, Found, by_folders, merged_splits, without_wrapper};
 use crate::kind::{Compression, HEAD, Kind, is_archive_name, kind, stem};
-use crate::links::{Member, Tree};
+use crate::links::{Content, Entry, Member, Tree};
 use crate::list::Listed;
 use crate::place::{Place, Spool, Window};
 use crate::shards::{are_shards, split_of};
@@ -189,13 +190,18 @@ fn opened(window: &Window, name: &Path, spool: &mut Spool) -> Result<Option<Open
             // Its name alone promises that it is one.
             Kind::Tar if window.size() == 0 => return Ok(Some(Opened::Tree(Tree::default()))),
             Kind::Tar => archive::list_tar(&window, spool),
-            Kind::Zip => zipped::list_zip(&window),
+            Kind::Zip if is_npz_name(name) => return of_arrays(name, &window, spool),
+            Kind::Zip => match zipped::list_zip(&window) {
+                Ok(entries) if are_arrays(&entries) => return of_arrays(name, &window, spool),
+                entries => entries,
+            },
             Kind::Compressed(by) if compression.is_none() => {
                 compression = Some(by);
                 spool.unpacked.extend(window.path().map(Path::to_path_buf));
                 window = crate::unpack::unpacked(by, &window, spool).map_err(damaged)?;
                 continue;
             }
+            Kind::Array => return of_arrays(name, &window, spool),
             Kind::Foreign(advice) => {
                 let path = name.into();
                 return Err(ImageError::Foreign { path, advice });
@@ -214,6 +220,21 @@ fn opened(window: &Window, name: &Path, spool: &mut Spool) -> Result<Option<Open
             entries.map_err(damaged)?,
         ))));
     }
+}
+
+fn of_arrays(
+    name: &Path,
+    window: &Window,
+    spool: &mut Spool,
+) -> Result<Option<Opened>, ImageError> {
+    read_arrays(name, window, spool).map(|table| Some(Opened::Table(table)))
+}
+
+/// Whether the files of a zip archive are arrays of NumPy.
+fn are_arrays(entries: &[Entry]) -> bool {
+    let is_array =
+        |entry: &Entry| matches!(entry.content, Content::Folder) || entry.name.ends_with(".npy");
+    !entries.is_empty() && entries.iter().all(is_array)
 }
 
 fn of_tree(tree: Tree, called: &Called, spool: &mut Spool) -> Result<Root, ImageError> {

@@ -146,7 +146,9 @@ impl Unread {
             "; convert pictures to PNG or JPEG"
         } else if has("archive") {
             "; archives are read if given by name, or in folders without other pictures"
-        } else if has("table") || has("array") {
+        } else if has("array") {
+            "; arrays of pictures are read if given by name"
+        } else if has("table") {
             "; write data sets as parquet (Dataset.to_parquet), tar archives or files"
         } else {
             ""

@@ -1,11 +1,12 @@
 //! Atomically written files.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IntoInnerError, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
 use serde::Serialize;
+use tempfile::NamedTempFile;
 
 use crate::printable::printable_path;
 use crate::regular::{check_replaceable, open_file, read_text};
@@ -22,6 +23,14 @@ pub struct WriteError {
     pub path: PathBuf,
     /// Error of the operating system or of the function that produces the contents.
     pub cause: io::Error,
+}
+
+impl WriteError {
+    /// The error of a file, as an argument of `map_err`.
+    pub(crate) fn of(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |cause| Self { path, cause }
+    }
 }
 
 /// Writes a file atomically.
@@ -48,10 +57,7 @@ pub fn write_file(
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), WriteError> {
     let path = path.as_ref();
-    attempt(path, fill).map_err(|cause| WriteError {
-        path: path.into(),
-        cause,
-    })
+    attempt(path, fill).map_err(WriteError::of(path))
 }
 
 /// Writes bytes to a file, as [`write_file`] does.
@@ -122,20 +128,57 @@ pub(crate) fn map_file(file: &File) -> io::Result<Mmap> {
 }
 
 fn attempt(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    check_replaceable(path)?;
-    let folder = parent(path);
-    remove_left_files(folder);
-    // In the same folder, because a rename cannot cross file systems.
-    let mut temporary = temporary_file(folder)?;
-    let mut buffered = BufWriter::new(temporary.as_file_mut());
-    fill(&mut buffered)?;
-    buffered.flush()?;
-    drop(buffered);
-    // Without this, a crash of the machine may keep the rename and lose the content.
-    temporary.as_file().sync_all()?;
-    temporary.persist(path)?;
-    synchronise_names(folder);
-    Ok(())
+    let mut file = Pending::beside(path)?;
+    fill(&mut file)?;
+    file.commit()
+}
+
+/// A file that is written under a temporary name beside its path; if it is dropped before
+/// [`commit`](Self::commit), it is removed.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    file: BufWriter<NamedTempFile>,
+    path: PathBuf,
+}
+
+impl Pending {
+    pub fn beside(path: &Path) -> io::Result<Self> {
+        check_replaceable(path)?;
+        let folder = parent(path);
+        remove_left_files(folder);
+        // In the same folder, because a rename cannot cross file systems.
+        let temporary = temporary_file(folder)?;
+        Ok(Self {
+            file: BufWriter::new(temporary),
+            path: path.to_path_buf(),
+        })
+    }
+
+    /// Synchronises the file to disk and renames it to its path.
+    pub fn commit(self) -> io::Result<()> {
+        let temporary = self.file.into_inner().map_err(IntoInnerError::into_error)?;
+        // Without this, a crash of the machine may keep the rename and lose the content.
+        temporary.as_file().sync_all()?;
+        temporary.persist(&self.path)?;
+        synchronise_names(parent(&self.path));
+        Ok(())
+    }
+}
+
+impl Write for Pending {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Seek for Pending {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
+    }
 }
 
 /// Parent folder of a path; `.` for a bare name.

@@ -1,8 +1,8 @@
 //! Atomic files, hashes and random numbers, shared by all crates of the workspace.
 //!
 //! The crate depends on no tensor library. It has an atomic writer for files and one for folders, a folder
-//! lock, SHA-256, a strict JSON reader, a safetensors reader and writer, a reader of PyTorch's files, and a
-//! random number generator.
+//! lock, SHA-256, a strict JSON reader, readers and writers of safetensors and of NumPy's archives, a reader of
+//! PyTorch's files, and a random number generator.
 //!
 //! The main design decision: **writes are atomic.** Everything is written to a temporary file or folder
 //! beside its final path, synchronised and renamed, and then the parent folder is synchronised. A process
@@ -42,6 +42,7 @@
 //! - [`Safetensors`], [`write_safetensors`]: files of tensors; [`RowFile`], [`RowReader`]: those that are
 //!   larger than memory, row by row
 //! - [`TorchFile`]: files of `torch.save`, read without executing anything
+//! - [`Npz`], [`NpzWriter`]: archives of NumPy's arrays, read and written piece by piece
 //! - [`Random`]: ChaCha8 with a key of four words
 
 mod extremes;
@@ -52,6 +53,7 @@ mod identity;
 mod json;
 mod lock;
 mod memory;
+mod npy;
 mod numbers;
 mod path_error;
 mod pickle;
@@ -77,6 +79,9 @@ pub use identity::FileId;
 pub use json::{json_format, plain_json, strict_json, versioned_json};
 pub use lock::{FolderLock, LockError};
 pub use memory::{beyond_memory, machine_memory};
+pub use npy::{
+    NpyArray, NpyElement, NpyError, NpyProblem, NpyRows, NpyType, Npz, NpzWriter, ReadAt,
+};
 pub use numbers::{Checked, below, checked, checked_json, first, outside};
 pub use path_error::PathError;
 pub use printable::{printable, printable_lines, printable_path};

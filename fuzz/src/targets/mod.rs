@@ -3,6 +3,7 @@
 mod bundles;
 mod caches;
 mod documents;
+mod npz;
 mod pictures;
 mod program;
 mod runs;
@@ -37,6 +38,7 @@ pub fn all() -> Vec<Target> {
     let groups = [
         pictures::targets(),
         sets::targets(),
+        npz::targets(),
         tensors::targets(),
         documents::targets(),
         bundles::targets(),

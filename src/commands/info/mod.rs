@@ -1,5 +1,6 @@
 //! `svg info`: what a file or folder is, and whether it is whole.
 
+mod arrays;
 mod bundle;
 mod document;
 mod folder;
@@ -25,7 +26,8 @@ use crate::encoder::Hints;
 /// Say what a file or folder is, and what is wrong with it
 ///
 /// Knows weights (DINOv3, autoencoders, velocity networks, VGG16), bundles and each of their files, caches,
-/// runs and their checkpoints, configurations, features, statistics, noise, pictures and sets of pictures.
+/// runs and their checkpoints, configurations, features, statistics, noise, arrays of NumPy, pictures and sets of
+/// pictures.
 /// Every number is read; with --brief only headers are. Ends with a failure if something has a problem.
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -113,6 +115,9 @@ fn describe(path: &Path, look: &mut Look) -> Result<()> {
     let file = svg_store::open_file(path);
     let read = file.and_then(|file| file.take(16).read_to_end(&mut start));
     read.with_context(|| path.display().to_string())?;
+    if arrays::are_arrays(path, &start) {
+        return arrays::describe(path, look);
+    }
     if document::is_document(&start) {
         return document::describe(path, look);
     }
