@@ -56,7 +56,9 @@ impl Sweep {
         let outputs = outputs.bundle("--bundle", &self.bundle);
         self.judging.read_by(outputs).check()?;
         let points = self.grid.points(&self.bundle, &STEPS)?;
-        let samples = self.grid.samples(points.clone(), &self.judging.protocol, device.dtype());
+        let samples = self
+            .grid
+            .samples(points.clone(), &self.judging.protocol, device.dtype());
         let whole = self.judging.request(samples, self.grid.seed);
         let _lock = hold_folder(&self.out, "--out")?;
         let parts = self.out.join(PARTS);
@@ -96,7 +98,11 @@ impl Sweep {
         let Some(first) = cards.into_iter().next() else {
             return Ok(());
         };
-        let all = Card { request: whole, results, ..first };
+        let all = Card {
+            request: whole,
+            results,
+            ..first
+        };
         let page_path = self.out.join("report.html");
         page::write(&all, None, &page_path)?;
         remove_parts(&parts);
@@ -119,7 +125,10 @@ fn file(point: &Point) -> String {
     let bundle = sha256(point.bundle.display().to_string());
     let words = format!("{point} {}", &bundle[..6]);
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '.';
-    let words: Vec<&str> = words.split(|c: char| !plain(c)).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> = words
+        .split(|c: char| !plain(c))
+        .filter(|word| !word.is_empty())
+        .collect();
     format!("card-{}.json", words.join("-"))
 }
 
@@ -129,13 +138,23 @@ fn csv<'a>(done: impl Iterator<Item = (&'a Point, &'a Card)>) -> Result<String> 
     let mut text = head.to_string();
     let optional = |value: Option<f64>| value.map_or(String::new(), digits);
     for (point, card) in done {
-        let Point { bundle, solver, steps, shift, guidance, guidance_mode } = point;
+        let Point {
+            bundle,
+            solver,
+            steps,
+            shift,
+            guidance,
+            guidance_mode,
+        } = point;
         let bundle = bundle.display().to_string().replace('"', "\"\"");
         for of in &card.results {
             for figure in &of.figures {
                 let (name, value) = (&figure.name, digits(figure.value));
                 let (low, high) = (optional(figure.low), optional(figure.high));
-                write!(text, "\"{bundle}\",{solver},{steps},{shift},{guidance},{guidance_mode},")?;
+                write!(
+                    text,
+                    "\"{bundle}\",{solver},{steps},{shift},{guidance},{guidance_mode},"
+                )?;
                 writeln!(text, "{},{name},{value},{low},{high}", of.count)?;
             }
         }

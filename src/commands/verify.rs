@@ -89,10 +89,16 @@ impl Verify {
             .collect();
         if !early.is_empty() && !self.anyway {
             print(&format!("{}\n", early.join("\n")))?;
-            bail!("the card does not hold here: {} of its files are others", early.len());
+            bail!(
+                "the card does not hold here: {} of its files are others",
+                early.len()
+            );
         }
         if self.hashes_only {
-            return print(&format!("{} hashes of the model are the card's\n", known.len()));
+            return print(&format!(
+                "{} hashes of the model are the card's\n",
+                known.len()
+            ));
         }
         let machine = machine(device, self.batch, None)?;
         let evaluated = machine.run(&request)?;
@@ -132,7 +138,9 @@ impl Verify {
             }
         }
         match &mut request.samples {
-            Samples::Pictures { paths, .. } if !self.samples.is_empty() => *paths = self.samples.clone(),
+            Samples::Pictures { paths, .. } if !self.samples.is_empty() => {
+                *paths = self.samples.clone()
+            }
             Samples::Reconstructions { bundle } => {
                 if let [moved] = &self.bundle[..] {
                     *bundle = moved.clone();
@@ -182,7 +190,11 @@ fn compare(card: &Card, here: &Card) -> Result<(String, usize)> {
         writeln!(text, "{}", theirs.samples)?;
         for figure in &theirs.figures {
             let Some(found) = find(ours, &figure.name) else {
-                writeln!(text, "  {:<18} {:>14.6} {:>14}  missing", figure.name, figure.value, "")?;
+                writeln!(
+                    text,
+                    "  {:<18} {:>14.6} {:>14}  missing",
+                    figure.name, figure.value, ""
+                )?;
                 failed += 1;
                 continue;
             };
@@ -225,7 +237,11 @@ mod tests {
         let here = |value: f64| Figure::exact("FID", value);
         assert_eq!(verdict(&card, &here(10.000001)).unwrap(), "the same");
         assert!(verdict(&card, &here(10.1)).is_err());
-        let card = Figure { low: Some(9.5), high: Some(10.5), ..card };
+        let card = Figure {
+            low: Some(9.5),
+            high: Some(10.5),
+            ..card
+        };
         assert!(verdict(&card, &here(10.1)).unwrap().starts_with("holds"));
         assert!(verdict(&card, &here(10.6)).unwrap_err().contains("outside"));
     }

@@ -110,7 +110,11 @@ impl Card {
         };
         let line = |name: &String| {
             let (theirs, ours) = (self.hashes.get(name), other.hashes.get(name));
-            format!("{name}: the card has {}, here is {}", short(theirs), short(ours))
+            format!(
+                "{name}: the card has {}, here is {}",
+                short(theirs),
+                short(ours)
+            )
         };
         names.into_iter().filter(differs).map(line).collect()
     }
@@ -195,10 +199,15 @@ mod tests {
     fn the_hash_that_differs_is_named() {
         let mut other = card();
         assert!(card().differences(&other).is_empty());
-        other.hashes.insert("reference".to_string(), "cd".repeat(32));
+        other
+            .hashes
+            .insert("reference".to_string(), "cd".repeat(32));
         let lines = card().differences(&other);
         assert_eq!(lines.len(), 1);
-        assert!(lines[0].starts_with("reference: the card has abababab"), "{lines:?}");
+        assert!(
+            lines[0].starts_with("reference: the card has abababab"),
+            "{lines:?}"
+        );
     }
 
     #[test]

@@ -77,7 +77,10 @@ impl Figure {
     /// Why it cannot be one of these.
     pub fn problem(&self) -> Option<String> {
         let numbers = [Some(self.value), self.low, self.high];
-        let broken = numbers.into_iter().flatten().any(|number| !number.is_finite());
+        let broken = numbers
+            .into_iter()
+            .flatten()
+            .any(|number| !number.is_finite());
         broken.then(|| format!("{} is {}, which is no number", self.name, self.value))
     }
 }
@@ -89,7 +92,12 @@ pub fn figures(
     reference: &Side,
     request: &Request,
 ) -> Result<Vec<Figure>> {
-    let mut all = vec![distance(protocol.distance(), samples, reference, request.level)?];
+    let mut all = vec![distance(
+        protocol.distance(),
+        samples,
+        reference,
+        request.level,
+    )?];
     if protocol.spatial {
         match (&samples.spatial, &reference.spatial) {
             (Some(samples), Some(reference)) => {
@@ -130,7 +138,12 @@ pub fn figures(
         all.push(mean_of("coverage", &found.reference_holds)?);
     }
     if protocol.kernel {
-        all.push(kernel(protocol.kernel_distance(), samples, reference, request.level)?);
+        all.push(kernel(
+            protocol.kernel_distance(),
+            samples,
+            reference,
+            request.level,
+        )?);
     }
     Ok(all)
 }
@@ -157,7 +170,13 @@ fn distance(name: &str, samples: &Side, reference: &Side, level: f64) -> Result<
         squared += frechet_error(features, theirs, ours)?.powi(2);
     }
     let method = "influence of each image";
-    Ok(Figure::with_error(name, figure.value, squared.sqrt(), level, method))
+    Ok(Figure::with_error(
+        name,
+        figure.value,
+        squared.sqrt(),
+        level,
+        method,
+    ))
 }
 
 /// Whether the images are known to be too few for a covariance of full rank.
@@ -193,7 +212,13 @@ fn kernel(name: &str, samples: &Features, reference: &Features, level: f64) -> R
     // Subsets overlap; what so many images can say twice as many say by root two better.
     let pairs = (fewest as f64 / config.subset_size as f64).max(1.0);
     let error = found.deviation() / pairs.sqrt();
-    Ok(Figure::with_error(name, found.mean(), error, level, "spread of the subsets"))
+    Ok(Figure::with_error(
+        name,
+        found.mean(),
+        error,
+        level,
+        "spread of the subsets",
+    ))
 }
 
 /// How many standard errors an interval of this level reaches to each side, for a normal distribution.
@@ -228,7 +253,10 @@ mod tests {
         let figure = Figure::mean("PSNR", &values, &request()).unwrap();
         // The standard error is 2.9.
         let (low, high) = (figure.low.unwrap(), figure.high.unwrap());
-        assert!((43.0..45.5).contains(&low) && (53.5..56.0).contains(&high), "{figure:?}");
+        assert!(
+            (43.0..45.5).contains(&low) && (53.5..56.0).contains(&high),
+            "{figure:?}"
+        );
         assert_eq!(figure.value, 49.5);
     }
 

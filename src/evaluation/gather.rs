@@ -91,7 +91,12 @@ impl Gatherer<'_> {
             }
             let rounded = rounding.apply(decoded);
             let saved = Images::<Signed>::from_tensor(rounded.clone()).to_rgb();
-            psnrs.extend(saved.iter().zip(&images).map(|(image, original)| psnr(image, original)));
+            psnrs.extend(
+                saved
+                    .iter()
+                    .zip(&images)
+                    .map(|(image, original)| psnr(image, original)),
+            );
             part.push(self.judge.rows(rounded, self.protocol)?);
             Ok(())
         })?;
@@ -151,7 +156,10 @@ impl Gatherer<'_> {
         let seconds = bar.elapsed().as_secs_f64();
         let rate = bar.position() as f64 / seconds;
         if seconds > 2.0 {
-            status!("{what}: {} images in {seconds:.1} s, {rate:.1} images/s", bar.position());
+            status!(
+                "{what}: {} images in {seconds:.1} s, {rate:.1} images/s",
+                bar.position()
+            );
         }
         Ok(())
     }
@@ -255,8 +263,14 @@ mod tests {
             let both = found.iter().zip(expected);
             assert!(both.clone().all(|(a, b)| (a - b).abs() < 1e-3), "{found:?}");
         };
-        near(pixels(Rounding::Round), [0.0, 0.0, 128.0, 128.0, 255.0, 255.0, 255.0]);
-        near(pixels(Rounding::Truncate), [0.0, 0.0, 127.0, 127.0, 254.0, 255.0, 255.0]);
+        near(
+            pixels(Rounding::Round),
+            [0.0, 0.0, 128.0, 128.0, 255.0, 255.0, 255.0],
+        );
+        near(
+            pixels(Rounding::Truncate),
+            [0.0, 0.0, 127.0, 127.0, 254.0, 255.0, 255.0],
+        );
         near(
             pixels(Rounding::Float),
             [0.0, 0.5, 128.0, 128.3825, 255.0, 255.0, 255.0],
@@ -265,11 +279,18 @@ mod tests {
 
     #[test]
     fn labels_in_turns_are_the_samples_of_all_classes() {
-        let labels = Labels { classes: 3, random: false, seed: 5 };
+        let labels = Labels {
+            classes: 3,
+            random: false,
+            seed: 5,
+        };
         let of: Vec<_> = labels.of(&[0, 1, 2, 3, 7]);
         let expected = [(0, 0), (1, 0), (2, 0), (0, 1), (1, 2)].map(|(c, i)| (c, number(c, i)));
         assert_eq!(of, expected);
-        let random = Labels { random: true, ..labels };
+        let random = Labels {
+            random: true,
+            ..labels
+        };
         assert_eq!(random.of(&[4])[0].0, drawn(5, 4, 3));
     }
 

@@ -99,7 +99,10 @@ fn line_name(point: &Point, all: &[Point]) -> String {
     if all.iter().any(|other| other.guidance != point.guidance) {
         words.push(format!("guidance {}", point.guidance));
     }
-    if all.iter().any(|other| other.guidance_mode != point.guidance_mode) {
+    if all
+        .iter()
+        .any(|other| other.guidance_mode != point.guidance_mode)
+    {
         words.push(point.guidance_mode.clone());
     }
     if all.iter().any(|other| other.shift != point.shift) {
@@ -136,7 +139,9 @@ fn extremes(request: &Request, session: &Session, last: &Judged) -> Result<[Opti
         let columns = 2 * (1 + some.first().map_or(0, |one| one.nearest.len()));
         let png = encode_png(&grid(&cells, columns, 2), &[]);
         let drawn = Picture::new(&png);
-        Ok(Some(drawn.context("a sheet that was just drawn is damaged")?))
+        Ok(Some(
+            drawn.context("a sheet that was just drawn is damaged")?,
+        ))
     };
     let best: Vec<&Likeness> = all.iter().take(shown).collect();
     let worst: Vec<&Likeness> = all.iter().rev().take(shown).collect();

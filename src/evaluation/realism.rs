@@ -31,7 +31,11 @@ pub fn likeness(samples: &Features, reference: &Features) -> Vec<Likeness> {
         .map(|row| {
             let mut distances = distances(reference.row(row), &reference);
             distances.sort_unstable_by(f64::total_cmp);
-            distances.get(neighbours).copied().unwrap_or_default().sqrt()
+            distances
+                .get(neighbours)
+                .copied()
+                .unwrap_or_default()
+                .sqrt()
         })
         .collect();
     let mut sorted = radii.clone();
@@ -39,18 +43,29 @@ pub fn likeness(samples: &Features, reference: &Features) -> Vec<Likeness> {
     let median = sorted.get(sorted.len() / 2).copied().unwrap_or_default();
     let one = |sample: usize| {
         let distances = distances(samples.row(sample), &reference);
-        let ratios = distances.iter().zip(&radii).filter(|(_, radius)| **radius <= median);
+        let ratios = distances
+            .iter()
+            .zip(&radii)
+            .filter(|(_, radius)| **radius <= median);
         let ratio = |(distance, radius): (&f64, &f64)| radius / distance.sqrt().max(1e-12);
         let realism = ratios.map(ratio).fold(0.0, f64::max);
         let mut nearest: Vec<usize> = (0..distances.len()).collect();
         nearest.sort_by(|a, b| distances[*a].total_cmp(&distances[*b]).then(a.cmp(b)));
         nearest.truncate(NEIGHBOURS);
         let nearest = nearest.into_iter().map(|at| places[at]).collect();
-        Likeness { sample, realism, nearest }
+        Likeness {
+            sample,
+            realism,
+            nearest,
+        }
     };
     let looked_at = spread(samples.len(), MOST);
     let mut all: Vec<_> = looked_at.into_par_iter().map(one).collect();
-    all.sort_by(|a, b| b.realism.total_cmp(&a.realism).then(a.sample.cmp(&b.sample)));
+    all.sort_by(|a, b| {
+        b.realism
+            .total_cmp(&a.realism)
+            .then(a.sample.cmp(&b.sample))
+    });
     all
 }
 

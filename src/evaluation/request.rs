@@ -103,7 +103,10 @@ impl Point {
     /// The settings, checked.
     pub fn sampling(&self, seed: u64) -> Result<Sampling> {
         let sampling = Sampling {
-            solver: self.solver.parse().map_err(|error: String| anyhow!(error))?,
+            solver: self
+                .solver
+                .parse()
+                .map_err(|error: String| anyhow!(error))?,
             steps: self.steps,
             shift: self.shift,
             guidance: Guidance {
@@ -122,15 +125,27 @@ impl Point {
 
 impl fmt::Display for Point {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { solver, steps, shift, guidance, guidance_mode, .. } = self;
-        write!(f, "{solver}, {steps} steps, shift {shift}, guidance {guidance} {guidance_mode}")
+        let Self {
+            solver,
+            steps,
+            shift,
+            guidance,
+            guidance_mode,
+            ..
+        } = self;
+        write!(
+            f,
+            "{solver}, {steps} steps, shift {shift}, guidance {guidance} {guidance_mode}"
+        )
     }
 }
 
 impl Request {
     /// The protocol by its name.
     pub fn protocol(&self) -> Result<Protocol> {
-        self.protocol.parse().map_err(|error: String| anyhow!("protocol {}: {error}", self.protocol))
+        self.protocol
+            .parse()
+            .map_err(|error: String| anyhow!("protocol {}: {error}", self.protocol))
     }
 
     /// The model that is judged, or the first of several.

@@ -69,7 +69,9 @@ impl Source {
             let names = file.names();
             if names.contains(&"mu") {
                 let has_pictures = names.contains(&"arr_0");
-                let beside = has_pictures.then(|| pictures(request, paths, limit)).transpose()?;
+                let beside = has_pictures
+                    .then(|| pictures(request, paths, limit))
+                    .transpose()?;
                 return Ok(Self::Statistics(path.clone(), beside));
             }
         }
@@ -81,7 +83,10 @@ fn pictures(request: &Request, paths: &[PathBuf], limit: Option<usize>) -> Resul
     let reading = request.reading();
     let set = reading.open_set(paths)?;
     let dead = set.dangling();
-    ensure!(dead == 0, "links among the pictures lead to nothing, {dead} in all; remove them");
+    ensure!(
+        dead == 0,
+        "links among the pictures lead to nothing, {dead} in all; remove them"
+    );
     Ok(Pictures::of(set, limit, reading.names(paths)))
 }
 
@@ -98,7 +103,8 @@ impl Machine {
                 let mut side = Side::default();
                 for path in &paths {
                     let part = Side::read(path)?;
-                    side.join(part).with_context(|| path.display().to_string())?;
+                    side.join(part)
+                        .with_context(|| path.display().to_string())?;
                 }
                 let (found, expected) = (&side.of, &gatherer.judge.features);
                 ensure!(
@@ -110,7 +116,8 @@ impl Machine {
             }
             Source::Statistics(path, beside) => {
                 let mut side = Side::of_statistics(&path, &gatherer.judge.features)?;
-                side.data = svg_store::sha256_file(&path).with_context(|| path.display().to_string())?;
+                side.data =
+                    svg_store::sha256_file(&path).with_context(|| path.display().to_string())?;
                 if let Some(pictures) = &beside
                     && gatherer.protocol.manifold.is_some()
                 {
@@ -145,7 +152,10 @@ impl Machine {
             gatherer.protocol,
             names.collect::<Vec<_>>().join("\n")
         );
-        let parts = Parts { folder: self.folder.as_deref(), key };
+        let parts = Parts {
+            folder: self.folder.as_deref(),
+            key,
+        };
         let empty = gatherer.side(&pictures.source);
         parts.gather(empty, range, |part| {
             self.check()?;
@@ -154,7 +164,8 @@ impl Machine {
     }
 
     fn check(&self) -> Result<()> {
-        self.interrupt.map_or(Ok(()), |interrupt| Ok(interrupt.check()?))
+        self.interrupt
+            .map_or(Ok(()), |interrupt| Ok(interrupt.check()?))
     }
 
     /// Features of the reference alone, or of pictures that are to be judged elsewhere.
@@ -174,7 +185,10 @@ impl Machine {
         };
         let ((index, of), total) = (shard, pictures.order.len());
         let range = index * total / of..(index + 1) * total / of;
-        ensure!(!range.is_empty(), "{what}: there are {total} pictures for {of} shards");
+        ensure!(
+            !range.is_empty(),
+            "{what}: there are {total} pictures for {of} shards"
+        );
         self.gather(&gatherer, &pictures, range, what)
     }
 
@@ -230,14 +244,20 @@ impl<'a> Session<'a> {
 
     /// The card of a request whose samples are judged in this session, without results.
     pub fn card(&self, request: &Request) -> Result<Card> {
-        let device = format!("{}, {:?}", describe(&self.machine.device), self.machine.precision);
+        let device = format!(
+            "{}, {:?}",
+            describe(&self.machine.device),
+            self.machine.precision
+        );
         let mut card = Card::new(device, request.clone());
         card.features = self.judge.features.clone();
         card.reference_count = self.reference.count();
         card.hashes = model_hashes(request)?;
-        card.hashes.insert("network".to_string(), self.judge.weights.clone());
+        card.hashes
+            .insert("network".to_string(), self.judge.weights.clone());
         if !self.reference.data.is_empty() {
-            card.hashes.insert("reference".to_string(), self.reference.data.clone());
+            card.hashes
+                .insert("reference".to_string(), self.reference.data.clone());
         }
         Ok(card)
     }
@@ -248,23 +268,40 @@ impl<'a> Session<'a> {
         let source = Source::open(self.request, paths, limit)?;
         let (side, pictures) = self.machine.side(&gatherer, source, "samples")?;
         let name = side.source.clone();
-        Ok(Judged { pictures, ..self.judged(name, side, Vec::new())? })
+        Ok(Judged {
+            pictures,
+            ..self.judged(name, side, Vec::new())?
+        })
     }
 
     /// Figures of samples that a model makes.
     pub fn samples(&self, samples: &Samples, point: &Point) -> Result<Judged> {
-        let Samples::Model { count, random_labels, seed, rounding, .. } = samples else {
+        let Samples::Model {
+            count,
+            random_labels,
+            seed,
+            rounding,
+            ..
+        } = samples
+        else {
             bail!("points are those of models");
         };
         let machine = self.machine;
         let gatherer = machine.gatherer(&self.judge, &self.protocol);
         let (sampler, classes) = machine.sampler(self.request, point, *seed)?;
-        let labels = Labels { classes, random: *random_labels, seed: *seed };
+        let labels = Labels {
+            classes,
+            random: *random_labels,
+            seed: *seed,
+        };
         let key = format!(
             "{}, {}, seed {seed}, {random_labels}, {rounding:?}, {}",
             self.judge.features, self.protocol, sampler.words
         );
-        let parts = Parts { folder: machine.folder.as_deref(), key };
+        let parts = Parts {
+            folder: machine.folder.as_deref(),
+            key,
+        };
         let what = format!("sampling, {} steps", point.steps);
         let empty = gatherer.side(&sampler.words);
         let side = parts.gather(empty, 0..*count, |part| {
@@ -299,7 +336,10 @@ impl<'a> Session<'a> {
 
     /// Pictures of these numbers of a side, as the network saw them.
     pub fn read(&self, pictures: &Pictures, numbers: &[usize]) -> Result<Vec<RgbImage>> {
-        let order = numbers.iter().map(|&number| pictures.order[number]).collect();
+        let order = numbers
+            .iter()
+            .map(|&number| pictures.order[number])
+            .collect();
         let loader = Loader::in_order(pictures.set.clone(), order, self.judge.prepare(), 0);
         let images = loader.map(|loaded| Ok(loaded.image?));
         images.collect()
@@ -312,11 +352,20 @@ impl<'a> Session<'a> {
         point: &Point,
         numbers: &[usize],
     ) -> Result<Vec<RgbImage>> {
-        let Samples::Model { random_labels, seed, .. } = samples else {
+        let Samples::Model {
+            random_labels,
+            seed,
+            ..
+        } = samples
+        else {
             bail!("points are those of models");
         };
         let (sampler, classes) = self.machine.sampler(self.request, point, *seed)?;
-        let labels = Labels { classes, random: *random_labels, seed: *seed };
+        let labels = Labels {
+            classes,
+            random: *random_labels,
+            seed: *seed,
+        };
         let bar = ProgressBar::hidden();
         let mut images = Vec::new();
         for some in numbers.chunks(self.machine.batch) {
@@ -349,7 +398,8 @@ impl Machine {
         match &request.samples {
             Samples::Pictures { paths, limit } => {
                 let judged = session.pictures(paths, *limit)?;
-                card.hashes.insert("samples".to_string(), judged.side.data.clone());
+                card.hashes
+                    .insert("samples".to_string(), judged.side.data.clone());
                 card.results.push(judged.figures.clone());
                 last = Some(judged);
             }
@@ -370,7 +420,11 @@ impl Machine {
             }
         }
         let last = last.context("nothing was judged")?;
-        Ok(Evaluated { card, session, last })
+        Ok(Evaluated {
+            card,
+            session,
+            last,
+        })
     }
 
     /// The sampler of a point, and the number of classes that its model knows.

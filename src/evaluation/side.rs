@@ -159,7 +159,11 @@ impl Side {
             tensors.push(stored("spatial.mean", mean));
             tensors.push(stored("spatial.covariance", covariance));
         }
-        let metadata = [("of", &self.of), ("source", &self.source), ("data", &self.data)];
+        let metadata = [
+            ("of", &self.of),
+            ("source", &self.source),
+            ("data", &self.data),
+        ];
         let metadata = metadata.map(|(key, value)| (key.to_string(), value.clone()));
         Ok(save_tensors(path, &tensors, HashMap::from(metadata))?)
     }
@@ -181,13 +185,20 @@ impl Side {
             text.with_context(|| format!("it does not say `{key}`"))
         };
         let features = rows(&file, "features")?.context("it has no features")?;
-        let has_spatial = file.tensors().iter().any(|tensor| tensor.name == "spatial.count");
+        let has_spatial = file
+            .tensors()
+            .iter()
+            .any(|tensor| tensor.name == "spatial.count");
         let spatial = || -> Result<Moments> {
             let numbers = ["count", "mean", "covariance"]
                 .map(|of| file.numbers(&format!("spatial.{of}")).map_err(Error::msg));
             let [count, mean, covariance] = numbers;
             let count = count?.first().map(|count| *count as u64);
-            Ok(Moments::from_mean_and_covariance(count, mean?, covariance?)?)
+            Ok(Moments::from_mean_and_covariance(
+                count,
+                mean?,
+                covariance?,
+            )?)
         };
         Ok(Self {
             of: said("of")?,

@@ -21,7 +21,9 @@ fn pictures(place: &Place, folder: &str, numbers: std::ops::Range<u32>) {
 }
 
 fn figure(text: &str, name: &str) -> f64 {
-    let line = text.lines().find(|line| line.trim_start().starts_with(name));
+    let line = text
+        .lines()
+        .find(|line| line.trim_start().starts_with(name));
     let line = line.unwrap_or_else(|| panic!("{name} is not in {text}"));
     let value = line.trim_start()[name.len()..].split_whitespace().next();
     value.unwrap().parse().unwrap()
@@ -43,7 +45,10 @@ fn a_set_has_no_distance_from_itself_and_some_from_another() {
     assert!(figure(&other, "FD") > 1e-3, "{other}");
     assert!(other.contains("protocol   own"), "{other}");
     assert!(other.contains("95 %"), "no interval: {other}");
-    assert!(other.contains("compare with nothing but themselves"), "{other}");
+    assert!(
+        other.contains("compare with nothing but themselves"),
+        "{other}"
+    );
 }
 
 #[test]
@@ -58,8 +63,12 @@ fn shards_equal_the_whole() {
         ));
     }
     let parts = "part-0.safetensors part-1.safetensors part-2.safetensors";
-    place.done(&format!("{JUDGE} --samples real --save-samples real.safetensors"));
-    let joined = place.done(&format!("{JUDGE} --reference real.safetensors --samples {parts}"));
+    place.done(&format!(
+        "{JUDGE} --samples real --save-samples real.safetensors"
+    ));
+    let joined = place.done(&format!(
+        "{JUDGE} --reference real.safetensors --samples {parts}"
+    ));
     for name in ["FD", "precision", "recall", "density", "coverage", "KD"] {
         let (one, other) = (figure(&whole, name), figure(&joined, name));
         assert!((one - other).abs() <= 1e-6, "{name}: {one} and {other}");
@@ -90,7 +99,11 @@ fn a_card_holds_until_a_weight_changes() {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(said.contains("bundle/flow"), "{said}");
     let card = fs::read_to_string(place.path("evaluation/card.json")).unwrap();
-    fs::write(place.path("changed.json"), card.replacen("\"value\": ", "\"value\": 1", 1)).unwrap();
+    fs::write(
+        place.path("changed.json"),
+        card.replacen("\"value\": ", "\"value\": 1", 1),
+    )
+    .unwrap();
     place.refused("verify changed.json", "was changed");
 }
 
@@ -105,7 +118,9 @@ fn a_sweep_goes_on_where_it_was_ended() {
     let cards = || {
         let entries = fs::read_dir(place.path("sweep")).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        names.filter(|name| name.starts_with("card-")).collect::<Vec<_>>()
+        names
+            .filter(|name| name.starts_with("card-"))
+            .collect::<Vec<_>>()
     };
     assert_eq!(cards().len(), 4);
     fs::remove_file(place.path("sweep").join(&cards()[0])).unwrap();
@@ -135,5 +150,8 @@ fn what_cannot_be_judged_is_refused_in_words() {
     place.refused(&format!("{JUDGE} --samples real"), "by --reference");
     place.refused(&format!("{JUDGE} --reference real"), "name what to judge");
     fs::write(place.path("real/broken.png"), "no picture").unwrap();
-    place.refused(&format!("{JUDGE} --reference real --samples real"), "broken.png");
+    place.refused(
+        &format!("{JUDGE} --reference real --samples real"),
+        "broken.png",
+    );
 }

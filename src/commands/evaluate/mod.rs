@@ -103,7 +103,11 @@ impl Evaluate {
             let side = machine.gather_alone(&request, paths, limit, (0, 1), "samples")?;
             return keep(&side, file, "samples");
         }
-        let Evaluated { card, session, last } = &machine.run(&request)?;
+        let Evaluated {
+            card,
+            session,
+            last,
+        } = &machine.run(&request)?;
         if let Some(file) = &self.save_reference {
             keep(&session.reference, file, "the reference")?;
         }
@@ -112,7 +116,9 @@ impl Evaluate {
         }
         print(&table(card))?;
         if judging.protocol.own {
-            status!("note: these are this project's own figures; they compare with nothing but themselves");
+            status!(
+                "note: these are this project's own figures; they compare with nothing but themselves"
+            );
         }
         if let Some(file) = &self.card {
             card.write(file)?;
@@ -122,7 +128,11 @@ impl Evaluate {
             let page = out.join("report.html");
             page::write(card, Some((session, last)), &page)?;
             remove_parts(&out.join(PARTS));
-            status!("{} shows them, and {} proves them", page.display(), out.join("card.json").display());
+            status!(
+                "{} shows them, and {} proves them",
+                page.display(),
+                out.join("card.json").display()
+            );
         }
         Ok(())
     }
@@ -140,10 +150,14 @@ impl Evaluate {
             });
         };
         if self.reconstructions {
-            return Ok(Samples::Reconstructions { bundle: bundle.clone() });
+            return Ok(Samples::Reconstructions {
+                bundle: bundle.clone(),
+            });
         }
         let points = self.grid.points(std::slice::from_ref(bundle), &[25])?;
-        Ok(self.grid.samples(points, &self.judging.protocol, device.dtype()))
+        Ok(self
+            .grid
+            .samples(points, &self.judging.protocol, device.dtype()))
     }
 }
 

@@ -80,17 +80,37 @@ pub struct GridOptions {
     #[arg(long, value_name = "N,..", value_delimiter = ',', value_parser = within(Sampling::STEPS))]
     pub steps: Vec<usize>,
     /// The solver: euler, heun, midpoint, rk4, dopri5 or sde
-    #[arg(long, value_name = "NAME,..", value_delimiter = ',', default_value = "euler")]
+    #[arg(
+        long,
+        value_name = "NAME,..",
+        value_delimiter = ',',
+        default_value = "euler"
+    )]
     pub solver: Vec<SolverKind>,
     /// How strongly the class is followed; 1 is no guidance and costs half
-    #[arg(long, value_name = "SCALE,..", value_delimiter = ',', default_value = "1")]
+    #[arg(
+        long,
+        value_name = "SCALE,..",
+        value_delimiter = ',',
+        default_value = "1"
+    )]
     #[arg(value_parser = within(Sampling::GUIDANCE))]
     pub guidance: Vec<f64>,
     /// Where on the way guidance acts: constant, interval:0.1:0.8, late, early:0.3, linear
-    #[arg(long, value_name = "MODE,..", value_delimiter = ',', default_value = "constant")]
+    #[arg(
+        long,
+        value_name = "MODE,..",
+        value_delimiter = ',',
+        default_value = "constant"
+    )]
     pub guidance_mode: Vec<GuidanceSchedule>,
     /// Where on the way the steps are: below 1 near the noise
-    #[arg(long, value_name = "SHIFT,..", value_delimiter = ',', default_value = "0.15")]
+    #[arg(
+        long,
+        value_name = "SHIFT,..",
+        value_delimiter = ',',
+        default_value = "0.15"
+    )]
     #[arg(value_parser = within(Sampling::SHIFT))]
     pub shift: Vec<f64>,
 }

@@ -49,9 +49,18 @@ pub fn frechet_error(
     other: &Moments,
 ) -> Result<f64, FrechetError> {
     let channels = own.channels();
-    assert_eq!(features.channels(), channels, "channels of features and of their moments");
+    assert_eq!(
+        features.channels(),
+        channels,
+        "channels of features and of their moments"
+    );
     let transport = transport(own, other)?; // [channels, rank]
-    let steps: Vec<f64> = own.mean().iter().zip(other.mean()).map(|(m, n)| m - n).collect();
+    let steps: Vec<f64> = own
+        .mean()
+        .iter()
+        .zip(other.mean())
+        .map(|(m, n)| m - n)
+        .collect();
     let mut influences = Vec::with_capacity(features.len());
     for first in (0..features.len()).step_by(BLOCK) {
         let rows = BLOCK.min(features.len() - first);
@@ -61,7 +70,9 @@ pub fn frechet_error(
         let carried = &centred * &transport; // [rows, rank]
         influences.extend((0..rows).map(|row| {
             let squares = |of: &Mat<f64>| -> f64 {
-                (0..of.ncols()).map(|column| of[(row, column)].powi(2)).sum()
+                (0..of.ncols())
+                    .map(|column| of[(row, column)].powi(2))
+                    .sum()
             };
             let along: f64 = (0..channels).map(|c| steps[c] * centred[(row, c)]).sum();
             squares(&centred) - squares(&carried) + 2.0 * along
@@ -77,7 +88,9 @@ pub fn frechet_error(
 fn transport(own: &Moments, other: &Moments) -> Result<Mat<f64>, FrechetError> {
     let channels = own.channels();
     let root = root(other)?; // [channels, rank]
-    let covariance = Mat::from_fn(channels, channels, |row, column| own.covariance(row, column));
+    let covariance = Mat::from_fn(channels, channels, |row, column| {
+        own.covariance(row, column)
+    });
     let product = root.transpose() * (&covariance * &root);
     let rank = product.nrows();
     let decomposed = eigen(rank, |row, column| {
@@ -106,7 +119,9 @@ mod tests {
         for _ in 0..count {
             let normal = random.gaussian(channels);
             let row: Vec<f32> = (0..channels)
-                .map(|c| scale * (normal[c] + 0.5 * normal[(c + 1) % channels].abs()) + 0.1 * c as f32)
+                .map(|c| {
+                    scale * (normal[c] + 0.5 * normal[(c + 1) % channels].abs()) + 0.1 * c as f32
+                })
                 .collect();
             features.push_rows(&row);
         }
@@ -129,7 +144,10 @@ mod tests {
         let squares: f64 = distances.iter().map(|value| (value - mean).powi(2)).sum();
         let bootstrap = (squares / 399.0).sqrt();
         // 400 resamples know their deviation to 3.5 %.
-        assert!((error / bootstrap - 1.0).abs() < 0.12, "{error} and {bootstrap}");
+        assert!(
+            (error / bootstrap - 1.0).abs() < 0.12,
+            "{error} and {bootstrap}"
+        );
     }
 
     #[test]
@@ -149,7 +167,10 @@ mod tests {
         let squares: f64 = influences.iter().map(|value| (value - mean).powi(2)).sum();
         let expected = (squares / 399.0 / 400.0).sqrt();
         let error = frechet_error(&one, &own, &fixed).unwrap();
-        assert!((error / expected - 1.0).abs() < 1e-9, "{error} and {expected}");
+        assert!(
+            (error / expected - 1.0).abs() < 1e-9,
+            "{error} and {expected}"
+        );
     }
 
     #[test]
