@@ -14,7 +14,7 @@ pub(crate) fn random(count: usize) -> Tensor<1> {
 }
 
 /// Within 2e-5 of the largest number.
-fn assert_close(got: Tensor<1>, want: Tensor<1>, what: &str) {
+pub(crate) fn assert_close(got: Tensor<1>, want: Tensor<1>, what: &str) {
     let scale: f32 = want.clone().abs().max().into_scalar();
     let off: f32 = (got - want).abs().max().into_scalar();
     assert!(

@@ -1,11 +1,12 @@
 //! Convolutions of any window and pools, beside Burn's.
 
 use burn::prelude::*;
+use burn::tensor::DType;
 use burn::tensor::activation::relu;
 use burn::tensor::module::{self, conv2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
 
-use crate::tests::{check, flat, random};
+use crate::tests::{assert_close, check, flat, random};
 use crate::{Taken, pool3x3, window_conv};
 
 /// Filter, stride, padding, channels in and out, rows and columns of the image.
@@ -110,4 +111,22 @@ fn a_filter_larger_than_its_image_panics() {
         random(9).reshape([1, 1, 3, 3]),
     );
     window_conv(x, w, None, [1, 1], [0, 0], false);
+}
+
+#[test]
+fn other_number_types_are_composed_to_the_same_values() {
+    let x = random(2 * 3 * 9 * 8).reshape([2, 3, 9, 8]);
+    let w = random(5 * 3 * 3 * 2).reshape([5, 3, 3, 2]);
+    let double = |tensor: Tensor<4>| tensor.cast(DType::F64);
+    let conv = |x, w| window_conv(x, w, None, [2, 1], [1, 0], true);
+    let composed = conv(double(x.clone()), double(w.clone())).cast(DType::F32);
+    assert_close(flat(conv(x.clone(), w)), flat(composed), "a convolution");
+    for taken in [Taken::Largest, Taken::Mean, Taken::MeanWithBorder] {
+        let composed = pool3x3(taken, double(x.clone()), 1, 1).cast(DType::F32);
+        assert_close(
+            flat(pool3x3(taken, x.clone(), 1, 1)),
+            flat(composed),
+            "a pool",
+        );
+    }
 }
