@@ -202,12 +202,12 @@ impl Plan {
     fn laid_out_len(&self) -> usize {
         let Window { stride, .. } = self.sizes.window;
         let planes = self.sizes.inputs * stride[0] * stride[1];
-        planes * self.plane[0] * self.plane[1] + if self.is_small() { LANES } else { 0 }
+        planes * self.plane[0] * self.plane[1] + if self.is_small() { PANEL } else { 0 }
     }
 
     fn is_small(&self) -> bool {
         let [rows, columns] = self.sizes.output();
-        (rows - 1) * self.plane[1] + columns < LANES
+        (rows - 1) * self.plane[1] + columns < PANEL
     }
 
     fn needs_copy(&self) -> bool {
