@@ -1,6 +1,6 @@
 //! The figures that a protocol asks for.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use svg_eval::{
     Features, Interval, KidConfig, Moments, Splits, bootstrap_mean, frechet_distance,
@@ -92,18 +92,20 @@ pub fn figures(
     reference: &Side,
     request: &Request,
 ) -> Result<Vec<Figure>> {
-    let mut all = vec![distance(
-        protocol.distance(),
-        samples,
-        reference,
-        request.level,
-    )?];
+    let pair = [
+        Known::of(&samples.moments, &samples.features),
+        Known::of(&reference.moments, &reference.features),
+    ];
+    let mut all = vec![distance(protocol.distance(), pair, request.level)?];
     if protocol.spatial {
-        match (&samples.spatial, &reference.spatial) {
-            (Some(samples), Some(reference)) => {
-                let value = frechet_distance(samples, reference)?;
-                let why = "no interval: its features are not kept for each image";
-                all.push(Figure::exact("sFID", value).without_interval(why));
+        let both = (&samples.spatial_moments, &reference.spatial_moments);
+        match both {
+            (Some(ours), Some(theirs)) => {
+                let pair = [
+                    Known::of(ours, &samples.spatial),
+                    Known::of(theirs, &reference.spatial),
+                ];
+                all.push(distance("sFID", pair, request.level)?);
             }
             _ => status!("note: no sFID: the reference has no statistics of spatial features"),
         }
@@ -138,50 +140,86 @@ pub fn figures(
         all.push(mean_of("coverage", &found.reference_holds)?);
     }
     if protocol.kernel {
-        all.push(kernel(
-            protocol.kernel_distance(),
-            samples,
-            reference,
-            request.level,
-        )?);
+        all.extend(kernel(protocol, samples, reference, request.level)?);
     }
     Ok(all)
 }
 
+/// Moments of one side, and its features where they are known.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    moments: &'a Moments,
+    features: Option<&'a Features>,
+}
+
+impl<'a> Known<'a> {
+    fn of(moments: &'a Moments, features: &'a Option<Features>) -> Self {
+        // Pictures beside published statistics are some of those that the statistics are of.
+        let all = |rows: &&Features| moments.count() == Some(rows.len() as u64);
+        Self {
+            moments,
+            features: features.as_ref().filter(all),
+        }
+    }
+
+    /// Whether the images are known to be too few for a covariance of full rank.
+    fn is_few(&self) -> bool {
+        self.moments.count().is_some() && !self.moments.is_enough()
+    }
+}
+
 /// The Fréchet distance. Its interval says what other images of the same number would give: not that so few images make
 /// it too large, of which a warning tells.
-fn distance(name: &str, samples: &Side, reference: &Side, level: f64) -> Result<Figure> {
-    let (ours, theirs) = (&samples.moments, &reference.moments);
-    let figure = Figure::exact(name, frechet_distance(ours, theirs)?);
-    let few = [ours, theirs].into_iter().find(|side| is_few(side));
-    if let Some(few) = few {
-        let (count, channels) = (few.count().unwrap_or_default(), few.channels());
+fn distance(name: &str, sides: [Known; 2], level: f64) -> Result<Figure> {
+    let [ours, theirs] = sides;
+    let value = frechet_distance(ours.moments, theirs.moments)?;
+    let few = sides.into_iter().find(Known::is_few);
+    if let Some(Known { moments, .. }) = few {
+        let (count, channels) = (moments.count().unwrap_or_default(), moments.channels());
         status!(
             "warning: one side has {count} images for features of {channels} channels, so its covariance is not of full \
              rank and {name} is far too large; take many times as many images as channels"
         );
-        return Ok(figure.without_interval("fewer images than channels: compares with nothing"));
     }
-    let Some(features) = &samples.features else {
-        return Ok(figure.without_interval("statistics alone"));
+    let mut squared = 0.0;
+    for (side, other) in [(ours, theirs), (theirs, ours)] {
+        let Some(features) = side.features else {
+            continue;
+        };
+        let error = match few {
+            Some(_) => jackknife(features, other.moments)?,
+            None => frechet_error(features, side.moments, other.moments)?,
+        };
+        squared += error.powi(2);
+    }
+    let method = match few {
+        Some(_) => "jackknife of 10 groups; too few images",
+        None => "influence of each image",
     };
-    let mut squared = frechet_error(features, ours, theirs)?.powi(2);
-    if let Some(features) = &reference.features {
-        squared += frechet_error(features, theirs, ours)?.powi(2);
-    }
-    let method = "influence of each image";
-    Ok(Figure::with_error(
-        name,
-        figure.value,
-        squared.sqrt(),
-        level,
-        method,
-    ))
+    Ok(match squared > 0.0 {
+        true => Figure::with_error(name, value, squared.sqrt(), level, method),
+        false => Figure::exact(name, value).without_interval("statistics alone"),
+    })
 }
 
-/// Whether the images are known to be too few for a covariance of full rank.
-fn is_few(moments: &Moments) -> bool {
-    moments.count().is_some() && !moments.is_enough()
+/// Standard error of the distance from what it is without each tenth of the images.
+fn jackknife(features: &Features, other: &Moments) -> Result<f64> {
+    const GROUPS: usize = 10;
+    let groups = GROUPS.min(features.len());
+    if features.len() - features.len().div_ceil(groups) < 2 {
+        return Ok(0.0);
+    }
+    let without = |group: usize| {
+        let rows: Vec<usize> = (0..features.len())
+            .filter(|row| row % groups != group)
+            .collect();
+        frechet_distance(&features.select(&rows).moments(), other)
+    };
+    let distances: Vec<f64> = (0..groups).map(without).collect::<Result<_, _>>()?;
+    let n = groups as f64;
+    let mean = distances.iter().sum::<f64>() / n;
+    let squares: f64 = distances.iter().map(|value| (value - mean).powi(2)).sum();
+    Ok((squares * (n - 1.0) / n).sqrt())
 }
 
 fn score(logits: &Features, splits: Splits, request: &Request) -> Result<Figure> {
@@ -190,35 +228,43 @@ fn score(logits: &Features, splits: Splits, request: &Request) -> Result<Figure>
     Ok(figure.within(interval, "bootstrap within each part"))
 }
 
-/// Kernel distance over 100 pairs of subsets of 1,000, or of all images where there are fewer.
-fn kernel(name: &str, samples: &Features, reference: &Features, level: f64) -> Result<Figure> {
-    let usual = KidConfig::default();
+/// Kernel distance over 100 pairs of subsets of 1,000. This project's own takes subsets of half the images where there
+/// are fewer; other tools then refuse, and so the figure is left out.
+fn kernel(
+    protocol: &Protocol,
+    samples: &Features,
+    reference: &Features,
+    level: f64,
+) -> Result<Option<Figure>> {
+    let (name, usual) = (protocol.kernel_distance(), KidConfig::default());
     let fewest = samples.len().min(reference.len());
-    ensure!(fewest >= 2, "{name} needs at least two images on each side");
+    let size = match protocol.own {
+        true => usual.subset_size.min(fewest / 2),
+        false => usual.subset_size,
+    };
+    if fewest < size || size < 2 {
+        status!(
+            "note: no {name}: it needs {} images on each side, and one has {fewest}",
+            size.max(4)
+        );
+        return Ok(None);
+    }
     let config = KidConfig {
-        subset_size: usual.subset_size.min(fewest),
+        subset_size: size,
         ..usual
     };
     let found = kid(samples, reference, config)?;
-    let figure = Figure::exact(name, found.mean());
-    if config.subset_size < usual.subset_size {
-        status!(
-            "note: {name} of subsets of {} images, for there are no {}",
-            config.subset_size,
-            usual.subset_size
-        );
-        return Ok(figure.without_interval("subsets of all images"));
-    }
-    // Subsets overlap; what so many images can say twice as many say by root two better.
-    let pairs = (fewest as f64 / config.subset_size as f64).max(1.0);
-    let error = found.deviation() / pairs.sqrt();
-    Ok(Figure::with_error(
+    // Subsets overlap: so many images know as much as this many subsets that do not.
+    let apart = (fewest as f64 / size as f64).max(1.0);
+    let error = found.deviation() / apart.sqrt();
+    let method = format!("spread of subsets of {size}");
+    Ok(Some(Figure::with_error(
         name,
         found.mean(),
         error,
         level,
-        "spread of the subsets",
-    ))
+        &method,
+    )))
 }
 
 /// How many standard errors an interval of this level reaches to each side, for a normal distribution.

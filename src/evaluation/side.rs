@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use anyhow::{Context as _, Error, Result, anyhow, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use burn::store::bridge;
 use burn::tensor::TensorData;
 use svg_eval::{Features, Moments};
@@ -28,8 +28,10 @@ pub struct Side {
     pub logits: Option<Features>,
     /// Moments of the features.
     pub moments: Moments,
-    /// Moments of spatial features.
-    pub spatial: Option<Moments>,
+    /// Spatial features, for sFID.
+    pub spatial: Option<Features>,
+    /// Their moments.
+    pub spatial_moments: Option<Moments>,
 }
 
 /// Features of some images, while they are gathered.
@@ -87,7 +89,7 @@ impl Side {
     pub fn add(&mut self, part: Part) -> Result<()> {
         let features = part.features.context("a part without images")?;
         let moments = features.moments();
-        let spatial = part.spatial.map(|rows| rows.moments());
+        let spatial_moments = part.spatial.as_ref().map(Features::moments);
         self.join(Self {
             of: self.of.clone(),
             source: self.source.clone(),
@@ -95,7 +97,8 @@ impl Side {
             features: Some(features),
             logits: part.logits,
             moments,
-            spatial,
+            spatial: part.spatial,
+            spatial_moments,
         })
     }
 
@@ -114,6 +117,7 @@ impl Side {
         let both = [
             (&mut self.features, other.features),
             (&mut self.logits, other.logits),
+            (&mut self.spatial, other.spatial),
         ];
         for (to, more) in both {
             match (to, more) {
@@ -123,10 +127,9 @@ impl Side {
             }
         }
         self.moments.merge(&other.moments);
-        match (&mut self.spatial, &other.spatial) {
-            (Some(to), Some(more)) => to.merge(more),
-            (None, None) => {}
-            _ => bail!("one of the sets has spatial features, the other has not"),
+        let spatial = (&mut self.spatial_moments, &other.spatial_moments);
+        if let (Some(to), Some(more)) = spatial {
+            to.merge(more);
         }
         self.data = match other.data.is_empty() {
             true => String::new(),
@@ -145,20 +148,14 @@ impl Side {
 
     /// Writes everything into one file, from which [`read`](Self::read) has it again.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let Some(features) = &self.features else {
-            bail!("of statistics there are no features to keep; copy the file, or keep an .npz");
-        };
-        let mut tensors = vec![table("features", features)];
-        tensors.extend(self.logits.as_ref().map(|logits| table("logits", logits)));
-        if let Some(spatial) = &self.spatial {
-            let channels = spatial.channels();
-            let count = vec![spatial.count().unwrap_or_default()];
-            let mean = TensorData::new(spatial.mean().to_vec(), [channels]);
-            let covariance = TensorData::new(spatial.covariance_matrix(), [channels, channels]);
-            tensors.push(stored("spatial.count", TensorData::new(count, [1])));
-            tensors.push(stored("spatial.mean", mean));
-            tensors.push(stored("spatial.covariance", covariance));
-        }
+        ensure!(
+            self.features.is_some(),
+            "of statistics there are no features to keep; copy the file, or keep an .npz"
+        );
+        let rows = [&self.features, &self.logits, &self.spatial];
+        let tensors = NAMES.iter().zip(rows);
+        let tensors = tensors.filter_map(|(name, rows)| Some(table(name, rows.as_ref()?)));
+        let tensors: Vec<_> = tensors.collect();
         let metadata = [
             ("of", &self.of),
             ("source", &self.source),
@@ -185,21 +182,7 @@ impl Side {
             text.with_context(|| format!("it does not say `{key}`"))
         };
         let features = rows(&file, "features")?.context("it has no features")?;
-        let has_spatial = file
-            .tensors()
-            .iter()
-            .any(|tensor| tensor.name == "spatial.count");
-        let spatial = || -> Result<Moments> {
-            let numbers = ["count", "mean", "covariance"]
-                .map(|of| file.numbers(&format!("spatial.{of}")).map_err(Error::msg));
-            let [count, mean, covariance] = numbers;
-            let count = count?.first().map(|count| *count as u64);
-            Ok(Moments::from_mean_and_covariance(
-                count,
-                mean?,
-                covariance?,
-            )?)
-        };
+        let spatial = rows(&file, "spatial")?;
         Ok(Self {
             of: said("of")?,
             source: said("source")?,
@@ -207,7 +190,8 @@ impl Side {
             moments: features.moments(),
             features: Some(features),
             logits: rows(&file, "logits")?,
-            spatial: has_spatial.then(spatial).transpose()?,
+            spatial_moments: spatial.as_ref().map(Features::moments),
+            spatial,
         })
     }
 
@@ -225,7 +209,7 @@ impl Side {
             of: of.to_string(),
             source: path.display().to_string(),
             moments: moments("mu", "sigma")?,
-            spatial: (has("mu_s") && has("sigma_s"))
+            spatial_moments: (has("mu_s") && has("sigma_s"))
                 .then(|| moments("mu_s", "sigma_s"))
                 .transpose()?,
             ..Self::default()
@@ -243,7 +227,7 @@ impl Side {
             Ok(())
         };
         put(["mu", "sigma"], &self.moments)?;
-        if let Some(spatial) = &self.spatial {
+        if let Some(spatial) = &self.spatial_moments {
             put(["mu_s", "sigma_s"], spatial)?;
         }
         Ok(file.finish()?)

@@ -325,7 +325,7 @@ mod tests {
     #[test]
     fn the_interval_of_a_distance_is_as_wide_as_distances_of_new_samples_differ() {
         let reference = gaussian(5000, 3, 0).moments();
-        let drawn = |key| {
+        let drawn = |key: u64| {
             let set = gaussian(400, 3, 10 + key);
             let shifted = set.values().iter().map(|value| value * 1.5 + 0.3);
             Features::from_rows(3, shifted.collect())
