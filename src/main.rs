@@ -148,7 +148,7 @@ mod tests {
         let mut known = BTreeSet::from(["help", "version"].map(str::to_string));
         options(&Cli::command(), &mut known);
         // Of cargo, for who has to compile the program, of TensorBoard and of zstd.
-        known.extend(["release", "features", "logdir", "long"].map(str::to_string));
+        known.extend(["bench", "release", "features", "logdir", "long"].map(str::to_string));
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut found = Vec::new();
         sources(&root.join("src"), &mut found);
@@ -222,7 +222,7 @@ mod tests {
 
     /// Options that take every number of their type: a seed is any, steps to stop after and pictures to take at most
     /// may be more than there are, and blocks are counted by the weights.
-    const ANY: [&str; 4] = ["seed", "max-steps", "limit", "blocks"];
+    const ANY: [&str; 5] = ["seed", "max-steps", "limit", "reference-limit", "blocks"];
 
     /// Gives every option for numbers of a command, or of those below it, extreme ones, beside the words of its first
     /// example. How many options there were.

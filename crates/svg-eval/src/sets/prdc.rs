@@ -219,14 +219,13 @@ fn squared_radii(features: &Features, neighbours: usize) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
+    use svg_store::Random;
+
     use super::*;
 
-    fn points(count: usize, channels: usize, seed: usize) -> Features {
-        let value = |at: usize| {
-            let word = (at + seed * 7919).wrapping_mul(2_654_435_761) >> 7;
-            (word % 4093) as f32 / 512.0
-        };
-        Features::from_rows(channels, (0..count * channels).map(value).collect())
+    fn points(count: usize, channels: usize, seed: u64) -> Features {
+        let values = Random::keyed([seed, 0, 0, 0]).gaussian(count * channels);
+        Features::from_rows(channels, values)
     }
 
     /// All pairs in f64.
