@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use svg_eval::{
     Features, Interval, KidConfig, Moments, Splits, bootstrap_mean, frechet_distance,
-    frechet_error, inception_score, inception_score_interval, kid, prdc,
+    frechet_error, inception_score, inception_score_interval, kid, mind, prdc, random_directions,
 };
 
 use crate::evaluation::protocol::Protocol;
@@ -142,6 +142,9 @@ pub fn figures(
     if protocol.kernel {
         all.extend(kernel(protocol, samples, reference, request.level)?);
     }
+    if protocol.own {
+        all.push(sliced(samples, reference, request)?);
+    }
     Ok(all)
 }
 
@@ -187,7 +190,10 @@ fn distance(name: &str, sides: [Known; 2], level: f64) -> Result<Figure> {
             continue;
         };
         let error = match few {
-            Some(_) => jackknife(features, other.moments)?,
+            Some(_) => {
+                let without = |rows: &Features| frechet_distance(&rows.moments(), other.moments);
+                jackknife(features, |rows| Ok(without(rows)?))?
+            }
             None => frechet_error(features, side.moments, other.moments)?,
         };
         squared += error.powi(2);
@@ -202,23 +208,21 @@ fn distance(name: &str, sides: [Known; 2], level: f64) -> Result<Figure> {
     })
 }
 
-/// Standard error of the distance from what it is without each tenth of the images.
-fn jackknife(features: &Features, other: &Moments) -> Result<f64> {
+/// Standard error of a figure of some images, from what it is without each tenth of them.
+fn jackknife(features: &Features, figure: impl Fn(&Features) -> Result<f64>) -> Result<f64> {
     const GROUPS: usize = 10;
     let groups = GROUPS.min(features.len());
     if features.len() - features.len().div_ceil(groups) < 2 {
         return Ok(0.0);
     }
     let without = |group: usize| {
-        let rows: Vec<usize> = (0..features.len())
-            .filter(|row| row % groups != group)
-            .collect();
-        frechet_distance(&features.select(&rows).moments(), other)
+        let rows = (0..features.len()).filter(|row| row % groups != group);
+        figure(&features.select(&rows.collect::<Vec<_>>()))
     };
-    let distances: Vec<f64> = (0..groups).map(without).collect::<Result<_, _>>()?;
+    let figures: Vec<f64> = (0..groups).map(without).collect::<Result<_>>()?;
     let n = groups as f64;
-    let mean = distances.iter().sum::<f64>() / n;
-    let squares: f64 = distances.iter().map(|value| (value - mean).powi(2)).sum();
+    let mean = figures.iter().sum::<f64>() / n;
+    let squares: f64 = figures.iter().map(|value| (value - mean).powi(2)).sum();
     Ok((squares * (n - 1.0) / n).sqrt())
 }
 
@@ -265,6 +269,24 @@ fn kernel(
         level,
         &method,
     )))
+}
+
+/// MIND over 1,000 directions, which fewer images than channels leave meaningful.
+fn sliced(samples: &Features, reference: &Features, request: &Request) -> Result<Figure> {
+    const DIRECTIONS: usize = 1000;
+    let directions = random_directions(DIRECTIONS, samples.channels(), request.seed);
+    let value = mind(samples, reference, &directions)?;
+    let ours = jackknife(samples, |rows| Ok(mind(rows, reference, &directions)?))?;
+    let theirs = jackknife(reference, |rows| Ok(mind(samples, rows, &directions)?))?;
+    let error = ours.hypot(theirs);
+    let method = "jackknife of 10 groups";
+    Ok(Figure::with_error(
+        "MIND",
+        value,
+        error,
+        request.level,
+        method,
+    ))
 }
 
 /// How many standard errors an interval of this level reaches to each side, for a normal distribution.

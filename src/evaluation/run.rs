@@ -19,7 +19,7 @@ use crate::evaluation::figures::{Figure, figures};
 use crate::evaluation::gather::{Gatherer, Labels, Pictures};
 use crate::evaluation::judge::Judge;
 use crate::evaluation::parts::Parts;
-use crate::evaluation::protocol::Protocol;
+use crate::evaluation::protocol::{Protocol, Rounding};
 use crate::evaluation::request::{Point, Request, Samples};
 use crate::evaluation::side::Side;
 use crate::interrupt::Interrupt;
@@ -321,7 +321,11 @@ impl<'a> Session<'a> {
         let options = with_encoder(self.request.encoder.as_deref());
         let space = Registry::standard().space(&opened, &options, &machine.device)?;
         let all = 0..pictures.order.len();
-        let rounding = self.protocol.rounding;
+        // Reconstructions are saved as PNG before they are judged, also by those who judge samples as floats.
+        let rounding = match self.protocol.rounding {
+            Rounding::Float => Rounding::Round,
+            other => other,
+        };
         let what = "reconstructing";
         let (side, psnrs, ssims) =
             gatherer.reconstructions(pictures, all, &*space, rounding, what)?;

@@ -76,7 +76,7 @@ pub struct GridOptions {
     /// Of noise, of random classes, and of intervals
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
-    /// Steps of the solver
+    /// Steps of the solver [default: 25; of a sweep 1,2,5,10,25]
     #[arg(long, value_name = "N,..", value_delimiter = ',', value_parser = within(Sampling::STEPS))]
     pub steps: Vec<usize>,
     /// The solver: euler, heun, midpoint, rk4, dopri5 or sde
