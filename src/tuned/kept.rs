@@ -45,17 +45,14 @@ pub fn prepare() {
 
 /// Whether a file says how Burn compiles and tunes here.
 fn is_configured(here: &Path) -> bool {
-    let sections = CubeClRuntimeConfig::section_file_names();
-    let sections = sections.iter().map(|(name, _)| *name);
-    let names: Vec<_> = CubeClRuntimeConfig::file_names()
-        .iter()
-        .copied()
-        .chain(sections)
-        .collect();
-    let mut files = here
-        .ancestors()
-        .flat_map(|folder| names.iter().map(move |name| folder.join(name)));
-    files.any(|file| file.is_file())
+    here.ancestors().any(|folder| {
+        let mut files = CubeClRuntimeConfig::file_names().iter();
+        let mut sections = CubeClRuntimeConfig::section_file_names().iter();
+        files.any(|name| CubeClRuntimeConfig::from_file_path(folder.join(name)).is_ok())
+            || sections.any(|(name, section)| {
+                CubeClRuntimeConfig::from_section_file_path(folder.join(name), section).is_ok()
+            })
+    })
 }
 
 /// What holds where nobody says otherwise.

@@ -122,7 +122,10 @@ fn a_file_of_the_user_s_is_found_above_the_present_folder() {
     let inner = place.path().join("a/b");
     std::fs::create_dir_all(&inner).unwrap();
     assert!(!is_configured(&inner));
-    std::fs::write(place.path().join("a/burn.toml"), "").unwrap();
+    let file = place.path().join("a/burn.toml");
+    std::fs::write(&file, "[fusion.beam_search]\nmax_blocks = 3\n").unwrap();
+    assert!(!is_configured(&inner), "it says nothing of cubecl");
+    std::fs::write(&file, "[cubecl.autotune]\nlevel = \"full\"\n").unwrap();
     assert!(is_configured(&inner));
     assert!(!is_configured(place.path()));
 }
