@@ -7,18 +7,18 @@ use std::path::PathBuf;
 
 use etcetera::BaseStrategy as _;
 
-#[cfg(feature = "cards")]
+#[cfg(feature = "tuned")]
 #[path = "tuned/heard.rs"]
 mod heard;
-#[cfg(feature = "cards")]
+#[cfg(feature = "tuned")]
 #[path = "tuned/kept.rs"]
 mod kept;
-#[cfg(feature = "cards")]
+#[cfg(feature = "tuned")]
 pub use kept::{check, export, file, import, known, prepare};
-#[cfg(not(feature = "cards"))]
+#[cfg(not(feature = "tuned"))]
 #[path = "tuned/without.rs"]
 mod without;
-#[cfg(not(feature = "cards"))]
+#[cfg(not(feature = "tuned"))]
 pub use without::{check, export, file, import, known, prepare};
 
 /// The environment variable that names the folder.

@@ -5,7 +5,7 @@
 //! with the figures of another implementation beside it if there are such. It is not published.
 //!
 //! ```sh
-//! cargo build --release --package svg-check --features cuda
+//! cargo build --release --package svg-check --features cuda,tuned
 //! BURN_DEVICE=cuda target/release/svg-check --quick       # four minutes, in the root of the repository
 //! ```
 

@@ -66,20 +66,24 @@ fn ours() -> CubeClRuntimeConfig {
     config
 }
 
-/// Opens the database, which a damaged file would otherwise do to the first kernel; without one, results are kept in
-/// memory.
+/// Opens the database, whose engine panics at some damage. Where it cannot be opened, results are kept in memory.
 fn open() {
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
-    let opened = catch_unwind(environment::namespaces);
-    std::panic::set_hook(hook);
-    if opened.is_err() {
+    if !opens() {
         heard::trouble("it is damaged");
     }
     if heard::is_trouble() {
         // There are no folders below a file.
         environment::set_root(environment::path().join("none"));
     }
+}
+
+/// Whether the database is opened without a panic.
+fn opens() -> bool {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let opened = catch_unwind(environment::namespaces);
+    std::panic::set_hook(hook);
+    opened.is_ok()
 }
 
 /// An error where nothing can be kept; there is none.

@@ -37,7 +37,9 @@ fn filled(folder: &Path) -> Vec<PathBuf> {
 /// again.
 fn found(folder: &Path) -> u32 {
     environment::set_root(folder);
-    environment::namespaces();
+    if !opens() {
+        return 0;
+    }
     let mut store = store();
     let mut found = 0;
     for number in 0..KERNELS {

@@ -1,4 +1,4 @@
-//! A program without graphics cards, which has nothing to keep.
+//! A program that keeps nothing.
 
 use std::path::{Path, PathBuf};
 
@@ -6,8 +6,8 @@ use anyhow::{Result, bail};
 
 use super::Known;
 
-const REASON: &str = "the CPU's kernels are compiled with the program, and this one has no others; build it with \
-                      `cargo build --release --features cuda` (or wgpu, vulkan)";
+const REASON: &str = "this program keeps nothing between starts; build it with `cargo build --release --features \
+                      cuda,tuned` (or wgpu, vulkan)";
 
 /// No folder is needed.
 pub fn prepare() {}
