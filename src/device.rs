@@ -129,9 +129,6 @@ impl DeviceName {
     }
 
     fn find(self) -> Result<Device> {
-        if self.backend != Backend::Cpu {
-            tuned::prepare();
-        }
         match self.backend {
             #[cfg(feature = "flex")]
             Backend::Cpu => Ok(Device::flex()),
@@ -156,6 +153,7 @@ impl DeviceName {
     /// The card of that number among those that the backend finds.
     #[cfg(any(feature = "wgpu", feature = "vulkan", feature = "cuda"))]
     fn card(self, kind: burn::tensor::DeviceType) -> Result<Device> {
+        tuned::prepare();
         let found = quietly(move || Device::enumerate(kind).into_vec())
             .map_err(|said| failed(&format!("{self} does not answer"), &said))?;
         let count = found.len();

@@ -151,7 +151,7 @@ pub fn import(file: &Path) -> Result<usize> {
     let opened = opened.map_err(|error| anyhow!("{name}: {error}"))?;
     let report = bundle::import(&opened);
     ensure!(
-        report.failed == 0 && !heard::is_trouble(),
+        report.failed == 0 && environment::path().exists(),
         "results of {name} cannot be written to {}; is the disk full, or the folder another user's?",
         environment::path().display()
     );
