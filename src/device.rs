@@ -1,15 +1,16 @@
 //! Where to compute, from the command line.
 
-use std::any::Any;
 use std::fmt;
 use std::str::FromStr;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Error, Result, anyhow, bail};
 use burn::prelude::*;
 use clap::{Args, ValueEnum};
 use svg_nn::Precision;
 
 use crate::commands::word;
+use crate::faults::{Fault, in_words, panic_text};
+use crate::tuned;
 
 /// Options that every command has.
 #[derive(Args, Clone, Debug)]
@@ -60,8 +61,12 @@ impl DeviceOptions {
             .map_or("the default device".to_string(), |name| name.to_string());
         let device = match self.device {
             Some(name) => name.find()?,
-            None => quietly(Device::default)
-                .context("no device answers. Try --device cpu, or check BURN_DEVICE")?,
+            None => quietly(default).map_err(|said| {
+                failed(
+                    "no device answers. Try --device cpu, or check BURN_DEVICE",
+                    &said,
+                )
+            })?,
         };
         try_out(&device, &name)?;
         let precision = match self.dtype {
@@ -98,12 +103,31 @@ pub fn describe(device: &Device) -> String {
     format!("{device:?}")
 }
 
+/// The best device that was compiled in, or that of BURN_DEVICE.
+fn default() -> Device {
+    tuned::prepare();
+    Device::default()
+}
+
 /// A backend without its driver panics at its first operation.
 fn try_out(device: &Device, name: &str) -> Result<()> {
     let probe = device.clone();
     quietly(move || (Tensor::<1>::ones([1], &probe) + 1.0).into_scalar::<f32>())
         .map(drop)
-        .with_context(|| format!("{name} does not compute; is its driver installed?"))
+        .map_err(|said| failed(&format!("{name} does not compute"), &said))
+}
+
+/// What went wrong while a device was opened, and what to do about it.
+fn failed(what: &str, said: &str) -> Error {
+    match (Fault::of(said), in_words(said)) {
+        // Nothing of ours is on the card yet.
+        (Some(Fault::Memory), _) => anyhow!(
+            "{what}: other processes hold the card's memory. `nvidia-smi` shows which; wait for them, or choose another \
+             card, as in --device cuda:1"
+        ),
+        (_, Some(words)) => anyhow!("{what}: {words}"),
+        _ => anyhow!("{what}; is its driver installed? (it says: {said})"),
+    }
 }
 
 impl DeviceName {
@@ -139,8 +163,9 @@ impl DeviceName {
     /// The card of that number among those that the backend finds.
     #[cfg(any(feature = "wgpu", feature = "vulkan", feature = "cuda"))]
     fn card(self, kind: burn::tensor::DeviceType) -> Result<Device> {
+        tuned::prepare();
         let found = quietly(move || Device::enumerate(kind).into_vec())
-            .with_context(|| format!("{self} does not answer; is its driver installed?"))?;
+            .map_err(|said| failed(&format!("{self} does not answer"), &said))?;
         let count = found.len();
         let index = self.index.unwrap_or(0);
         found.into_iter().nth(index).ok_or_else(|| match count {
@@ -180,21 +205,16 @@ impl fmt::Display for DeviceName {
     }
 }
 
-/// Drivers that are absent make the backends panic; a user should read a sentence instead.
-fn quietly<T>(work: impl FnOnce() -> T + std::panic::UnwindSafe) -> Result<T> {
+/// Drivers that are absent make the backends panic; a user should read a sentence instead. What the panic said.
+fn quietly<T>(work: impl FnOnce() -> T + std::panic::UnwindSafe) -> Result<T, String> {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let result = std::panic::catch_unwind(work);
     std::panic::set_hook(hook);
     result.map_err(|payload| {
         let text = panic_text(&*payload).unwrap_or("it gives no reason");
-        anyhow!("{text}")
+        text.to_string()
     })
-}
-
-pub fn panic_text(payload: &(dyn Any + Send)) -> Option<&str> {
-    let text = payload.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| payload.downcast_ref::<&str>().copied())
 }
 
 #[cfg(test)]
@@ -209,6 +229,25 @@ mod tests {
         for text in ["gpu", "cuda:", "cuda:x", "cpu:0", "", "cuda:-1"] {
             assert!(text.parse::<DeviceName>().is_err(), "{text} was accepted");
         }
+    }
+
+    #[test]
+    fn a_device_that_cannot_be_opened_says_what_to_do() {
+        let said =
+            "Unable to dynamically load the \"cuda\" shared library - searched for library names";
+        let error = failed("cuda:1 does not compute", said).to_string();
+        assert!(error.starts_with("cuda:1 does not compute: NVIDIA's driver is not installed"));
+        let said = "called `Result::unwrap()` on an `Err` value: DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")";
+        let error = failed("cuda does not compute", said).to_string();
+        assert!(
+            error.contains("other processes hold the card's memory"),
+            "{error}"
+        );
+        let error = failed("wgpu does not answer", "never seen").to_string();
+        assert_eq!(
+            error,
+            "wgpu does not answer; is its driver installed? (it says: never seen)"
+        );
     }
 
     #[test]

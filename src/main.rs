@@ -9,6 +9,7 @@ mod confusion_picture;
 mod device;
 mod encoder;
 mod evaluation;
+mod faults;
 mod gathered;
 mod interrupt;
 mod labelled;
@@ -22,10 +23,13 @@ mod ranges;
 mod steps;
 mod streamed;
 mod tuned;
+mod waiting;
 
 use std::ffi::OsString;
 use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
+use anyhow::{Result, anyhow};
 use clap::Parser;
 use svg_store::printable;
 
@@ -49,9 +53,8 @@ struct Cli {
 
 fn main() -> std::process::ExitCode {
     allocator::keep_memory();
-    tuned::prepare();
     let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error));
-    match cli.command.run(&cli.device) {
+    match run(cli) {
         Ok(()) => std::process::ExitCode::SUCCESS,
         // It has said what is kept, and how to go on.
         Err(error) if error.is::<Interrupted>() => std::process::ExitCode::from(INTERRUPTED),
@@ -60,6 +63,16 @@ fn main() -> std::process::ExitCode {
             std::process::ExitCode::FAILURE
         }
     }
+}
+
+/// Does what a command says. A card's panic is an error in words; any other goes on.
+fn run(cli: Cli) -> Result<()> {
+    faults::keep_quiet();
+    let work = AssertUnwindSafe(|| cli.command.run(&cli.device));
+    catch_unwind(work).unwrap_or_else(|payload| match faults::of_panic(&*payload) {
+        Some(words) => Err(anyhow!(words)),
+        None => resume_unwind(payload),
+    })
 }
 
 /// Says what is wrong with the words of the command line, or what `--help` and `--version` ask for, and ends.

@@ -14,7 +14,7 @@ use anyhow::{Context, Result};
 use burn::prelude::*;
 use burn::tensor::Distribution;
 use clap::Args;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How whole networks are timed.
 #[derive(Args)]
@@ -34,7 +34,7 @@ pub struct Timing {
 }
 
 /// Seconds of one call, and the most memory.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub struct Times {
     /// The first call of all, with everything that is done once.
     pub first_s: f64,

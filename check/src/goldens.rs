@@ -38,14 +38,16 @@ pub fn run(budget: Budget, report: &mut Report) -> Result<()> {
             continue;
         }
         allow_at_least(at_least);
+        let mut left_out = Vec::new();
         for &(name, golden) in GOLDENS {
             if budget.quick && is_large(name) {
                 continue;
             }
             if !budget.is_left() {
-                report.note(&format!("{dtype}: the time was over before {name}"))?;
-                break;
+                left_out.push(name.replace('_', " "));
+                continue;
             }
+            report.doing(name)?;
             let begun = Instant::now();
             worst();
             let fault = catch_unwind(golden).err().map(|panic| {
@@ -53,12 +55,16 @@ pub fn run(budget: Budget, report: &mut Report) -> Result<()> {
                 text.unwrap_or_else(|| "it panicked".to_string())
             });
             report.compared(Compared {
-                name,
-                dtype,
+                name: name.to_string(),
+                dtype: dtype.to_string(),
                 fault,
                 off: worst(),
                 seconds: begun.elapsed().as_secs_f64(),
             })?;
+        }
+        if !left_out.is_empty() {
+            let names = left_out.join("; ");
+            report.note(&format!("{dtype}, left out for lack of time: {names}"))?;
         }
     }
     Precision::F32.select(&device);

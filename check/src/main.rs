@@ -14,8 +14,9 @@
 #[path = "../../tests/golden/main.rs"]
 mod golden;
 mod goldens;
+mod parts;
 #[path = "../../src/progress.rs"]
-#[allow(dead_code)] // a program of its own needs less
+#[allow(dead_code, unused_imports, unused_macros)] // a program of its own needs less
 mod progress;
 mod report;
 #[path = "../../benches/support/mod.rs"]
@@ -23,7 +24,7 @@ mod support;
 mod times;
 mod training;
 #[path = "../../src/tuned.rs"]
-#[allow(dead_code, unused_imports)]
+#[allow(dead_code, unused_imports)] // it exports and imports nothing
 mod tuned;
 
 use std::path::PathBuf;
@@ -31,21 +32,23 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use burn::prelude::*;
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 
-use crate::report::Report;
+use crate::parts::Part;
+use crate::report::{Found, Report};
 
 /// Everything that a device has to show: goldens, times, and a training
 ///
 /// The device is the best that was compiled in, or that of BURN_DEVICE. Kernels that are compiled and tuned meanwhile are
-/// kept as those of `svg`; a second call shows what a tuned device does. Run it in the root of the repository.
+/// kept as those of `svg`; a second call shows what a tuned device does. Each part runs in a process of its own, which is
+/// ended when its share of the time is over. Run it in the root of the repository.
 #[derive(Parser)]
 #[command(version)]
-struct Options {
-    /// Begin nothing new after so many minutes
+pub struct Options {
+    /// How many minutes there are for everything
     #[arg(long, value_name = "N", default_value_t = 12.0)]
     minutes: f64,
-    /// Four minutes: goldens of tiny networks, fewer works, ten steps of training
+    /// At most four minutes: goldens of tiny networks, fewer works, ten steps of training
     #[arg(long)]
     quick: bool,
     /// What to do
@@ -57,13 +60,9 @@ struct Options {
     /// The folder of check.md and check.json
     #[arg(long, value_name = "FOLDER", default_value = "check-results")]
     out: PathBuf,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Part {
-    Goldens,
-    Times,
-    Training,
+    /// Do it in this process, and begin nothing new after so many seconds
+    #[arg(long, value_name = "SECONDS", hide = true)]
+    alone: Option<f64>,
 }
 
 /// How long there is for everything, and how much of it is to be done.
@@ -84,40 +83,53 @@ impl Budget {
 
 fn main() -> Result<()> {
     support::allocator::keep_memory();
-    tuned::prepare();
     let options = Options::parse();
     let recorded = "tests/golden/svg/expected.json";
     ensure!(
         std::path::Path::new(recorded).exists(),
         "{recorded} is not here; run svg-check in the root of the repository"
     );
-    let minutes = if options.quick {
-        4.0f64.min(options.minutes)
-    } else {
-        options.minutes
-    };
+    parts::folder(&options.out)?;
+    match options.alone {
+        Some(seconds) => alone(&options, seconds),
+        None => all(&options),
+    }
+}
+
+/// One part, in a process that another one watches.
+fn alone(options: &Options, seconds: f64) -> Result<()> {
+    tuned::prepare();
+    let all = Duration::try_from_secs_f64(seconds).context("--alone")?;
     let budget = Budget {
         begun: Instant::now(),
-        all: Duration::try_from_secs_f64(60.0 * minutes).context("--minutes")?,
+        all,
         quick: options.quick,
     };
+    let [part] = options.only[..] else {
+        anyhow::bail!("--alone does one part");
+    };
     let device = Device::default();
-    let mut report = Report::new(&device, &options.out, options.beside.as_deref())?;
-    for part in &options.only {
-        match part {
-            Part::Goldens => goldens::run(budget, &mut report)?,
-            Part::Times => times::run(budget, &device, &mut report)?,
-            Part::Training => training::run(budget, &device, &mut report)?,
-        }
-    }
+    let mut report = Report::new(part, &device, options)?;
+    part.work(budget, &device, &mut report)?;
     let tuned::Known { compiled, tuned } = tuned::known();
-    report.note(&format!(
-        "{compiled} kernels are kept, and the fastest for {tuned} sizes, in {}",
-        tuned::folder().display()
-    ))?;
-    print!("{}", report.text());
+    report.ended(&format!(
+        "after {part:?}: {compiled} kernels are kept, and the fastest for {tuned} sizes, in {}",
+        tuned::file().display()
+    ))
+}
+
+fn all(options: &Options) -> Result<()> {
+    let minutes = match options.quick {
+        true => options.minutes.min(4.0),
+        false => options.minutes,
+    };
+    let all = Duration::try_from_secs_f64(60.0 * minutes).context("--minutes")?;
+    let begun = Instant::now();
+    let found: Found = parts::run(options, all)?;
+    print!("{}", found.text());
+    eprintln!("{:.0} s in all", begun.elapsed().as_secs_f64());
     ensure!(
-        report.is_good(),
+        found.is_good(),
         "something differs; see {}",
         options.out.display()
     );

@@ -36,19 +36,21 @@ pub fn run(budget: Budget, device: &Device, report: &mut Report) -> Result<()> {
     let works = WORKS
         .iter()
         .take(if budget.quick { QUICK } else { WORKS.len() });
+    let mut left_out = Vec::new();
     for &(what, batch, dtype) in works {
         let precision = dtype.precision();
         let name = format!(
             "{what}, {batch}, {}",
             format!("{precision:?}").to_lowercase()
         );
-        if !budget.is_left() {
-            report.note(&format!("the time was over before {name}"))?;
-            continue;
-        }
         if !precision.select(device) {
             continue;
         }
+        if !budget.is_left() {
+            left_out.push(name);
+            continue;
+        }
+        report.doing(&name)?;
         let sit = |words: &str| {
             let size = words.rsplit(' ').next().and_then(SitConfig::preset);
             size.expect("a preset").with_learn_sigma(true)
@@ -63,6 +65,10 @@ pub fn run(budget: Budget, device: &Device, report: &mut Report) -> Result<()> {
             velocity => works::velocity(sit(velocity), dtype, batch, &timing, device),
         };
         report.timed(name, times)?;
+    }
+    if !left_out.is_empty() {
+        let names = left_out.join("; ");
+        report.note(&format!("times, left out for lack of time: {names}"))?;
     }
     Precision::F32.select(device);
     Ok(())

@@ -16,11 +16,12 @@ use svg_model::{
 use svg_roles::{Condition, Images, Signed};
 
 use crate::commands::checks::check_finite;
-use crate::device::{DeviceOptions, panic_text};
+use crate::device::DeviceOptions;
+use crate::faults::{Fault, in_words, panic_text};
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::progress::{evaluation_bar, status};
 use crate::ranges::within;
-use crate::tuned::{FIRST_STEP, Waiting};
+use crate::waiting::{FIRST_STEP, Waiting};
 
 /// The way from noise to data.
 #[derive(Args, Clone, Debug)]
@@ -226,11 +227,14 @@ pub fn number(class: usize, index: usize) -> u64 {
 
 /// Backends panic when a card's memory is used up; a user should read what to do instead.
 fn within_memory<T>(batch: usize, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| match panic_text(&*payload) {
-        Some(text) if text.to_lowercase().contains("memory") => bail!(
-            "the device has no memory for {batch} samples at once: lower --batch (it says: {text})"
-        ),
-        _ => resume_unwind(payload),
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
+        let text = panic_text(&*payload).unwrap_or_default();
+        match (Fault::of(text), in_words(text)) {
+            (Some(Fault::Memory), Some(words)) => {
+                bail!("the device has no memory for {batch} samples at once: {words}")
+            }
+            _ => resume_unwind(payload),
+        }
     })
 }
 
@@ -240,10 +244,10 @@ mod tests {
 
     #[test]
     fn a_full_card_is_told_what_to_do_about_and_other_panics_go_on() {
-        let full = || -> Result<()> { panic!("OutOfMemory: 3 GB asked for") };
+        let full = || -> Result<()> { panic!("out of device memory allocating 3000000000 bytes") };
         let error = within_memory(16, full).unwrap_err().to_string();
         assert!(
-            error.contains("16 samples at once: lower --batch"),
+            error.contains("16 samples at once") && error.contains("Lower --batch"),
             "{error}"
         );
         let other = || -> Result<()> { panic!("a bug") };

@@ -17,8 +17,10 @@ use crate::commands::bundle::with_encoder;
 use crate::commands::outputs::Outputs;
 use crate::commands::print;
 use crate::device::DeviceOptions;
+use crate::faults::in_words;
 use crate::progress::status;
-use crate::tuned::{self, Waiting};
+use crate::tuned;
+use crate::waiting::Waiting;
 
 /// Compile and tune kernels for a graphics card, so that other commands begin at once
 ///
@@ -63,7 +65,7 @@ impl Tune {
         let outputs = outputs.reads("--import", &self.import);
         let outputs = outputs.bundle("--bundle", &self.bundle);
         outputs.reads("--encoder", &self.encoder).check()?;
-        let folder = tuned::folder();
+        tuned::prepare();
         if let Some(file) = &self.import {
             let new = tuned::import(file)?;
             status!("{}: {new} results are new", file.display());
@@ -77,7 +79,7 @@ impl Tune {
         let tuned::Known { compiled, tuned } = tuned::known();
         print(&format!(
             "{}: {compiled} kernels are compiled, and the fastest are known for {tuned} sizes\n",
-            folder.display()
+            tuned::file().display()
         ))
     }
 
@@ -136,7 +138,10 @@ fn phase(what: &str, work: impl Fn() -> Tensor<1>) -> Result<()> {
         let begun = Instant::now();
         // Reading a number waits for the card.
         let data = work().try_into_data();
-        data.map_err(|error| anyhow!("{what}: {error:?}"))?;
+        data.map_err(|error| {
+            let text = format!("{error:?}");
+            anyhow!("{what}: {}", in_words(&text).unwrap_or(text))
+        })?;
         Ok(begun.elapsed().as_secs_f64())
     };
     let waiting = Waiting::to(

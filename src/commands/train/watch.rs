@@ -11,7 +11,7 @@ use svg_train::run::{Ended, Headline, Observer};
 use crate::commands::print;
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::progress::{bar, status};
-use crate::tuned::{FIRST_STEP, Waiting};
+use crate::waiting::{FIRST_STEP, Waiting};
 
 /// Where nobody watches, a line so often.
 const QUIET: Duration = Duration::from_secs(30);
