@@ -162,6 +162,8 @@ mod tests {
         options(&Cli::command(), &mut known);
         // Of cargo, for who has to compile the program, of TensorBoard and of zstd.
         known.extend(["bench", "release", "features", "logdir", "long"].map(str::to_string));
+        // Of containers and of `vulkaninfo`, for who has to look for a card.
+        known.extend(["gpus", "summary"].map(str::to_string));
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut found = Vec::new();
         sources(&root.join("src"), &mut found);
