@@ -3,9 +3,10 @@
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use svg_eval::{
-    Features, Interval, KidConfig, Moments, Splits, bootstrap_mean, frechet_distance,
+    Balls, Features, Interval, KidConfig, Moments, Prdc, Splits, bootstrap_mean, frechet_distance,
     frechet_error, inception_score, inception_score_interval, kid, mind, prdc, random_directions,
 };
+use svg_store::Random;
 
 use crate::evaluation::protocol::Protocol;
 use crate::evaluation::request::Request;
@@ -56,6 +57,21 @@ impl Figure {
         let mean = values.iter().sum::<f64>() / values.len() as f64;
         let interval = bootstrap_mean(values, request.resampling())?;
         Ok(Self::exact(name, mean).within(interval, "bootstrap"))
+    }
+
+    /// The share of images that something holds of, with Wilson's interval, which is none of a point at 0 and 1.
+    fn share(name: &str, holds: &[bool], level: f64) -> Self {
+        let (z, n) = (quantile(level), holds.len() as f64);
+        let share = holds.iter().filter(|holds| **holds).count() as f64 / n;
+        let middle = share + z * z / (2.0 * n);
+        let reach = z * (share * (1.0 - share) / n + z * z / (4.0 * n * n)).sqrt();
+        let whole = 1.0 + z * z / n;
+        Self {
+            low: Some(((middle - reach) / whole).max(0.0)),
+            high: Some(((middle + reach) / whole).min(1.0)),
+            method: "Wilson".to_string(),
+            ..Self::exact(name, share)
+        }
     }
 
     fn within(self, interval: Interval, method: &str) -> Self {
@@ -122,22 +138,37 @@ pub fn figures(
         }
         return Ok(all);
     };
-    let mean_of = |name: &str, held: &[bool]| {
-        let held: Vec<f64> = held.iter().map(|&held| f64::from(u8::from(held))).collect();
-        Figure::mean(name, &held, request)
+    let mut found: Option<(Balls, Prdc)> = None;
+    let mut held_by = |balls: Balls| -> Result<Prdc> {
+        // Both pairs of figures may have the same balls, which cost more than all else.
+        let known = found.as_ref().filter(|(known, _)| *known == balls);
+        let of_balls = match known {
+            Some((_, of_balls)) => of_balls.clone(),
+            None => prdc(reference, samples, balls)?,
+        };
+        found = Some((balls, of_balls.clone()));
+        Ok(of_balls)
     };
     if let Some(balls) = protocol.manifold {
-        let found = prdc(reference, samples, balls)?;
+        let found = held_by(balls)?;
         let held: Vec<bool> = found.samples_held.iter().map(|&held| held > 0).collect();
-        all.push(mean_of("precision", &held)?);
-        all.push(mean_of("recall", &found.reference_held)?);
+        all.push(Figure::share("precision", &held, request.level));
+        all.push(Figure::share(
+            "recall",
+            &found.reference_held,
+            request.level,
+        ));
     }
     if let Some(balls) = protocol.density {
-        let found = prdc(reference, samples, balls)?;
+        let found = held_by(balls)?;
         let held = found.samples_held.iter().map(|&held| f64::from(held));
         let held: Vec<f64> = held.map(|held| held / balls.neighbours as f64).collect();
         all.push(Figure::mean("density", &held, request)?);
-        all.push(mean_of("coverage", &found.reference_holds)?);
+        all.push(Figure::share(
+            "coverage",
+            &found.reference_holds,
+            request.level,
+        ));
     }
     if protocol.kernel {
         all.extend(kernel(protocol, samples, reference, request.level)?);
@@ -215,9 +246,17 @@ fn jackknife(features: &Features, figure: impl Fn(&Features) -> Result<f64>) -> 
     if features.len() - features.len().div_ceil(groups) < 2 {
         return Ok(0.0);
     }
+    // Images come in turns of their classes or sorted by them, and a group is no class.
+    let mut order: Vec<usize> = (0..features.len()).collect();
+    Random::keyed([GROUPS as u64, features.len() as u64, 0, 0]).shuffle(&mut order);
     let without = |group: usize| {
-        let rows = (0..features.len()).filter(|row| row % groups != group);
-        figure(&features.select(&rows.collect::<Vec<_>>()))
+        let kept = order
+            .iter()
+            .enumerate()
+            .filter(|(place, _)| place % groups != group);
+        let mut rows: Vec<usize> = kept.map(|(_, row)| *row).collect();
+        rows.sort_unstable();
+        figure(&features.select(&rows))
     };
     let figures: Vec<f64> = (0..groups).map(without).collect::<Result<_>>()?;
     let n = groups as f64;
@@ -274,10 +313,13 @@ fn kernel(
 /// MIND over 1,000 directions, which fewer images than channels leave meaningful.
 fn sliced(samples: &Features, reference: &Features, request: &Request) -> Result<Figure> {
     const DIRECTIONS: usize = 1000;
+    const FEW: usize = 100;
     let directions = random_directions(DIRECTIONS, samples.channels(), request.seed);
     let value = mind(samples, reference, &directions)?;
-    let ours = jackknife(samples, |rows| Ok(mind(rows, reference, &directions)?))?;
-    let theirs = jackknife(reference, |rows| Ok(mind(samples, rows, &directions)?))?;
+    // Fewer directions tell how far other images would lead.
+    let few = random_directions(FEW, samples.channels(), request.seed);
+    let ours = jackknife(samples, |rows| Ok(mind(rows, reference, &few)?))?;
+    let theirs = jackknife(reference, |rows| Ok(mind(samples, rows, &few)?))?;
     let error = ours.hypot(theirs);
     let method = "jackknife of 10 groups";
     Ok(Figure::with_error(
@@ -313,6 +355,44 @@ mod tests {
         for (level, expected) in [(0.95, 1.959964), (0.99, 2.575829), (0.6827, 1.000022)] {
             assert!((quantile(level) - expected).abs() < 1e-5, "{level}");
         }
+    }
+
+    #[test]
+    fn the_jackknife_of_a_mean_is_its_standard_error_whatever_the_order_of_classes() {
+        // Ten classes in turns, far apart: groups of every tenth image would each be a class.
+        let value = |at: usize| 100.0 * (at % 10) as f32 + (at * 7919 % 13) as f32;
+        let features = Features::from_rows(1, (0..400).map(value).collect());
+        let mean = |rows: &Features| {
+            let sum: f64 = rows.values().iter().map(|value| f64::from(*value)).sum();
+            Ok(sum / rows.len() as f64)
+        };
+        let found = jackknife(&features, mean).unwrap();
+        let whole = mean(&features).unwrap();
+        let squares = features
+            .values()
+            .iter()
+            .map(|value| (f64::from(*value) - whole).powi(2));
+        let expected = (squares.sum::<f64>() / 399.0 / 400.0).sqrt();
+        // Ten groups know it to a quarter.
+        assert!(
+            (found / expected - 1.0).abs() < 0.6,
+            "{found} and {expected}"
+        );
+    }
+
+    #[test]
+    fn an_interval_of_a_share_stays_within_0_and_1_and_is_no_point() {
+        let share = Figure::share("precision", &[true; 50], 0.95);
+        // Wilson's lower end for 50 of 50 is n / (n + z^2).
+        assert!(
+            (share.low.unwrap() - 50.0 / 53.841459).abs() < 1e-6,
+            "{share:?}"
+        );
+        assert_eq!((share.value, share.high), (1.0, Some(1.0)));
+        let half: Vec<bool> = (0..100).map(|at| at % 2 == 0).collect();
+        let half = Figure::share("precision", &half, 0.95);
+        assert!((half.low.unwrap() - 0.403832).abs() < 1e-5, "{half:?}");
+        assert!((half.high.unwrap() - 0.596168).abs() < 1e-5, "{half:?}");
     }
 
     #[test]

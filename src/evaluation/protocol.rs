@@ -138,11 +138,11 @@ pub const PROTOCOLS: [Protocol; 8] = [
     },
     Protocol {
         name: "own",
-        about: "this project's: Fréchet and kernel distance, precision, recall, density and coverage in a frozen \
-                encoder's token of the whole picture; compares with nothing else",
+        about: "this project's: Fréchet and kernel distance, MIND, precision, recall, density and coverage of 5 neighbours in a \
+                frozen encoder's token of the whole picture; compares with nothing else",
         network: Network::Encoder,
         samples: None,
-        manifold: Some(Balls::ADM),
+        manifold: Some(Balls::PRDC),
         density: Some(Balls::PRDC),
         kernel: true,
         own: true,

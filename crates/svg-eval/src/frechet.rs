@@ -202,8 +202,10 @@ fn sum_of_singular_values(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> Result<f64,
 mod tests {
     use burn::prelude::*;
     use burn::tensor::{Distribution, TensorData};
+    use svg_store::Random;
 
     use super::*;
+    use crate::Features;
 
     /// Moments with exactly these numbers.
     fn gaussian(mean: &[f64], covariance: &[f64]) -> Moments {
@@ -316,6 +318,19 @@ mod tests {
         let back = frechet_distance(&many, &few).unwrap();
         assert!((found - back).abs() < 1e-9 * found, "{found} and {back}");
         check(&few, &few, 0.0);
+    }
+
+    #[test]
+    fn fewer_images_than_channels_are_at_no_distance_from_themselves() {
+        // Tools that take the root of the product of both covariances find roots of rounding errors here.
+        let (rows, channels) = (100, 256);
+        let normal = Random::keyed([9, 0, 0, 0]).gaussian(rows * channels);
+        let scaled = normal.iter().enumerate();
+        let scaled = scaled.map(|(at, value)| value * (1.0 + (at % channels) as f32).powf(-0.5));
+        let few = Features::from_rows(channels, scaled.collect()).moments();
+        assert!(!few.is_enough());
+        let found = frechet_distance(&few, &few).unwrap();
+        assert!(found <= 1e-9, "{found}");
     }
 
     #[test]
