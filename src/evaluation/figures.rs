@@ -179,20 +179,24 @@ pub fn figures(
     Ok(all)
 }
 
-/// Moments of one side, and its features where they are known.
+/// Moments of one side, and features of all of its images or of some, where they are known.
 #[derive(Clone, Copy)]
 struct Known<'a> {
     moments: &'a Moments,
     features: Option<&'a Features>,
+    /// The share of the images whose features are known.
+    share: f64,
 }
 
 impl<'a> Known<'a> {
     fn of(moments: &'a Moments, features: &'a Option<Features>) -> Self {
-        // Pictures beside published statistics are some of those that the statistics are of.
-        let all = |rows: &&Features| moments.count() == Some(rows.len() as u64);
+        // Of published statistics nobody knows how many images they are of.
+        let features = features.as_ref().filter(|_| moments.count().is_some());
+        let known = features.map_or(0, Features::len) as f64;
         Self {
             moments,
-            features: features.as_ref().filter(all),
+            features,
+            share: known / moments.count().unwrap_or(1).max(1) as f64,
         }
     }
 
@@ -227,7 +231,8 @@ fn distance(name: &str, sides: [Known; 2], level: f64) -> Result<Figure> {
             }
             None => frechet_error(features, side.moments, other.moments)?,
         };
-        squared += error.powi(2);
+        // An error of so many images is smaller for all of them.
+        squared += error.powi(2) * side.share;
     }
     let method = match few {
         Some(_) => "jackknife of 10 groups; too few images",

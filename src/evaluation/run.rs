@@ -231,7 +231,9 @@ impl<'a> Session<'a> {
         }
         let source = Source::open(request, &request.reference, request.reference_limit)?;
         let gatherer = machine.gatherer(&judge, &protocol);
-        let (reference, reference_pictures) = machine.side(&gatherer, source, "reference")?;
+        let (mut reference, reference_pictures) = machine.side(&gatherer, source, "reference")?;
+        // Only samples have an Inception Score.
+        reference.logits = None;
         Ok(Self {
             machine,
             request,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use anyhow::{Context as _, Error, Result, anyhow, bail, ensure};
 use burn::store::bridge;
 use burn::tensor::TensorData;
 use svg_eval::{Features, Moments};
@@ -28,11 +28,16 @@ pub struct Side {
     pub logits: Option<Features>,
     /// Moments of the features.
     pub moments: Moments,
-    /// Spatial features, for sFID.
-    pub spatial: Option<Features>,
-    /// Their moments.
+    /// Moments of spatial features, for sFID.
     pub spatial_moments: Option<Moments>,
+    /// Spatial features of some of the images, evenly spread, for the interval: all would be as many numbers again.
+    pub spatial: Option<Features>,
+    /// How far those are apart.
+    spatial_every: usize,
 }
+
+/// Images of which spatial features are kept, at most.
+const SPATIAL: usize = 16_384;
 
 /// Features of some images, while they are gathered.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +49,8 @@ pub struct Part {
     spatial: Option<Features>,
 }
 
+/// The moments of spatial features in a file.
+const SPATIAL_MOMENTS: [&str; 3] = ["spatial.count", "spatial.mean", "spatial.covariance"];
 /// The tensors of a part.
 const NAMES: [&str; 3] = ["features", "logits", "spatial"];
 
@@ -90,6 +97,11 @@ impl Side {
         let features = part.features.context("a part without images")?;
         let moments = features.moments();
         let spatial_moments = part.spatial.as_ref().map(Features::moments);
+        let (before, every) = (self.len(), self.spatial_every.max(1));
+        let spatial = part.spatial.map(|rows| {
+            let kept = (0..rows.len()).filter(|row| (before + row).is_multiple_of(every));
+            rows.select(&kept.collect::<Vec<_>>())
+        });
         self.join(Self {
             of: self.of.clone(),
             source: self.source.clone(),
@@ -97,15 +109,22 @@ impl Side {
             features: Some(features),
             logits: part.logits,
             moments,
-            spatial: part.spatial,
             spatial_moments,
+            spatial,
+            spatial_every: every,
         })
+    }
+
+    /// Images whose features are known.
+    fn len(&self) -> usize {
+        self.features.as_ref().map_or(0, Features::len)
     }
 
     /// Adds the images of another set after these.
     pub fn join(&mut self, other: Self) -> Result<()> {
         if self.moments.channels() == 0 {
             *self = other;
+            self.thin();
             return Ok(());
         }
         ensure!(
@@ -135,7 +154,17 @@ impl Side {
             true => String::new(),
             false => svg_store::sha256(format!("{}{}", self.data, other.data)),
         };
+        self.thin();
         Ok(())
+    }
+
+    /// Lets go of every second of the spatial features while they are too many.
+    fn thin(&mut self) {
+        while let Some(rows) = self.spatial.as_ref().filter(|rows| rows.len() > SPATIAL) {
+            let kept: Vec<usize> = (0..rows.len()).step_by(2).collect();
+            self.spatial = Some(rows.select(&kept));
+            self.spatial_every = 2 * self.spatial_every.max(1);
+        }
     }
 
     /// Images; `None` for statistics that do not say it.
@@ -155,7 +184,16 @@ impl Side {
         let rows = [&self.features, &self.logits, &self.spatial];
         let tensors = NAMES.iter().zip(rows);
         let tensors = tensors.filter_map(|(name, rows)| Some(table(name, rows.as_ref()?)));
-        let tensors: Vec<_> = tensors.collect();
+        let mut tensors: Vec<_> = tensors.collect();
+        if let Some(moments) = &self.spatial_moments {
+            let channels = moments.channels();
+            let count = vec![moments.count().unwrap_or_default()];
+            let mean = TensorData::new(moments.mean().to_vec(), [channels]);
+            let covariance = TensorData::new(moments.covariance_matrix(), [channels, channels]);
+            tensors.push(stored(SPATIAL_MOMENTS[0], TensorData::new(count, [1])));
+            tensors.push(stored(SPATIAL_MOMENTS[1], mean));
+            tensors.push(stored(SPATIAL_MOMENTS[2], covariance));
+        }
         let metadata = [
             ("of", &self.of),
             ("source", &self.source),
@@ -183,6 +221,17 @@ impl Side {
         };
         let features = rows(&file, "features")?.context("it has no features")?;
         let spatial = rows(&file, "spatial")?;
+        let spatial_moments = || -> Result<Moments> {
+            let numbers = SPATIAL_MOMENTS.map(|name| file.numbers(name).map_err(Error::msg));
+            let [count, mean, covariance] = numbers;
+            let count = count?.first().map(|count| *count as u64);
+            Ok(Moments::from_mean_and_covariance(
+                count,
+                mean?,
+                covariance?,
+            )?)
+        };
+        let spatial_moments = spatial.is_some().then(spatial_moments).transpose()?;
         Ok(Self {
             of: said("of")?,
             source: said("source")?,
@@ -190,8 +239,9 @@ impl Side {
             moments: features.moments(),
             features: Some(features),
             logits: rows(&file, "logits")?,
-            spatial_moments: spatial.as_ref().map(Features::moments),
+            spatial_moments,
             spatial,
+            spatial_every: 1,
         })
     }
 
