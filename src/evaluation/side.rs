@@ -33,7 +33,7 @@ pub struct Side {
     /// Spatial features of some of the images, evenly spread, for the interval: all would be as many numbers again.
     pub spatial: Option<Features>,
     /// How far those are apart.
-    spatial_every: usize,
+    pub spatial_every: usize,
 }
 
 /// Images of which spatial features are kept, at most.
