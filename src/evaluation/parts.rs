@@ -32,7 +32,10 @@ impl Parts<'_> {
         range: Range<usize>,
         mut make: impl FnMut(Range<usize>) -> Result<Part>,
     ) -> Result<Side> {
-        let mut whole = empty;
+        let mut whole = Side {
+            expected: range.len(),
+            ..empty
+        };
         let mut kept = 0;
         for first in range.clone().step_by(PART) {
             let some = first..range.end.min(first + PART);

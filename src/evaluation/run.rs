@@ -103,6 +103,8 @@ impl Machine {
                 let mut side = Side::default();
                 for path in &paths {
                     let part = Side::read(path)?;
+                    // Parts are of about as many images.
+                    side.expected = side.expected.max(part.len() * paths.len());
                     side.join(part)
                         .with_context(|| path.display().to_string())?;
                 }

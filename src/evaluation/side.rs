@@ -34,6 +34,8 @@ pub struct Side {
     pub spatial: Option<Features>,
     /// How far those are apart.
     pub spatial_every: usize,
+    /// Images that will be added in all, for which room is made at once; 0 if that is not known.
+    pub expected: usize,
 }
 
 /// Images of which spatial features are kept, at most.
@@ -112,18 +114,24 @@ impl Side {
             spatial_moments,
             spatial,
             spatial_every: every,
+            expected: self.expected,
         })
     }
 
     /// Images whose features are known.
-    fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.features.as_ref().map_or(0, Features::len)
     }
 
     /// Adds the images of another set after these.
     pub fn join(&mut self, other: Self) -> Result<()> {
         if self.moments.channels() == 0 {
-            *self = other;
+            let expected = self.expected.max(other.expected);
+            *self = Self { expected, ..other };
+            let missing = expected.saturating_sub(self.len());
+            for rows in [&mut self.features, &mut self.logits] {
+                rows.iter_mut().for_each(|rows| rows.reserve(missing));
+            }
             self.thin();
             return Ok(());
         }
@@ -242,6 +250,7 @@ impl Side {
             spatial_moments,
             spatial,
             spatial_every: 1,
+            expected: 0,
         })
     }
 

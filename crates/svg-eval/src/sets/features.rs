@@ -85,6 +85,11 @@ impl Features {
         features
     }
 
+    /// Makes room for so many more rows, so that adding them moves and copies nothing: sets take hundreds of megabytes.
+    pub fn reserve(&mut self, rows: usize) {
+        self.values.reserve_exact(rows * self.channels);
+    }
+
     /// Adds features.
     ///
     /// # Shapes
