@@ -82,10 +82,9 @@ impl Verify {
         }
         // What costs no pass of a network comes first.
         let known = crate::evaluation::card::model_hashes(&request)?;
-        let early: Vec<String> = known
-            .iter()
-            .filter(|(name, hash)| card.hashes.get(*name).is_some_and(|other| other != *hash))
-            .map(|(name, hash)| differs(name, card.hashes.get(name), hash))
+        let early = known.iter();
+        let early: Vec<String> = early
+            .filter_map(|(name, hash)| card.difference(name, Some(hash)))
             .collect();
         if !early.is_empty() && !self.anyway {
             print(&format!("{}\n", early.join("\n")))?;
@@ -168,12 +167,6 @@ impl Verify {
         }
         Ok(request)
     }
-}
-
-fn differs(name: &str, theirs: Option<&String>, ours: &str) -> String {
-    let short = |hash: &str| hash.chars().take(16).collect::<String>();
-    let theirs = theirs.map_or("nothing".to_string(), |hash| short(hash));
-    format!("{name}: the card has {theirs}, here is {}", short(ours))
 }
 
 /// A line for each figure, and how many do not hold.

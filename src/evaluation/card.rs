@@ -1,6 +1,6 @@
 //! Cards: figures with everything that they follow from, so that somebody else can have them again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
@@ -102,21 +102,25 @@ impl Card {
     /// Lines that say which hashes differ from another card's, with names that only one of them has.
     pub fn differences(&self, other: &Self) -> Vec<String> {
         let names = self.hashes.keys().chain(other.hashes.keys());
-        let names: std::collections::BTreeSet<_> = names.collect();
-        let differs = |name: &&String| self.hashes.get(*name) != other.hashes.get(*name);
+        let names: BTreeSet<_> = names.collect();
+        let line = |name: &String| self.difference(name, other.hashes.get(name));
+        names.into_iter().filter_map(line).collect()
+    }
+
+    /// A line if the hash of this name is another here.
+    pub fn difference(&self, name: &String, here: Option<&String>) -> Option<String> {
+        let card = self.hashes.get(name);
         let short = |hash: Option<&String>| match hash {
             Some(hash) => hash.chars().take(16).collect(),
             None => "nothing".to_string(),
         };
-        let line = |name: &String| {
-            let (theirs, ours) = (self.hashes.get(name), other.hashes.get(name));
+        (card != here).then(|| {
             format!(
                 "{name}: the card has {}, here is {}",
-                short(theirs),
-                short(ours)
+                short(card),
+                short(here)
             )
-        };
-        names.into_iter().filter(differs).map(line).collect()
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Images to features: of picture files, of models, and of reconstructions.
 
+use std::cell::OnceCell;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -27,13 +28,36 @@ pub struct Pictures {
     /// Which of them, in order.
     pub order: Vec<usize>,
     pub source: String,
+    /// Name and size of the first that was read, with which the others are compared.
+    first: OnceCell<(String, (u32, u32))>,
 }
 
 impl Pictures {
     /// So many pictures of a set, evenly spread.
     pub fn of(set: Arc<ImageSet>, limit: Option<usize>, source: String) -> Self {
         let order = spread(set.len(), limit.unwrap_or(set.len()));
-        Self { set, order, source }
+        let first = OnceCell::new();
+        Self {
+            set,
+            order,
+            source,
+            first,
+        }
+    }
+
+    /// Refuses a picture whose size is not that of the first, for protocols that know one size.
+    fn check_size(&self, image: &RgbImage, name: &str, protocol: &Protocol) -> Result<()> {
+        let (width, height) = image.dimensions();
+        let first = || (name.to_string(), (width, height));
+        let (first, size) = self.first.get_or_init(first);
+        ensure!(
+            *size == (width, height),
+            "{first} has {} x {} pixels and {name} has {width} x {height}: --protocol {protocol} is for pictures of \
+             one size; crop them to one, or use --protocol clean-fid, which resizes each",
+            size.0,
+            size.1
+        );
+        Ok(())
     }
 }
 
@@ -56,8 +80,13 @@ impl Gatherer<'_> {
             for image in &images {
                 update(&mut hash, image);
             }
+            if !self.judge.any_size {
+                let both = images.iter().zip(&names);
+                both.clone().try_for_each(|(image, name)| {
+                    pictures.check_size(image, name, self.protocol)
+                })?;
+            }
             for same in of_one_size(&images) {
-                self.check_sizes(&images, &names)?;
                 let tensor = Images::<Signed>::from_rgb(&images[same], self.device).into_tensor();
                 part.push(self.judge.rows(tensor, self.protocol)?);
             }
@@ -161,27 +190,6 @@ impl Gatherer<'_> {
                 bar.position()
             );
         }
-        Ok(())
-    }
-
-    /// Pictures of several sizes are refused where a protocol knows one.
-    fn check_sizes(&self, images: &[RgbImage], names: &[String]) -> Result<()> {
-        let first = images[0].dimensions();
-        let other = images.iter().position(|image| image.dimensions() != first);
-        let Some(other) = other.filter(|_| !self.judge.any_size) else {
-            return Ok(());
-        };
-        let (width, height) = images[other].dimensions();
-        ensure!(
-            self.judge.any_size,
-            "{} has {} x {} pixels and {} has {width} x {height}: --protocol {} is for pictures of one size; crop \
-             them to one, or use --protocol clean-fid, which resizes each",
-            names[0],
-            first.0,
-            first.1,
-            names[other],
-            self.protocol
-        );
         Ok(())
     }
 }
@@ -292,6 +300,21 @@ mod tests {
             ..labels
         };
         assert_eq!(random.of(&[4])[0].0, drawn(5, 4, 3));
+    }
+
+    #[test]
+    fn a_picture_of_another_size_is_refused_whichever_batch_it_is_in() {
+        let pictures = Pictures::of(Arc::new(ImageSet::default()), None, String::new());
+        let protocol = "adm".parse().unwrap();
+        let check =
+            |name: &str, width: u32| pictures.check_size(&RgbImage::new(width, 4), name, &protocol);
+        check("a.png", 4).unwrap();
+        check("b.png", 4).unwrap();
+        let error = check("c.png", 5).unwrap_err().to_string();
+        assert!(
+            error.starts_with("a.png has 4 x 4 pixels and c.png has 5 x 4"),
+            "{error}"
+        );
     }
 
     #[test]

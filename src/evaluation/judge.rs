@@ -49,6 +49,14 @@ pub struct Rows {
 impl Judge {
     /// Opens the network of a protocol.
     pub fn open(protocol: &Protocol, request: &Request, device: &Device) -> Result<Self> {
+        let mut judge = Self::of_protocol(protocol, request, device)?;
+        if request.exif {
+            judge.features += ", --orientation exif";
+        }
+        Ok(judge)
+    }
+
+    fn of_protocol(protocol: &Protocol, request: &Request, device: &Device) -> Result<Self> {
         match protocol.network {
             Network::Inception(resize) => {
                 let Some(path) = &request.inception else {

@@ -41,7 +41,8 @@ impl Parts<'_> {
             let some = first..range.end.min(first + PART);
             let path = self.path(&some);
             let found = path.as_deref().filter(|path| path.is_file());
-            let part = match found.and_then(|path| Part::read(path).ok()) {
+            let found = found.and_then(|path| Part::read(path).ok());
+            let part = match found.filter(|part| part.len() == some.len()) {
                 Some(part) => {
                     kept += some.len();
                     part

@@ -149,9 +149,10 @@ impl Machine {
             format!("{} {size}", pictures.set.name(index))
         });
         let key = format!(
-            "{}, {}, {}",
+            "{}, {}, {}, {}",
             gatherer.judge.features,
             gatherer.protocol,
+            pictures.source,
             names.collect::<Vec<_>>().join("\n")
         );
         let parts = Parts {

@@ -71,6 +71,11 @@ impl Part {
         }
     }
 
+    /// Images whose features it has.
+    pub fn len(&self) -> usize {
+        self.features.as_ref().map_or(0, Features::len)
+    }
+
     /// Keeps the part.
     pub fn save(&self, path: &Path) -> Result<()> {
         let rows = [&self.features, &self.logits, &self.spatial];
@@ -175,19 +180,16 @@ impl Side {
         }
     }
 
-    /// Images; `None` for statistics that do not say it.
+    /// Images; `None` for statistics that do not say it, whatever pictures are beside them.
     pub fn count(&self) -> Option<u64> {
-        match &self.features {
-            Some(features) => Some(features.len() as u64),
-            None => self.moments.count(),
-        }
+        self.moments.count()
     }
 
     /// Writes everything into one file, from which [`read`](Self::read) has it again.
     pub fn save(&self, path: &Path) -> Result<()> {
         ensure!(
-            self.features.is_some(),
-            "of statistics there are no features to keep; copy the file, or keep an .npz"
+            self.count() == Some(self.len() as u64),
+            "of statistics there are no features of all images to keep; copy the file, or keep an .npz"
         );
         let rows = [&self.features, &self.logits, &self.spatial];
         let tensors = NAMES.iter().zip(rows);
@@ -314,4 +316,25 @@ fn rows(file: &TensorFile, name: &str) -> Result<Option<Features>> {
     let values = numbers.convert::<f32>().try_into_vec::<f32>();
     let values = values.map_err(|error| anyhow!("{name}: {error:?}"))?;
     Ok(Some(Features::from_rows(channels, values)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_beside_statistics_are_not_their_number_and_are_not_kept_for_it() {
+        let moments = Moments::from_mean_and_covariance(None, vec![0.0], vec![1.0]).unwrap();
+        let side = Side {
+            features: Some(Features::from_rows(1, vec![0.0, 1.0, 2.0])),
+            moments,
+            ..Side::default()
+        };
+        assert_eq!(side.count(), None);
+        let place = tempfile::tempdir().unwrap();
+        let error = side
+            .save(&place.path().join("kept.safetensors"))
+            .unwrap_err();
+        assert!(error.to_string().contains("of statistics"), "{error}");
+    }
 }
