@@ -39,7 +39,7 @@ pub struct Side {
 }
 
 /// Images of which spatial features are kept, at most.
-const SPATIAL: usize = 16_384;
+const SPATIAL: usize = 4_096;
 
 /// Features of some images, while they are gathered.
 #[derive(Clone, Debug, Default)]

@@ -1,10 +1,11 @@
 //! Figures of samples, cards that prove them, and grids of settings, as a user meets them.
 
 use std::fs;
+use std::path::Path;
 
 use svg_image::{Rgb, RgbImage, save_png};
 
-use crate::sampling::Place;
+use crate::place::Place;
 
 /// Pictures of 16 x 16 in a folder, each from its number.
 fn pictures(place: &Place, folder: &str, numbers: std::ops::Range<u32>) {
@@ -105,6 +106,22 @@ fn a_card_holds_until_a_weight_changes() {
     )
     .unwrap();
     place.refused("verify changed.json", "was changed");
+}
+
+#[test]
+fn a_card_of_another_machine_holds() {
+    let place = Place::empty();
+    pictures(&place, "real", 0..40);
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/data");
+    let (bundle, files) = (place.path("bundle"), data.join("format-2"));
+    fs::create_dir(&bundle).unwrap();
+    for entry in fs::read_dir(files).unwrap().map(Result::unwrap) {
+        fs::copy(entry.path(), bundle.join(entry.file_name())).unwrap();
+    }
+    fs::copy(data.join("card.json"), place.path("card.json")).unwrap();
+    let held = place.done("verify card.json");
+    assert!(held.contains("the card holds"), "{held}");
+    println!("{held}");
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod orientation;
 mod outputs;
 mod parallel;
 mod pipeline;
+mod place;
 mod plot;
 mod pretraining;
 mod probe;

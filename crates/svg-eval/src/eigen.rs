@@ -1,21 +1,44 @@
 //! Eigenvalues and eigenvectors of covariances.
 
-use faer::{Mat, Side};
+use faer::diag::DiagMut;
+use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
+use faer::{Mat, MatRef, Par};
 
 use crate::Moments;
 
-/// Eigenvalues in ascending order, and an eigenvector in each column, of the symmetric part of a matrix given by
-/// its entries. `None` if the decomposition does not converge.
-pub(crate) fn eigen(
-    size: usize,
-    entry: impl Fn(usize, usize) -> f64,
-) -> Option<(Vec<f64>, Mat<f64>)> {
-    let matrix = Mat::from_fn(size, size, |row, column| {
-        0.5 * (entry(row, column) + entry(column, row))
-    });
-    let decomposed = matrix.self_adjoint_eigen(Side::Lower).ok()?;
-    let values = decomposed.S().column_vector().iter().copied().collect();
-    Some((values, decomposed.U().to_owned()))
+/// Eigenvalues in ascending order of the symmetric matrix with this lower triangle. `None` if the decomposition does
+/// not converge.
+pub(crate) fn eigenvalues(matrix: MatRef<'_, f64>) -> Option<Vec<f64>> {
+    decompose(matrix, None)
+}
+
+/// The same, and an eigenvector in each column.
+pub(crate) fn eigen(matrix: MatRef<'_, f64>) -> Option<(Vec<f64>, Mat<f64>)> {
+    let mut vectors = Mat::zeros(matrix.nrows(), matrix.nrows());
+    let values = decompose(matrix, Some(&mut vectors))?;
+    Some((values, vectors))
+}
+
+/// On one thread, so that sums have one order on every machine.
+fn decompose(matrix: MatRef<'_, f64>, vectors: Option<&mut Mat<f64>>) -> Option<Vec<f64>> {
+    let size = matrix.nrows();
+    let wanted = match vectors {
+        Some(_) => ComputeEigenvectors::Yes,
+        None => ComputeEigenvectors::No,
+    };
+    let scratch = self_adjoint_evd_scratch::<f64>(size, wanted, Par::Seq, Default::default());
+    let mut values = vec![0.0; size];
+    self_adjoint_evd(
+        matrix,
+        DiagMut::from_slice_mut(&mut values),
+        vectors.map(|vectors| vectors.as_mut()),
+        Par::Seq,
+        MemStack::new(&mut MemBuffer::new(scratch)),
+        Default::default(),
+    )
+    .ok()?;
+    Some(values)
 }
 
 impl Moments {
@@ -45,8 +68,8 @@ impl Moments {
         if !self.is_finite() {
             return None;
         }
-        let squares = |row, column| self.squares[row * channels + column];
-        let (_, vectors) = eigen(channels, squares)?;
+        let squares = MatRef::from_row_major_slice(&self.squares, channels, channels);
+        let (_, vectors) = eigen(squares)?;
         let direction = |rank: usize| {
             let column = vectors.col(channels - 1 - rank);
             let largest = column.iter().fold(

@@ -4,6 +4,7 @@ pub mod options;
 pub mod table;
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
 use clap::Args;
@@ -18,6 +19,7 @@ use crate::evaluation::parts::{PARTS, remove_parts};
 use crate::evaluation::request::Samples;
 use crate::evaluation::run::Evaluated;
 use crate::evaluation::side::Side;
+use crate::memory::peak_bytes;
 use crate::progress::status;
 use crate::ranges::{SOME, within};
 
@@ -74,7 +76,7 @@ pub struct Evaluate {
 
 impl Evaluate {
     pub fn run(self, device: &DeviceOptions) -> Result<()> {
-        let judging = &self.judging;
+        let (start, judging) = (Instant::now(), &self.judging);
         let outputs = Outputs::default().file("--card", &self.card);
         let outputs = outputs.file("--save-reference", &self.save_reference);
         let outputs = outputs.file("--save-samples", &self.save_samples);
@@ -133,6 +135,14 @@ impl Evaluate {
                 page.display(),
                 out.join("card.json").display()
             );
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        match peak_bytes() {
+            Some(bytes) => status!(
+                "{seconds:.1} s, at most {:.2} GB of memory",
+                bytes as f64 / 1e9
+            ),
+            None => status!("{seconds:.1} s"),
         }
         Ok(())
     }

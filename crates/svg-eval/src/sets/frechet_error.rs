@@ -3,7 +3,7 @@
 use faer::Mat;
 
 use crate::eigen::eigen;
-use crate::frechet::{FrechetError, root};
+use crate::frechet::{FrechetError, multiplied, root};
 use crate::{Features, Moments};
 
 /// Rows that are multiplied at once.
@@ -67,7 +67,7 @@ pub fn frechet_error(
         let centred = Mat::from_fn(rows, channels, |row, channel| {
             f64::from(features.row(first + row)[channel]) - own.mean()[channel]
         });
-        let carried = &centred * &transport; // [rows, rank]
+        let carried = multiplied(centred.as_ref(), transport.as_ref()); // [rows, rank]
         influences.extend((0..rows).map(|row| {
             let squares = |of: &Mat<f64>| -> f64 {
                 (0..of.ncols())
@@ -84,26 +84,32 @@ pub fn frechet_error(
     Ok((squares / (n - 1.0) / n).sqrt())
 }
 
-/// `R U L^{-1/4}` with `R^T S R = U L U^T`: its product with its transpose is the transport map.
+/// `R U L^{-1/4}` with `R^T S R = U L U^T`: its product with its transpose is the transport map. With thousands of
+/// channels each matrix is tens of megabytes, so none outlives its use.
 fn transport(own: &Moments, other: &Moments) -> Result<Mat<f64>, FrechetError> {
     let channels = own.channels();
     let root = root(other)?; // [channels, rank]
-    let covariance = Mat::from_fn(channels, channels, |row, column| {
-        own.covariance(row, column)
-    });
-    let product = root.transpose() * (&covariance * &root);
-    let rank = product.nrows();
-    let decomposed = eigen(rank, |row, column| {
-        (product[(row, column)] + product[(column, row)]) / 2.0
-    });
-    let (values, vectors) = decomposed.ok_or(FrechetError::NoConvergence)?;
+    let carried = {
+        let covariance = Mat::from_fn(channels, channels, |row, column| {
+            own.covariance(row, column)
+        });
+        multiplied(covariance.as_ref(), root.as_ref())
+    };
+    let product = multiplied(root.transpose(), carried.as_ref());
+    drop(carried);
+    let decomposed = eigen(product.as_ref());
+    drop(product);
+    let (values, mut vectors) = decomposed.ok_or(FrechetError::NoConvergence)?;
     let largest = values.last().copied().unwrap_or_default().max(0.0);
     let rounding = largest * f64::EPSILON * channels as f64;
-    let scaled = Mat::from_fn(rank, rank, |row, column| match values[column] > rounding {
-        true => vectors[(row, column)] * values[column].powf(-0.25),
-        false => 0.0,
-    });
-    Ok(root * scaled)
+    for (column, value) in vectors.col_iter_mut().zip(values) {
+        let scale = match value > rounding {
+            true => value.powf(-0.25),
+            false => 0.0,
+        };
+        column.iter_mut().for_each(|entry| *entry *= scale);
+    }
+    Ok(multiplied(root.as_ref(), vectors.as_ref()))
 }
 
 #[cfg(test)]
