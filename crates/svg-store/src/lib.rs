@@ -76,7 +76,7 @@ pub use hash::{Sha256, sha256, sha256_file, sha256_open};
 pub use identity::FileId;
 pub use json::{json_format, plain_json, strict_json, versioned_json};
 pub use lock::{FolderLock, LockError};
-pub use memory::{beyond_memory, machine_memory};
+pub use memory::{beyond_memory, free_memory, machine_memory};
 pub use numbers::{Checked, below, checked, checked_json, first, outside};
 pub use path_error::PathError;
 pub use printable::{printable, printable_lines, printable_path};
