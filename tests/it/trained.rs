@@ -31,8 +31,8 @@ pub trait Trained {
         said
     }
 
-    /// SIGKILL at so many moments takes only the steps since the last checkpoint, which come again as they were. They
-    /// are at most twice `between`: steps go on while a checkpoint is written, and wait for it at the next one.
+    /// SIGKILL at so many moments takes only the steps since the last checkpoint, which are at most
+    /// `between` and come again as they were.
     fn survives_kills(&self, kills: u32, between: u64) {
         // The first checkpoint is written before the first step.
         self.finish("broken", "--max-steps 1");
@@ -52,10 +52,7 @@ pub trait Trained {
             kill(child);
             let (newest, row) = (broken.newest().unwrap(), broken.last_row());
             assert!(newest >= kept, "{kept} was kept, now it is {newest}");
-            assert!(
-                row <= newest + 2 * between,
-                "step {row}, but {newest} is kept"
-            );
+            assert!(row <= newest + between, "step {row}, but {newest} is kept");
             kept = newest;
         }
         let end = kept + 3;

@@ -338,7 +338,8 @@ impl<C: Course> Run<C> {
         self.course.learning_rate(self.state.step) * 0.5f64.powi(self.state.halvings as i32)
     }
 
-    /// Counts a step, logs it, and shows samples when it is their turn.
+    /// Counts a step, logs it, and shows samples when it is their turn. The checkpoint before it is whole by then, so
+    /// that nothing is in the logs that is further from a checkpoint than the next one.
     fn note(
         &mut self,
         step: u64,
@@ -346,6 +347,7 @@ impl<C: Course> Run<C> {
         learning_rate: f64,
         observer: &mut dyn Observer,
     ) -> Result<(), TrainError> {
+        self.writing.wait()?;
         let mut scalars = report.scalars;
         match report.dropped {
             false => self.state.dropped_in_a_row = 0,
