@@ -127,7 +127,7 @@ impl<'a> Norms<'a> {
             let plain = norm.zeros_like() + 1.0 / self.count;
             let shorter = (norm.zeros_like() + longest) / norm.clone() / self.count;
             let factor = plain.mask_where(norm.greater_scalar(longest), shorter);
-            Factor::There(factor.cast(DType::F32))
+            Factor::There(Box::new(factor.cast(DType::F32)))
         };
         groups.map(factor).collect()
     }
@@ -139,7 +139,7 @@ pub(crate) enum Factor {
     /// A number.
     Known(f64),
     /// A number that is still on the device, `[1]`.
-    There(Tensor<1>),
+    There(Box<Tensor<1>>),
 }
 
 /// What each group's gradients are multiplied by, from norms that were read.
