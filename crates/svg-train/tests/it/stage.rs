@@ -117,6 +117,25 @@ fn a_step_that_is_not_finite_changes_nothing() {
     }
 }
 
+#[test]
+fn a_step_that_is_not_finite_and_was_learned_from_is_found_and_restored() {
+    let _turn = my_turn();
+    let (mut stage, _) = steps(stage(AutoencoderTraining::tiny()), &[vec![images(2, 0)]]);
+    let folder = tempfile::tempdir().unwrap();
+    stage.save(&mut Files::in_folder(folder.path())).unwrap();
+    let mut expected = self::clone(&stage);
+    expected.step(1, 1e-3, vec![images(2, 2)]);
+    for bad in [f32::NAN, f32::INFINITY] {
+        let spoilt = images(2, 1).slice_fill([0..1, 0..1, 0..1, 0..1], bad);
+        let unread = [spoilt, images(2, 2)].map(|batch| stage.step_unread(7, 1e-3, vec![batch]));
+        assert!(UnreadReport::read_all(unread.into())[0].dropped);
+        stage.restore(folder.path()).unwrap();
+        stage.step(1, 1e-3, vec![images(2, 2)]);
+        assert!(weights(&stage) == weights(&expected), "{bad}");
+        stage.restore(folder.path()).unwrap();
+    }
+}
+
 /// Stages hold optimisers and are not cloned; a checkpoint is.
 fn clone(stage: &AutoencoderStage<Svg>) -> AutoencoderStage<Svg> {
     let folder = tempfile::tempdir().unwrap();

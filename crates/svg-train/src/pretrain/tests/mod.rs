@@ -221,6 +221,28 @@ fn a_step_without_a_finite_loss_changes_nothing() {
 }
 
 #[test]
+fn a_step_without_a_finite_loss_that_was_learned_from_is_found_and_restored() {
+    let config = Pretraining::smallest();
+    let mut stage = stage(&config);
+    let folder = tempfile::tempdir().unwrap();
+    stage.save(&mut Files::in_folder(folder.path())).unwrap();
+    let head = |stage: &PretrainStage<Dino>| {
+        let head = &stage.student.network().class_head;
+        head.fc1.weight.val().into_data()
+    };
+    stage.step(0, 1e-2, vec![data(&config)]);
+    let expected = head(&stage);
+    stage.restore(folder.path()).unwrap();
+    let mut spoilt = data(&config);
+    spoilt.views.globals[0] = spoilt.views.globals[0].clone() * f32::NAN;
+    let unread = [spoilt, data(&config)].map(|batch| stage.step_unread(0, 1e-2, vec![batch]));
+    assert!(UnreadReport::read_all(unread.into())[0].dropped);
+    stage.restore(folder.path()).unwrap();
+    stage.step(0, 1e-2, vec![data(&config)]);
+    head(&stage).assert_eq(&expected, true);
+}
+
+#[test]
 fn one_batch_again_and_again_is_learned() {
     let mut config = Pretraining::smallest();
     config.optimizer.frozen_prototypes = 0;
