@@ -56,8 +56,8 @@ struct Script {
     spoilt: &'static [u64],
     /// Whether a step ends after the next batches are prepared.
     waits_for_data: bool,
-    /// Whether the checkpoint of step 5 ends after step 7 is computed.
-    waits_for_steps: bool,
+    /// The step, from 0, that is computed before the first file of the checkpoint of five steps is written.
+    writes_after: Option<u64>,
     /// What a step panics with.
     panics: Option<&'static str>,
 }
@@ -71,8 +71,10 @@ impl Network for Net {
     type Config = ();
 
     fn init((): &(), device: &Device) -> Self {
-        let layer = LinearConfig::new(3, 2).init(device);
-        Self { layer }
+        let config = LinearConfig::new(3, 2).with_bias(false);
+        Self {
+            layer: config.init(device),
+        }
     }
 }
 
@@ -141,15 +143,21 @@ impl Stage for SmallStage {
     }
 
     fn save(&self, files: &mut Files<'_>) -> Result<(), TrainError> {
-        self.player.save(files)?;
-        self.average.save(files, "average")?;
-        let (waits, events) = (self.script.waits_for_steps, self.events.clone());
+        let (after, events) = (self.script.writes_after, self.events.clone());
         files.write(move |folder| {
-            if waits && events.has(Event::Computed(4)) && !events.has(Event::Computed(9)) {
-                events.wait_for(Event::Computed(6));
+            let is_fifth = events.has(Event::Computed(4)) && !events.has(Event::Computed(9));
+            if let Some(step) = after.filter(|_| is_fifth) {
+                events.wait_for(Event::Computed(step));
+                // Long enough for a row that does not wait.
+                std::thread::sleep(Duration::from_millis(200));
+                let run = folder.ancestors().nth(2).unwrap();
+                let table = std::fs::read_to_string(run.join("steps.csv")).unwrap();
+                assert!(table.lines().last().unwrap().starts_with("5,"), "{table}");
             }
             Ok(svg_store::write_bytes(folder.join("seen"), "")?)
-        })
+        })?;
+        self.player.save(files)?;
+        self.average.save(files, "average")
     }
 
     fn restore(&mut self, folder: &Path) -> Result<(), TrainError> {
@@ -248,7 +256,7 @@ fn train(
         let names = PlayerNames {
             root: "net",
             network: "net",
-            optimizer: "optimizer",
+            optimizer: "optimizer.bpk",
         };
         let mut player = Player::<Net>::new(names, (), AdamConfig::new().init(), &device);
         // The same weights in every test, whichever runs beside it.
@@ -256,7 +264,6 @@ fn train(
         let weights = Tensor::<1>::from_floats(weights.as_slice(), &device).reshape([3, 2]);
         player.change(|mut net| {
             net.layer.weight = net.layer.weight.map(|_| weights.require_grad());
-            net.layer.bias = None;
             net
         });
         let data = Fingerprint {
@@ -296,22 +303,22 @@ fn train(
     run::<Small>(options, begin, watched)
 }
 
-/// Everything but TensorBoard's events, which tell the time.
+/// Everything but TensorBoard's events, which tell the time, by its path in the folder.
 fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+        let entry = entry.unwrap();
+        let (name, path) = (PathBuf::from(entry.file_name()), entry.path());
         match path.is_dir() {
-            _ if path.ends_with("tensorboard") => {}
-            true => files.extend(self::files(&path)),
-            false => drop(files.insert(path.clone(), std::fs::read(&path).unwrap())),
+            true if name.ends_with("tensorboard") => {}
+            true => {
+                let below = self::files(&path).into_iter();
+                files.extend(below.map(|(file, bytes)| (name.join(file), bytes)));
+            }
+            false => drop(files.insert(name, std::fs::read(&path).unwrap())),
         }
     }
-    let below = |path: PathBuf| path.strip_prefix(folder).unwrap().to_path_buf();
     files
-        .into_iter()
-        .map(|(path, bytes)| (below(path), bytes))
-        .collect()
 }
 
 /// The files of a whole run, and what was remarked.
@@ -393,12 +400,14 @@ fn two_batches_are_prepared_while_a_step_computes_and_no_more() {
 #[test]
 fn a_checkpoint_is_written_while_the_next_steps_compute_and_holds_its_own() {
     let (expected, _) = ran(Script::default(), 1);
-    let script = Script {
-        waits_for_steps: true,
-        ..Script::default()
-    };
-    let (found, _) = ran(script, 1);
-    assert!(found == expected);
+    for (read_every, step) in [(1, 5), (4, 6)] {
+        let script = Script {
+            writes_after: Some(step),
+            ..Script::default()
+        };
+        let (found, _) = ran(script, read_every);
+        assert!(found == expected, "{read_every} together");
+    }
 }
 
 #[test]
