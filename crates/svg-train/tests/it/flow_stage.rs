@@ -115,6 +115,23 @@ fn a_step_that_is_not_finite_changes_nothing() {
 }
 
 #[test]
+fn a_step_that_is_not_finite_and_was_learned_from_is_found_and_restored() {
+    let _turn = my_turn();
+    let (mut stage, _) = steps(stage(&FlowTraining::tiny()), &[vec![batch(2, 0)]], 0);
+    let folder = tempfile::tempdir().unwrap();
+    stage.save(&mut Files::in_folder(folder.path())).unwrap();
+    let mut spoilt = batch(2, 1);
+    spoilt.latents = spoilt.latents.slice_fill([0..1, 0..1, 0..1], f32::NAN);
+    let unread = [spoilt, batch(2, 2)].map(|batch| stage.step_unread(1, 3e-3, vec![batch]));
+    assert!(UnreadReport::read_all(unread.into())[0].dropped);
+    stage.restore(folder.path()).unwrap();
+    stage.step(1, 3e-3, vec![batch(2, 2)]);
+    let batches = [0, 2].map(|seed| vec![batch(2, seed)]);
+    let (expected, _) = steps(self::stage(&FlowTraining::tiny()), &batches, 0);
+    assert!(weights(&stage) == weights(&expected));
+}
+
+#[test]
 fn two_batches_of_two_teach_what_one_batch_of_four_does() {
     let _turn = my_turn();
     let config = |batch_size, accumulation| FlowTraining {
