@@ -62,10 +62,7 @@ pub fn flow_stage(
     let mut training = FlowTraining::from_json(training).map_err(Error::msg)?;
     training.batch_size = batch;
     training.precision = dtype;
-    let data = FlowBatch {
-        latents: random([batch, 256, 392], device),
-        labels: vec![207; batch],
-    };
+    let data = FlowBatch::new(random([batch, 256, 392], device), vec![207; batch]);
     Ok((FlowStage::new(training, config, device), data))
 }
 

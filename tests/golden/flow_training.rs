@@ -133,7 +133,8 @@ fn loss_and_gradients(
         let point = linear_path(noise, data, t.clone());
         let labels = Condition::Classes(Tensor::from_data(labels, plain));
         let sit = sit.clone().with_gradient_checkpointing(true);
-        return flow_gradients(&sit, point, t, &labels);
+        let (loss, gradients) = flow_gradients(&sit, point, t, &labels);
+        return (loss.read().get("loss").unwrap(), gradients);
     }
     let labels = Tensor::from_data(labels, &plain.clone().autodiff());
     let [noise, data] = [noise, data].map(Tensor::from_inner);

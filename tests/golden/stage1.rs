@@ -162,7 +162,8 @@ fn check(active: bool, want: &Terms) {
         conv_out: &decoder.conv_out,
     };
     let step = objective.generator(made, target.clone(), &lpips, Some(&critic), active);
-    let term = |name| step.terms.get(name).unwrap();
+    let terms = step.terms.read();
+    let term = |name| terms.get(name).unwrap();
     let (rec, g, weight) = (
         term("reconstruction"),
         term("adversarial"),
@@ -184,7 +185,8 @@ fn check(active: bool, want: &Terms) {
     }
 
     let step = objective.critic(&critic, target, images, active);
-    let term = |name| step.terms.get(name).unwrap();
+    let terms = step.terms.read();
+    let term = |name| terms.get(name).unwrap();
     assert_near("critic", term("critic/loss"), want.critic, FORWARD);
     assert_near(
         "real",

@@ -1,11 +1,11 @@
 //! Making pictures as a user meets it: statistics, samples, ways between them, flows in and out.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use svg_image::{DecodeOptions, ImageSet, Rgb, RgbImage, read_image, read_note, save_png};
+use svg_image::{DecodeOptions, ImageSet, read_image, read_note};
 use svg_nn::TensorFile;
 
 use crate::place::{Place, text};
@@ -172,7 +172,7 @@ fn an_array_whose_writer_is_killed_is_not_there_and_the_next_start_clears_up() {
     let words = format!("{SAMPLE} --classes 1 --count 100 --batch 1 --npz samples.npz");
     let mut child = place.svg(&words).stderr(Stdio::null()).spawn().unwrap();
     let written = || {
-        let entries = fs::read_dir(place.folder.path()).unwrap().flatten();
+        let entries = fs::read_dir(place.path("")).unwrap().flatten();
         let mut begun = entries.filter(|entry| {
             let name = entry.file_name();
             name.to_string_lossy().starts_with(svg_store::UNFINISHED)

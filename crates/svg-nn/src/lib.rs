@@ -87,7 +87,7 @@ pub use patch::patch_tokens;
 pub use precision::Precision;
 pub use rotation::Rotation;
 pub use save::save_tensors;
-pub use sizes::{CHANNELS, CLASSES, GRID, LAYERS, PATCH, SIDE, beyond_memory, heads};
+pub use sizes::{CHANNELS, CLASSES, GRID, LAYERS, PATCH, SIDE, beyond_memory, heads, is_host};
 pub use svg_kernels::{
     Activation, AdamStep, GroupNorm, Taken, adaptive_layer_norm, allow_tf32, blend, checkpointed,
     conv3x3, doubled_conv3x3, gated_sum, has_tf32, matmul, normed_conv3x3, on_host, patch_conv,

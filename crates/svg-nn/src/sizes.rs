@@ -49,9 +49,13 @@ pub fn heads(n_heads: usize, d_model: usize, unit: usize) -> Option<String> {
 /// [`svg_store::beyond_memory`] for what is on a device that computes in the machine's memory; `None` for cards, which
 /// have their own.
 pub fn beyond_memory(device: &Device, what: &str, bytes: f64) -> Option<String> {
+    is_host(device).then(|| svg_store::beyond_memory(what, bytes))?
+}
+
+/// Whether a device is the processor, whose tensors are in the machine's memory and are there when a call returns.
+pub fn is_host(device: &Device) -> bool {
     // Burn says the kind of a device in no other way.
-    let host = format!("{device:?}").contains("Flex");
-    host.then(|| svg_store::beyond_memory(what, bytes))?
+    format!("{device:?}").contains("Flex")
 }
 
 #[cfg(test)]

@@ -78,7 +78,7 @@ pub use hash::{Sha256, sha256, sha256_file, sha256_open};
 pub use identity::FileId;
 pub use json::{json_format, plain_json, strict_json, versioned_json};
 pub use lock::{FolderLock, LockError};
-pub use memory::{beyond_memory, machine_memory};
+pub use memory::{beyond_memory, free_memory, machine_memory};
 pub use npy::{
     NpyArray, NpyElement, NpyError, NpyProblem, NpyRows, NpyType, Npz, NpzWriter, ReadAt,
 };

@@ -1,18 +1,18 @@
 //! How much memory there is.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// Where Linux has its control groups.
+const CONTROL_GROUPS: &str = "/sys/fs/cgroup";
 
 /// Bytes of memory, with swap, that the machine has, or that the control group of this process may use if these are
 /// fewer. `None` where the system does not say it in `/proc/meminfo`, as Linux does.
 pub fn machine_memory() -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
     let machine = kibibytes(&text, "MemTotal:")? + kibibytes(&text, "SwapTotal:").unwrap_or(0);
-    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let own = groups.lines().find_map(|line| line.strip_prefix("0::/"));
-    let own = Path::new("/sys/fs/cgroup").join(own.unwrap_or_default());
     let limits = [
-        own.join("memory.max"),
+        own_group().join("memory.max"),
         "/sys/fs/cgroup/memory.max".into(),
         "/sys/fs/cgroup/memory/memory.limit_in_bytes".into(),
     ];
@@ -21,6 +21,33 @@ pub fn machine_memory() -> Option<u64> {
         text.trim().parse::<u64>().ok()
     });
     Some(limits.fold(1024 * machine, u64::min))
+}
+
+/// Bytes of memory, without swap, that are free or can be freed at once, or that the control group of this process may
+/// still take if these are fewer. `None` where the system does not say it, as Linux does.
+pub fn free_memory() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let machine = 1024 * kibibytes(&text, "MemAvailable:")?;
+    let number = |path: PathBuf| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
+    let groups = [own_group(), CONTROL_GROUPS.into()];
+    let left = groups.iter().filter_map(|group| {
+        let most = number(group.join("memory.max"))?;
+        let held = number(group.join("memory.current"))?;
+        // What was read of files counts as held, and gives way.
+        let statistics = fs::read_to_string(group.join("memory.stat")).ok()?;
+        let mut lines = statistics.lines();
+        let files = lines.find_map(|line| line.strip_prefix("inactive_file "))?;
+        let files: u64 = files.trim().parse().ok()?;
+        Some(most.saturating_sub(held.saturating_sub(files)))
+    });
+    Some(left.fold(machine, u64::min))
+}
+
+/// Where the control groups of this process are, of version 2.
+fn own_group() -> PathBuf {
+    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let own = groups.lines().find_map(|line| line.strip_prefix("0::/"));
+    Path::new(CONTROL_GROUPS).join(own.unwrap_or_default())
 }
 
 /// A message if `what` needs more bytes than [the machine has](machine_memory): both figures. It is a lower bound that
@@ -68,6 +95,13 @@ mod tests {
         assert_eq!(kibibytes(text, "MemFree:"), Some(1));
         assert_eq!(kibibytes(text, "SwapTotal:"), None);
         assert_eq!(kibibytes(text, "HugePages_Total:"), None);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn some_of_the_memory_is_free() {
+        let (free, there) = (free_memory().unwrap(), machine_memory().unwrap());
+        assert!(0 < free && free <= there, "{free} of {there}");
     }
 
     #[test]

@@ -84,10 +84,10 @@ impl TrainingOptions {
 
     pub fn of_run(&self) -> RunOptions {
         RunOptions {
-            out: self.out.clone(),
             resume: self.resume,
             force_data: self.force_data,
             max_steps: self.max_steps,
+            ..RunOptions::new(&self.out)
         }
     }
 

@@ -129,6 +129,10 @@ impl<C: NetworkKind> Training for AutoencoderTraining<C> {
         pace!(self, self.accumulation)
     }
 
+    fn less_memory(&self) -> Vec<String> {
+        vec![self.pace().smaller_batches()]
+    }
+
     fn invalid(&self) -> Option<String> {
         let optimizer = &self.optimizer;
         let average_decay = self.average_decay.unwrap_or(0.0);

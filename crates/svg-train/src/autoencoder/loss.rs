@@ -10,6 +10,7 @@ use svg_store::{Checked, first, outside};
 
 use super::{Critic, Perceptual};
 use crate::log::Scalars;
+use crate::run::Unread;
 
 /// The adaptive weight is clamped to this before it is scaled.
 const LARGEST_WEIGHT: f64 = 1e4;
@@ -62,7 +63,7 @@ pub struct GeneratorStep {
     /// `reconstruction`, which is `l1 + perceptual_weight * perceptual`; `l1`, the mean absolute error;
     /// `perceptual`, the mean distance; and, if the critic was evaluated, `adversarial`, `-mean D(y)`, and
     /// `adversarial_weight`, the adaptive weight with its factor.
-    pub terms: Scalars,
+    pub terms: Unread,
 }
 
 /// The critic's half of a training step.
@@ -72,7 +73,7 @@ pub struct CriticStep {
     /// The parts of the objective under their names in the log: `critic/loss`, what was minimised, zero while
     /// the critic does not count; `critic/logits_real` and `critic/logits_fake`, the mean logits of
     /// photographs and of reconstructions.
-    pub terms: Scalars,
+    pub terms: Unread,
 }
 
 impl Checked for Objective {
@@ -144,23 +145,15 @@ impl Objective {
         }
         GeneratorStep {
             gradient: pull,
-            terms: self.terms(&numbers(terms), elements, active),
+            terms: self.terms(terms, elements, active),
         }
     }
 
-    fn terms(&self, numbers: &[f64], elements: f64, active: bool) -> Scalars {
-        let rec = numbers[0] + self.perceptual_weight * numbers[1];
-        let counted = match numbers {
-            [_, _, g, weight] if active => weight * g,
-            _ => 0.0,
-        };
-        let total = rec * elements + counted;
-        let terms = Scalars::new()
-            .with("loss", total)
-            .with("reconstruction", rec);
-        let names = ["l1", "perceptual", "adversarial", "adversarial_weight"];
-        let named = names.into_iter().zip(numbers);
-        named.fold(terms, |terms, (name, value)| terms.with(name, *value))
+    fn terms(&self, numbers: Vec<Tensor<1>>, elements: f64, active: bool) -> Unread {
+        let perceptual_weight = self.perceptual_weight;
+        Unread::new(numbers, move |numbers| {
+            terms(numbers, perceptual_weight, elements, active)
+        })
     }
 
     /// The critic's loss and its gradients.
@@ -189,11 +182,10 @@ impl Objective {
         let loss = (hinge(-real.clone()) + hinge(fake.clone())) * 0.5;
         let loss = loss * if active { 1.0 } else { 0.0 };
         let gradients = loss.backward();
-        let numbers = numbers(vec![loss, real.mean(), fake.mean()]);
-        let terms = Scalars::new()
-            .with("critic/loss", numbers[0])
-            .with("critic/logits_real", numbers[1])
-            .with("critic/logits_fake", numbers[2]);
+        let terms = Unread::named(
+            ["critic/loss", "critic/logits_real", "critic/logits_fake"],
+            [loss, real.mean(), fake.mean()],
+        );
         CriticStep { gradients, terms }
     }
 }
@@ -214,11 +206,20 @@ fn weight_norm(trunk: &Tensor<4>, conv: &Conv2d, at_image: Tensor<4>) -> Tensor<
     gradient.square().sum().sqrt()
 }
 
-/// Reads scalars from the device, all at once.
-fn numbers(scalars: Vec<Tensor<1>>) -> Vec<f64> {
-    let scalars = scalars.into_iter().map(Tensor::without_autodiff).collect();
-    let data = Tensor::cat(scalars, 0).into_data();
-    data.convert::<f64>().iter().collect()
+/// The generator's numbers under their names in the log.
+fn terms(numbers: &[f64], perceptual_weight: f64, elements: f64, active: bool) -> Scalars {
+    let rec = numbers[0] + perceptual_weight * numbers[1];
+    let counted = match numbers {
+        [_, _, g, weight] if active => weight * g,
+        _ => 0.0,
+    };
+    let total = rec * elements + counted;
+    let terms = Scalars::new()
+        .with("loss", total)
+        .with("reconstruction", rec);
+    let names = ["l1", "perceptual", "adversarial", "adversarial_weight"];
+    let named = names.into_iter().zip(numbers);
+    named.fold(terms, |terms, (name, value)| terms.with(name, *value))
 }
 
 #[cfg(test)]
@@ -320,7 +321,7 @@ mod tests {
                     .sum()
                     .backward(),
                 image,
-                terms: step.terms,
+                terms: step.terms.read(),
             }
         }
 
@@ -415,7 +416,7 @@ mod tests {
         }
 
         let step = objective.critic(&scene.critic, scene.target.clone(), silent.image, false);
-        assert_eq!(number(&step.terms, "critic/loss"), 0.0);
+        assert_eq!(number(&step.terms.read(), "critic/loss"), 0.0);
         let gradient = scene.critic.conv_in.weight.grad(&step.gradients).unwrap();
         assert_eq!(norm(gradient), 0.0);
     }

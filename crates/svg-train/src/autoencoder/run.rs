@@ -15,8 +15,8 @@ use crate::autoencoder::{AutoencoderStage, AutoencoderTraining, Perceptual, Trai
 use crate::data::{Fingerprint, Pictures};
 use crate::log::Scalars;
 use crate::run::{
-    Begun, Course, Ended, Headline, Identity, Network, NetworkKind, Observer, Place, RunOptions,
-    Shown, Standing, Training, check_batch, check_memory, run,
+    Begun, Course, Ended, Headline, Identity, Network, NetworkKind, Observer, Place, Prepared,
+    RunOptions, Shown, Source, Standing, Training, check_batch, check_memory, run,
 };
 
 /// What a run needs beside its configuration and its encoder.
@@ -72,15 +72,21 @@ pub fn train_network<T: TrainableAutoencoder, C: NetworkKind>(
             stage: stage.with_replicas(replicas),
             pace: config.pace(),
             document: config.to_json(),
+            less_memory: config.less_memory(),
             beginning: Standing::new(Fingerprint::of(&inputs.data)?, identity),
             course: AutoencoderCourse {
                 samples: Samples::spread(shown, config.samples, &config.data)?,
-                pictures: Pictures::new(inputs.data, config.data.clone(), inputs.workers),
                 data_name: inputs.data_name,
                 perceptual_name: inputs.perceptual_name,
-                config,
-                device,
+                device: device.clone(),
                 stage: PhantomData,
+                config: config.clone(),
+            },
+            source: ImageSource {
+                seed: config.seed,
+                batch_size: config.batch_size,
+                pictures: Pictures::new(inputs.data, config.data, inputs.workers),
+                device,
             },
         })
     };
@@ -117,13 +123,13 @@ struct AutoencoderCourse<T, C> {
     perceptual_name: String,
     device: Device,
     samples: Samples,
-    pictures: Pictures,
     stage: PhantomData<T>,
 }
 
 impl<T: TrainableAutoencoder, C: NetworkKind> Course for AutoencoderCourse<T, C> {
     type Identity = AutoencoderIdentity;
     type Stage = AutoencoderStage<T, C>;
+    type Source = ImageSource;
 
     const HEADLINES: &'static [Headline] = &[
         Headline::new("l1", "l1", 4),
@@ -133,18 +139,6 @@ impl<T: TrainableAutoencoder, C: NetworkKind> Course for AutoencoderCourse<T, C>
 
     fn learning_rate(&self, _number: u64) -> f64 {
         self.config.optimizer.learning_rate
-    }
-
-    fn batch(
-        &mut self,
-        _place: Place,
-        cursor: u64,
-        observer: &mut dyn Observer,
-    ) -> Result<(Tensor<4>, u64), TrainError> {
-        let (seed, size) = (self.config.seed, self.config.batch_size);
-        let (batch, remarks) = self.pictures.batch(seed, cursor, size)?;
-        remarks.iter().for_each(|text| observer.remark(text));
-        Ok((batch.to_tensor(&self.device), batch.cursor_after))
     }
 
     fn show(&mut self, stage: &AutoencoderStage<T, C>) -> Result<Option<Shown>, TrainError> {
@@ -179,5 +173,26 @@ impl<T: TrainableAutoencoder, C: NetworkKind> Course for AutoencoderCourse<T, C>
         let parts = autoencoder.parts(stage.network(), stage.averaged(), rest, provenance)?;
         Bundle::create(&folder, parts, true)?;
         Ok(folder)
+    }
+}
+
+/// Pictures as images.
+struct ImageSource {
+    seed: u64,
+    batch_size: usize,
+    device: Device,
+    pictures: Pictures,
+}
+
+impl Source for ImageSource {
+    type Batch = Tensor<4>;
+
+    fn batch(&mut self, _place: Place, cursor: u64) -> Result<Prepared<Tensor<4>>, TrainError> {
+        let (batch, remarks) = self.pictures.batch(self.seed, cursor, self.batch_size)?;
+        Ok(Prepared {
+            data: batch.to_tensor(&self.device),
+            cursor_after: batch.cursor_after,
+            remarks,
+        })
     }
 }

@@ -16,7 +16,8 @@ use crate::kinds::AutoencoderKind;
 use crate::log::Scalars;
 use crate::run::gradients::{Change, moved};
 use crate::run::{
-    Average, Found, Group, Network, NetworkKind, Place, Player, PlayerNames, Replicas, Stage, Team,
+    Average, Files, Found, Group, Network, NetworkKind, Place, Player, PlayerNames, Replicas,
+    Stage, Team, Unread,
 };
 
 const GENERATOR: PlayerNames = PlayerNames {
@@ -220,9 +221,9 @@ impl<T: TrainableAutoencoder, C: NetworkKind> Stage for AutoencoderStage<T, C> {
                 let step = objective.critic(critic, images, fake, critic_active);
                 let mut own = GradientsParams::from_grads(step.gradients, critic);
                 gradients = moved(&mut own, critic, gradients, Change::None);
-                scalars.append(step.terms);
+                scalars = scalars.and(step.terms);
             }
-            scalars.append(pass.terms);
+            let scalars = scalars.and(Unread::known(pass.terms));
             ((pass.finite, (scalars, pass.observed)), gradients)
         });
         let (finite, found): (Vec<bool>, Vec<_>) = found.into_iter().unzip();
@@ -230,7 +231,7 @@ impl<T: TrainableAutoencoder, C: NetworkKind> Stage for AutoencoderStage<T, C> {
         let (scalars, observed) = found.into_iter().unzip();
         Found {
             scalars,
-            remarks: Scalars::new(),
+            remarks: Unread::known(Scalars::new()),
             gradients,
             observed,
             finite,
@@ -268,15 +269,16 @@ impl<T: TrainableAutoencoder, C: NetworkKind> Stage for AutoencoderStage<T, C> {
         }
     }
 
-    fn save(&self, folder: &Path) -> Result<(), TrainError> {
-        self.generator.save(folder)?;
+    fn save(&self, files: &mut Files<'_>) -> Result<(), TrainError> {
+        self.generator.save(files)?;
         if let Some(critic) = &self.critic {
-            critic.save(folder)?;
+            critic.save(files)?;
         }
         if let Some(average) = &self.average {
-            average.save(folder, AVERAGE)?;
+            average.save(files, AVERAGE)?;
         }
-        self.autoencoder().save(folder)
+        let autoencoder = self.autoencoder().clone();
+        files.write(move |folder| autoencoder.save(folder))
     }
 
     fn restore(&mut self, folder: &Path) -> Result<(), TrainError> {

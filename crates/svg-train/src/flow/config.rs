@@ -154,6 +154,17 @@ impl<C: NetworkKind> Training for FlowTraining<C> {
         pace!(self, self.accumulation)
     }
 
+    fn less_memory(&self) -> Vec<String> {
+        let mut changes = vec![self.pace().smaller_batches()];
+        if !self.gradient_checkpointing {
+            changes.push("gradient_checkpointing true".to_string());
+        }
+        if self.precision != ComputeType::Bf16 {
+            changes.push("precision \"bf16\"".to_string());
+        }
+        changes
+    }
+
     fn invalid(&self) -> Option<String> {
         let (optimizer, samples) = (&self.optimizer, &self.samples);
         let decay = f64::from(optimizer.weight_decay);

@@ -16,6 +16,7 @@ const VALIDATION_TIMES: u64 = NOISE + 3;
 
 /// The random numbers of a batch. Sample `n` of a training, counted over all its steps, always gets the same
 /// noise and time, and its label is dropped or not, however samples are grouped into batches.
+#[derive(Clone, Debug)]
 pub(super) struct Draws {
     /// `[batch, tokens, channels]`
     pub noise: Tensor<3>,

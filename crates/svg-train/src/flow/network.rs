@@ -7,8 +7,9 @@ use svg_flow::PathPoint;
 use svg_nn::sum_of_squares;
 use svg_roles::{Condition, Velocity, VelocitySpec};
 
-use crate::run::Network;
+use crate::log::Scalars;
 use crate::run::gradients::{Change, moved};
+use crate::run::{Network, Unread};
 
 /// A velocity network that the flow trainer can train.
 ///
@@ -31,7 +32,7 @@ pub trait FlowNetwork: Network<Config: Serialize> + Velocity {
 }
 
 /// The flow-matching loss at points of the path, as
-/// [`flow_matching_loss`](svg_flow::flow_matching_loss) has it, and its gradients at the parameters, in f32
+/// [`flow_matching_loss`](svg_flow::flow_matching_loss) has it, as `loss`, and its gradients at the parameters, in f32
 /// whatever the type of the network's products.
 ///
 /// # Shapes
@@ -47,13 +48,14 @@ pub fn flow_gradients<N: FlowNetwork>(
     point: PathPoint,
     times: Tensor<1>,
     condition: &Condition,
-) -> (f64, GradientsParams) {
+) -> (Unread, GradientsParams) {
     let velocity = network.velocity(point.x, times, condition);
     let error = velocity - point.velocity;
     let count = error.shape().num_elements() as f64;
-    let squares: f32 = sum_of_squares(error.clone().inner()).into_scalar();
+    let squares = sum_of_squares(error.clone().inner());
     let found = error.square().mean().backward();
     let mut found = GradientsParams::from_grads(found, network);
     let gradients = moved(&mut found, network, GradientsParams::new(), Change::ToF32);
-    (f64::from(squares) / count, gradients)
+    let loss = move |squares: &[f64]| Scalars::new().with("loss", squares[0] / count);
+    (Unread::new(vec![squares], loss), gradients)
 }

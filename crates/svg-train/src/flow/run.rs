@@ -16,8 +16,8 @@ use crate::flow::validation::Validation;
 use crate::flow::{FlowBatch, FlowNetwork, FlowStage, FlowTraining, LatentSource, misfit};
 use crate::log::Scalars;
 use crate::run::{
-    Begun, Course, Ended, Headline, Network, NetworkKind, Observer, Place, RunOptions, Shown,
-    Standing, Training, check_batch, check_memory, run,
+    Begun, Course, Ended, Headline, Network, NetworkKind, Observer, Place, Prepared, RunOptions,
+    Shown, Source, Standing, Training, check_batch, check_memory, run,
 };
 
 /// What a run needs beside its configuration.
@@ -99,17 +99,30 @@ pub fn train_network<N: FlowNetwork, C: NetworkKind>(
             }
         };
         let stage = FlowStage::<N, C>::new(config.clone(), network.clone(), &device);
+        let null = stage.null();
+        let FlowInputs {
+            source, data_name, ..
+        } = inputs;
         Ok(Begun {
             stage: stage.with_replicas(replicas),
             pace: config.pace(),
             document: config.to_json(),
-            beginning: Standing::new(inputs.source.fingerprint().clone(), identity),
+            less_memory: config.less_memory(),
+            beginning: Standing::new(source.fingerprint().clone(), identity),
             course: FlowCourse {
-                config,
+                config: config.clone(),
                 network,
-                inputs,
+                classes: source.classes().to_vec(),
+                data_name,
+                bundle: inputs.bundle,
+                space: inputs.space,
                 device,
                 validation,
+            },
+            source: FlowSource {
+                null,
+                config,
+                latents: source,
             },
         })
     };
@@ -119,7 +132,11 @@ pub fn train_network<N: FlowNetwork, C: NetworkKind>(
 struct FlowCourse<N: FlowNetwork, C> {
     config: FlowTraining<C>,
     network: N::Config,
-    inputs: FlowInputs,
+    /// The names of the classes of the data.
+    classes: Vec<String>,
+    data_name: String,
+    bundle: Bundle,
+    space: Arc<dyn LatentSpace>,
     device: Device,
     validation: Validation,
 }
@@ -127,6 +144,7 @@ struct FlowCourse<N: FlowNetwork, C> {
 impl<N: FlowNetwork, C: NetworkKind> Course for FlowCourse<N, C> {
     type Identity = FlowIdentity;
     type Stage = FlowStage<N, C>;
+    type Source = FlowSource<C>;
 
     const HEADLINES: &'static [Headline] = &[Headline::new("loss", "loss", 4)];
 
@@ -134,26 +152,10 @@ impl<N: FlowNetwork, C: NetworkKind> Course for FlowCourse<N, C> {
         self.config.optimizer.rate(number, self.config.steps)
     }
 
-    fn batch(
-        &mut self,
-        _place: Place,
-        cursor: u64,
-        observer: &mut dyn Observer,
-    ) -> Result<(FlowBatch, u64), TrainError> {
-        let (seed, size) = (self.config.seed, self.config.batch_size);
-        let batch = self.inputs.source.batch(seed, cursor, size)?;
-        batch.remarks.iter().for_each(|text| observer.remark(text));
-        let data = FlowBatch {
-            latents: batch.latents,
-            labels: batch.labels,
-        };
-        Ok((data, batch.cursor_after))
-    }
-
     fn show(&mut self, stage: &FlowStage<N, C>) -> Result<Option<Shown>, TrainError> {
         let network = stage.network();
         let loss = self.validation.loss(network);
-        let space = self.inputs.space.clone();
+        let space = self.space.clone();
         let (image, caption) = samples(&self.config, network, space, &self.device)?;
         Ok(Some(Shown {
             scalars: Scalars::new().with("validation/loss", loss),
@@ -165,10 +167,10 @@ impl<N: FlowNetwork, C: NetworkKind> Course for FlowCourse<N, C> {
 
     /// The bundle as it is: another process may change or remove it, hours before it is needed.
     fn keep(&mut self, out: &Path) -> Result<(), TrainError> {
-        let (folder, given) = (out.join("base"), &self.inputs.bundle);
+        let (folder, given) = (out.join("base"), &self.bundle);
         let kept = Bundle::open(&folder).ok();
         let kept = kept.filter(|kept| is_same(kept, given).unwrap_or(false));
-        self.inputs.bundle = match kept {
+        self.bundle = match kept {
             Some(kept) => kept,
             None => given.copy_without(&folder, FLOW)?,
         };
@@ -188,19 +190,42 @@ impl<N: FlowNetwork, C: NetworkKind> Course for FlowCourse<N, C> {
             config: &self.network,
             spec: network.spec(),
             tensors: Network::tensors(network),
-            classes: self.inputs.source.classes().to_vec(),
+            classes: self.classes.clone(),
             provenance: Provenance {
                 made_by: format!("svg-train {}", env!("CARGO_PKG_VERSION")),
-                source: self.inputs.data_name.clone(),
+                source: self.data_name.clone(),
                 steps: Some(step),
                 perceptual: None,
                 notes: vec![self.config.about.clone()],
             },
         };
-        let bundle = &self.inputs.bundle;
+        let bundle = &self.bundle;
         let part = bundle.flow_part(flow)?;
         let made = bundle.copy_with(&out.join("bundle"), FLOW, part)?;
         Ok(made.folder().to_path_buf())
+    }
+}
+
+/// Latents, and what is random at their place.
+struct FlowSource<C> {
+    config: FlowTraining<C>,
+    /// The class that stands for none.
+    null: usize,
+    latents: Box<dyn LatentSource>,
+}
+
+impl<C: NetworkKind> Source for FlowSource<C> {
+    type Batch = FlowBatch;
+
+    fn batch(&mut self, place: Place, cursor: u64) -> Result<Prepared<FlowBatch>, TrainError> {
+        let (seed, size) = (self.config.seed, self.config.batch_size);
+        let batch = self.latents.batch(seed, cursor, size)?;
+        let data = FlowBatch::new(batch.latents, batch.labels);
+        Ok(Prepared {
+            data: data.drawn(&self.config, self.null, place),
+            cursor_after: batch.cursor_after,
+            remarks: batch.remarks,
+        })
     }
 }
 

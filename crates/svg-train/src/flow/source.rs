@@ -22,7 +22,7 @@ pub struct LatentBatch {
 ///
 /// [`OnlineLatents`](crate::flow::OnlineLatents) encodes pictures as they come;
 /// [`CachedLatents`](crate::cache::CachedLatents) reads a cache on disk.
-pub trait LatentSource {
+pub trait LatentSource: Send {
     /// `size` latents from place `cursor` of the order of `seed`.
     ///
     /// The result is a function of the three numbers, whatever was asked for before. Going on from

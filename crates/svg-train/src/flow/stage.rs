@@ -13,7 +13,8 @@ use crate::flow::{FlowNetwork, FlowTraining, flow_gradients};
 use crate::kinds::FlowKind;
 use crate::log::Scalars;
 use crate::run::{
-    AdamW, Average, Found, Group, NetworkKind, Place, Player, PlayerNames, Replicas, Stage, Team,
+    AdamW, Average, Files, Found, Group, NetworkKind, Place, Player, PlayerNames, Replicas, Stage,
+    Team, Unread,
 };
 
 const NAMES: PlayerNames = PlayerNames {
@@ -43,6 +44,33 @@ pub struct FlowBatch {
     pub latents: Tensor<3>,
     /// The class of each.
     pub labels: Vec<usize>,
+    /// Noise, times and dropped labels, where they were drawn ahead of the step.
+    draws: Option<Draws>,
+}
+
+impl FlowBatch {
+    /// Latents, `[batch, tokens, channels]`, normalised, on the plain device, and the class of each.
+    pub fn new(latents: Tensor<3>, labels: Vec<usize>) -> Self {
+        Self {
+            latents,
+            labels,
+            draws: None,
+        }
+    }
+
+    /// The same with the numbers that are random in it at a place of the training. `null` is the class that stands
+    /// for none.
+    pub(super) fn drawn<C>(self, config: &FlowTraining<C>, null: usize, place: Place) -> Self {
+        let [_, tokens, channels] = self.latents.dims();
+        let first =
+            (place.step * config.accumulation as u64 + place.batch) * config.batch_size as u64;
+        let (shape, device) = ([tokens, channels], self.latents.device());
+        let draws = Draws::training(config, null, first, &self.labels, shape, &device);
+        Self {
+            draws: Some(draws),
+            ..self
+        }
+    }
 }
 
 impl<N: FlowNetwork, C: NetworkKind> FlowStage<N, C> {
@@ -75,6 +103,11 @@ impl<N: FlowNetwork, C: NetworkKind> FlowStage<N, C> {
     pub fn with_replicas(mut self, replicas: Replicas) -> Self {
         self.replicas = replicas;
         self
+    }
+
+    /// The class that stands for none.
+    pub(super) fn null(&self) -> usize {
+        self.null
     }
 
     /// The network with averaged weights, for inference.
@@ -118,12 +151,12 @@ impl<N: FlowNetwork, C: NetworkKind> Stage for FlowStage<N, C> {
     }
 
     fn gradients(&self, team: &Team<'_, N>, place: Place, batch: FlowBatch) -> Found<()> {
-        let FlowBatch { latents, labels } = batch;
-        let ([count, tokens, channels], device) = (latents.dims(), latents.device());
-        let first = (place.step * self.config.accumulation as u64 + place.batch)
-            * self.config.batch_size as u64;
-        let shape = [tokens, channels];
-        let draws = Draws::training(&self.config, self.null, first, &labels, shape, &device);
+        let batch = match &batch.draws {
+            Some(_) => batch,
+            None => batch.drawn(&self.config, self.null, place),
+        };
+        let (latents, draws) = (batch.latents, batch.draws.expect("drawn above"));
+        let ([count, ..], device) = (latents.dims(), latents.device());
         let times = draws.times;
         let condition = Condition::classes(&draws.labels, &device);
         let point = linear_path(draws.noise, latents, times.clone());
@@ -135,12 +168,11 @@ impl<N: FlowNetwork, C: NetworkKind> Stage for FlowStage<N, C> {
             (point, shard.of(&times), shard.condition(&condition))
         });
         let (scalars, gradients) = team.gradients(shards, |network, (point, times, condition)| {
-            let (loss, gradients) = flow_gradients(network, point, times, &condition);
-            (Scalars::new().with("loss", loss), gradients)
+            flow_gradients(network, point, times, &condition)
         });
         Found {
             scalars,
-            remarks: Scalars::new(),
+            remarks: Unread::known(Scalars::new()),
             gradients,
             observed: (),
             finite: true,
@@ -152,9 +184,9 @@ impl<N: FlowNetwork, C: NetworkKind> Stage for FlowStage<N, C> {
         self.average.update(self.player.network());
     }
 
-    fn save(&self, folder: &Path) -> Result<(), TrainError> {
-        self.player.save(folder)?;
-        self.average.save(folder, AVERAGE)
+    fn save(&self, files: &mut Files<'_>) -> Result<(), TrainError> {
+        self.player.save(files)?;
+        self.average.save(files, AVERAGE)
     }
 
     fn restore(&mut self, folder: &Path) -> Result<(), TrainError> {

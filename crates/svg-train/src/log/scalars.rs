@@ -50,6 +50,11 @@ impl Scalars {
         }
     }
 
+    /// Whether every number is finite.
+    pub(crate) fn are_finite(&self) -> bool {
+        self.iter().all(|(_, value)| value.is_finite())
+    }
+
     /// The number of that name.
     pub fn get(&self, name: &str) -> Option<f64> {
         let found = self.iter().find(|(known, _)| *known == name);

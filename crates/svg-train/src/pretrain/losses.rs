@@ -3,11 +3,11 @@
 use burn::optim::GradientsParams;
 use burn::prelude::*;
 
-use crate::log::Scalars;
 use crate::pretrain::backbone::class_tokens;
 use crate::pretrain::hidden::Hidden;
 use crate::pretrain::loss::{class_loss, patch_loss, spread_loss};
 use crate::pretrain::{Backbone, Learner, LossWeights};
+use crate::run::Unread;
 
 /// One device's crops.
 pub(super) struct Crops {
@@ -34,7 +34,7 @@ pub(super) fn losses<B: Backbone>(
     asked: Asked,
     weights: LossWeights,
     temperature: f64,
-) -> (Scalars, GradientsParams) {
+) -> (Unread, GradientsParams) {
     let network = &student.backbone;
     let hidden = crops.hidden.as_ref();
     let globals = Tensor::from_inner(crops.globals.clone());
@@ -70,14 +70,12 @@ pub(super) fn losses<B: Backbone>(
     let total = class.clone() * weights.class
         + patch.clone() * weights.patch
         + spread.clone() * weights.spread;
-    let [sum, class, patch, spread] = [total.clone(), class, patch, spread].map(scalar);
+    let losses = Unread::named(
+        ["loss", "class", "patch", "spread"],
+        [total.clone(), class, patch, spread],
+    );
     let gradients = GradientsParams::from_grads(total.backward(), student);
-    let scalars = Scalars::new()
-        .with("loss", sum)
-        .with("class", class)
-        .with("patch", patch)
-        .with("spread", spread);
-    (scalars, gradients)
+    (losses, gradients)
 }
 
 pub(super) fn halves(tensor: Tensor<2>) -> [Tensor<2>; 2] {
@@ -86,9 +84,4 @@ pub(super) fn halves(tensor: Tensor<2>) -> [Tensor<2>; 2] {
         tensor.clone().narrow(0, 0, half),
         tensor.narrow(0, half, half),
     ]
-}
-
-pub(super) fn scalar(loss: Tensor<1>) -> f64 {
-    let value: f32 = loss.into_scalar();
-    value.into()
 }

@@ -15,8 +15,8 @@ use crate::pretrain::judge::Judge;
 use crate::pretrain::learner::LearnerConfig;
 use crate::pretrain::{Backbone, Learner, PretrainBatch, PretrainStage, Pretraining};
 use crate::run::{
-    Begun, Course, Ended, Headline, Identity, NetworkKind, Observer, Place, RunOptions, Shown,
-    Standing, Training, check_batch, check_memory, run,
+    Begun, Course, Ended, Headline, Identity, NetworkKind, Observer, Place, Prepared, RunOptions,
+    Shown, Source, Standing, Training, check_batch, check_memory, run,
 };
 
 /// How the metadata of an encoder begin that was made here.
@@ -81,16 +81,21 @@ pub fn train_network<B: Backbone, C: NetworkKind>(
             stage: stage.with_replicas(replicas),
             pace: config.pace(),
             document: config.to_json(),
+            less_memory: config.less_memory(),
             beginning: Standing::new(data, PretrainIdentity {}),
             course: PretrainCourse {
                 of_pixels: judge.as_ref().map_or(0.0, |judge| judge.of_pixels(&device)),
                 judge,
+                data_name: inputs.data_name,
+                config: config.clone(),
+                device: device.clone(),
+                stage: PhantomData,
+            },
+            source: PretrainSource {
                 pictures: Pictures::new(inputs.data, config.data.clone(), inputs.workers),
                 patch_size,
-                data_name: inputs.data_name,
                 config,
                 device,
-                stage: PhantomData,
             },
         })
     };
@@ -105,19 +110,18 @@ impl Identity for PretrainIdentity {}
 
 struct PretrainCourse<B, C> {
     config: Pretraining<C>,
-    patch_size: usize,
     data_name: String,
     device: Device,
     judge: Option<Judge>,
     /// What the judge finds in pixels.
     of_pixels: f64,
-    pictures: Pictures,
     stage: PhantomData<B>,
 }
 
 impl<B: Backbone, C: NetworkKind> Course for PretrainCourse<B, C> {
     type Identity = PretrainIdentity;
     type Stage = PretrainStage<B, C>;
+    type Source = PretrainSource<C>;
 
     const HEADLINES: &'static [Headline] = &[
         Headline::new("class", "class", 3),
@@ -127,24 +131,6 @@ impl<B: Backbone, C: NetworkKind> Course for PretrainCourse<B, C> {
 
     fn learning_rate(&self, number: u64) -> f64 {
         self.config.rate(number)
-    }
-
-    fn batch(
-        &mut self,
-        place: Place,
-        cursor: u64,
-        observer: &mut dyn Observer,
-    ) -> Result<(PretrainBatch, u64), TrainError> {
-        let config = &self.config;
-        let (seed, size) = (config.seed, config.batch_size);
-        let (batch, remarks) = self.pictures.batch(seed, cursor, size)?;
-        remarks.iter().for_each(|text| observer.remark(text));
-        let first = place.step * size as u64;
-        let views = config.views.draw(&batch.images, seed, first, &self.device);
-        let side = config.views.global.size as usize / self.patch_size;
-        let crops = 2 * batch.images.len();
-        let masks = config.masks.draw(crops, [side, side], seed, place.step);
-        Ok((PretrainBatch { views, masks }, batch.cursor_after))
     }
 
     fn show(&mut self, stage: &PretrainStage<B, C>) -> Result<Option<Shown>, TrainError> {
@@ -184,5 +170,33 @@ impl<B: Backbone, C: NetworkKind> Course for PretrainCourse<B, C> {
             self.data_name
         );
         stage.network().write(note, &path)
+    }
+}
+
+/// Views of pictures, and which of their patches are hidden.
+struct PretrainSource<C> {
+    config: Pretraining<C>,
+    patch_size: usize,
+    device: Device,
+    pictures: Pictures,
+}
+
+impl<C: NetworkKind> Source for PretrainSource<C> {
+    type Batch = PretrainBatch;
+
+    fn batch(&mut self, place: Place, cursor: u64) -> Result<Prepared<PretrainBatch>, TrainError> {
+        let config = &self.config;
+        let (seed, size) = (config.seed, config.batch_size);
+        let (batch, remarks) = self.pictures.batch(seed, cursor, size)?;
+        let first = place.step * size as u64;
+        let views = config.views.draw(&batch.images, seed, first, &self.device);
+        let side = config.views.global.size as usize / self.patch_size;
+        let crops = 2 * batch.images.len();
+        let masks = config.masks.draw(crops, [side, side], seed, place.step);
+        Ok(Prepared {
+            data: PretrainBatch { views, masks },
+            cursor_after: batch.cursor_after,
+            remarks,
+        })
     }
 }

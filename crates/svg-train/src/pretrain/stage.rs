@@ -9,7 +9,6 @@ use svg_nn::{load_exact, module_tensors};
 
 use crate::TrainError;
 use crate::kinds::EncoderKind;
-use crate::log::Scalars;
 use crate::pretrain::backbone::class_tokens;
 use crate::pretrain::hidden::Hidden;
 use crate::pretrain::learner::LearnerConfig;
@@ -17,8 +16,8 @@ use crate::pretrain::loss::entropies;
 use crate::pretrain::losses::{Asked, Crops, losses};
 use crate::pretrain::{Backbone, Learner, Masks, Pretraining, Targets, Views};
 use crate::run::{
-    AdamW, Average, Found, Group, NetworkKind, Place, Player, PlayerNames, Replicas, Stage, Team,
-    store, stored,
+    AdamW, Average, Files, Found, Group, NetworkKind, Place, Player, PlayerNames, Replicas, Stage,
+    Team, Unread, stored,
 };
 
 const NAMES: PlayerNames = PlayerNames {
@@ -124,7 +123,7 @@ impl<B: Backbone, C: NetworkKind> PretrainStage<B, C> {
 
     /// The teacher's targets for all crops, on their devices; the moving means after them; and the mean
     /// entropy of the class targets and the entropy of their mean.
-    fn asked(&self, crops: &[Crops], step: u64) -> (Vec<Asked>, [Targets; 2], [f64; 2]) {
+    fn asked(&self, crops: &[Crops], step: u64) -> (Vec<Asked>, [Targets; 2], [Tensor<1>; 2]) {
         let teachers = self.replicas.team(self.teacher.network().clone());
         let said = teachers.each(crops.iter().collect(), |teacher, crops: &Crops| {
             let seen = teacher.backbone.tokens(crops.globals.clone());
@@ -238,9 +237,7 @@ impl<B: Backbone, C: NetworkKind> Stage for PretrainStage<B, C> {
         }
         Found {
             scalars,
-            remarks: Scalars::new()
-                .with("teacher/entropy", entropies[0])
-                .with("teacher/entropy_of_mean", entropies[1]),
+            remarks: Unread::named(["teacher/entropy", "teacher/entropy_of_mean"], entropies),
             gradients,
             observed: targets,
             finite: true,
@@ -265,10 +262,10 @@ impl<B: Backbone, C: NetworkKind> Stage for PretrainStage<B, C> {
         }
     }
 
-    fn save(&self, folder: &Path) -> Result<(), TrainError> {
-        self.student.save(folder)?;
-        self.teacher.save(folder, TEACHER)?;
-        store(&module_tensors(&self.centres()), folder, CENTRES)
+    fn save(&self, files: &mut Files<'_>) -> Result<(), TrainError> {
+        self.student.save(files)?;
+        self.teacher.save(files, TEACHER)?;
+        files.tensors(CENTRES, module_tensors(&self.centres()))
     }
 
     fn restore(&mut self, folder: &Path) -> Result<(), TrainError> {

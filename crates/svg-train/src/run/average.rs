@@ -6,8 +6,8 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::prelude::*;
 use svg_nn::blend;
 
-use super::player::{store, stored};
-use super::{Network, name_parameters};
+use super::player::stored;
+use super::{Files, Network, name_parameters};
 use crate::TrainError;
 
 /// A copy of a network whose weights follow those of the network slowly.
@@ -55,8 +55,8 @@ impl<M: Module> Average<M> {
 }
 
 impl<N: Network> Average<N> {
-    pub(crate) fn save(&self, folder: &Path, name: &str) -> Result<(), TrainError> {
-        store(&self.network().tensors(), folder, name)
+    pub(crate) fn save(&self, files: &mut Files<'_>, name: &'static str) -> Result<(), TrainError> {
+        files.tensors(name, self.network().tensors())
     }
 
     pub(crate) fn restore(

@@ -22,7 +22,7 @@ const PAGE: &str = "checkpoint.json";
 /// A checkpoint is written under another name, its files are synchronised, and then it is renamed, so that
 /// the newest one is complete at any moment. Its page lists every file with its SHA-256 and holds a hash of itself.
 /// A checkpoint that does not match its page is skipped for the one before it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Checkpoints {
     folder: PathBuf,
     kept: usize,
@@ -77,7 +77,7 @@ impl Checkpoints {
         state: &S,
         fill: impl FnOnce(&Path) -> Result<(), TrainError>,
     ) -> Result<PathBuf, TrainError> {
-        let folder = self.folder.join(format!("step-{step:08}"));
+        let folder = self.of(step);
         if folder.exists() {
             return Ok(folder);
         }
@@ -102,6 +102,15 @@ impl Checkpoints {
         new.commit().map_err(system)?;
         self.prune(step);
         Ok(folder)
+    }
+
+    /// Whether there is one of a step, whole or not.
+    pub fn has(&self, step: u64) -> bool {
+        self.of(step).exists()
+    }
+
+    fn of(&self, step: u64) -> PathBuf {
+        self.folder.join(format!("step-{step:08}"))
     }
 
     /// The newest checkpoint that is whole; `None` if there is none.

@@ -7,7 +7,7 @@ use burn::prelude::*;
 use svg_image::RgbImage;
 use svg_store::{first, outside};
 
-use super::{Headline, Identity, Observer, Place, Replicas, Stage, Standing};
+use super::{Headline, Identity, Replicas, Source, Stage, Standing, Unread};
 use crate::TrainError;
 use crate::log::Scalars;
 
@@ -52,6 +52,20 @@ impl Pace {
         (self.batch_size * self.accumulation) as u64
     }
 
+    /// The same images in a step with fewer at once, in words.
+    pub(crate) fn smaller_batches(&self) -> String {
+        let (size, accumulation) = (self.batch_size, self.accumulation);
+        let now = format!("now {size} and {accumulation}");
+        match size {
+            0 | 1 => format!("smaller networks: batch_size is {size}"),
+            even if even % 2 == 0 => {
+                let (half, twice) = (size / 2, accumulation * 2);
+                format!("batch_size {half} and accumulation {twice}, the same step ({now})")
+            }
+            _ => format!("a smaller batch_size and more accumulation ({now})"),
+        }
+    }
+
     /// The first field that is outside its range, in words.
     pub fn invalid(&self) -> Option<String> {
         let batches = 1..=(1 << 20);
@@ -94,6 +108,35 @@ pub struct StepReport {
     pub dropped: bool,
 }
 
+/// What a step reported that nobody has read yet.
+#[derive(Debug)]
+pub struct UnreadReport {
+    /// Losses and norms.
+    pub(super) scalars: Unread,
+    /// Numbers that decide nothing.
+    pub(super) remarks: Unread,
+    /// Whether what is known already is finite.
+    pub(super) finite: bool,
+}
+
+impl UnreadReport {
+    /// Reads what several steps have reported, in one transfer. The first that is dropped has spoilt what was learned
+    /// after it.
+    pub fn read_all(all: Vec<Self>) -> Vec<StepReport> {
+        let finite: Vec<bool> = all.iter().map(|one| one.finite).collect();
+        let unread = all.into_iter().flat_map(|one| [one.scalars, one.remarks]);
+        let mut read = Unread::read_all(unread.collect()).into_iter();
+        let report = |finite| {
+            let mut next = || read.next().expect("two for each");
+            let (mut scalars, remarks) = (next(), next());
+            let dropped = !(finite && scalars.are_finite());
+            scalars.append(remarks);
+            StepReport { scalars, dropped }
+        };
+        finite.into_iter().map(report).collect()
+    }
+}
+
 /// What has been learned so far, to look at.
 pub(crate) struct Shown {
     /// Numbers for the logs.
@@ -108,14 +151,18 @@ pub(crate) struct Shown {
 
 /// A training that begins or goes on.
 pub(crate) struct Begun<C: Course> {
-    /// The source of its data, and how to show what it has learned.
+    /// How to show what it has learned.
     pub course: C,
+    /// Where its data come from.
+    pub source: C::Source,
     /// What learns.
     pub stage: C::Stage,
     /// How long, and when.
     pub pace: Pace,
     /// The configuration as the file `config.json`.
     pub document: String,
+    /// Changes to it after which a step needs less memory.
+    pub less_memory: Vec<String>,
     /// Where a new run of this training begins: its data and its identity.
     pub beginning: Standing<C::Identity>,
 }
@@ -126,20 +173,14 @@ pub(crate) trait Course {
     type Identity: Identity;
     /// What learns.
     type Stage: Stage;
+    /// Where its data come from.
+    type Source: Source<Batch = <Self::Stage as Stage>::Batch>;
 
     /// What to watch.
     const HEADLINES: &'static [Headline];
 
     /// The learning rate of step `number`, counted from 0, before any halving.
     fn learning_rate(&self, number: u64) -> f64;
-
-    /// The micro-batch at `place`, with the data from `cursor` on, and the cursor after it.
-    fn batch(
-        &mut self,
-        place: Place,
-        cursor: u64,
-        observer: &mut dyn Observer,
-    ) -> Result<(<Self::Stage as Stage>::Batch, u64), TrainError>;
 
     /// What has been learned; `None` if there is nothing to show it with.
     fn show(&mut self, stage: &Self::Stage) -> Result<Option<Shown>, TrainError>;

@@ -14,7 +14,7 @@ use super::Pace;
 /// In the document it is one field whose name is the kind, such as `"sit": { .. }`, beside the fields that
 /// all kinds share. An enum with a newtype variant for each kind serialises so.
 pub trait NetworkKind:
-    Serialize + DeserializeOwned + Clone + PartialEq + Debug + Send + Sync
+    Serialize + DeserializeOwned + Clone + PartialEq + Debug + Send + Sync + 'static
 {
     /// The names of the field, one for each kind.
     const KINDS: &'static [&'static str];
@@ -47,6 +47,11 @@ pub trait Training: Serialize + DeserializeOwned {
 
     /// The first invalid value, in words and with what to set.
     fn invalid(&self) -> Option<String>;
+
+    /// Changes after which a step needs less memory, the most harmless first.
+    fn less_memory(&self) -> Vec<String> {
+        vec![format!("batch_size below {}", self.pace().batch_size)]
+    }
 
     /// Reads a configuration.
     ///

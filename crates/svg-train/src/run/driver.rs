@@ -1,50 +1,30 @@
 //! The loop of a run, from its first step to its last, with resume.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
+use burn::module::Module;
 use svg_image::save_png;
 use svg_model::ModelError;
-use svg_store::{Checked as _, FolderLock, LockError, read_if_there, write_bytes};
+use svg_nn::is_host;
+use svg_store::{FolderLock, LockError, free_memory, write_bytes};
 
-use super::document::differences;
+use super::memory::is_of_memory;
+use super::resume::{DOCUMENT, agreed, unedited};
 use crate::TrainError;
 use crate::log::{CsvLog, TensorBoard};
 use crate::run::{
-    Begun, Checkpoints, Course, Ended, Identity, Observer, Pace, Place, Stage, Standing, StepReport,
+    Ahead, Begun, CheckpointFound, Checkpoints, Course, Ended, Files, Needs, Observer, Pace,
+    RunOptions, Stage, Standing, StepReport, UnreadReport, Writing,
 };
 
-/// The configuration, in the folder of a run and in each of its checkpoints.
-const DOCUMENT: &str = "config.json";
 /// Time between two attempts to make the model while another process changes it.
 const WAIT: Duration = Duration::from_millis(500);
+/// Steps whose numbers are read together on a graphics card.
+const TOGETHER: usize = 10;
 /// After so many returns to one checkpoint, training gives up.
 const MOST_ROLLBACKS: u64 = 8;
-
-/// Where a run is, and how it is to go on.
-#[derive(Clone, Debug)]
-pub struct RunOptions {
-    /// The folder of the run.
-    pub out: PathBuf,
-    /// Whether to go on from the newest checkpoint.
-    pub resume: bool,
-    /// Whether to go on although the pictures have changed.
-    pub force_data: bool,
-    /// Steps to stop after, before those of the configuration.
-    pub max_steps: Option<u64>,
-}
-
-impl RunOptions {
-    /// A new run in this folder, to its last step.
-    pub fn new(out: impl Into<PathBuf>) -> Self {
-        Self {
-            out: out.into(),
-            resume: false,
-            force_data: false,
-            max_steps: None,
-        }
-    }
-}
 
 /// Trains a course, or goes on training it.
 ///
@@ -58,17 +38,47 @@ pub(crate) fn run<C: Course>(
     std::fs::create_dir_all(&options.out).map_err(TrainError::system(&options.out))?;
     let _lock = FolderLock::acquire(&options.out, "trains in")?;
     observer.watches(C::HEADLINES);
-    Run::begin(options, begin()?, observer)?.go(observer)
+    let begun = begin()?;
+    let less_memory = begun.less_memory.join(", or ");
+    let run = Run::begin(options, begun, observer)?;
+    // What has panicked is not used any more.
+    catch_unwind(AssertUnwindSafe(|| run.go(observer))).unwrap_or_else(|panic| {
+        if is_of_memory(&*panic) {
+            observer.remark(&format!(
+                "a step of this training needs more memory than the device has. Begin another run with {less_memory}; \
+                 `svg cost --config` estimates what a flow needs"
+            ));
+        }
+        resume_unwind(panic)
+    })
 }
+
+type Batches<C> = Vec<<<C as Course>::Stage as Stage>::Batch>;
 
 struct Run<C: Course> {
     options: RunOptions,
     pace: Pace,
+    /// The step after which this process stops.
+    end: u64,
     checkpoints: Checkpoints,
+    writing: Writing,
+    /// Bytes of a copy of what a checkpoint holds.
+    copy: u64,
     course: C,
+    ahead: Ahead<C::Source>,
     stage: C::Stage,
     document: String,
     state: Standing<C::Identity>,
+    /// The state that the newest checkpoint goes on from in this process.
+    anchor: Standing<C::Identity>,
+    /// Steps that were learned from before their numbers were read, with their learning rates.
+    unread: Vec<(f64, UnreadReport)>,
+    /// Steps whose numbers are read together.
+    together: usize,
+    /// Until this step, numbers are read before anything is learned from them.
+    careful_until: u64,
+    /// Time in which a step waited for its data.
+    waited: Duration,
     csv: CsvLog,
     events: TensorBoard,
     rollbacks: u64,
@@ -82,10 +92,12 @@ impl<C: Course> Run<C> {
     ) -> Result<Self, TrainError> {
         let Begun {
             mut course,
+            source,
             mut stage,
             pace,
             document,
             beginning: now,
+            ..
         } = begun;
         let checkpoints =
             Checkpoints::open(&options.out.join("checkpoints"), pace.checkpoints_kept)?;
@@ -106,14 +118,30 @@ impl<C: Course> Run<C> {
             (None, false) if checkpoints.is_empty()? => {
                 course.keep(&options.out)?;
                 write_bytes(options.out.join(DOCUMENT), &document)?;
-                checkpoints.write(0, &now, |folder| save(&stage, &document, folder))?;
+                let save = |folder: &Path| save_in(&stage, &document, folder);
+                checkpoints.write(0, &now, save)?;
                 now
             }
             (_, false) => return Err(TrainError::Occupied { path: options.out }),
         };
+        let on_host = is_host(&stage.replicas().devices()[0]);
+        let together = options
+            .read_every
+            .unwrap_or(if on_host { 1 } else { TOGETHER });
+        let end = pace.steps.min(options.max_steps.unwrap_or(u64::MAX));
         Ok(Self {
             csv: CsvLog::open(options.out.join("steps.csv"), state.step)?,
             events: TensorBoard::create(options.out.join("tensorboard"), SystemTime::now())?,
+            // Weights, two moments of each, and an average.
+            copy: 16 * Module::num_params(&stage.networks()) as u64,
+            ahead: Ahead::begin(source, needs(&pace, &state, end)),
+            writing: Writing::default(),
+            anchor: state.clone(),
+            unread: Vec::new(),
+            careful_until: 0,
+            waited: Duration::ZERO,
+            together,
+            end,
             checkpoints,
             course,
             stage,
@@ -126,31 +154,30 @@ impl<C: Course> Run<C> {
     }
 
     fn go(mut self, observer: &mut dyn Observer) -> Result<Ended, TrainError> {
-        let most = self.options.max_steps.unwrap_or(u64::MAX);
-        let steps = self.pace.steps.min(most);
-        observer.begins(self.state.step, steps, self.pace.images_per_step());
-        while self.state.step < steps {
+        observer.begins(self.state.step, self.end, self.pace.images_per_step());
+        let (begun, first) = (Instant::now(), self.state.step);
+        while self.state.step < self.end {
+            self.writing.check()?;
             if observer.wants_to_stop() {
-                self.checkpoint()?;
-                return Ok(Ended::Interrupted(self.state.step));
+                return self.interrupted(observer);
             }
-            let learning_rate = self.learning_rate();
-            let Some(report) = self.step(learning_rate, observer)? else {
-                continue;
+            let Some(batches) = self.batches(observer)? else {
+                return self.interrupted(observer);
             };
-            self.note(report, learning_rate, observer)?;
-            if self.state.dropped_in_a_row >= self.pace.patience {
-                self = self.roll_back(observer)?;
-                continue;
-            }
-            if self.state.step.is_multiple_of(self.pace.checkpoint_every) {
-                self.checkpoint()?;
-                if self.state.dropped_in_a_row == 0 {
-                    self.rollbacks = 0;
-                }
+            match self.together > 1 && self.state.step >= self.careful_until {
+                true => self.learn_unread(batches, observer)?,
+                false => self.learn(batches, observer)?,
             }
         }
+        if self.state.step > first {
+            let (all, waited) = (begun.elapsed().as_secs_f64(), self.waited.as_secs_f64());
+            let share = 100.0 * waited / all.max(1e-9);
+            observer.remark(&format!(
+                "the steps took {all:.1} s, of which {waited:.1} s ({share:.0} %) they waited for data"
+            ));
+        }
         self.checkpoint()?;
+        self.writing.wait()?;
         let Some(folder) = self.finish(observer)? else {
             return Ok(Ended::Interrupted(self.state.step));
         };
@@ -161,6 +188,13 @@ impl<C: Course> Run<C> {
             }
         }
         Ok(Ended::Finished(folder))
+    }
+
+    fn interrupted(mut self, observer: &mut dyn Observer) -> Result<Ended, TrainError> {
+        self.read(observer)?;
+        self.checkpoint()?;
+        self.writing.wait()?;
+        Ok(Ended::Interrupted(self.state.step))
     }
 
     /// Makes the model. A process that changes the one of an earlier end is waited for; `None` if an end was asked
@@ -185,41 +219,136 @@ impl<C: Course> Run<C> {
         }
     }
 
-    /// Takes a step; `None` if an end was asked for before its data were read and encoded.
-    fn step(
-        &mut self,
-        learning_rate: f64,
-        observer: &mut dyn Observer,
-    ) -> Result<Option<StepReport>, TrainError> {
-        let (step, mut cursor) = (self.state.step, self.state.cursor);
+    /// The micro-batches of a step; `None` if an end was asked for before they were all there.
+    fn batches(&mut self, observer: &mut dyn Observer) -> Result<Option<Batches<C>>, TrainError> {
+        let mut cursor = self.state.cursor;
         let mut batches = Vec::new();
-        for batch in 0..self.pace.accumulation as u64 {
-            let place = Place { step, batch };
-            let (data, after) = self.course.batch(place, cursor, observer)?;
-            batches.push(data);
-            cursor = after;
+        for _ in 0..self.pace.accumulation {
+            let asked = Instant::now();
+            let prepared = self.ahead.next()?;
+            self.waited += asked.elapsed();
+            prepared
+                .remarks
+                .iter()
+                .for_each(|text| observer.remark(text));
+            batches.push(prepared.data);
+            cursor = prepared.cursor_after;
             if observer.wants_to_stop() {
                 return Ok(None);
             }
         }
-        let report = self.stage.step(step, learning_rate, batches);
         self.state.cursor = cursor;
+        Ok(Some(batches))
+    }
+
+    /// Learns from a step if its numbers are finite, and logs it.
+    fn learn(
+        &mut self,
+        batches: Batches<C>,
+        observer: &mut dyn Observer,
+    ) -> Result<(), TrainError> {
+        let rate = self.learning_rate();
+        let report = self.stage.step(self.state.step, rate, batches);
         self.state.step += 1;
-        Ok(Some(report))
+        self.note(self.state.step, report, rate, observer)?;
+        match self.state.dropped_in_a_row >= self.pace.patience {
+            true => self.roll_back(observer),
+            false => self.checkpoint_if_due(),
+        }
+    }
+
+    /// Learns from a step before its numbers have been read, and reads those of several when they are needed.
+    fn learn_unread(
+        &mut self,
+        batches: Batches<C>,
+        observer: &mut dyn Observer,
+    ) -> Result<(), TrainError> {
+        let rate = self.learning_rate();
+        let report = self.stage.step_unread(self.state.step, rate, batches);
+        self.unread.push((rate, report));
+        self.state.step += 1;
+        let (step, pace) = (self.state.step, self.pace);
+        let due = self.unread.len() >= self.together
+            || step == self.end
+            || self.is_shown(step)
+            || step.is_multiple_of(pace.checkpoint_every);
+        match due && self.read(observer)? {
+            true => self.checkpoint_if_due(),
+            false => Ok(()),
+        }
+    }
+
+    /// Reads and logs the numbers of the steps that were learned from without them. If one of those steps should have
+    /// been dropped, what was learned since is spoilt: then the run goes back to its newest checkpoint, takes the same
+    /// steps again, and reads each before it learns from it. Whether it goes on as it was.
+    fn read(&mut self, observer: &mut dyn Observer) -> Result<bool, TrainError> {
+        let (rates, unread): (Vec<_>, Vec<_>) = self.unread.drain(..).unzip();
+        let first = self.state.step - unread.len() as u64;
+        let reports = UnreadReport::read_all(unread);
+        for (step, (report, rate)) in (first + 1..).zip(reports.into_iter().zip(rates)) {
+            if report.dropped {
+                self.take_again(step, observer)?;
+                return Ok(false);
+            }
+            self.note(step, report, rate, observer)?;
+        }
+        Ok(true)
+    }
+
+    /// Goes back to the newest checkpoint because `step` should have been dropped.
+    fn take_again(&mut self, step: u64, observer: &mut dyn Observer) -> Result<(), TrainError> {
+        let Some(found) = self.newest()? else {
+            return Err(TrainError::Gone(self.options.out.join("checkpoints")));
+        };
+        self.stage.restore(&found.folder)?;
+        self.state = match found.state.step == self.anchor.step {
+            true => self.anchor.clone(),
+            false => Standing {
+                halvings: self.anchor.halvings,
+                ..found.state
+            },
+        };
+        let every = self.pace.checkpoint_every;
+        self.careful_until = step.div_ceil(every).saturating_mul(every);
+        observer.remark(&format!(
+            "the loss or gradient of step {step} is not finite; the steps after {} are taken again to drop it",
+            self.state.step
+        ));
+        self.go_on()
+    }
+
+    /// Data and table from the present step on.
+    fn go_on(&mut self) -> Result<(), TrainError> {
+        self.anchor = self.state.clone();
+        self.ahead.restart(needs(&self.pace, &self.state, self.end));
+        self.csv = CsvLog::open(self.options.out.join("steps.csv"), self.state.step)?;
+        Ok(())
+    }
+
+    fn newest(&mut self) -> Result<Option<CheckpointFound<Standing<C::Identity>>>, TrainError> {
+        self.writing.wait()?;
+        self.checkpoints.newest()
+    }
+
+    fn is_shown(&self, step: u64) -> bool {
+        step.is_multiple_of(self.pace.samples_every) || step == self.pace.steps
     }
 
     fn learning_rate(&self) -> f64 {
         self.course.learning_rate(self.state.step) * 0.5f64.powi(self.state.halvings as i32)
     }
 
-    /// Counts a step, logs it, and shows samples when it is their turn.
+    /// Counts a step, logs it, and shows samples when it is their turn. The checkpoint before it is whole by then, so
+    /// that nothing is in the logs that is further from a checkpoint than the next one.
     fn note(
         &mut self,
+        step: u64,
         report: StepReport,
         learning_rate: f64,
         observer: &mut dyn Observer,
     ) -> Result<(), TrainError> {
-        let (step, mut scalars) = (self.state.step, report.scalars);
+        self.writing.wait()?;
+        let mut scalars = report.scalars;
         match report.dropped {
             false => self.state.dropped_in_a_row = 0,
             true => {
@@ -233,7 +362,7 @@ impl<C: Course> Run<C> {
         }
         scalars.push("learning_rate", learning_rate);
         scalars.push("dropped", self.state.dropped as f64);
-        if (step.is_multiple_of(self.pace.samples_every) || step == self.pace.steps)
+        if self.is_shown(step)
             && let Some(shown) = self.course.show(&self.stage)?
         {
             let folder = self.options.out.join("samples");
@@ -251,17 +380,45 @@ impl<C: Course> Run<C> {
         Ok(())
     }
 
-    fn checkpoint(&self) -> Result<(), TrainError> {
-        let fill = |folder: &Path| save(&self.stage, &self.document, folder);
-        self.checkpoints.write(self.state.step, &self.state, fill)?;
+    fn checkpoint_if_due(&mut self) -> Result<(), TrainError> {
+        if self.state.step.is_multiple_of(self.pace.checkpoint_every) {
+            self.checkpoint()?;
+            if self.state.dropped_in_a_row == 0 {
+                self.rollbacks = 0;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a checkpoint: from a copy while training goes on, if half of the memory that is free is enough for one,
+    /// and else before it goes on.
+    fn checkpoint(&mut self) -> Result<(), TrainError> {
+        self.writing.wait()?;
+        let step = self.state.step;
+        if self.checkpoints.has(step) {
+            return Ok(());
+        }
+        let fits = free_memory().is_some_and(|free| self.copy <= free / 2);
+        if !fits {
+            let save = |folder: &Path| save_in(&self.stage, &self.document, folder);
+            self.checkpoints.write(step, &self.state, save)?;
+        } else {
+            let copies = Files::copied(|files| save(&self.stage, &self.document, files))?;
+            let (checkpoints, state) = (self.checkpoints.clone(), self.state.clone());
+            self.writing.begin(move || {
+                let written = checkpoints.write(step, &state, |folder| copies.write(folder));
+                written.map(drop)
+            })?;
+        }
+        self.anchor = self.state.clone();
         Ok(())
     }
 
     /// Goes back to the newest checkpoint with half the learning rate. The order of pictures goes on, so that
     /// other pictures follow.
-    fn roll_back(mut self, observer: &mut dyn Observer) -> Result<Self, TrainError> {
+    fn roll_back(&mut self, observer: &mut dyn Observer) -> Result<(), TrainError> {
         self.rollbacks += 1;
-        let found = self.checkpoints.newest::<Standing<C::Identity>>()?;
+        let found = self.newest()?;
         let (Some(found), true) = (found, self.rollbacks <= MOST_ROLLBACKS) else {
             return Err(TrainError::Diverged {
                 patience: self.pace.patience,
@@ -282,66 +439,28 @@ impl<C: Course> Run<C> {
             self.state.step,
             self.learning_rate()
         ));
-        self.csv = CsvLog::open(self.options.out.join("steps.csv"), self.state.step)?;
-        Ok(self)
+        self.go_on()
     }
 }
 
-/// Puts a stage and the configuration into the folder of a checkpoint.
-fn save(stage: &impl Stage, document: &str, folder: &Path) -> Result<(), TrainError> {
-    write_bytes(folder.join(DOCUMENT), document)?;
-    stage.save(folder)
+/// The micro-batches that a run needs from a state on.
+fn needs<I>(pace: &Pace, state: &Standing<I>, end: u64) -> Needs {
+    Needs {
+        step: state.step,
+        cursor: state.cursor,
+        end,
+        accumulation: pace.accumulation as u64,
+    }
 }
 
-/// Refuses a configuration, the one asked for or the one in the folder of the run, that is not the one that the
-/// checkpoint was written with. Checkpoints of earlier versions do not hold it.
-fn unedited(run: &Path, checkpoint: &Path, document: &str) -> Result<(), TrainError> {
-    let read = |folder: &Path| {
-        let path = folder.join(DOCUMENT);
-        read_if_there(&path).map_err(TrainError::system(&path))
-    };
-    let begun = read(checkpoint)?.unwrap_or_else(|| document.to_string());
-    for now in [Some(document.to_string()), read(run)?].iter().flatten() {
-        let differing = differences(&begun, now);
-        if !differing.is_empty() {
-            return Err(TrainError::OtherRun {
-                reason: format!(
-                    "{DOCUMENT} is not what the run began with: {}; put that back, or begin another run with \
-                     the new one by --config",
-                    differing.join(", ")
-                ),
-            });
-        }
-    }
-    Ok(())
+/// Saves a stage and the configuration.
+fn save(stage: &impl Stage, document: &str, files: &mut Files<'_>) -> Result<(), TrainError> {
+    let document = document.to_string();
+    files.write(move |folder| Ok(write_bytes(folder.join(DOCUMENT), &document)?))?;
+    stage.save(files)
 }
 
-/// The stored state, if the run that is asked for is the one that was stored.
-fn agreed<I: Identity>(
-    stored: Standing<I>,
-    now: Standing<I>,
-    force_data: bool,
-    observer: &mut dyn Observer,
-) -> Result<Standing<I>, TrainError> {
-    if let Some(problem) = stored.problem() {
-        let reason = format!(
-            "the newest checkpoint cannot be gone on with: {problem}; remove its folder to go on from the one before"
-        );
-        return Err(TrainError::OtherRun { reason });
-    }
-    if let Some(reason) = stored.identity.differs(&now.identity) {
-        return Err(TrainError::OtherRun { reason });
-    }
-    match stored.data.compare(&now.data) {
-        Ok(()) => Ok(stored),
-        Err(error) if force_data => {
-            observer.remark(&format!("going on with other data, as forced: {error}"));
-            // The cursor of the old order has no meaning in the new one, but keeps epochs distinct.
-            Ok(Standing {
-                data: now.data,
-                ..stored
-            })
-        }
-        Err(error) => Err(error.into()),
-    }
+/// The same into the folder of a checkpoint.
+fn save_in(stage: &impl Stage, document: &str, folder: &Path) -> Result<(), TrainError> {
+    save(stage, document, &mut Files::in_folder(folder))
 }

@@ -8,7 +8,7 @@ use burn::prelude::*;
 use burn::tensor::DType;
 use svg_nn::{module_tensors, sum_of_squares};
 
-use super::Team;
+use super::{Team, Unread};
 use crate::log::Scalars;
 
 /// Parameters whose gradients are measured and clipped together.
@@ -60,27 +60,96 @@ impl<M: Module + Sync> Sums<M> {
     }
 }
 
-/// The Euclidean norms of the groups' gradients, each divided by `count`. Not finite if any number is not.
-pub(crate) fn norms<M: Module>(
-    gradients: &GradientsParams,
-    module: &M,
-    groups: &[Group],
+/// The Euclidean norms of the groups' gradients, still on their device. Not finite if any number is not.
+pub(crate) struct Norms<'a> {
+    groups: &'a [Group],
+    /// The sum of the squares of each group's gradients, `[1]`; `None` for one that has none.
+    squares: Vec<Option<Tensor<1>>>,
+    /// What the gradients must be divided by.
     count: f64,
-) -> Vec<f64> {
-    let mut measure = Measure {
-        gradients,
-        groups: members(module, groups),
-        squares: vec![Vec::new(); groups.len()],
-    };
-    module.visit(&mut measure);
-    let norm = |squares: Vec<Tensor<1>>| match squares.is_empty() {
-        true => 0.0,
-        false => {
-            let squares: f32 = Tensor::cat(squares, 0).sum().into_scalar();
-            f64::from(squares).sqrt() / count
+}
+
+impl<'a> Norms<'a> {
+    /// Of gradients, each divided by `count`.
+    pub fn of<M: Module>(
+        gradients: &GradientsParams,
+        module: &M,
+        groups: &'a [Group],
+        count: f64,
+    ) -> Self {
+        let mut measure = Measure {
+            gradients,
+            groups: members(module, groups),
+            squares: vec![Vec::new(); groups.len()],
+        };
+        module.visit(&mut measure);
+        let squares = measure.squares.into_iter();
+        let sum = |squares: Vec<_>| (!squares.is_empty()).then(|| Tensor::cat(squares, 0).sum());
+        Self {
+            squares: squares.map(sum).collect(),
+            groups,
+            count,
         }
+    }
+
+    /// The norms by the numbers of their groups.
+    pub fn unread(&self) -> Unread {
+        let count = self.count;
+        let there: Vec<bool> = self.squares.iter().map(Option::is_some).collect();
+        let numbers = self.squares.iter().flatten().cloned().collect();
+        Unread::new(numbers, move |squares| {
+            let mut squares = squares.iter();
+            let norm = |there: &bool| match there {
+                true => squares.next().expect("one for each").sqrt() / count,
+                false => 0.0,
+            };
+            let norms = there.iter().map(norm).enumerate();
+            norms.fold(Scalars::new(), |norms, (group, norm)| {
+                norms.with(group.to_string(), norm)
+            })
+        })
+    }
+
+    /// What each group's gradients are multiplied by to be divided by `count` and no longer than the longest: numbers
+    /// of the device, which nobody has read. Computed in f64 where the device can, as it is from norms that were
+    /// read.
+    pub fn factors(&self) -> Vec<Factor> {
+        let groups = self.squares.iter().zip(self.groups);
+        let factor = |(squares, group): (&Option<Tensor<1>>, &Group)| {
+            let (Some(squares), Some(longest)) = (squares, group.longest) else {
+                return Factor::Known(1.0 / self.count);
+            };
+            let wide = match squares.device().supports_dtype(DType::F64) {
+                true => DType::F64,
+                false => DType::F32,
+            };
+            let norm = squares.clone().cast(wide).sqrt() / self.count;
+            let plain = norm.zeros_like() + 1.0 / self.count;
+            let shorter = (norm.zeros_like() + longest) / norm.clone() / self.count;
+            let factor = plain.mask_where(norm.greater_scalar(longest), shorter);
+            Factor::There(Box::new(factor.cast(DType::F32)))
+        };
+        groups.map(factor).collect()
+    }
+}
+
+/// What gradients are multiplied by.
+#[derive(Clone)]
+pub(crate) enum Factor {
+    /// A number.
+    Known(f64),
+    /// A number that is still on the device, `[1]`.
+    There(Box<Tensor<1>>),
+}
+
+/// What each group's gradients are multiplied by, from norms that were read.
+pub(crate) fn factors(groups: &[Group], norms: &[f64], count: f64) -> Vec<Factor> {
+    let factor = |(group, norm): (&Group, &f64)| match group.longest {
+        Some(longest) if *norm > longest => longest / norm / count,
+        _ => 1.0 / count,
     };
-    measure.squares.into_iter().map(norm).collect()
+    let factors = groups.iter().zip(norms).map(factor);
+    factors.map(Factor::Known).collect()
 }
 
 /// The norms by the names of their scalars.
@@ -101,22 +170,18 @@ pub(crate) fn logged(norms: &[f64], groups: &[Group]) -> Scalars {
     scalars
 }
 
-/// Gradients divided by `count`, and those of a group whose norm is too long shortened, in one
-/// multiplication.
-pub(crate) fn clipped<M: Module>(
+/// Gradients multiplied by the factors of their groups; those of no group are divided by `count`.
+pub(crate) fn scaled<M: Module>(
     mut gradients: GradientsParams,
     module: &M,
     groups: &[Group],
-    norms: &[f64],
+    factors: &[Factor],
     count: f64,
 ) -> GradientsParams {
     let members = members(module, groups);
-    let factor = |id| match members
-        .get(&id)
-        .map(|&group| (groups[group].longest, norms[group]))
-    {
-        Some((Some(longest), norm)) if norm > longest => longest / norm / count,
-        _ => 1.0 / count,
+    let factor = |id| match members.get(&id) {
+        Some(&group) => factors[group].clone(),
+        None => Factor::Known(1.0 / count),
     };
     let (none, scaled) = (GradientsParams::new(), Change::Scaled(&factor));
     moved(&mut gradients, module, none, scaled)
@@ -128,7 +193,7 @@ pub(crate) fn divided<M: Module>(
     module: &M,
     count: f64,
 ) -> GradientsParams {
-    clipped(gradients, module, &[], &[], count)
+    scaled(gradients, module, &[], &[], count)
 }
 
 /// What becomes of gradients on their way from one collection to another.
@@ -137,7 +202,7 @@ pub(crate) enum Change<'a> {
     /// They stay as they are.
     None,
     /// They are multiplied by the factor of their parameter.
-    Scaled(&'a dyn Fn(ParamId) -> f64),
+    Scaled(&'a dyn Fn(ParamId) -> Factor),
     /// They are cast to the type of the optimiser.
     ToF32,
 }
@@ -169,8 +234,9 @@ impl ModuleVisitor for Move<'_> {
             Change::None => gradient,
             Change::ToF32 => gradient.cast(DType::F32),
             Change::Scaled(factor) => match factor(param.id) {
-                1.0 => gradient,
-                factor => gradient * factor,
+                Factor::Known(1.0) => gradient,
+                Factor::Known(factor) => gradient * factor,
+                Factor::There(factor) => gradient * factor.reshape([1; D]),
             },
         };
         self.to.register(param.id, gradient);
@@ -240,6 +306,10 @@ mod tests {
         GradientsParams::from_grads(loss.backward(), linear)
     }
 
+    fn read(norms: &Norms<'_>) -> Vec<f64> {
+        norms.unread().read().iter().map(|(_, norm)| norm).collect()
+    }
+
     /// The mean of the batches' gradients and its norm.
     fn mean(linear: &Linear, batches: &[&[[f32; 2]]]) -> (GradientsParams, f64) {
         let replicas = Replicas::new(vec![Device::default()]);
@@ -249,8 +319,9 @@ mod tests {
             sums.add(linear, vec![gradients(linear, batch)]);
         }
         let (sum, count) = sums.finish(&team);
-        let norms = norms(&sum, linear, &[ALL], count);
-        let mean = clipped(sum, linear, &[ALL], &norms, count);
+        let norms = read(&Norms::of(&sum, linear, &[ALL], count));
+        let factors = factors(&[ALL], &norms, count);
+        let mean = scaled(sum, linear, &[ALL], &factors, count);
         (mean, norms[0])
     }
 
@@ -281,11 +352,19 @@ mod tests {
             longest: Some(0.5),
             ..ALL
         });
-        let norms = norms(&all, &pair, &groups, 1.0);
+        let there = Norms::of(&all, &pair, &groups, 1.0);
+        let norms = read(&there);
         assert!(norms[0] > 0.5 && norms[1] < 0.5);
         let joined = logged(&norms, &groups).get("gradient_norm").unwrap();
         assert!((joined - (norms[0].powi(2) + norms[1].powi(2)).sqrt()).abs() < 1e-12);
-        let clipped = clipped(all, &pair, &groups, &norms, 1.0);
+        let known = factors(&groups, &norms, 1.0);
+        for (there, known) in there.factors().into_iter().zip(&known) {
+            let (Factor::There(there), Factor::Known(known)) = (there, known) else {
+                panic!("norms that were read and norms that were not");
+            };
+            assert_eq!(there.into_scalar::<f32>(), *known as f32);
+        }
+        let clipped = scaled(all, &pair, &groups, &known, 1.0);
         let length = |id| clipped.get::<2>(id).unwrap().square().sum();
         let bias = clipped
             .get::<1>(pair.one.bias.as_ref().unwrap().id)

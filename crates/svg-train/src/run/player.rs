@@ -1,18 +1,16 @@
 //! A network that learns, with its optimiser.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::io;
 use std::path::Path;
 
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::prelude::*;
-use burn::store::RecordError;
-use burn::store::burn_pack::{Bytes, Reader, Writer};
-use svg_nn::{StoredTensor, TensorFile, save_tensors};
+use burn::store::burn_pack::Bytes;
+use svg_nn::{StoredTensor, TensorFile};
 
+use super::files::unreadable;
 use super::gradients::{Change, moved};
-use super::{Network, name_parameters};
+use super::{Files, Network, name_parameters};
 use crate::TrainError;
 
 /// Names of a player: the root of its parameters' names, and its two files in a checkpoint.
@@ -85,12 +83,9 @@ impl<N: Network> Player<N> {
         Ok(())
     }
 
-    pub fn save(&self, folder: &Path) -> Result<(), TrainError> {
-        store(&self.network().tensors(), folder, self.names.network)?;
-        let path = folder.join(self.names.optimizer);
-        let unordered = path.with_extension("unordered");
-        save_in_order(&self.optimizer, &path, &unordered).map_err(unreadable(&path))?;
-        std::fs::remove_file(&unordered).map_err(TrainError::system(&unordered))
+    pub fn save(&self, files: &mut Files<'_>) -> Result<(), TrainError> {
+        files.tensors(self.names.network, self.network().tensors())?;
+        files.optimizer(self.names.optimizer, &self.optimizer)
     }
 
     pub fn restore(&mut self, folder: &Path) -> Result<(), TrainError> {
@@ -112,40 +107,6 @@ impl<N: Network> fmt::Debug for Player<N> {
         let name = self.names.root;
         f.debug_struct("Player").field("name", &name).finish()
     }
-}
-
-/// Writes the record of an optimiser with its tensors in the order of their names, so that equal states are equal bytes.
-/// Burn keeps them in a hash table, whose order is another in each process. Its own file goes to `unordered`: a
-/// record in memory would be another copy of all moments.
-fn save_in_order(
-    optimizer: &ModuleOptimizer,
-    path: &Path,
-    unordered: &Path,
-) -> Result<(), RecordError> {
-    optimizer.save(unordered)?;
-    let reader = Reader::from_file_exact(unordered)?;
-    let (scalars, paths) = (reader.scalars().clone(), reader.metadata().clone());
-    // The reader has sorted them.
-    let mut writer = Writer::new(reader.into_tensors()?);
-    for (name, value) in &scalars {
-        writer = writer.with_scalar(name, *value);
-    }
-    for (parameter, path) in &paths {
-        writer = writer.with_metadata(parameter, path);
-    }
-    // The folder of a checkpoint is synchronised as a whole.
-    Ok(writer.write_to_file_in_place(path)?)
-}
-
-/// The error of an optimiser's file.
-fn unreadable<E: fmt::Display>(path: &Path) -> impl FnOnce(E) -> TrainError {
-    let path = path.to_path_buf();
-    move |error| TrainError::system(&path)(io::Error::other(error.to_string()))
-}
-
-/// Writes tensors as a file of a checkpoint.
-pub(crate) fn store(tensors: &[StoredTensor], folder: &Path, name: &str) -> Result<(), TrainError> {
-    Ok(save_tensors(&folder.join(name), tensors, HashMap::new())?)
 }
 
 /// The tensors of a file in a checkpoint, and where they are from.

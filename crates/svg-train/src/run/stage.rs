@@ -7,8 +7,9 @@ use burn::optim::GradientsParams;
 use burn::prelude::*;
 use svg_roles::Reduce;
 
-use super::gradients::{Group, Sums, clipped, divided, logged, norms};
-use super::{Replicas, StepReport, Team};
+use super::course::UnreadReport;
+use super::gradients::{Group, Norms, Sums, divided, factors, logged, scaled};
+use super::{Files, Replicas, StepReport, Team, Unread};
 use crate::TrainError;
 use crate::log::Scalars;
 
@@ -26,9 +27,9 @@ pub struct Place {
 pub struct Found<O> {
     /// Losses and other numbers of each shard or of the whole; their means are logged, and a step in which
     /// one is not finite is dropped.
-    pub scalars: Vec<Scalars>,
+    pub scalars: Vec<Unread>,
     /// Numbers that are logged after the norms of the gradients and decide nothing.
-    pub remarks: Scalars,
+    pub remarks: Unread,
     /// The gradients on each device.
     pub gradients: Vec<GradientsParams>,
     /// What else was observed, for [`Stage::learn`].
@@ -47,7 +48,7 @@ pub trait Stage: Sized {
     /// All networks that learn, as one module.
     type Networks: Module + Sync;
     /// The data of a micro-batch, on the first device.
-    type Batch;
+    type Batch: Send + 'static;
     /// What is observed beside gradients.
     type Observed;
 
@@ -81,12 +82,12 @@ pub trait Stage: Sized {
     /// Removes what a step that was dropped has left in the networks.
     fn recover(&mut self) {}
 
-    /// Writes everything that learning goes on from into a folder.
+    /// Saves everything that learning goes on from.
     ///
     /// # Errors
     ///
     /// [`TrainError::Load`] or [`TrainError::System`] if a file cannot be written.
-    fn save(&self, folder: &Path) -> Result<(), TrainError>;
+    fn save(&self, files: &mut Files<'_>) -> Result<(), TrainError>;
 
     /// Takes up what [`save`](Self::save) has written.
     ///
@@ -104,9 +105,72 @@ pub trait Stage: Sized {
     ///
     /// If the number of devices does not divide a batch.
     fn step(&mut self, number: u64, rate: f64, batches: Vec<Self::Batch>) -> StepReport {
-        let groups = self.groups(number);
-        let replicas = self.replicas().clone();
-        let team = replicas.team(self.networks());
+        let (groups, replicas) = (self.groups(number), self.replicas().clone());
+        let found = Whole::of(self, &replicas, number, batches);
+        let norms = Norms::of(&found.gradients, found.team.first(), &groups, found.count);
+        let unread = vec![found.scalars, norms.unread(), found.remarks];
+        let [mut scalars, norms, remarks] = Unread::read_all(unread)
+            .try_into()
+            .expect("as many as were read");
+        let norms: Vec<f64> = norms.iter().map(|(_, norm)| norm).collect();
+        scalars.append(logged(&norms, &groups));
+        let finite = found.finite && scalars.are_finite();
+        let factors = factors(&groups, &norms, found.count);
+        let (gradients, team, count) = (found.gradients, found.team, found.count);
+        let gradients = finite.then(|| scaled(gradients, team.first(), &groups, &factors, count));
+        // Weights that nothing else holds are changed in place.
+        drop(team);
+        match gradients {
+            Some(gradients) => self.learn(number, rate, gradients, found.observed),
+            None => self.recover(),
+        }
+        scalars.append(remarks);
+        StepReport {
+            scalars,
+            dropped: !finite,
+        }
+    }
+
+    /// As [`step`](Self::step), but learns without knowing whether all is finite, so that nobody waits for the
+    /// device. If the report says that it was not, the stage must be [restored](Self::restore).
+    fn step_unread(&mut self, number: u64, rate: f64, batches: Vec<Self::Batch>) -> UnreadReport {
+        let (groups, replicas) = (self.groups(number), self.replicas().clone());
+        let found = Whole::of(self, &replicas, number, batches);
+        let norms = Norms::of(&found.gradients, found.team.first(), &groups, found.count);
+        let (factors, norms) = (norms.factors(), norms.unread());
+        let (gradients, team, count) = (found.gradients, found.team, found.count);
+        let gradients = scaled(gradients, team.first(), &groups, &factors, count);
+        drop(team);
+        self.learn(number, rate, gradients, found.observed);
+        let scalars = found.scalars.joined(norms, move |mut scalars, norms| {
+            let norms: Vec<f64> = norms.iter().map(|(_, norm)| norm).collect();
+            scalars.append(logged(&norms, &groups));
+            scalars
+        });
+        UnreadReport {
+            scalars,
+            remarks: found.remarks,
+            finite: found.finite,
+        }
+    }
+}
+
+/// What was found on all micro-batches of a step.
+struct Whole<'a, S: Stage> {
+    team: Team<'a, S::Networks>,
+    /// The sum of the gradients, on the first device.
+    gradients: GradientsParams,
+    /// What they must be divided by.
+    count: f64,
+    scalars: Unread,
+    remarks: Unread,
+    observed: Vec<S::Observed>,
+    finite: bool,
+}
+
+impl<'a, S: Stage> Whole<'a, S> {
+    fn of(stage: &S, replicas: &'a Replicas, number: u64, batches: Vec<S::Batch>) -> Self {
+        let team = replicas.team(stage.networks());
         let mut sums = Sums::new();
         let (mut scalars, mut remarks) = (Vec::new(), Vec::new());
         let (mut observed, mut finite) = (Vec::new(), true);
@@ -115,35 +179,31 @@ pub trait Stage: Sized {
                 step: number,
                 batch,
             };
-            let found = self.gradients(&team, place, data);
+            let found = stage.gradients(&team, place, data);
             sums.add(team.first(), found.gradients);
             scalars.extend(found.scalars);
             remarks.push(found.remarks);
             observed.push(found.observed);
             finite &= found.finite;
         }
-        let mut scalars = Scalars::mean(&scalars);
+        let mut scalars = Unread::mean(scalars);
         let (mut gradients, mut count) = sums.finish(&team);
         if let Some(processes) = replicas.processes() {
-            let device = &replicas.devices()[0];
+            let (device, own) = (&replicas.devices()[0], scalars.read());
             gradients = divided(gradients, team.first(), count);
             count = 1.0;
-            (gradients, scalars, finite) = reduced(processes, gradients, scalars, finite, device);
+            let mean;
+            (gradients, mean, finite) = reduced(processes, gradients, own, finite, device);
+            scalars = Unread::known(mean);
         }
-        let norms = norms(&gradients, team.first(), &groups, count);
-        scalars.append(logged(&norms, &groups));
-        finite &= scalars.iter().all(|(_, value)| value.is_finite());
-        let gradients = finite.then(|| clipped(gradients, team.first(), &groups, &norms, count));
-        // Weights that nothing else holds are changed in place.
-        drop(team);
-        match gradients {
-            Some(gradients) => self.learn(number, rate, gradients, observed),
-            None => self.recover(),
-        }
-        scalars.append(Scalars::mean(&remarks));
-        StepReport {
+        Self {
+            team,
+            gradients,
+            count,
             scalars,
-            dropped: !finite,
+            remarks: Unread::mean(remarks),
+            observed,
+            finite,
         }
     }
 }

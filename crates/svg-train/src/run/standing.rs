@@ -12,7 +12,7 @@ const COUNTED: u64 = 1 << 53;
 const HALVINGS: u32 = 1024;
 
 /// What a run was begun with and must go on with.
-pub trait Identity: Clone + Serialize + DeserializeOwned {
+pub trait Identity: Clone + Serialize + DeserializeOwned + Send + 'static {
     /// How the present run, the argument, differs from the stored one, `self`, and what to do; `None` if it
     /// is the same, which is the default. The data are compared elsewhere.
     fn differs(&self, _now: &Self) -> Option<String> {

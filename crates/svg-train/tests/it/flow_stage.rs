@@ -6,7 +6,7 @@ use svg_roles::{Condition, Velocity, VelocitySpec};
 use svg_sit::{Sit, checkpoint_tensors};
 use svg_train::flow::{ComputeType, FlowBatch, FlowNetwork, FlowStage, FlowTraining};
 use svg_train::kinds::FlowKind;
-use svg_train::run::{Network, Replicas, Stage};
+use svg_train::run::{Files, Network, Replicas, Stage, UnreadReport};
 
 use crate::my_turn;
 
@@ -26,16 +26,13 @@ fn batch(count: usize, seed: u64) -> FlowBatch {
         .collect();
     let level = Tensor::<3>::from_data(TensorData::new(levels, [count, 1, 1]), &device);
     let noise = Tensor::random([count, 16, 20], Distribution::Normal(0.0, 0.1), &device);
-    FlowBatch {
-        latents: noise + level,
-        labels,
-    }
+    FlowBatch::new(noise + level, labels)
 }
 
 /// Everything that a checkpoint holds of the weights, as bytes.
 fn weights(stage: &FlowStage<Sit>) -> Vec<Vec<u8>> {
     let folder = tempfile::tempdir().unwrap();
-    stage.save(folder.path()).unwrap();
+    stage.save(&mut Files::in_folder(folder.path())).unwrap();
     let names = ["flow", "average"];
     let read = |name| std::fs::read(folder.path().join(format!("{name}.safetensors"))).unwrap();
     names.map(read).into()
@@ -73,7 +70,7 @@ fn a_restored_stage_goes_on_to_the_bit() {
     let (whole, _) = steps(stage(&config), &batches, 0);
     let (half, _) = steps(stage(&config), &batches[..3], 0);
     let folder = tempfile::tempdir().unwrap();
-    half.save(folder.path()).unwrap();
+    half.save(&mut Files::in_folder(folder.path())).unwrap();
     let other = FlowTraining {
         seed: config.seed,
         ..config.clone()
@@ -82,6 +79,27 @@ fn a_restored_stage_goes_on_to_the_bit() {
     resumed.restore(folder.path()).unwrap();
     let (resumed, _) = steps(resumed, &batches[3..], 3);
     assert!(weights(&whole) == weights(&resumed));
+}
+
+#[test]
+fn steps_whose_numbers_are_read_afterwards_are_the_same_steps() {
+    let _turn = my_turn();
+    let mut config = FlowTraining::tiny();
+    config.optimizer.clip_norm = Some(0.2);
+    let batches: Vec<_> = (0..4).map(|seed| vec![batch(2, seed); 2]).collect();
+    let (mut one, mut two) = (stage(&config), stage(&config));
+    let (mut read, mut unread) = (Vec::new(), Vec::new());
+    for (number, batches) in (0..).zip(batches) {
+        read.push(one.step(number, 3e-3, batches.clone()).scalars);
+        unread.push(two.step_unread(number, 3e-3, batches));
+    }
+    let unread = UnreadReport::read_all(unread).into_iter();
+    assert_eq!(
+        read,
+        unread.map(|report| report.scalars).collect::<Vec<_>>()
+    );
+    assert!(read[0].get("gradient_norm").unwrap() > 0.2);
+    assert!(weights(&one) == weights(&two));
 }
 
 #[test]
@@ -97,6 +115,23 @@ fn a_step_that_is_not_finite_changes_nothing() {
 }
 
 #[test]
+fn a_step_that_is_not_finite_and_was_learned_from_is_found_and_restored() {
+    let _turn = my_turn();
+    let (mut stage, _) = steps(stage(&FlowTraining::tiny()), &[vec![batch(2, 0)]], 0);
+    let folder = tempfile::tempdir().unwrap();
+    stage.save(&mut Files::in_folder(folder.path())).unwrap();
+    let mut spoilt = batch(2, 1);
+    spoilt.latents = spoilt.latents.slice_fill([0..1, 0..1, 0..1], f32::NAN);
+    let unread = [spoilt, batch(2, 2)].map(|batch| stage.step_unread(1, 3e-3, vec![batch]));
+    assert!(UnreadReport::read_all(unread.into())[0].dropped);
+    stage.restore(folder.path()).unwrap();
+    stage.step(1, 3e-3, vec![batch(2, 2)]);
+    let batches = [0, 2].map(|seed| vec![batch(2, seed)]);
+    let (expected, _) = steps(self::stage(&FlowTraining::tiny()), &batches, 0);
+    assert!(weights(&stage) == weights(&expected));
+}
+
+#[test]
 fn two_batches_of_two_teach_what_one_batch_of_four_does() {
     let _turn = my_turn();
     let config = |batch_size, accumulation| FlowTraining {
@@ -105,9 +140,11 @@ fn two_batches_of_two_teach_what_one_batch_of_four_does() {
         ..FlowTraining::tiny()
     };
     let whole = batch(4, 5);
-    let part = |first: usize| FlowBatch {
-        latents: whole.latents.clone().narrow(0, first, 2),
-        labels: whole.labels[first..first + 2].to_vec(),
+    let part = |first: usize| {
+        FlowBatch::new(
+            whole.latents.clone().narrow(0, first, 2),
+            whole.labels[first..first + 2].to_vec(),
+        )
     };
     let halves = [part(0), part(2)];
     // The first step teaches the last layer alone, so the second is looked at.

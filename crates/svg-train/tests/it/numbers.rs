@@ -105,6 +105,6 @@ fn every_number_of_a_training_of_a_flow_is_trained_with_or_refused() {
         let mut stage: FlowStage<Sit> = FlowStage::new(config, sit, &device);
         let latents = Tensor::<3>::ones([2, 16, 20], &device) * 0.3;
         let labels = vec![0, 1];
-        stage.step(5, 1e-3, vec![FlowBatch { latents, labels }]);
+        stage.step(5, 1e-3, vec![FlowBatch::new(latents, labels)]);
     });
 }

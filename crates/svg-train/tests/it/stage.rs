@@ -11,7 +11,7 @@ use svg_nn::{draw_parameters, module_tensors};
 use svg_roles::Encoder;
 use svg_train::autoencoder::{AutoencoderStage, AutoencoderTraining, FeatureDistance};
 use svg_train::kinds::{AutoencoderKind, Svg};
-use svg_train::run::{Replicas, Stage, StepReport};
+use svg_train::run::{Files, Replicas, Stage, StepReport, UnreadReport};
 
 use crate::my_turn;
 
@@ -45,7 +45,7 @@ fn images(batch: usize, seed: u64) -> Tensor<4> {
 /// Everything that a checkpoint holds of the weights, as bytes.
 fn weights(stage: &AutoencoderStage<Svg>) -> Vec<Vec<u8>> {
     let folder = tempfile::tempdir().unwrap();
-    stage.save(folder.path()).unwrap();
+    stage.save(&mut Files::in_folder(folder.path())).unwrap();
     let names = ["generator", "critic", "average"];
     let read = |name| std::fs::read(folder.path().join(format!("{name}.safetensors"))).unwrap();
     names.map(read).into()
@@ -82,6 +82,28 @@ fn a_step_moves_both_players_and_the_average_and_is_the_same_again() {
 }
 
 #[test]
+fn steps_whose_numbers_are_read_afterwards_are_the_same_steps() {
+    let _turn = my_turn();
+    let (mut one, mut two) = (
+        stage(AutoencoderTraining::tiny()),
+        stage(AutoencoderTraining::tiny()),
+    );
+    let (mut read, mut unread) = (Vec::new(), Vec::new());
+    for number in 0..4 {
+        let batches = vec![images(2, number); 2];
+        read.push(one.step(number, 1e-3, batches.clone()).scalars);
+        unread.push(two.step_unread(number, 1e-3, batches));
+    }
+    let unread = UnreadReport::read_all(unread).into_iter();
+    assert_eq!(
+        read,
+        unread.map(|report| report.scalars).collect::<Vec<_>>()
+    );
+    assert!(read[3].get("critic/loss").is_some());
+    assert!(weights(&one) == weights(&two));
+}
+
+#[test]
 fn a_step_that_is_not_finite_changes_nothing() {
     let _turn = my_turn();
     let (stage, _) = steps(stage(AutoencoderTraining::tiny()), &[vec![images(2, 0)]]);
@@ -95,10 +117,29 @@ fn a_step_that_is_not_finite_changes_nothing() {
     }
 }
 
+#[test]
+fn a_step_that_is_not_finite_and_was_learned_from_is_found_and_restored() {
+    let _turn = my_turn();
+    let (mut stage, _) = steps(stage(AutoencoderTraining::tiny()), &[vec![images(2, 0)]]);
+    let folder = tempfile::tempdir().unwrap();
+    stage.save(&mut Files::in_folder(folder.path())).unwrap();
+    let mut expected = self::clone(&stage);
+    expected.step(1, 1e-3, vec![images(2, 2)]);
+    for bad in [f32::NAN, f32::INFINITY] {
+        let spoilt = images(2, 1).slice_fill([0..1, 0..1, 0..1, 0..1], bad);
+        let unread = [spoilt, images(2, 2)].map(|batch| stage.step_unread(7, 1e-3, vec![batch]));
+        assert!(UnreadReport::read_all(unread.into())[0].dropped);
+        stage.restore(folder.path()).unwrap();
+        stage.step(1, 1e-3, vec![images(2, 2)]);
+        assert!(weights(&stage) == weights(&expected), "{bad}");
+        stage.restore(folder.path()).unwrap();
+    }
+}
+
 /// Stages hold optimisers and are not cloned; a checkpoint is.
 fn clone(stage: &AutoencoderStage<Svg>) -> AutoencoderStage<Svg> {
     let folder = tempfile::tempdir().unwrap();
-    stage.save(folder.path()).unwrap();
+    stage.save(&mut Files::in_folder(folder.path())).unwrap();
     let mut restored = self::stage(AutoencoderTraining::tiny());
     restored.restore(folder.path()).unwrap();
     restored
@@ -161,7 +202,7 @@ fn with_batch_statistics_two_devices_are_the_same_again_and_go_on_exactly() {
     assert!(weights(&first) == weights(&again));
     let (half, _) = steps(shared(), &batches[..2]);
     let folder = tempfile::tempdir().unwrap();
-    half.save(folder.path()).unwrap();
+    half.save(&mut Files::in_folder(folder.path())).unwrap();
     let mut resumed = shared();
     resumed.restore(folder.path()).unwrap();
     for number in 2..4 {

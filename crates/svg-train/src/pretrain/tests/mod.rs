@@ -11,7 +11,7 @@ use svg_image::{Rgb, RgbImage};
 
 use super::{Backbone, LossWeights, MaskSettings, PretrainBatch, PretrainStage, Pretraining};
 use crate::kinds::EncoderKind;
-use crate::run::{Found, Place, Replicas, Stage, StepReport};
+use crate::run::{Files, Found, Place, Replicas, Stage, StepReport, Unread, UnreadReport};
 
 const FIRST: Place = Place { step: 0, batch: 0 };
 
@@ -48,7 +48,7 @@ fn found(stage: &PretrainStage<Dino>, batch: PretrainBatch) -> (f64, GradientsPa
     let Found {
         scalars, gradients, ..
     } = stage.gradients(&team, FIRST, batch);
-    let loss = crate::log::Scalars::mean(&scalars).get("loss").unwrap();
+    let loss = Unread::mean(scalars).read().get("loss").unwrap();
     (loss, team.mean(gradients))
 }
 
@@ -142,7 +142,7 @@ fn two_devices_learn_what_one_device_learns() {
     // Another test may draw at the same time, so the second has the weights of the first.
     let (mut one, mut two) = (stage(&config), stage(&config));
     let folder = tempfile::tempdir().unwrap();
-    one.save(folder.path()).unwrap();
+    one.save(&mut Files::in_folder(folder.path())).unwrap();
     two.restore(folder.path()).unwrap();
     two = two.with_replicas(Replicas::new(vec![Device::default(); 2]));
     for number in 0..3 {
@@ -172,6 +172,38 @@ fn frozen_prototypes_stay_and_everything_else_learns() {
 }
 
 #[test]
+fn steps_whose_numbers_are_read_afterwards_are_the_same_steps() {
+    let config = Pretraining::smallest();
+    let mut one = stage(&config);
+    let folder = tempfile::tempdir().unwrap();
+    one.save(&mut Files::in_folder(folder.path())).unwrap();
+    let mut two = stage(&config);
+    two.restore(folder.path()).unwrap();
+    let (mut read, mut unread) = (Vec::new(), Vec::new());
+    for number in 0..3 {
+        read.push(one.step(number, 1e-2, vec![data(&config)]).scalars);
+        unread.push(two.step_unread(number, 1e-2, vec![data(&config)]));
+    }
+    let unread = UnreadReport::read_all(unread).into_iter();
+    assert_eq!(
+        read,
+        unread.map(|report| report.scalars).collect::<Vec<_>>()
+    );
+    let saved = |stage: &PretrainStage<Dino>| {
+        let folder = tempfile::tempdir().unwrap();
+        stage.save(&mut Files::in_folder(folder.path())).unwrap();
+        [
+            "student.safetensors",
+            "teacher.safetensors",
+            "centres.safetensors",
+            "optimizer.bpk",
+        ]
+        .map(|name| std::fs::read(folder.path().join(name)).unwrap())
+    };
+    assert!(saved(&one) == saved(&two));
+}
+
+#[test]
 fn a_step_without_a_finite_loss_changes_nothing() {
     let config = Pretraining::smallest();
     let mut stage = stage(&config);
@@ -186,6 +218,28 @@ fn a_step_without_a_finite_loss_changes_nothing() {
     let report = stage.step(0, 1e-2, vec![batch]);
     assert!(report.dropped);
     weight(&stage).assert_eq(&before, true);
+}
+
+#[test]
+fn a_step_without_a_finite_loss_that_was_learned_from_is_found_and_restored() {
+    let config = Pretraining::smallest();
+    let mut stage = stage(&config);
+    let folder = tempfile::tempdir().unwrap();
+    stage.save(&mut Files::in_folder(folder.path())).unwrap();
+    let head = |stage: &PretrainStage<Dino>| {
+        let head = &stage.student.network().class_head;
+        head.fc1.weight.val().into_data()
+    };
+    stage.step(0, 1e-2, vec![data(&config)]);
+    let expected = head(&stage);
+    stage.restore(folder.path()).unwrap();
+    let mut spoilt = data(&config);
+    spoilt.views.globals[0] = spoilt.views.globals[0].clone() * f32::NAN;
+    let unread = [spoilt, data(&config)].map(|batch| stage.step_unread(0, 1e-2, vec![batch]));
+    assert!(UnreadReport::read_all(unread.into())[0].dropped);
+    stage.restore(folder.path()).unwrap();
+    stage.step(0, 1e-2, vec![data(&config)]);
+    head(&stage).assert_eq(&expected, true);
 }
 
 #[test]
@@ -207,7 +261,7 @@ fn a_restored_stage_goes_on_exactly() {
     let mut one = stage(&config);
     one.step(0, 1e-2, vec![data(&config)]);
     let folder = tempfile::tempdir().unwrap();
-    one.save(folder.path()).unwrap();
+    one.save(&mut Files::in_folder(folder.path())).unwrap();
     let mut other = stage(&config);
     other.restore(folder.path()).unwrap();
     let report = one.step(1, 1e-2, vec![data(&config)]);
