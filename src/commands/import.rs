@@ -69,7 +69,7 @@ pub struct ImportAutoencoder {
 /// are taken to be the flow's.
 #[derive(Args)]
 #[command(after_help = "Examples:
-  svg import flow 7000000.pt --bundle svg/ --stats dinov3_sp_stats.pt
+  svg import flow V1-SVG-XL-7000K-256x256.pt --bundle svg/ --stats dinov3_sp_stats.pt
   svg import flow flow.safetensors --bundle svg/
   svg import flow last.ckpt --bundle svg/ --weights-key state_dict.model   # not the averaged weights")]
 pub struct ImportFlow {

@@ -5,6 +5,7 @@ pub mod bundle;
 mod cache;
 pub mod checks;
 pub mod classes;
+mod compare;
 mod convert;
 mod cost;
 mod dataset;
@@ -62,6 +63,7 @@ pub enum Command {
     Evaluate(evaluate::Evaluate),
     Sweep(sweep::Sweep),
     Verify(verify::Verify),
+    Compare(compare::Compare),
     Probe(probe::Probe),
     Plot(plot::Plot),
     #[command(subcommand)]
@@ -97,6 +99,7 @@ impl Command {
             Self::Evaluate(command) => command.run(device),
             Self::Sweep(command) => command.run(device),
             Self::Verify(command) => command.run(device),
+            Self::Compare(command) => command.run(device),
             Self::Probe(command) => command.run(device),
             Self::Import(command) => command.run(device),
             Self::Export(command) => command.run(device),

@@ -6,6 +6,7 @@
 mod cache;
 mod checkpoint;
 mod cli;
+mod compare;
 mod dataset;
 mod demo;
 mod evaluate;

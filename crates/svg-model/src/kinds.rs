@@ -4,6 +4,8 @@
 pub const DINOV3: &str = "dinov3";
 /// A space: SVG's features, under the published checkpoint's names.
 pub const SVG: &str = "svg";
+/// A space: patches of pixels, which nothing was learned for.
+pub const PIXELS: &str = "pixels";
 /// Latent statistics: mean and deviation of each channel.
 pub const CHANNELS: &str = "channels";
 /// A flow: SiT, under the published checkpoint's names.

@@ -100,6 +100,7 @@ pub mod kinds;
 mod latent_statistics;
 mod noise;
 mod normalised;
+mod pixels;
 mod registry;
 mod sampling;
 pub mod svg;
@@ -116,6 +117,7 @@ pub use interpolation::Interpolation;
 pub use latent_statistics::{LatentStatistics, StoredLatentStatistics};
 pub use noise::{gaussian, noise, uniform};
 pub use normalised::Normalised;
+pub use pixels::Pixels;
 pub use registry::{OpenOptions, Opening, Registry, dinov3};
 pub use sampling::{Sampling, SolverKind};
 pub use svg::{

@@ -11,7 +11,7 @@ use svg_nn::Precision;
 use svg_roles::{Encoder, LatentSpace, Velocity};
 
 use crate::bundle::{ENCODER, FLOW, SPACE};
-use crate::{Alignment, Bundle, Generator, ModelError, Normalised, Part, kinds, svg};
+use crate::{Alignment, Bundle, Generator, ModelError, Normalised, Part, Pixels, kinds, svg};
 
 type Open<R> = dyn Fn(&Opening, &Part) -> Result<Arc<R>, ModelError> + Send + Sync;
 type Kinds<R> = BTreeMap<String, Arc<Open<R>>>;
@@ -99,6 +99,10 @@ impl Registry {
                 Ok(Arc::new(dino))
             })
             .with_space(kinds::SVG, |opening, _| svg::open(opening))
+            .with_space(kinds::PIXELS, |opening, _| {
+                let pixels: Pixels = opening.bundle.config(SPACE)?;
+                Ok(Arc::new(pixels))
+            })
             .with_velocity(kinds::SIT, |opening, _| {
                 let bundle = opening.bundle;
                 let config = bundle.config(FLOW)?;

@@ -1,17 +1,17 @@
 //! `svg demo`: the whole method in one command.
 
 mod compose;
-mod data;
+pub mod data;
 mod features;
-mod folder;
+pub mod folder;
 mod measure;
 mod next;
 mod pace;
-mod plan;
+pub mod plan;
 mod samples;
-mod stages;
-mod timings;
-mod views;
+pub mod stages;
+pub mod timings;
+pub mod views;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;

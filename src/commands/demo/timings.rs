@@ -32,13 +32,18 @@ pub struct Phase {
 impl Timings {
     /// Those of earlier starts and one start more. A damaged file is begun anew: it is nobody's result.
     pub fn open(out: &Path) -> Self {
-        let path = out.join("timings.json");
-        let text = svg_store::read_file(&path).unwrap_or_default();
-        let mut timings: Self = serde_json::from_slice(&text).unwrap_or_default();
+        let mut timings = Self::read(out);
         timings.threads = std::thread::available_parallelism().map_or(1, Into::into);
         timings.starts = timings.starts.saturating_add(1);
-        timings.path = path;
         timings
+    }
+
+    /// Those of earlier starts.
+    pub fn read(out: &Path) -> Self {
+        let path = out.join("timings.json");
+        let text = svg_store::read_file(&path).unwrap_or_default();
+        let timings: Self = serde_json::from_slice(&text).unwrap_or_default();
+        Self { path, ..timings }
     }
 
     /// Does the work of a phase and adds its time, whether or not it succeeds.
@@ -48,6 +53,12 @@ impl Timings {
         self.add(name, begun.elapsed().as_secs_f64());
         self.write()?;
         done
+    }
+
+    /// Seconds of a phase; 0 if it was never begun.
+    pub fn seconds(&self, name: &str) -> f64 {
+        let phase = self.phases.iter().find(|phase| phase.name == name);
+        phase.map_or(0.0, |phase| phase.seconds)
     }
 
     pub fn total(&self) -> f64 {

@@ -75,7 +75,7 @@ fn side_by_side(tokens: Tensor<3>, [rows, columns]: [usize; 2]) -> Tensor<2> {
 }
 
 /// A class by the folder of a picture.
-fn label(name: &str, classes: &[String]) -> Result<usize> {
+pub fn label(name: &str, classes: &[String]) -> Result<usize> {
     let folder = Path::new(name).parent().and_then(Path::file_name);
     let folder = folder.and_then(|folder| folder.to_str());
     let mut classes = classes.iter();
