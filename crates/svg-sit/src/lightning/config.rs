@@ -207,6 +207,9 @@ mod tests {
     fn heads_of_two_channels_are_named() {
         let config = LightningConfig::new(6, 2, 3, 16, 1, 8, 20);
         let problem = config.problem().unwrap();
-        assert!(problem.ends_with("16 channels into heads of a multiple of four"), "{problem}");
+        assert!(
+            problem.ends_with("16 channels into heads of a multiple of four"),
+            "{problem}"
+        );
     }
 }
