@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Types of concrete encoders, spaces and velocity networks. Their configurations are no networks: presets
 /// and command-line options may name those.
-const NETWORKS: [&str; 7] = [
+const NETWORKS: [&str; 10] = [
     "Dino",
     "DinoFile",
     "SvgAutoencoder",
@@ -13,6 +13,9 @@ const NETWORKS: [&str; 7] = [
     "ResidualEncoder",
     "svg_decoder::Decoder",
     "Sit",
+    "Dit",
+    "Repa",
+    "LightningDit",
 ];
 
 /// Where they are at home, or opened by their kind, or read and written in published layouts.

@@ -33,23 +33,31 @@
 //! - [`VelocityField`] and [`Moment`]: what is integrated, and the point of the grid it is evaluated at
 //! - [`Reversed`]: a field of the convention in which time 0 is data
 //! - [`Branches`], [`Pair`], [`Guided`], [`Guidance`], [`GuidanceSchedule`]: guidance and its schedules
+//! - [`ChannelMask`], [`MaskedBranches`]: guidance of some channels
 //! - [`Counted`]: counts function evaluations
 //! - [`TimeShift`], [`times`], [`sde_times`]: time grids; any slice of times works
 //! - [`Solver`]: [`Euler`], [`Heun`], [`Midpoint`], [`Rk4`], [`DormandPrince`], [`EulerMaruyama`]
+//!   [`StochasticHeun`]
+//! - [`NoiseSchedule`], [`Respaced`], [`Spacing`], [`denoise`], [`Ancestral`], [`Ddim`]: diffusion over discrete noise
+//!   levels, as DiT is sampled; [`NoiseFlow`]: the same as a flow
 //! - [`StepSizeController`]: adaptive step sizes for embedded pairs
 //! - [`integrate`]: the integration loop, with a callback that can stop it
 //! - [`linear_path`], [`flow_matching_loss`], [`TimeSampler`]: training
-//! - [`score`], [`velocity_of_score`], [`expected_data`]: conversions of a velocity
+//! - [`score`], [`velocity_of_score`], [`velocity_of_noise`], [`velocity_of_data`], [`expected_data`], [`DataFlow`]:
+//!   conversions of a velocity
 //! - [`GaussianMixture`]: an exact velocity in closed form
 
 mod branches;
 mod counted;
+mod data_flow;
+mod ddpm;
 mod field;
 mod grid;
 mod guidance;
 mod guided;
 mod integrate;
 mod loss;
+mod mask;
 mod mixture;
 mod path;
 mod reversed;
@@ -62,20 +70,27 @@ mod step_size;
 
 pub use branches::{Branches, Pair};
 pub use counted::Counted;
+pub use data_flow::DataFlow;
+pub use ddpm::{
+    Ancestral, Ddim, DdpmSolver, DdpmStep, NoiseField, NoiseFlow, NoisePrediction, NoiseSchedule,
+    Respaced, Spacing, denoise,
+};
 pub use field::{Moment, VelocityField};
 pub use grid::{sde_times, times};
 pub use guidance::Guidance;
 pub use guided::Guided;
 pub use integrate::{Progress, Solution, integrate, unwatched};
 pub use loss::flow_matching_loss;
+pub use mask::{ChannelMask, MaskedBranches};
 pub use mixture::GaussianMixture;
 pub use path::{PathPoint, linear_path};
 pub use reversed::Reversed;
 pub use sampler::TimeSampler;
 pub use schedule::GuidanceSchedule;
-pub use score::{expected_data, score, velocity_of_score};
+pub use score::{expected_data, score, velocity_of_data, velocity_of_noise, velocity_of_score};
 pub use shift::TimeShift;
 pub use solver::{
     Diffusion, DormandPrince, Euler, EulerMaruyama, Heun, LastStep, Midpoint, Rk4, Solver, Step,
+    StochasticHeun,
 };
 pub use step_size::{Attempt, StepSizeController};

@@ -1,4 +1,4 @@
-//! Conversions between velocity, score and expected data on the linear path.
+//! Conversions between velocity, score, noise and expected data on the linear path.
 
 use burn::prelude::*;
 
@@ -44,6 +44,26 @@ pub fn expected_data(x: Tensor<3>, velocity: Tensor<3>, t: f64) -> Tensor<3> {
     x + velocity * (1.0 - t)
 }
 
+/// The velocity `(x - noise) / t` of predicted noise, for times above 0.
+///
+/// # Shapes
+///
+/// - x, noise, output: `[batch, tokens, channels]`
+pub fn velocity_of_noise(x: Tensor<3>, noise: Tensor<3>, t: f64) -> Tensor<3> {
+    (x - noise) / t
+}
+
+/// The velocity `(data - x) / max(1 - t, floor)` of predicted data. Below 1, a floor keeps it finite towards time 1;
+/// RiT and, in the reversed convention, RAEv2 (arXiv 2605.18324) use 0.05. With the floor 0 it is the inverse of
+/// [`expected_data`], for times below 1.
+///
+/// # Shapes
+///
+/// - x, data, output: `[batch, tokens, channels]`
+pub fn velocity_of_data(x: Tensor<3>, data: Tensor<3>, t: f64, floor: f64) -> Tensor<3> {
+    (data - x) / (1.0 - t).max(floor)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,6 +97,29 @@ mod tests {
         let s = score(x.clone(), v.clone(), t);
         let tweedie = (x.clone() + s * (1.0 - t) * (1.0 - t)) / t;
         check(expected_data(x, v, t), tweedie);
+    }
+
+    #[test]
+    fn noise_and_data_of_one_sample_have_the_same_velocity() {
+        let (noise, data) = pair();
+        for t in [0.1, 0.5, 0.96] {
+            let x = noise.clone() * (1.0 - t) + data.clone() * t;
+            let v = data.clone() - noise.clone();
+            check(velocity_of_noise(x.clone(), noise.clone(), t), v.clone());
+            check(velocity_of_data(x.clone(), data.clone(), t, 0.0), v.clone());
+            check(expected_data(x.clone(), v.clone(), t), data.clone());
+            // score = -noise / deviation
+            check(score(x, v, t), noise.clone() / -(1.0 - t));
+        }
+    }
+
+    #[test]
+    fn a_floor_bounds_the_velocity_of_predicted_data() {
+        let (x, data) = pair();
+        let at = |t| velocity_of_data(x.clone(), data.clone(), t, 0.05);
+        check(at(1.0), (data.clone() - x.clone()) / 0.05);
+        check(at(0.98), (data.clone() - x.clone()) / 0.05);
+        check(at(0.5), (data.clone() - x.clone()) / 0.5);
     }
 
     #[test]

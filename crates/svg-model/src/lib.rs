@@ -82,6 +82,7 @@
 //! - [`Registry`], [`OpenOptions`], [`Opening`]: kinds to roles
 //! - [`Normalised`], [`LatentStatistics`], [`Accumulator`]: features to latents
 //! - [`Generator`], [`Conditioned`], [`Sampling`], [`SolverKind`], [`Sampled`]: noise to latents and images
+//! - [`Denoised`]: a network that predicts noise, with condition and guidance
 //! - [`noise`], [`gaussian`], [`uniform`], [`Interpolation`]: random numbers that are a function of where they
 //!   are used, and paths between two of them
 //! - [`SvgEncoder`], [`SvgAutoencoder`], [`Alignment`], [`mod@svg`]: SVG's own space
@@ -92,6 +93,7 @@
 
 mod bundle;
 mod conditioned;
+mod denoised;
 mod error;
 mod flow_checkpoint;
 mod generator;
@@ -110,6 +112,7 @@ pub use bundle::{
     Provenance, SPACE,
 };
 pub use conditioned::Conditioned;
+pub use denoised::Denoised;
 pub use error::ModelError;
 pub use flow_checkpoint::{FLOW_KEY, FlowCheckpoint};
 pub use generator::{Generator, Sampled};

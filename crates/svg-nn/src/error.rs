@@ -142,7 +142,7 @@ impl Mismatch {
     }
 
     /// The same differences with other names of tensors.
-    pub(crate) fn with_names(mut self, name: impl Fn(&str) -> String) -> Self {
+    pub fn with_names(mut self, name: impl Fn(&str) -> String) -> Self {
         let all = [&mut self.missing, &mut self.unexpected, &mut self.unusable];
         for each in all.into_iter().flatten() {
             *each = match each.split_once(": ") {

@@ -90,7 +90,7 @@ pub use save::save_tensors;
 pub use sizes::{CHANNELS, CLASSES, GRID, LAYERS, PATCH, SIDE, beyond_memory, heads, is_host};
 pub use svg_kernels::{
     Activation, AdamStep, GroupNorm, Taken, adaptive_layer_norm, allow_tf32, blend, checkpointed,
-    conv3x3, doubled_conv3x3, gated_sum, has_tf32, matmul, normed_conv3x3, on_host, patch_conv,
+    conv3x3, doubled_conv3x3, gated_sum, has_tf32, matmul, normed_conv3x3, on_host, packed_attention, patch_conv,
     pool3x3, sum_of_squares, window_conv,
 };
 pub use swiglu::{SwiGluMlp, SwiGluMlpConfig};

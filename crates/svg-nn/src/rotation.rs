@@ -81,7 +81,7 @@ impl Rotation {
     /// # Shapes
     ///
     /// - input and output: `[batch, tokens, 3, heads, head_dim]`
-    pub(crate) fn rotate_packed(&self, qkv: Tensor<5>) -> Tensor<5> {
+    pub fn rotate_packed(&self, qkv: Tensor<5>) -> Tensor<5> {
         svg_kernels::turn_packed(qkv, self.cos.clone(), self.sin.clone())
     }
 

@@ -49,8 +49,9 @@
 //! ```
 //!
 //! - [`Encoder`], [`Tokens`], [`EncoderSpec`]: frozen features of images
-//! - [`LatentSpace`], [`Geometry`], [`Draw`]: between images and a generative model
+//! - [`LatentSpace`], [`Geometry`], [`Draw`]: between images and a generative model; [`Patchified`]: the same in patches
 //! - [`Velocity`], [`VelocitySpec`], [`Condition`]: the network of a flow
+//! - [`NoisePredictor`], [`PredictedNoise`]: the network of a diffusion with discrete noise levels
 //! - [`Embedding`], [`MeanToken`], [`SummaryToken`]: one vector per image
 //! - [`Images`], [`Signed`], [`Unit`]: batches of images with the pixel range in their type
 //! - [`Reduce`], [`Rank`]: averaging of gradients over processes
@@ -60,6 +61,8 @@ mod embedding;
 mod encoder;
 mod geometry;
 pub mod images;
+mod noise_predictor;
+mod patchified;
 mod reduce;
 mod space;
 mod velocity;
@@ -69,6 +72,8 @@ pub use embedding::{Embedding, MeanToken, SummaryToken};
 pub use encoder::{Encoder, EncoderSpec, Tokens};
 pub use geometry::Geometry;
 pub use images::{Images, PixelRange, Signed, Unit};
+pub use noise_predictor::{NoisePredictor, PredictedNoise};
+pub use patchified::{Patchified, patchify, unpatchify};
 pub use reduce::{Rank, Reduce};
 pub use space::{Draw, LatentSpace};
 pub use velocity::{Velocity, VelocitySpec};

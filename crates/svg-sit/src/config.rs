@@ -55,7 +55,7 @@ const PRESETS: [Preset; 6] = [
 ];
 
 /// Numbers of the table of positions, which is computed when a network is made.
-const POSITIONS: usize = 1 << 27;
+pub(crate) const POSITIONS: usize = 1 << 27;
 
 /// Channels of one head where nothing else is known.
 const HEAD_DIM: usize = 64;
@@ -249,7 +249,7 @@ impl Checked for SitConfig {
 }
 
 /// The number of heads of `d_model` channels, from the channels of their norm if there is one.
-fn heads_of(d_model: usize, norm: Option<usize>) -> Result<usize, String> {
+pub(crate) fn heads_of(d_model: usize, norm: Option<usize>) -> Result<usize, String> {
     let mut presets = PRESETS.iter().map(|(_, config)| config());
     let known = presets.find(|preset| preset.d_model == d_model);
     match (norm, known) {

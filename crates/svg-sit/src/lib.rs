@@ -32,16 +32,32 @@
 //! - [`sincos_2d`]: where a token is
 //! - [`SitConfig::forward_macs`], [`SitConfig::training_memory`]: what it costs
 //! - [`load`], [`checkpoint_tensors`]: the published checkpoint's names to the network and back
+//!
+//! The same network on patches of latents is DiT, SiT and REPA's SiT, and LightningDiT shares its embedders:
+//!
+//! - [`DitConfig`]: sizes on patches; DiT's and SiT's names and those of diffusers to the network and back
+//! - [`Dit`]: a network that predicts noise; [`Repa`], [`Projector`]: one that is reversed in time and trained with projectors
+//! - [`LightningDit`], [`LightningConfig`]: with gated feed-forward layers and turned queries and keys
+//! - [`PublishedFile`], [`Published`], [`System`]: files of these systems
 
 mod block;
 mod config;
 mod cost;
+mod diffusers;
+mod dit;
+mod dit_config;
+mod dit_weights;
 mod final_layer;
 mod init;
 mod label;
+mod layout;
+mod lightning;
 mod model;
 mod modulate;
 mod position;
+mod published;
+mod repa;
+mod rows;
 mod time;
 mod velocity;
 mod weights;
@@ -49,9 +65,16 @@ mod weights;
 pub use block::Block;
 pub use config::SitConfig;
 pub use cost::TrainingMemory;
+pub use dit::Dit;
+pub use dit_config::DitConfig;
 pub use final_layer::FinalLayer;
 pub use label::LabelEmbedder;
+pub use lightning::{
+    LightningAttention, LightningBlock, LightningConfig, LightningDit, LightningFinal,
+};
 pub use model::Sit;
 pub use position::sincos_2d;
+pub use published::{Published, PublishedError, PublishedFile, System};
+pub use repa::{Projector, Repa, RepaConfig, RepaOutput};
 pub use time::TimeEmbedder;
 pub use weights::{checkpoint_tensors, load};

@@ -115,19 +115,53 @@ impl Sit {
     ///
     /// As [`forward`](Self::forward).
     pub fn forward_all(&self, x: Tensor<3>, t: Tensor<1>, labels: Tensor<1, Int>) -> Tensor<3> {
+        self.through(x, t, labels, self.blocks.len()).0
+    }
+
+    /// As [`forward`](Self::forward), and the tokens after the first `depth` blocks.
+    ///
+    /// # Shapes
+    ///
+    /// - second output: `[batch, rows * columns, d_model]`, otherwise as for [`forward`](Self::forward)
+    ///
+    /// # Panics
+    ///
+    /// As [`forward`](Self::forward), or if there are fewer blocks.
+    pub fn forward_with(
+        &self,
+        x: Tensor<3>,
+        t: Tensor<1>,
+        labels: Tensor<1, Int>,
+        depth: usize,
+    ) -> (Tensor<3>, Tensor<3>) {
+        let (all, tokens) = self.through(x, t, labels, depth);
+        (all.narrow(2, 0, self.config.in_channels), tokens)
+    }
+
+    /// All outputs, and the tokens after so many blocks.
+    fn through(
+        &self,
+        x: Tensor<3>,
+        t: Tensor<1>,
+        labels: Tensor<1, Int>,
+        depth: usize,
+    ) -> (Tensor<3>, Tensor<3>) {
         let [batch, _, _] = x.dims();
         assert_shape!(x, [_, self.config.tokens(), self.config.in_channels]);
         assert_shape!(t, [batch]);
         assert_shape!(labels, [batch]);
         let condition = silu(self.t_embedder.forward(t) + self.y_embedder.forward(labels));
-        let x = self.blocks.iter().fold(self.embed(x), |x, block| {
+        let along = |x: Tensor<3>, block: &Block| {
             let condition = condition.clone();
             match self.checkpointing {
                 true => checkpointed(block, x, condition, Block::forward),
                 false => block.forward(x, condition),
             }
-        });
-        self.final_layer.forward(x, condition)
+        };
+        let (first, last) = self.blocks.split_at(depth);
+        let tokens = first.iter().fold(self.embed(x), along);
+        let x = last.iter().fold(tokens.clone(), along);
+        (self.final_layer.forward(x, condition.clone()), tokens)
     }
 
     /// Samples to tokens with their positions, f32.
@@ -165,7 +199,11 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn woken(config: &SitConfig, device: &Device) -> Sit {
-        config.init(device).map(&mut Wake)
+        woken_module(config.init(device))
+    }
+
+    pub(crate) fn woken_module<M: Module>(module: M) -> M {
+        module.map(&mut Wake)
     }
 
     pub(crate) fn samples(

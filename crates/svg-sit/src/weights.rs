@@ -2,6 +2,7 @@
 
 use burn::prelude::*;
 use burn::store::bridge;
+use burn::tensor::TensorData;
 use svg_nn::{LoadError, Names, StoredTensor};
 
 use crate::model::positions;
@@ -16,7 +17,7 @@ const NAMES: Names = Names(&[
 ]);
 
 /// A buffer in the file, computed here.
-const POSITIONS: &str = "pos_embed";
+pub(crate) const POSITIONS: &str = "pos_embed";
 
 /// The furthest that stored positions may be from computed ones: they may have been stored in bfloat16.
 const POSITION_TOLERANCE: f32 = 1e-2;
@@ -37,12 +38,16 @@ pub fn load(
     source: &str,
     device: &Device,
 ) -> Result<Sit, LoadError> {
-    let (positions, tensors): (Vec<_>, Vec<_>) = tensors
+    let (stored, tensors): (Vec<_>, Vec<_>) = tensors
         .into_iter()
         .partition(|tensor| tensor.name == POSITIONS);
     let (sit, mut mismatch) = NAMES.fill(config.init(device), tensors, source);
-    match positions.first() {
-        Some(stored) => mismatch.unusable.extend(other_positions(config, stored)),
+    match stored.first() {
+        Some(stored) => {
+            let table = positions(config);
+            let others = other_table(&table, stored, config.rows, config.columns);
+            mismatch.unusable.extend(others);
+        }
         None => mismatch.missing.push(POSITIONS.to_string()),
     }
     Ok(mismatch.unless(sit)?)
@@ -58,26 +63,30 @@ pub fn checkpoint_tensors(sit: &Sit) -> Vec<StoredTensor> {
     tensors
 }
 
-/// What is wrong with the stored positions, in words.
-fn other_positions(config: &SitConfig, stored: &StoredTensor) -> Option<String> {
-    let computed = positions(config);
+/// What is wrong with a stored table that is computed here, in words.
+pub(crate) fn other_table(
+    computed: &TensorData,
+    stored: &StoredTensor,
+    rows: usize,
+    columns: usize,
+) -> Option<String> {
+    let name = &stored.name;
     let [expected, found] = [computed.shape(), &stored.shape].map(|shape| shape.to_vec());
     if found != expected {
         return Some(format!(
-            "{POSITIONS}: expected shape {expected:?}, found {found:?}"
+            "{name}: expected shape {expected:?}, found {found:?}"
         ));
     }
     let data = match bridge::to_data(stored) {
         Ok(data) => data.convert::<f32>(),
-        Err(error) => return Some(format!("{POSITIONS}: {error}")),
+        Err(error) => return Some(format!("{name}: {error}")),
     };
     let pairs = data.iter::<f32>().zip(computed.iter::<f32>());
     let close = |(a, b): (f32, f32)| (a - b).abs() < POSITION_TOLERANCE;
     let others = pairs.filter(|pair| !close(*pair)).count();
     (others > 0).then(|| {
-        let SitConfig { rows, columns, .. } = config;
         format!(
-            "{POSITIONS}: {others} numbers are not those of sines and cosines on a grid of {rows} x \
+            "{name}: {others} numbers are not those of sines and cosines on a grid of {rows} x \
              {columns}"
         )
     })
@@ -88,7 +97,6 @@ mod tests {
     use super::*;
     use crate::config::tests::tiny;
     use crate::model::tests::{samples, woken};
-    use burn::tensor::TensorData;
     use svg_nn::Mismatch;
 
     fn tensors() -> Vec<StoredTensor> {

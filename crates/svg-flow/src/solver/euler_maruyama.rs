@@ -63,6 +63,10 @@ pub enum LastStep {
 ///
 /// One evaluation per step. Use it with the grid [`sde_times`](crate::sde_times): the score is undefined at
 /// time 1, so the last step is longer and of another kind.
+///
+/// With `w = 1 - t`, which is the default, the same grid and [`LastStep::Mean`], it is REPA's sampler (Yu et al., arXiv
+/// 2410.06940, released code): there time is reversed, `w` is twice as large and halved in the drift, and what is guided
+/// is the drift, which is affine in the velocity.
 #[derive(Clone, Copy, Debug)]
 pub struct EulerMaruyama<N> {
     /// Diffusion coefficient.
@@ -88,17 +92,9 @@ impl<N: Fn(usize, &Tensor<3>) -> Tensor<3>> Solver for EulerMaruyama<N> {
             return x;
         }
         let velocity = field.velocity_at(x.clone(), step.at(from));
-        let w = self.diffusion.at(from);
-        assert!(
-            w.is_finite() && w >= 0.0,
-            "the diffusion {:?} is {w} at time {from}: begin later, or choose another",
-            self.diffusion
-        );
+        let w = at(&self.diffusion, from);
         let h = step.size();
-        let mean = |x: Tensor<3>, velocity: Tensor<3>| {
-            let drift = velocity.clone() + score(x.clone(), velocity, from) * w;
-            x + drift * h
-        };
+        let mean = |x: Tensor<3>, velocity| x.clone() + drift(x, velocity, from, w) * h;
         match (step.is_last(), self.last) {
             (true, LastStep::Tweedie) => expected_data(x, velocity, from),
             (true, LastStep::Euler) => x + velocity * h,
@@ -109,6 +105,21 @@ impl<N: Fn(usize, &Tensor<3>) -> Tensor<3>> Solver for EulerMaruyama<N> {
             }
         }
     }
+}
+
+/// The coefficient at a time at which a step begins.
+pub(super) fn at(diffusion: &Diffusion, t: f64) -> f64 {
+    let w = diffusion.at(t);
+    assert!(
+        w.is_finite() && w >= 0.0,
+        "the diffusion {diffusion:?} is {w} at time {t}: begin later, or choose another"
+    );
+    w
+}
+
+/// `v + w s`
+pub(super) fn drift(x: Tensor<3>, velocity: Tensor<3>, t: f64, w: f64) -> Tensor<3> {
+    velocity.clone() + score(x, velocity, t) * w
 }
 
 #[cfg(test)]

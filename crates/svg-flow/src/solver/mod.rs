@@ -6,6 +6,7 @@ mod euler_maruyama;
 mod heun;
 mod midpoint;
 mod rk4;
+mod stochastic_heun;
 
 use burn::prelude::*;
 
@@ -15,6 +16,7 @@ pub use euler_maruyama::{Diffusion, EulerMaruyama, LastStep};
 pub use heun::Heun;
 pub use midpoint::Midpoint;
 pub use rk4::Rk4;
+pub use stochastic_heun::StochasticHeun;
 
 use crate::{Moment, VelocityField};
 
@@ -73,6 +75,8 @@ pub trait Solver {
     fn step(&self, field: &dyn VelocityField, x: Tensor<3>, step: &Step) -> Tensor<3>;
 }
 
+#[cfg(test)]
+mod stochastic_tests;
 #[cfg(test)]
 mod tests {
     use super::*;
