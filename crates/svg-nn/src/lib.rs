@@ -34,6 +34,7 @@
 //!   re-exported from `svg-kernels`
 //! - [`draw_parameters`]: all parameters now, so that a seed decides them
 //! - [`TensorFile`], [`load_exact`], [`module_tensors`], [`save_tensors`]: bytes to parameters and back
+//! - [`rows`]: stored tensors cut and stacked without reading them
 //! - [`Networks`]: those of one kind in a file, wherever they lie in it, and which of them to take
 //! - [`Names`]: what differs between the names of a module and those of a public file
 //! - [`Precision`]: matrix products in a smaller type, everything fragile in f32
@@ -60,6 +61,7 @@ mod parts;
 mod patch;
 mod precision;
 mod rotation;
+pub mod rows;
 mod save;
 mod shards;
 mod sizes;

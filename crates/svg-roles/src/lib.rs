@@ -49,10 +49,12 @@
 //! ```
 //!
 //! - [`Encoder`], [`Tokens`], [`EncoderSpec`]: frozen features of images
+//! - [`Layered`], [`LayerMean`]: encoders whose blocks can be read, and the mean of some
 //! - [`LatentSpace`], [`Geometry`], [`Draw`]: between images and a generative model
 //! - [`Velocity`], [`VelocitySpec`], [`Condition`]: the network of a flow
 //! - [`Embedding`], [`MeanToken`], [`SummaryToken`]: one vector per image
 //! - [`Images`], [`Signed`], [`Unit`]: batches of images with the pixel range in their type
+//! - [`PixelStatistics`]: what an encoder normalises its input with
 //! - [`Reduce`], [`Rank`]: averaging of gradients over processes
 
 mod condition;
@@ -60,6 +62,8 @@ mod embedding;
 mod encoder;
 mod geometry;
 pub mod images;
+mod layers;
+pub mod pixels;
 mod reduce;
 mod space;
 mod velocity;
@@ -69,6 +73,8 @@ pub use embedding::{Embedding, MeanToken, SummaryToken};
 pub use encoder::{Encoder, EncoderSpec, Tokens};
 pub use geometry::Geometry;
 pub use images::{Images, PixelRange, Signed, Unit};
+pub use layers::{LayerMean, Layered};
+pub use pixels::PixelStatistics;
 pub use reduce::{Rank, Reduce};
 pub use space::{Draw, LatentSpace};
 pub use velocity::{Velocity, VelocitySpec};
