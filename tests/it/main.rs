@@ -8,6 +8,7 @@ mod checkpoint;
 mod cli;
 mod dataset;
 mod demo;
+mod encoders;
 mod evaluate;
 mod examples;
 mod flow_training;
