@@ -9,7 +9,9 @@ use svg_dino::{DinoConfig, DinoError, DinoFile, Layout};
 use svg_model::{NewEncoder, kinds};
 use svg_roles::Encoder;
 use svg_store::{printable, printable_path};
+use svg_vit::{VitConfig, VitFile};
 
+use crate::any_weights::AnyWeights;
 use crate::commands::init;
 use crate::progress::status;
 
@@ -25,7 +27,18 @@ impl EncoderFile {
     /// Reads the weights at `path`, of which `hints` say more, prints what is worth knowing about them, and puts
     /// them on `device`.
     pub fn open(path: &Path, hints: Hints, device: &Device) -> Result<Self> {
-        let file = open_weights(path, hints)?;
+        Self::of(AnyWeights::open(path, hints)?, device)
+    }
+
+    /// [`open`](Self::open) for weights that are opened already.
+    pub fn of(weights: AnyWeights, device: &Device) -> Result<Self> {
+        match weights {
+            AnyWeights::Dino(file) => Self::of_dino(*file, device),
+            AnyWeights::Vit(file) => Self::of_vit(*file, device),
+        }
+    }
+
+    fn of_dino(file: DinoFile, device: &Device) -> Result<Self> {
         say_notes(&file);
         let dino = file.load(device)?;
         // Weights of others are referred to; only our own are copied.
@@ -45,6 +58,24 @@ impl EncoderFile {
         };
         Ok(Self {
             encoder: Arc::new(dino),
+            part,
+        })
+    }
+
+    fn of_vit(file: VitFile, device: &Device) -> Result<Self> {
+        say(file.path(), file.notes());
+        let vit = file.load(device)?;
+        let part = NewEncoder {
+            kind: kinds::VIT.to_string(),
+            name: vit.spec().name,
+            config: serde_json::to_value(vit.config())?,
+            fingerprint: vit.fingerprint()?,
+            path: Some(file.path().to_path_buf()),
+            copy: None,
+            notes: file.notes().to_vec(),
+        };
+        Ok(Self {
+            encoder: Arc::new(vit),
             part,
         })
     }
@@ -81,7 +112,7 @@ pub struct Hints<'a> {
     pub key: Option<&'a str>,
 }
 
-/// Opens the weights of an encoder.
+/// Opens the weights of a DINOv3.
 pub fn open_weights(path: &Path, Hints { model, key }: Hints) -> Result<DinoFile> {
     let Some(name) = model else {
         return DinoFile::open_network(path, key).map_err(|error| match error {
@@ -95,7 +126,8 @@ pub fn open_weights(path: &Path, Hints { model, key }: Hints) -> Result<DinoFile
         });
     };
     let config = DinoConfig::preset(name).with_context(|| {
-        let known: Vec<_> = DinoConfig::preset_names().collect();
+        let known = DinoConfig::preset_names().chain(VitConfig::preset_names());
+        let known: Vec<_> = known.collect();
         format!("--model {name} is unknown; known are {}", known.join(", "))
     })?;
     Ok(DinoFile::open_network_as(path, key, config)?)

@@ -3,6 +3,7 @@
 #![recursion_limit = "256"]
 
 mod allocator;
+mod any_weights;
 mod causes;
 mod commands;
 mod confusion_picture;

@@ -10,12 +10,13 @@ use svg_dino::{DinoError, Half, Layout, RopePeriods};
 use svg_nn::unusable;
 use svg_store::printable;
 
+use crate::any_weights::AnyWeights;
 use crate::commands::outputs::{Outputs, hold_folder};
 use crate::commands::print;
-use crate::encoder::{Hints, open_weights, say_notes};
+use crate::encoder::{Hints, say, say_notes};
 use crate::progress::status;
 
-/// Rewrite DINOv3 weights in another layout
+/// Rewrite weights of an encoder in another layout
 ///
 /// Numbers keep their type and value, but for --half. To a name that ends in .safetensors one file is written; any
 /// other name becomes a folder as the Hugging Face hub has it, with the config.json of transformers for --to hf and that of
@@ -90,7 +91,10 @@ impl Convert {
             model: self.model.as_deref(),
             key: self.weights_key.as_deref(),
         };
-        let mut file = open_weights(&self.input, hints)?;
+        let mut file = match AnyWeights::open(&self.input, hints)?.into_dino() {
+            Ok(file) => file,
+            Err(other) => return self.convert_other(&other, extension == Some("safetensors")),
+        };
         if let Some(half) = self.half {
             let half = match half {
                 HalfType::F16 => Half::F16,
@@ -147,6 +151,29 @@ impl Convert {
             written.display(),
             layout.name()
         ))
+    }
+}
+
+impl Convert {
+    /// Weights of another family than DINOv3.
+    fn convert_other(&self, weights: &AnyWeights, is_file: bool) -> Result<()> {
+        if self.half.is_some() {
+            bail!("--half is for DINOv3; these weights are written in the types that they have");
+        }
+        if let Some(reason) = weights.tensors().find_map(unusable) {
+            bail!("{reason}; nothing was written. `svg info` looks through the whole file");
+        }
+        say(weights.path(), weights.notes());
+        say_left_out(weights.dropped());
+        let layout = match self.to {
+            Target::Official => "official",
+            Target::Hf => "hf",
+            Target::Timm => "timm",
+        };
+        let held = (!is_file).then(|| hold_folder(&self.output, "OUT"));
+        let _lock = held.transpose()?;
+        let written = weights.save(layout, &self.output)?;
+        print(&format!("{}: {layout} layout\n", written.display()))
     }
 }
 

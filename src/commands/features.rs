@@ -1,4 +1,4 @@
-//! `svg features`: images to DINOv3 tokens.
+//! `svg features`: images to tokens of a frozen encoder.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
-use svg_dino::{DinoFile, RopePeriods};
+use svg_dino::RopePeriods;
 use svg_image::{DecodeOptions, ImageSet, Loader, RgbImage, adm_crop};
 use svg_store::{RowReader, RowTensor};
 
+use crate::any_weights::{AnyWeights, Sizes};
 use crate::commands::checks::check_size;
 use crate::commands::decode::file_name;
 use crate::commands::outputs::{Outputs, hold_folder};
@@ -17,29 +18,31 @@ use crate::commands::pictures::{PictureOptions, ReadingOptions};
 use crate::commands::print;
 use crate::commands::saved::Saved;
 use crate::device::DeviceOptions;
-use crate::encoder::{Hints, open_weights, say_notes};
+use crate::encoder::{Hints, say};
 use crate::interrupt::Interrupt;
 use crate::pca::{Pca, beside};
 use crate::progress::image_bar;
 use crate::ranges::{PIXELS, SOME, within};
 use crate::streamed::{Streamed, f32s, on_host, row_tensor};
 
-/// Encode images with a DINOv3 and write their tokens
+/// Encode images with a frozen encoder and write their tokens
 ///
-/// Writes a safetensors file with `patch_tokens [n, tokens, dim]` (row by row), `cls [n, dim]` and
-/// `registers [n, 4, dim]`, all after the final norm, in f32. Its metadata holds the names of the
+/// The encoder is a DINOv3, DINOv2, MAE, SigLIP or CLIP. Writes a safetensors file with `patch_tokens [n, tokens, dim]`
+/// (row by row), `cls [n, dim]` (of SigLIP: what its head pools) and `registers [n, 4, dim]`, all after the final norm,
+/// in f32. Its metadata holds the names of the
 /// images in order, as a JSON list under `paths`. The file is written as the work goes: memory holds one
 /// batch, and after a kill or Ctrl-C the same command goes on with `FILE.partial`, to the same bytes.
 #[derive(Args)]
 #[command(after_help = "Examples:
   svg features --weights dinov3-vits16plus/ --images photos/ --out tokens.safetensors
   svg features --weights vits16plus.pth --images a.jpg b.png --out t.safetensors --pca pictures/
-  svg features --weights vitb16.safetensors --images val.tar --out t.safetensors --blocks 2,5,8,11")]
+  svg features --weights vitb16.safetensors --images val.tar --out t.safetensors --blocks 2,5,8,11
+  svg features --weights dinov2_vits14_pretrain.pth --size 224 --images photos/ --out t.safetensors")]
 pub struct Features {
-    /// DINOv3 weights: official .pth, Hugging Face file or folder, timm file
+    /// Weights of the encoder: official .pth, Hugging Face file or folder, timm file
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
-    /// Architecture, where the file does not say it: vits16, vits16plus, vitb16, ...
+    /// Architecture, where the file does not say it: vits16plus, dinov2-vitb14, clip-vitb16, ...
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
     /// Which network of the weight file, where it holds several: the names before its tensors, such as ema or
@@ -110,18 +113,17 @@ impl Features {
             model: self.model.as_deref(),
             key: self.weights_key.as_deref(),
         };
-        let mut file = open_weights(&self.weights, hints)?;
+        let mut file = AnyWeights::open(&self.weights, hints)?;
         if let Some(rope) = self.rope {
-            let periods = match rope {
+            file = file.with_periods(match rope {
                 Rope::Exact => RopePeriods::Exact,
                 Rope::Bf16 => RopePeriods::Bf16Rounded,
-            };
-            let config = file.config().clone().with_rope_periods(periods);
-            file = file.with_config(config);
+            })?;
         }
-        say_notes(&file);
-        check_size(self.size, file.config().patch_size)?;
-        let depth = file.config().n_layers;
+        say(file.path(), file.notes());
+        let sizes = file.sizes();
+        check_size(self.size, sizes.patch_size)?;
+        let depth = sizes.n_layers;
         if let Some(block) = self.blocks.iter().find(|block| **block >= depth) {
             bail!("--blocks {block}: this model has blocks 0 to {}", depth - 1);
         }
@@ -132,7 +134,7 @@ impl Features {
         let held = self.pca.as_ref().map(|folder| hold_folder(folder, "--pca"));
         let _lock = held.transpose()?;
         let (device, precision) = device.open()?;
-        let dino = file.load(&device)?;
+        let encoder = file.load(&device)?;
         let pictures = PictureOptions {
             images: self.images.clone(),
             size: Some(self.size),
@@ -147,32 +149,33 @@ impl Features {
             ("dtype".to_string(), format!("{precision:?}")),
             ("blocks".to_string(), format!("{:?}", self.blocks)),
         ]);
-        let config = serde_json::to_value(file.config())?;
+        let config = file.config()?;
         for (name, value) in config.as_object().into_iter().flatten() {
             from.insert(format!("network.{name}"), value.to_string());
         }
         if pictures.order(set.len()).len() > usize::from(self.batch) {
             // One batch is never gone on with.
-            from.insert("weights".to_string(), dino.fingerprint()?);
+            from.insert("weights".to_string(), encoder.fingerprint()?);
         }
         let streamed = Streamed {
             out: &self.out,
             set: set.clone(),
             pictures,
             size: self.size,
-            tensors: self.tensors(&file),
+            tensors: self.tensors(&sizes),
             from,
-            metadata: self.metadata(&file)?,
+            metadata: self.metadata(&file, &sizes)?,
         };
         // The file is mapped, and its pages count as memory.
         drop(file);
-        let dino = dino.with_precision(precision);
+        let encoder = encoder.with_precision(precision);
         // The last block's tokens are the output, so one pass gives everything.
         let wanted: Vec<_> = self.blocks.iter().copied().chain([depth - 1]).collect();
         let there = streamed.write(&device, |images| {
-            let mut outputs = dino.forward_blocks(images, &wanted);
+            let mut outputs = encoder.after(images, &wanted);
             let last = outputs.pop().context("the network has no blocks")?;
-            let mut all = vec![on_host(last.patches), on_host(last.cls)];
+            let mut all = vec![on_host(last.patches)];
+            all.extend(last.summary.map(on_host));
             all.extend(last.registers.map(on_host));
             all.extend(outputs.into_iter().map(|output| on_host(output.patches)));
             Ok(all)
@@ -186,38 +189,38 @@ impl Features {
     }
 
     /// What is written of each image.
-    fn tensors(&self, weights: &DinoFile) -> Vec<RowTensor> {
-        let config = weights.config();
-        let (width, registers) = (config.d_model, config.n_registers);
-        let tokens: usize = self.grid(weights).iter().product();
-        let cls = row_tensor("cls", &[width]);
+    fn tensors(&self, sizes: &Sizes) -> Vec<RowTensor> {
+        let (width, registers) = (sizes.d_model, sizes.n_registers);
+        let tokens: usize = self.grid(sizes).iter().product();
+        let cls = sizes.has_summary.then(|| row_tensor("cls", &[width]));
         let registers = (registers > 0).then(|| row_tensor("registers", &[registers, width]));
         let patches = |name: &str| row_tensor(name, &[tokens, width]);
         let blocks = self.blocks.iter();
         let blocks = blocks.map(|block| patches(&format!("block_{block}.patch_tokens")));
-        let outputs = [patches("patch_tokens"), cls].into_iter();
+        let outputs = [patches("patch_tokens")].into_iter().chain(cls);
         outputs.chain(registers).chain(blocks).collect()
     }
 
-    fn metadata(&self, weights: &DinoFile) -> Result<BTreeMap<String, String>> {
-        let periods = weights.config().rope_periods;
-        Ok(BTreeMap::from([
+    fn metadata(&self, weights: &AnyWeights, sizes: &Sizes) -> Result<BTreeMap<String, String>> {
+        let mut metadata = BTreeMap::from([
             (
                 "grid".to_string(),
-                serde_json::to_string(&self.grid(weights))?,
+                serde_json::to_string(&self.grid(sizes))?,
             ),
             ("weights".to_string(), weights.path().display().to_string()),
-            ("rope_periods".to_string(), format!("{periods:?}")),
             (
                 "orientation".to_string(),
                 self.reading.orientation.to_string(),
             ),
-        ]))
+        ]);
+        let periods = weights.periods();
+        metadata.extend(periods.map(|p| ("rope_periods".to_string(), format!("{p:?}"))));
+        Ok(metadata)
     }
 
     /// Rows and columns of patches.
-    fn grid(&self, weights: &DinoFile) -> [usize; 2] {
-        [self.size as usize / weights.config().patch_size; 2]
+    fn grid(&self, sizes: &Sizes) -> [usize; 2] {
+        [self.size as usize / sizes.patch_size; 2]
     }
 
     /// Draws the features of the pictures in the file, one picture after the other.

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use burn::prelude::*;
-use svg_image::{RgbImage, adm_crop};
+use svg_image::{Filter, RgbImage, adm_crop, resize};
 use svg_inception::{Inception, Resize};
 use svg_model::{Bundle, ENCODER, Registry};
-use svg_roles::{Embedding as _, Encoder};
+use svg_roles::{Embedding as _, Encoder, Images, Signed};
 
+use crate::any_weights::AnyWeights;
 use crate::commands::bundle::with_encoder;
 use crate::encoder::{EncoderFile, Hints, say};
 use crate::evaluation::protocol::{Network, Protocol};
@@ -34,6 +35,20 @@ pub struct Judge {
 enum Opened {
     Inception(Arc<Inception>),
     Encoder(Arc<dyn Encoder>),
+    /// Behind Pillow's resize of 8-bit pixels.
+    Resized(Arc<dyn Encoder>),
+}
+
+/// The network of dgm-eval and the side of what it sees.
+const DINOV2: &str = "dinov2-vitl14";
+const DINOV2_SIDE: u32 = 224;
+
+/// What a request says of the weights.
+fn hints(request: &Request) -> Hints<'_> {
+    Hints {
+        model: request.architecture.as_deref(),
+        key: request.weights_key.as_deref(),
+    }
 }
 
 /// What a network says of a batch.
@@ -79,22 +94,45 @@ impl Judge {
                     any_size: resize == Resize::Clean,
                 })
             }
-            Network::Dinov2 => bail!(
-                "--protocol {protocol} compares features of DINOv2 ViT-L/14, which this program cannot open yet; \
-                 --protocol own asks the same of a DINOv3 encoder"
-            ),
+            Network::Dinov2 => Self::dinov2(protocol, request, device),
             Network::Encoder => Self::encoder(request, device),
         }
+    }
+
+    /// DINOv2 ViT-L/14 as Meta's code runs it, on pictures that Pillow has resized.
+    fn dinov2(protocol: &Protocol, request: &Request, device: &Device) -> Result<Self> {
+        let Some(path) = &request.weights else {
+            bail!(
+                "--protocol {protocol} compares features of DINOv2 ViT-L/14; name its weights by --weights \
+                 dinov2_vitl14_pretrain.pth (docs/weights.md says where to get them), or compare in another encoder's \
+                 features: --protocol own"
+            );
+        };
+        let weights = AnyWeights::open(path, hints(request))?.by_the_original_rule();
+        let file = EncoderFile::of(weights, device)?;
+        let name = &file.encoder.spec().name;
+        ensure!(
+            name == DINOV2,
+            "--protocol {protocol} compares features of {DINOV2}, and {} holds {name}; --protocol own compares in any \
+             encoder's features",
+            path.display()
+        );
+        Ok(Self {
+            features: format!(
+                "class token of {name} {}, Pillow's bicubic resize to {DINOV2_SIDE} x {DINOV2_SIDE}",
+                file.part.fingerprint
+            ),
+            weights: file.part.fingerprint,
+            network: Opened::Resized(file.encoder),
+            crop: None,
+            any_size: true,
+        })
     }
 
     fn encoder(request: &Request, device: &Device) -> Result<Self> {
         let (encoder, weights, usual) = match (&request.weights, request.model()) {
             (Some(path), _) => {
-                let hints = Hints {
-                    model: request.architecture.as_deref(),
-                    key: request.weights_key.as_deref(),
-                };
-                let file = EncoderFile::open(path, hints, device)?;
+                let file = EncoderFile::open(path, hints(request), device)?;
                 (file.encoder, file.part.fingerprint, 256)
             }
             (None, Some(folder)) => of_bundle(folder, request.encoder.as_deref(), device)?,
@@ -152,15 +190,30 @@ impl Judge {
                     height % patch == 0 && width % patch == 0,
                     "images of {height} x {width} pixels are no whole number of the encoder's patches of {patch}"
                 );
-                let summary = encoder.tokens(images).summary;
-                Ok(Rows {
-                    features: summary.context("the encoder has no token for the whole picture")?,
-                    spatial: None,
-                    logits: None,
-                })
+                summary(&**encoder, images)
+            }
+            Opened::Resized(encoder) => {
+                let device = images.device();
+                let images = Images::<Signed>::from_tensor(images).to_rgb();
+                let resized = images
+                    .iter()
+                    .map(|image| resize(image, DINOV2_SIDE, DINOV2_SIDE, Filter::Bicubic));
+                let resized: Vec<_> = resized.collect();
+                let images = Images::<Signed>::from_rgb(&resized, &device).into_tensor();
+                summary(&**encoder, images)
             }
         }
     }
+}
+
+/// The token for the whole picture.
+fn summary(encoder: &dyn Encoder, images: Tensor<4>) -> Result<Rows> {
+    let summary = encoder.tokens(images).summary;
+    Ok(Rows {
+        features: summary.context("the encoder has no token for the whole picture")?,
+        spatial: None,
+        logits: None,
+    })
 }
 
 /// The encoder of a bundle, its fingerprint, and the side of the bundle's images.

@@ -162,7 +162,7 @@ fn what_cannot_be_judged_is_refused_in_words() {
     );
     place.refused(
         "evaluate --protocol dgm-eval --reference real --samples real",
-        "cannot open yet",
+        "name its weights by --weights",
     );
     place.refused(&format!("{JUDGE} --samples real"), "by --reference");
     place.refused(&format!("{JUDGE} --reference real"), "name what to judge");

@@ -9,6 +9,7 @@ mod cli;
 mod compare;
 mod dataset;
 mod demo;
+mod encoders;
 mod evaluate;
 mod examples;
 mod flow_training;

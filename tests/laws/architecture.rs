@@ -10,7 +10,7 @@ use toml::{Table, Value};
 /// Which crates of the workspace a library may use. Some are written later; their place is settled.
 ///
 /// Networks do not know each other, and the mathematics of flows knows no network.
-const MAY_USE: [(&str, &[&str]); 16] = [
+const MAY_USE: [(&str, &[&str]); 17] = [
     ("svg-report", &[]),
     ("svg-store", &[]),
     // Traits alone: no network, no file.
@@ -21,6 +21,7 @@ const MAY_USE: [(&str, &[&str]); 16] = [
     ("svg-image", &["svg-store"]),
     ("svg-flow", &[]),
     ("svg-dino", &["svg-store", "svg-roles", "svg-nn"]),
+    ("svg-vit", &["svg-store", "svg-roles", "svg-nn"]),
     // The network of FID and its relatives: weights and their hash, an embedding, nothing of metrics.
     ("svg-inception", &["svg-store", "svg-roles", "svg-nn"]),
     ("svg-residual", &["svg-nn"]),
@@ -34,6 +35,7 @@ const MAY_USE: [(&str, &[&str]); 16] = [
             "svg-roles",
             "svg-nn",
             "svg-dino",
+            "svg-vit",
             "svg-residual",
             "svg-decoder",
             "svg-sit",

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 /// Types of concrete encoders, spaces and velocity networks. Their configurations are no networks: presets
 /// and command-line options may name those.
-const NETWORKS: [&str; 10] = [
+const NETWORKS: [&str; 12] = [
+    "Vit",
+    "VitFile",
     "Dino",
     "DinoFile",
     "SvgAutoencoder",
@@ -19,8 +21,9 @@ const NETWORKS: [&str; 10] = [
 ];
 
 /// Where they are at home, or opened by their kind, or read and written in published layouts.
-const MAY_NAME: [&str; 12] = [
+const MAY_NAME: [&str; 13] = [
     "crates/svg-dino/",
+    "crates/svg-vit/",
     "crates/svg-residual/",
     "crates/svg-decoder/",
     "crates/svg-sit/",
@@ -33,8 +36,8 @@ const MAY_NAME: [&str; 12] = [
     // Published files.
     "src/encoder.rs",
     "src/commands/export.rs",
-    // `svg features` and `svg init encoder`, which are about DINOv3's published files as such.
-    "src/commands/features.rs",
+    "src/any_weights.rs",
+    // `svg init encoder`, which is about DINOv3's published files as such.
     "src/commands/init.rs",
 ];
 

@@ -4,8 +4,8 @@ use burn::prelude::*;
 use svg_nn::{CHANNELS, Checked, LAYERS, PATCH, first, heads, outside};
 use svg_store::json_differences;
 
-use crate::Dino;
 use crate::statistics::check_statistics;
+use crate::{Dino, PixelStatistics};
 
 /// Which feed-forward layer the blocks have.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
@@ -26,28 +26,6 @@ pub enum RopePeriods {
     Exact,
     /// The same, rounded to bfloat16, as in the official files and therefore in SVG.
     Bf16Rounded,
-}
-
-/// Per-channel mean and standard deviation of pixels in `[0, 1]`, red, green and blue.
-#[derive(Config, Debug, Copy, PartialEq)]
-pub struct PixelStatistics {
-    /// Mean of each channel.
-    pub mean: [f64; 3],
-    /// Standard deviation of each channel.
-    pub std: [f64; 3],
-}
-
-impl PixelStatistics {
-    /// ImageNet, which the models trained on web images (LVD-1689M) expect.
-    pub const IMAGENET: Self = Self {
-        mean: [0.485, 0.456, 0.406],
-        std: [0.229, 0.224, 0.225],
-    };
-    /// The satellite images (SAT-493M) of the two satellite models.
-    pub const SATELLITE: Self = Self {
-        mean: [0.430, 0.411, 0.296],
-        std: [0.213, 0.156, 0.143],
-    };
 }
 
 /// Configuration of [`Dino`]. The released sizes are the functions [`DinoConfig::vits16`] to

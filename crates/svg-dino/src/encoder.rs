@@ -5,20 +5,15 @@ use std::sync::Arc;
 use burn::module::Module;
 use burn::prelude::*;
 use svg_nn::module_tensors;
-use svg_roles::{Encoder, EncoderSpec, Tokens};
+use svg_roles::{Encoder, EncoderSpec, Layered, Tokens};
 use svg_store::Sha256;
 
-use crate::{Dino, DinoConfig, DinoError};
+use crate::{Dino, DinoConfig, DinoError, DinoOutput};
 
 /// Patch tokens and class token after the final norm; registers are left out.
 impl Encoder for Dino {
     fn tokens(&self, images: Tensor<4>) -> Tokens {
-        let output = self.forward(images);
-        Tokens {
-            patches: output.patches,
-            summary: Some(output.cls),
-            grid: output.grid,
-        }
+        tokens(self.forward(images))
     }
 
     fn spec(&self) -> EncoderSpec {
@@ -35,16 +30,44 @@ impl Encoder for Dino {
     }
 
     fn to_device(&self, device: &Device) -> Arc<dyn Encoder> {
-        let plain = device.clone().without_autodiff();
-        let moved = self.clone().freeze().valid().to_device(&plain);
-        match device.is_autodiff() {
-            true => Arc::new(moved.train().freeze()),
-            false => Arc::new(moved),
-        }
+        Arc::new(self.frozen_on(device))
+    }
+}
+
+impl Layered for Dino {
+    fn depth(&self) -> usize {
+        self.blocks.len()
+    }
+
+    fn tokens_after(&self, images: Tensor<4>, blocks: &[usize]) -> Vec<Tokens> {
+        let outputs = self.forward_blocks(images, blocks).into_iter();
+        outputs.map(tokens).collect()
+    }
+
+    fn layered_to_device(&self, device: &Device) -> Arc<dyn Layered> {
+        Arc::new(self.frozen_on(device))
+    }
+}
+
+fn tokens(output: DinoOutput) -> Tokens {
+    Tokens {
+        patches: output.patches,
+        summary: Some(output.cls),
+        grid: output.grid,
     }
 }
 
 impl Dino {
+    /// The same network on another device, its weights constants of a graph there.
+    fn frozen_on(&self, device: &Device) -> Self {
+        let plain = device.clone().without_autodiff();
+        let moved = self.clone().freeze().valid().to_device(&plain);
+        match device.is_autodiff() {
+            true => moved.train().freeze(),
+            false => moved,
+        }
+    }
+
     /// The SHA-256, in hexadecimal, of everything that the tokens depend on.
     ///
     /// Weights are hashed by name, shape and f32 value, with the rounding of the position periods, so the

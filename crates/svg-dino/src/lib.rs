@@ -64,7 +64,7 @@ mod timm;
 mod write;
 
 pub use block::{Block, FeedForward};
-pub use config::{DinoConfig, FeedForwardKind, PixelStatistics, RopePeriods};
+pub use config::{DinoConfig, FeedForwardKind, RopePeriods};
 pub use error::DinoError;
 pub use file::DinoFile;
 pub use half::Half;
@@ -72,3 +72,6 @@ pub use layout::Layout;
 pub use model::{Dino, DinoOutput};
 pub use patch::PatchEmbed;
 pub use rope::rope_periods;
+
+/// Statistics that pixels are normalised with, shared with other encoders.
+pub use svg_roles::PixelStatistics;

@@ -160,13 +160,7 @@ impl Dino {
     ///
     /// - input and output: `[batch, 3, height, width]`
     pub fn normalize(&self, images: Tensor<4>) -> Tensor<4> {
-        let device = images.device();
-        let per_channel = |values: [f64; 3]| {
-            Tensor::<1>::from_floats(values.map(|v| v as f32), &device).reshape([1, 3, 1, 1])
-        };
-        let pixels = self.config.pixels;
-        let unit = (images + 1.0) * 0.5;
-        (unit - per_channel(pixels.mean)) / per_channel(pixels.std)
+        self.config.pixels.normalize(images)
     }
 
     fn encode(&self, pixels: Tensor<4>, mask: Option<Tensor<2, Bool>>) -> DinoOutput {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use svg_dino::DinoError;
 use svg_nn::LoadError;
 use svg_store::{LockError, PathError, WriteError};
+use svg_vit::VitError;
 
 /// Why a model could not be opened, checked or written.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +17,9 @@ pub enum ModelError {
     /// The encoder's weights cannot be used.
     #[error(transparent)]
     Encoder(#[from] DinoError),
+    /// The weights of an encoder that is no DINOv3 cannot be used.
+    #[error(transparent)]
+    Transformer(#[from] VitError),
     /// A small file could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),

@@ -2,6 +2,8 @@
 
 /// An encoder: DINOv3, under Meta's names.
 pub const DINOV3: &str = "dinov3";
+/// An encoder: DINOv2, MAE, SigLIP or CLIP; its configuration says which.
+pub const VIT: &str = "vit";
 /// A space: SVG's features, under the published checkpoint's names.
 pub const SVG: &str = "svg";
 /// A space: patches of pixels, which nothing was learned for.

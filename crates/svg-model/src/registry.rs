@@ -9,6 +9,7 @@ use burn::prelude::*;
 use svg_dino::{Dino, DinoConfig, DinoFile};
 use svg_nn::Precision;
 use svg_roles::{Encoder, LatentSpace, Velocity};
+use svg_vit::{Vit, VitConfig, VitFile};
 
 use crate::bundle::{ENCODER, FLOW, SPACE};
 use crate::{Alignment, Bundle, Generator, ModelError, Normalised, Part, Pixels, kinds, svg};
@@ -98,6 +99,7 @@ impl Registry {
                 let (_, dino) = dinov3(opening)?;
                 Ok(Arc::new(dino))
             })
+            .with_encoder(kinds::VIT, |opening, _| Ok(Arc::new(vit(opening)?)))
             .with_space(kinds::SVG, |opening, _| svg::open(opening))
             .with_space(kinds::PIXELS, |opening, _| {
                 let pixels: Pixels = opening.bundle.config(SPACE)?;
@@ -281,28 +283,13 @@ impl fmt::Debug for Registry {
 ///
 /// As [`Registry::encoder`] for the standard kind.
 pub fn dinov3(opening: &Opening) -> Result<(DinoFile, Dino), ModelError> {
-    let part = opening.bundle.part(ENCODER)?;
     let config: DinoConfig = opening.bundle.config(ENCODER)?;
-    let fingerprint = part.fingerprint.clone().unwrap_or_default();
-    let instead = opening.options.encoder.clone();
-    let path = instead.or_else(|| opening.bundle.weights(ENCODER));
-    let path = path.ok_or_else(|| opening.bundle.unusable(ENCODER, "it names no weights"))?;
-    if !path.exists() {
-        let changed = opening.bundle.changed_since();
-        return Err(changed.unwrap_or(ModelError::EncoderMissing {
-            path,
-            name: part.name.clone(),
-            fingerprint,
-        }));
-    }
-    let other = |reason: String| ModelError::OtherEncoder {
-        path: path.clone(),
-        reason,
-    };
+    let weights = EncoderWeights::of(opening)?;
+    let (part, path) = (weights.part, &weights.path);
     let trained_with = |file: DinoFile| {
         if !file.config().same_sizes(&config) {
             let differences = config.differences("there", file.config(), "here");
-            return Err(other(format!(
+            return Err(weights.other(format!(
                 "it was trained with {}, this is {} ({})",
                 part.name,
                 file.config().description(),
@@ -312,22 +299,92 @@ pub fn dinov3(opening: &Opening) -> Result<(DinoFile, Dino), ModelError> {
         // The rounding of periods is the model's, where the file's layout does not store it.
         let file = file.with_config(config.clone());
         let dino = file.load(opening.device)?;
-        let found = dino.fingerprint()?;
-        match found == fingerprint {
-            true => Ok((file, dino)),
-            false => Err(other(format!(
+        weights.check(&dino.fingerprint()?)?;
+        Ok((file, dino))
+    };
+    let keys = || DinoFile::keys(path).unwrap_or_default();
+    first_fitting(keys, |key| {
+        let file = DinoFile::open_network(path, key).map_err(ModelError::from);
+        file.and_then(trained_with)
+    })
+}
+
+/// DINOv2, MAE, SigLIP or CLIP, as [`dinov3`].
+fn vit(opening: &Opening) -> Result<Vit, ModelError> {
+    let config: VitConfig = opening.bundle.config(ENCODER)?;
+    let weights = EncoderWeights::of(opening)?;
+    let (part, path) = (weights.part, &weights.path);
+    let keys = || VitFile::keys(path).unwrap_or_default();
+    first_fitting(keys, |key| {
+        let file = VitFile::open_network_as(path, key, config.clone())?;
+        let vit = file.load(opening.device).map_err(|error| {
+            weights.other(format!("it was trained with {}; {error}", part.name))
+        })?;
+        weights.check(&vit.fingerprint()?)?;
+        Ok(vit)
+    })
+}
+
+/// Where a bundle's encoder lies, and what it must be.
+struct EncoderWeights<'a> {
+    part: &'a Part,
+    path: PathBuf,
+    fingerprint: String,
+}
+
+impl<'a> EncoderWeights<'a> {
+    /// Those that are named instead, or those that the bundle refers to.
+    fn of(opening: &'a Opening) -> Result<Self, ModelError> {
+        let part = opening.bundle.part(ENCODER)?;
+        let fingerprint = part.fingerprint.clone().unwrap_or_default();
+        let instead = opening.options.encoder.clone();
+        let path = instead.or_else(|| opening.bundle.weights(ENCODER));
+        let path = path.ok_or_else(|| opening.bundle.unusable(ENCODER, "it names no weights"))?;
+        if !path.exists() {
+            let changed = opening.bundle.changed_since();
+            return Err(changed.unwrap_or(ModelError::EncoderMissing {
+                path,
+                name: part.name.clone(),
+                fingerprint,
+            }));
+        }
+        Ok(Self {
+            part,
+            path,
+            fingerprint,
+        })
+    }
+
+    fn other(&self, reason: String) -> ModelError {
+        ModelError::OtherEncoder {
+            path: self.path.clone(),
+            reason,
+        }
+    }
+
+    /// An error if other weights were found.
+    fn check(&self, found: &str) -> Result<(), ModelError> {
+        let expected = &self.fingerprint;
+        match found == expected {
+            true => Ok(()),
+            false => Err(self.other(format!(
                 "the architecture is the same, the weights are not (fingerprint {}..., expected {}...)",
                 &found[..12],
-                fingerprint.get(..12).unwrap_or(&fingerprint)
+                expected.get(..12).unwrap_or(expected)
             ))),
         }
-    };
-    let first = DinoFile::open(&path).map_err(ModelError::from);
-    first.and_then(trained_with).or_else(|mut error| {
-        let keys = DinoFile::keys(&path).unwrap_or_default();
+    }
+}
+
+/// The network that a file is opened with, or else the first that fits of all that it holds.
+fn first_fitting<T>(
+    keys: impl Fn() -> Vec<String>,
+    open: impl Fn(Option<&str>) -> Result<T, ModelError>,
+) -> Result<T, ModelError> {
+    open(None).or_else(|mut error| {
+        let keys = keys();
         for key in keys.iter().filter(|_| keys.len() > 1) {
-            let file = DinoFile::open_network(&path, Some(key)).map_err(ModelError::from);
-            match file.and_then(trained_with) {
+            match open(Some(key)) {
                 Ok(found) => return Ok(found),
                 Err(other @ ModelError::OtherEncoder { .. }) => error = other,
                 Err(_) => {}

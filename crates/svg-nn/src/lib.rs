@@ -34,6 +34,7 @@
 //!   re-exported from `svg-kernels`
 //! - [`draw_parameters`]: all parameters now, so that a seed decides them
 //! - [`TensorFile`], [`load_exact`], [`module_tensors`], [`save_tensors`]: bytes to parameters and back
+//! - [`rows`]: stored tensors cut and stacked without reading them
 //! - [`Networks`]: those of one kind in a file, wherever they lie in it, and which of them to take
 //! - [`Names`]: what differs between the names of a module and those of a public file
 //! - [`Precision`]: matrix products in a smaller type, everything fragile in f32
@@ -60,6 +61,7 @@ mod parts;
 mod patch;
 mod precision;
 mod rotation;
+pub mod rows;
 mod save;
 mod shards;
 mod sizes;
@@ -90,8 +92,8 @@ pub use save::save_tensors;
 pub use sizes::{CHANNELS, CLASSES, GRID, LAYERS, PATCH, SIDE, beyond_memory, heads, is_host};
 pub use svg_kernels::{
     Activation, AdamStep, GroupNorm, Taken, adaptive_layer_norm, allow_tf32, blend, checkpointed,
-    conv3x3, doubled_conv3x3, gated_sum, has_tf32, matmul, normed_conv3x3, on_host, packed_attention, patch_conv,
-    pool3x3, sum_of_squares, window_conv,
+    conv3x3, doubled_conv3x3, gated_sum, has_tf32, matmul, normed_conv3x3, on_host,
+    packed_attention, patch_conv, pool3x3, sum_of_squares, window_conv,
 };
 pub use swiglu::{SwiGluMlp, SwiGluMlpConfig};
 pub use tensor_file::{Container, TensorFile};

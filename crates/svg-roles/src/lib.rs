@@ -50,10 +50,12 @@
 //!
 //! - [`Encoder`], [`Tokens`], [`EncoderSpec`]: frozen features of images
 //! - [`LatentSpace`], [`Geometry`], [`Draw`]: between images and a generative model; [`Patchified`]: the same in patches
+//! - [`Layered`], [`LayerMean`]: encoders whose blocks can be read, and the mean of some
 //! - [`Velocity`], [`VelocitySpec`], [`Condition`]: the network of a flow
 //! - [`NoisePredictor`], [`PredictedNoise`]: the network of a diffusion with discrete noise levels
 //! - [`Embedding`], [`MeanToken`], [`SummaryToken`]: one vector per image
 //! - [`Images`], [`Signed`], [`Unit`]: batches of images with the pixel range in their type
+//! - [`PixelStatistics`]: what an encoder normalises its input with
 //! - [`Reduce`], [`Rank`]: averaging of gradients over processes
 
 mod condition;
@@ -61,8 +63,10 @@ mod embedding;
 mod encoder;
 mod geometry;
 pub mod images;
+mod layers;
 mod noise_predictor;
 mod patchified;
+pub mod pixels;
 mod reduce;
 mod space;
 mod velocity;
@@ -72,8 +76,10 @@ pub use embedding::{Embedding, MeanToken, SummaryToken};
 pub use encoder::{Encoder, EncoderSpec, Tokens};
 pub use geometry::Geometry;
 pub use images::{Images, PixelRange, Signed, Unit};
+pub use layers::{LayerMean, Layered};
 pub use noise_predictor::{NoisePredictor, PredictedNoise};
 pub use patchified::{Patchified, patchify, unpatchify};
+pub use pixels::PixelStatistics;
 pub use reduce::{Rank, Reduce};
 pub use space::{Draw, LatentSpace};
 pub use velocity::{Velocity, VelocitySpec};

@@ -24,9 +24,9 @@ pub struct JudgingOptions {
     ///
     /// adm: FID, sFID, IS in blocks of 5,000, precision and recall, as DiT and SiT report. torch-fidelity: FID, IS, KID,
     /// precision and recall. pytorch-fid: FID. clean-fid: FID and KID. svg: FID and IS as SVG's repository computes them.
-    /// rae: FID and IS of pictures that are rounded down. dgm-eval: needs DINOv2, which cannot be opened yet. own: this
-    /// project's, in a frozen encoder's features, needs no Inception and compares with nothing else. What a protocol
-    /// fixes has no option.
+    /// rae: FID and IS of pictures that are rounded down. dgm-eval: FD-DINOv2, with DINOv2
+    /// ViT-L/14 by --weights. own: this project's, in a frozen encoder's features, needs no Inception and compares with
+    /// nothing else. What a protocol fixes has no option.
     #[arg(long, value_name = "NAME", default_value = "own")]
     pub protocol: Protocol,
     /// What to compare with: files, folders, archives, an .npz of pictures or of statistics (mu, sigma), or features of

@@ -15,13 +15,14 @@ use svg_store::listed;
 
 use super::bundle::tokens;
 use super::{Look, count, folder, grouped};
+use crate::any_weights::AnyWeights;
 use crate::commands::stats::summary;
-use crate::encoder::{Hints, open_weights};
+use crate::encoder::Hints;
 
 /// A file that this program reads or writes, recognised by the names of its tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// DINOv3, alone or within something that is not known.
+    /// DINOv3 or another frozen encoder, alone or within something that is not known.
     Encoder,
     /// A velocity network.
     Flow,
@@ -134,9 +135,9 @@ impl Kind {
     }
 }
 
-/// Whether there is a DINOv3 in a file, whole or not.
+/// Whether there is an encoder in a file, whole or not.
 fn is_encoder(path: &Path) -> bool {
-    let opened = open_weights(path, Hints::default());
+    let opened = AnyWeights::open(path, Hints::default());
     let not =
         |error: &anyhow::Error| matches!(error.downcast_ref(), Some(DinoError::NotDino { .. }));
     !opened.as_ref().is_err_and(not)

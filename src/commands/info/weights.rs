@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Result;
-use svg_dino::Layout;
 use svg_model::LatentStatistics;
 use svg_nn::{Container, LoadError, StoredTensor, TensorFile};
 use svg_store::{listed, printable};
 
 use super::kind::Kind;
 use super::{Look, bundle, count, grouped, numbers};
-use crate::encoder::open_weights;
+use crate::any_weights::AnyWeights;
 
 /// Says what a file of tensors holds, and reads every number.
 pub fn describe(path: &Path, look: &mut Look) -> Result<()> {
@@ -76,33 +75,20 @@ fn table(tensors: &[StoredTensor], look: &mut Look) -> Result<()> {
 }
 
 fn encoder(path: &Path, look: &mut Look) -> Result<()> {
-    let dino = open_weights(path, look.hints)?;
-    let config = dino.config();
-    let name = config.name().unwrap_or("of an unreleased size");
-    let parameters = grouped(count(dino.tensors()));
-    let layers = format!("{:?} of {}", config.feed_forward, config.d_ff);
-    let (mean, std) = (config.pixels.mean, config.pixels.std);
-    let size = format!(
-        "{} layers, {} channels, {} heads, {layers}, patches of {}",
-        config.n_layers, config.d_model, config.n_heads, config.patch_size
-    );
-    look.row("architecture", format!("DINOv3 {name}"))?;
-    look.row("layout", layout(dino.layout()))?;
-    look.row(
-        "parameters",
-        format!("{parameters}, with a fused bias for the keys"),
-    )?;
-    look.row("size", size)?;
-    look.row("periods", format!("{:?}", config.rope_periods))?;
-    look.row("pixels", format!("mean {mean:?}, std {std:?}"))?;
-    let reasons = counted(dino.dropped().iter().map(|(_, reason)| reason));
-    for (reason, count) in reasons {
+    let weights = AnyWeights::open(path, look.hints)?;
+    for (name, value) in weights.described(grouped) {
+        look.row(name, value)?;
+    }
+    for (reason, count) in counted(weights.dropped().iter().map(|(_, reason)| reason)) {
         look.row("not needed", format!("{count} tensors: {reason}"))?;
     }
-    for note in dino.notes() {
+    for note in weights.notes() {
         look.row("note", note)?;
     }
-    Ok(dino.check()?)
+    match look.brief {
+        true => weights.check_shapes(),
+        false => weights.check(&look.device.open_f32()?),
+    }
 }
 
 fn container(container: Container) -> &'static str {
@@ -111,14 +97,6 @@ fn container(container: Container) -> &'static str {
         Container::ShardedSafetensors => "sharded safetensors",
         Container::ShardedPytorch => "sharded PyTorch",
         Container::Pytorch => "PyTorch",
-    }
-}
-
-fn layout(layout: Layout) -> &'static str {
-    match layout {
-        Layout::Official => "official",
-        Layout::HuggingFace => "Hugging Face",
-        Layout::Timm => "timm",
     }
 }
 
