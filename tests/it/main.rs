@@ -33,4 +33,5 @@ mod together;
 mod trained;
 mod training;
 mod unending;
+mod vae;
 mod weights;

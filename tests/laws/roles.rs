@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Types of concrete encoders, spaces and velocity networks. Their configurations are no networks: presets
 /// and command-line options may name those.
-const NETWORKS: [&str; 7] = [
+const NETWORKS: [&str; 8] = [
     "Dino",
     "DinoFile",
     "SvgAutoencoder",
@@ -13,17 +13,21 @@ const NETWORKS: [&str; 7] = [
     "ResidualEncoder",
     "svg_decoder::Decoder",
     "Sit",
+    "KlVae",
 ];
 
 /// Where they are at home, or opened by their kind, or read and written in published layouts.
-const MAY_NAME: [&str; 12] = [
+const MAY_NAME: [&str; 14] = [
     "crates/svg-dino/",
     "crates/svg-residual/",
     "crates/svg-decoder/",
     "crates/svg-sit/",
+    "crates/svg-vae/",
     // SVG's own space, of which it consists.
     "crates/svg-model/src/svg/",
     "crates/svg-model/src/lib.rs",
+    // KL autoencoders, of which a space consists alone.
+    "crates/svg-model/src/kl_vae.rs",
     // The registries: kinds of bundles, and kinds that can be trained.
     "crates/svg-model/src/registry.rs",
     "crates/svg-train/src/kinds/",

@@ -4,6 +4,8 @@
 pub const DINOV3: &str = "dinov3";
 /// A space: SVG's features, under the published checkpoint's names.
 pub const SVG: &str = "svg";
+/// A space: a KL autoencoder, under latent diffusion's names.
+pub const KL_VAE: &str = "kl_vae";
 /// Latent statistics: mean and deviation of each channel.
 pub const CHANNELS: &str = "channels";
 /// A flow: SiT, under the published checkpoint's names.

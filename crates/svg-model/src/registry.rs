@@ -11,7 +11,7 @@ use svg_nn::Precision;
 use svg_roles::{Encoder, LatentSpace, Velocity};
 
 use crate::bundle::{ENCODER, FLOW, SPACE};
-use crate::{Alignment, Bundle, Generator, ModelError, Normalised, Part, kinds, svg};
+use crate::{Alignment, Bundle, Generator, ModelError, Normalised, Part, kinds, kl_vae, svg};
 
 type Open<R> = dyn Fn(&Opening, &Part) -> Result<Arc<R>, ModelError> + Send + Sync;
 type Kinds<R> = BTreeMap<String, Arc<Open<R>>>;
@@ -99,6 +99,7 @@ impl Registry {
                 Ok(Arc::new(dino))
             })
             .with_space(kinds::SVG, |opening, _| svg::open(opening))
+            .with_space(kinds::KL_VAE, |opening, _| kl_vae::open(opening))
             .with_velocity(kinds::SIT, |opening, _| {
                 let bundle = opening.bundle;
                 let config = bundle.config(FLOW)?;
