@@ -14,6 +14,7 @@ use svg_nn::{StoredTensor, save_tensors};
 
 use crate::commands::bundle::with_encoder;
 use crate::commands::checks::check_export;
+use crate::commands::export_vae::ExportVae;
 use crate::commands::outputs::Outputs;
 use crate::commands::print;
 use crate::device::DeviceOptions;
@@ -23,6 +24,7 @@ use crate::device::DeviceOptions;
 pub enum Export {
     Autoencoder(ExportAutoencoder),
     Flow(ExportFlow),
+    Vae(ExportVae),
 }
 
 /// Write a bundle as an autoencoder checkpoint of the published layout
@@ -68,6 +70,7 @@ impl Export {
         match self {
             Self::Autoencoder(export) => export.run(device),
             Self::Flow(export) => export.run(),
+            Self::Vae(export) => export.run(),
         }
     }
 }

@@ -10,6 +10,7 @@ use svg_model::{
 };
 use svg_nn::CLASSES;
 
+use crate::commands::import_vae::ImportVae;
 use crate::commands::outputs::Outputs;
 use crate::commands::print;
 use crate::device::DeviceOptions;
@@ -21,6 +22,7 @@ use crate::ranges::within;
 pub enum Import {
     Autoencoder(ImportAutoencoder),
     Flow(ImportFlow),
+    Vae(ImportVae),
 }
 
 /// Turn an autoencoder checkpoint of the published layout into a bundle
@@ -96,12 +98,13 @@ impl Import {
         match self {
             Self::Autoencoder(import) => import.run(device),
             Self::Flow(import) => import.run(device),
+            Self::Vae(import) => import.run(device),
         }
     }
 }
 
 /// How a part came about that was read from a file.
-fn imported(path: &Path, notes: Vec<String>) -> Provenance {
+pub fn imported(path: &Path, notes: Vec<String>) -> Provenance {
     Provenance {
         made_by: concat!("svg ", env!("CARGO_PKG_VERSION")).to_string(),
         source: format!("imported from {}", path.display()),

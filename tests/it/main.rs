@@ -36,4 +36,5 @@ mod together;
 mod trained;
 mod training;
 mod unending;
+mod vae;
 mod weights;

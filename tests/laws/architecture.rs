@@ -10,7 +10,7 @@ use toml::{Table, Value};
 /// Which crates of the workspace a library may use. Some are written later; their place is settled.
 ///
 /// Networks do not know each other, and the mathematics of flows knows no network.
-const MAY_USE: [(&str, &[&str]); 17] = [
+const MAY_USE: [(&str, &[&str]); 18] = [
     ("svg-report", &[]),
     ("svg-store", &[]),
     // Traits alone: no network, no file.
@@ -27,6 +27,8 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("svg-residual", &["svg-nn"]),
     ("svg-decoder", &["svg-nn"]),
     ("svg-sit", &["svg-roles", "svg-nn"]),
+    // A space of its own, with its files and a fingerprint of them.
+    ("svg-vae", &["svg-store", "svg-roles", "svg-nn"]),
     // The one place where the networks meet.
     (
         "svg-model",
@@ -39,6 +41,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
             "svg-residual",
             "svg-decoder",
             "svg-sit",
+            "svg-vae",
             "svg-flow",
         ],
     ),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Types of concrete encoders, spaces and velocity networks. Their configurations are no networks: presets
 /// and command-line options may name those.
-const NETWORKS: [&str; 12] = [
+const NETWORKS: [&str; 13] = [
     "Vit",
     "VitFile",
     "Dino",
@@ -18,18 +18,22 @@ const NETWORKS: [&str; 12] = [
     "Dit",
     "Repa",
     "LightningDit",
+    "KlVae",
 ];
 
 /// Where they are at home, or opened by their kind, or read and written in published layouts.
-const MAY_NAME: [&str; 13] = [
+const MAY_NAME: [&str; 15] = [
     "crates/svg-dino/",
     "crates/svg-vit/",
     "crates/svg-residual/",
     "crates/svg-decoder/",
     "crates/svg-sit/",
+    "crates/svg-vae/",
     // SVG's own space, of which it consists.
     "crates/svg-model/src/svg/",
     "crates/svg-model/src/lib.rs",
+    // KL autoencoders, of which a space consists alone.
+    "crates/svg-model/src/kl_vae.rs",
     // The registries: kinds of bundles, and kinds that can be trained.
     "crates/svg-model/src/registry.rs",
     "crates/svg-train/src/kinds/",

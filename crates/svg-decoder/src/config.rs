@@ -1,6 +1,7 @@
 //! Sizes of the decoder.
 
 use burn::prelude::*;
+use svg_nn::maps::LevelSizes;
 use svg_nn::{CHANNELS, Checked, SIDE, first, outside};
 
 use crate::Decoder;
@@ -76,6 +77,18 @@ impl DecoderConfig {
     /// If there can be no such decoder; [`problem`](Checked::problem) says so beforehand.
     pub fn init(&self, device: &Device) -> Decoder {
         Decoder::new(self, device)
+    }
+
+    /// Sizes of a level, which counts from the image; the one above it, if there is one, feeds this.
+    pub(crate) fn level(&self, level: usize) -> LevelSizes {
+        let last = self.width_multipliers.len() - 1;
+        LevelSizes {
+            d_in: self.channels(last.min(level + 1)),
+            d_out: self.channels(level),
+            blocks: self.n_res_blocks + 1,
+            attends: self.attends(level),
+            groups: self.norm_groups,
+        }
     }
 
     /// Number of channels of a level.

@@ -35,23 +35,13 @@
 //!   [`DecoderConfig::va_vae`]
 //! - [`Decoder`]: features to images, in about [-1, 1] and not clamped
 //! - [`Tiling`]: large grids in overlapping tiles
-//! - [`Mid`], [`Level`], [`ResnetBlock`], [`AttentionBlock`], [`Upsample`]: its parts
+//! - [`Mid`], [`Level`], [`ResnetBlock`], [`AttentionBlock`], [`Upsample`]: its parts, which are those of
+//!   [`svg_nn::maps`]
 
-mod attention;
 mod config;
-mod conv;
 mod cost;
-mod level;
 mod model;
-mod norm;
-mod resnet;
-mod tile;
-mod upsample;
 
-pub use attention::AttentionBlock;
 pub use config::DecoderConfig;
-pub use level::{Level, Mid};
 pub use model::Decoder;
-pub use resnet::ResnetBlock;
-pub use tile::Tiling;
-pub use upsample::Upsample;
+pub use svg_nn::maps::{AttentionBlock, Mid, ResnetBlock, Tiling, UpLevel as Level, Upsample};

@@ -5,10 +5,9 @@ use burn::nn::conv::Conv2d;
 use burn::prelude::*;
 use burn::tensor::assert_shape;
 use svg_nn::Checked;
+use svg_nn::maps::{apply, blend, conv3x3, group_norm, norm_swish};
 
-use crate::conv::{apply, conv3x3};
-use crate::norm::{group_norm, norm_swish};
-use crate::{DecoderConfig, Level, Mid, Tiling, tile};
+use crate::{DecoderConfig, Level, Mid, Tiling};
 
 /// The decoder of latent diffusion (Rombach et al., 2022, arXiv 2112.10752), which is that of SVG
 /// (arXiv 2510.15301, section 3.2) with other input channels.
@@ -43,7 +42,7 @@ impl Decoder {
             conv_in: conv3x3(config.in_channels, widest, device),
             mid: Mid::new(widest, groups, device),
             up: (0..levels)
-                .map(|level| Level::new(config, level, device))
+                .map(|level| Level::new(config.level(level), level > 0, device))
                 .collect(),
             norm_out: group_norm(groups, narrowest, device),
             conv_out: conv3x3(narrowest, config.out_channels, device),
@@ -93,7 +92,7 @@ impl Decoder {
         tiling: Tiling,
     ) -> Tensor<4> {
         let map = self.to_map(features, grid);
-        tile::blend(map, tiling, self.config.upsampling(), &|part| {
+        blend(map, tiling, self.config.upsampling(), &|part| {
             self.decode(part)
         })
     }

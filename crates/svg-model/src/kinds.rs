@@ -8,6 +8,8 @@ pub const VIT: &str = "vit";
 pub const SVG: &str = "svg";
 /// A space: patches of pixels, which nothing was learned for.
 pub const PIXELS: &str = "pixels";
+/// A space: a KL autoencoder, under latent diffusion's names.
+pub const KL_VAE: &str = "kl_vae";
 /// Latent statistics: mean and deviation of each channel.
 pub const CHANNELS: &str = "channels";
 /// A flow: SiT, under the published checkpoint's names.

@@ -86,6 +86,7 @@
 //! - [`noise`], [`gaussian`], [`uniform`], [`Interpolation`]: random numbers that are a function of where they
 //!   are used, and paths between two of them
 //! - [`SvgEncoder`], [`SvgAutoencoder`], [`Alignment`], [`mod@svg`]: SVG's own space
+//! - [`mod@kl_vae`]: KL autoencoders such as SD-VAE as spaces
 //! - [`Checkpoint`], [`FlowCheckpoint`]: the published checkpoint layouts, read and written
 //!
 //! [`Velocity`]: svg_roles::Velocity
@@ -99,6 +100,7 @@ mod flow_checkpoint;
 mod generator;
 mod interpolation;
 pub mod kinds;
+pub mod kl_vae;
 mod latent_statistics;
 mod noise;
 mod normalised;

@@ -12,7 +12,9 @@ use svg_roles::{Encoder, LatentSpace, Velocity};
 use svg_vit::{Vit, VitConfig, VitFile};
 
 use crate::bundle::{ENCODER, FLOW, SPACE};
-use crate::{Alignment, Bundle, Generator, ModelError, Normalised, Part, Pixels, kinds, svg};
+use crate::{
+    Alignment, Bundle, Generator, ModelError, Normalised, Part, Pixels, kinds, kl_vae, svg,
+};
 
 type Open<R> = dyn Fn(&Opening, &Part) -> Result<Arc<R>, ModelError> + Send + Sync;
 type Kinds<R> = BTreeMap<String, Arc<Open<R>>>;
@@ -105,6 +107,7 @@ impl Registry {
                 let pixels: Pixels = opening.bundle.config(SPACE)?;
                 Ok(Arc::new(pixels))
             })
+            .with_space(kinds::KL_VAE, |opening, _| kl_vae::open(opening))
             .with_velocity(kinds::SIT, |opening, _| {
                 let bundle = opening.bundle;
                 let config = bundle.config(FLOW)?;

@@ -28,6 +28,7 @@
 //!
 //! - [`SelfAttention`]: fused projection, optional query and key normalisation, optional [`Rotation`]
 //! - [`Mlp`] and [`SwiGluMlp`]: the two feed-forward layers of vision transformers
+//! - [`maps`]: convolutional blocks, for encoders and decoders of maps of channels
 //! - [`LayerScale`]: a learned factor per channel
 //! - [`patch_tokens`]: patches as tokens
 //! - [`linear`], [`layer_norm`]: Burn's layers with this workspace's kernels, and the kernels' own functions,
@@ -54,6 +55,7 @@ mod layer_norm;
 mod layer_scale;
 mod linear;
 mod load;
+pub mod maps;
 mod mlp;
 mod names;
 mod networks;

@@ -14,7 +14,7 @@ use svg_nn::{StoredTensor, TensorFile};
 use svg_store::listed;
 
 use super::bundle::tokens;
-use super::{Look, count, folder, grouped};
+use super::{Look, count, folder, grouped, vae};
 use crate::any_weights::AnyWeights;
 use crate::commands::stats::summary;
 use crate::encoder::Hints;
@@ -28,6 +28,8 @@ pub enum Kind {
     Flow,
     /// A residual encoder, a decoder or both.
     Autoencoder,
+    /// SD-VAE, VA-VAE and their relatives.
+    Vae,
     /// What the training of an autoencoder needs beside it.
     AutoencoderRest,
     /// VGG16 or all of LPIPS.
@@ -85,6 +87,10 @@ impl Kind {
                 Self::Flow,
                 ends("ln1.weight") && contains("adaLN_modulation."),
             ),
+            (
+                Self::Vae,
+                contains("encoder.conv_in.") && contains("decoder.conv_in."),
+            ),
             (Self::Autoencoder, contains("decoder.conv_in.")),
             (Self::AutoencoderRest, all(is_rest)),
             (
@@ -105,6 +111,7 @@ impl Kind {
             Self::Encoder => Ok(()),
             Self::Flow => flow(path, look),
             Self::Autoencoder => autoencoder(path, look),
+            Self::Vae => vae::describe(path, look),
             Self::AutoencoderRest => look.row(
                 "architecture",
                 "what the training of an autoencoder needs beside it (training-*.safetensors of a bundle)",
@@ -207,7 +214,7 @@ fn autoencoder(path: &Path, look: &mut Look) -> Result<()> {
     }
 }
 
-fn taken(tensors: &[StoredTensor]) -> String {
+pub(super) fn taken(tensors: &[StoredTensor]) -> String {
     format!(
         "{} tensors, {} numbers",
         tensors.len(),

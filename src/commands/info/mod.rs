@@ -6,6 +6,7 @@ mod document;
 mod folder;
 mod kind;
 mod numbers;
+mod vae;
 mod weights;
 
 use std::fmt::{Display, Write as _};

@@ -1,38 +1,38 @@
-//! The norm of the decoder, and the activation that nearly always follows it.
+//! The norm of the blocks, and the activation that nearly always follows it.
 
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, GroupNormConfig};
 use burn::prelude::*;
 
-use crate::conv::parameters;
+use super::conv::parameters;
 
 /// A norm over `groups` of channels and all positions. Burn's default epsilon is ten times this one.
-pub(crate) fn group_norm(groups: usize, channels: usize, device: &Device) -> GroupNorm {
+pub fn group_norm(groups: usize, channels: usize, device: &Device) -> GroupNorm {
     GroupNormConfig::new(groups, channels)
         .with_epsilon(1e-6)
         .init(device)
 }
 
 /// The norm of `[batch, channels, height, width]` without activation, which attention has before it.
-pub(crate) fn norm_only(norm: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
+pub(super) fn norm_only(norm: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
     let [gamma, beta] = affine(norm);
     kernel(norm, false).forward(x, gamma, beta)
 }
 
 /// `swish(norm(x))` of `[batch, channels, height, width]` with `swish(y) = y sigmoid(y)`.
-pub(crate) fn norm_swish(norm: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
+pub fn norm_swish(norm: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
     let [gamma, beta] = affine(norm);
     kernel(norm, true).forward(x, gamma, beta)
 }
 
 /// `conv(swish(norm(x)))` with a convolution of three by three.
-pub(crate) fn norm_swish_conv(norm: &GroupNorm, conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
+pub(super) fn norm_swish_conv(norm: &GroupNorm, conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
     let (weight, bias) = parameters(conv);
-    svg_nn::normed_conv3x3(kernel(norm, true), x, affine(norm), weight, bias)
+    svg_kernels::normed_conv3x3(kernel(norm, true), x, affine(norm), weight, bias)
 }
 
-fn kernel(norm: &GroupNorm, swish: bool) -> svg_nn::GroupNorm {
-    svg_nn::GroupNorm {
+fn kernel(norm: &GroupNorm, swish: bool) -> svg_kernels::GroupNorm {
+    svg_kernels::GroupNorm {
         groups: norm.num_groups,
         epsilon: norm.epsilon,
         swish,

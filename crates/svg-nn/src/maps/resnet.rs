@@ -4,8 +4,8 @@ use burn::nn::GroupNorm;
 use burn::nn::conv::Conv2d;
 use burn::prelude::*;
 
-use crate::conv::{apply, conv1x1, conv3x3};
-use crate::norm::{group_norm, norm_swish_conv};
+use super::conv::{apply, conv1x1, conv3x3};
+use super::norm::{group_norm, norm_swish_conv};
 
 /// `skip(x) + conv2(swish(norm2(conv1(swish(norm1(x))))))`, where `skip` is a convolution of one pixel if
 /// the number of channels changes and the identity otherwise.
@@ -24,7 +24,8 @@ pub struct ResnetBlock {
 }
 
 impl ResnetBlock {
-    pub(crate) fn new(d_in: usize, d_out: usize, groups: usize, device: &Device) -> Self {
+    /// A block with PyTorch's default initialisation, from `d_in` to `d_out` channels.
+    pub fn new(d_in: usize, d_out: usize, groups: usize, device: &Device) -> Self {
         Self {
             norm1: group_norm(groups, d_in, device),
             conv1: conv3x3(d_in, d_out, device),

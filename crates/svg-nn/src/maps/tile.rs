@@ -30,7 +30,7 @@ impl Span {
         self.cells.start * upsampling..self.cells.end * upsampling
     }
 
-    /// The weights, along the given axis of an image.
+    /// The weights, along the given axis of a map.
     fn weights(&self, axis: usize, device: &Device) -> Tensor<4> {
         let mut shape = [1; 4];
         shape[axis] = self.weights.len();
@@ -82,14 +82,19 @@ fn ramp(length: usize, before: usize, after: usize) -> Vec<f64> {
         .collect()
 }
 
-/// Decodes a map tile by tile. Where tiles overlap, the image is their mean, weighted by the distance to
+/// Decodes a map tile by tile. Where tiles overlap, the result is their mean, weighted by the distance to
 /// their borders.
+/// A map that fits into one tile is decoded as a whole.
 ///
 /// # Shapes
 ///
 /// - map: `[batch, channels, rows, columns]`
 /// - what `decode` makes of a part of it: `[batch, _, upsampling * rows, upsampling * columns]`
-pub(crate) fn blend(
+///
+/// # Panics
+///
+/// If the overlap is not smaller than the tile.
+pub fn blend(
     map: Tensor<4>,
     tiling: Tiling,
     upsampling: usize,
@@ -109,14 +114,14 @@ pub(crate) fn blend(
     for row in tiling.spans(rows, upsampling) {
         for column in &across {
             let part = s![.., .., row.cells.clone(), column.cells.clone()];
-            let image = decode(map.clone().slice(part));
-            let device = image.device();
-            let image = image * row.weights(2, &device) * column.weights(3, &device);
-            let [batch, channels, ..] = image.dims();
+            let piece = decode(map.clone().slice(part));
+            let device = piece.device();
+            let piece = piece * row.weights(2, &device) * column.weights(3, &device);
+            let [batch, channels, ..] = piece.dims();
             let size = [batch, channels, rows * upsampling, columns * upsampling];
             let whole = canvas.unwrap_or_else(|| Tensor::<4>::zeros(size, &device));
             let area = s![.., .., row.pixels(upsampling), column.pixels(upsampling)];
-            let sum = whole.clone().slice(area) + image;
+            let sum = whole.clone().slice(area) + piece;
             canvas = Some(whole.slice_assign(area, sum));
         }
     }
@@ -165,7 +170,7 @@ mod tests {
 
     /// What sees one cell only does not notice that it is tiled.
     #[test]
-    fn a_local_function_is_blended_to_the_same_image() {
+    fn a_local_function_is_blended_to_the_same_map() {
         let device = Device::default();
         let map = Tensor::<4>::random([2, 3, 11, 6], Distribution::Normal(0.0, 1.0), &device);
         let double = |map: Tensor<4>| {
@@ -192,8 +197,8 @@ mod tests {
             calls.set(calls.get() + 1.0);
             map.repeat(&[1, 1, 2, 2]) + calls.get()
         };
-        let image = blend(map, Tiling::new(4, 2), 2, &count);
-        let row: Vec<f32> = image.into_data().try_to_vec().unwrap();
+        let whole = blend(map, Tiling::new(4, 2), 2, &count);
+        let row: Vec<f32> = whole.into_data().try_to_vec().unwrap();
         let ramp = [1.125, 1.375, 1.625, 1.875];
         let want = [&[1.0; 4][..], &ramp, &[2.0; 4]].concat().repeat(2);
         assert_eq!(row, want);

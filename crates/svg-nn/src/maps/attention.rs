@@ -1,4 +1,4 @@
-//! Attention between all positions of an image.
+//! Attention between all positions of a map.
 
 use burn::nn::GroupNorm;
 use burn::nn::conv::Conv2d;
@@ -6,8 +6,8 @@ use burn::prelude::*;
 use burn::tensor::module::attention;
 use burn::tensor::ops::AttentionModuleOptions;
 
-use crate::conv::{conv1x1, pointwise};
-use crate::norm::{group_norm, norm_only};
+use super::conv::{conv1x1, pointwise};
+use super::norm::{group_norm, norm_only};
 
 /// `x + proj_out(softmax(q k^T / sqrt(channels)) v)` with `q`, `k`, `v` of `norm(x)`: one head over all
 /// positions, which have no order.
@@ -29,7 +29,8 @@ pub struct AttentionBlock {
 }
 
 impl AttentionBlock {
-    pub(crate) fn new(channels: usize, groups: usize, device: &Device) -> Self {
+    /// A block with PyTorch's default initialisation.
+    pub fn new(channels: usize, groups: usize, device: &Device) -> Self {
         let projection = || conv1x1(channels, channels, device);
         Self {
             norm: group_norm(groups, channels, device),
@@ -64,7 +65,7 @@ mod tests {
     use burn::tensor::activation::softmax;
     use burn::tensor::{Distribution, Tolerance};
 
-    fn image(device: &Device) -> Tensor<4> {
+    fn map(device: &Device) -> Tensor<4> {
         Tensor::random([2, 4, 3, 5], Distribution::Normal(0.0, 1.0), device)
     }
 
@@ -72,7 +73,7 @@ mod tests {
     fn attention_is_the_formula_with_convolutions() {
         let device = Device::default();
         let block = AttentionBlock::new(4, 2, &device);
-        let x = image(&device);
+        let x = map(&device);
         let normed = block.norm.forward(x.clone());
         let part = |conv: &Conv2d| conv.forward(normed.clone()).flatten::<3>(2, 3);
         let scores = part(&block.q).swap_dims(1, 2).matmul(part(&block.k)) / 2.0; // sqrt(4)
@@ -83,10 +84,10 @@ mod tests {
     }
 
     #[test]
-    fn turning_the_image_over_turns_the_output_over() {
+    fn turning_the_map_over_turns_the_output_over() {
         let device = Device::default();
         let block = AttentionBlock::new(4, 2, &device);
-        let x = image(&device);
+        let x = map(&device);
         let want = block.forward(x.clone()).flip([2, 3]).into_data();
         let got = block.forward(x.flip([2, 3])).into_data();
         got.assert_approx_eq::<f32>(&want, Tolerance::absolute(1e-5));

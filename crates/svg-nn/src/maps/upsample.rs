@@ -3,7 +3,7 @@
 use burn::nn::conv::Conv2d;
 use burn::prelude::*;
 
-use crate::conv::{conv3x3, parameters};
+use super::conv::{conv3x3, parameters};
 
 /// `conv(double(x))`, where `double` makes each pixel a square of two by two.
 #[derive(Module, Debug)]
@@ -13,7 +13,8 @@ pub struct Upsample {
 }
 
 impl Upsample {
-    pub(crate) fn new(channels: usize, device: &Device) -> Self {
+    /// A layer with PyTorch's default initialisation.
+    pub fn new(channels: usize, device: &Device) -> Self {
         Self {
             conv: conv3x3(channels, channels, device),
         }
@@ -27,14 +28,14 @@ impl Upsample {
     /// - output: `[batch, channels, 2 height, 2 width]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let (weight, bias) = parameters(&self.conv);
-        svg_nn::doubled_conv3x3(x, weight, bias)
+        svg_kernels::doubled_conv3x3(x, weight, bias)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conv::apply;
+    use crate::maps::apply;
 
     #[test]
     fn each_pixel_becomes_a_square() {
