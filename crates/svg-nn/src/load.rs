@@ -95,6 +95,7 @@ fn describe(error: &ApplyError) -> String {
             expected,
             found,
         } => {
+            let (expected, found) = (expected.to_vec(), found.to_vec());
             format!("{path}: expected shape {expected:?}, found {found:?}")
         }
         ApplyError::DTypeMismatch { path, found, .. } => {
