@@ -11,7 +11,8 @@ use crate::init;
 /// `proj(softmax(q k^T / sqrt(head_dim)) v)`, with queries and keys turned by the place of their token, and before that
 /// normalised per head if the network does so.
 ///
-/// `qkv` is laid out as `[3, n_heads, head_dim]`; see [`table`](super::rotation::table) for the order of channels.
+/// `qkv` is laid out as `[3, n_heads, head_dim]`. Channels of queries and keys are ordered at loading so that those
+/// of a pair, which files have side by side, are half a head apart.
 #[derive(Module, Debug)]
 pub struct LightningAttention {
     /// Queries, keys and values, from `d_model` to `3 d_model`.

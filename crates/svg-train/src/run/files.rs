@@ -16,7 +16,7 @@ use crate::TrainError;
 type Write = Box<dyn FnOnce(&Path) -> Result<(), TrainError> + Send>;
 
 /// The files of a checkpoint: written into a folder at once, or copied into memory, so that what was saved may
-/// change while [they are written](Copies::write) by another thread.
+/// change while they are written by another thread.
 #[derive(Debug)]
 pub struct Files<'a>(To<'a>);
 
