@@ -165,6 +165,8 @@ mod tests {
         known.extend(["bench", "release", "features", "logdir", "long"].map(str::to_string));
         // Of containers and of `vulkaninfo`, for who has to look for a card.
         known.extend(["gpus", "summary"].map(str::to_string));
+        // Of the scripts in Python that write goldens of full size.
+        known.extend(["full", "by-hand", "large"].map(str::to_string));
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut found = Vec::new();
         sources(&root.join("src"), &mut found);

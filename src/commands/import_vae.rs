@@ -45,7 +45,7 @@ pub struct ImportVae {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     norm_groups: Option<u16>,
     /// What latents are multiplied by, where no config.json says it
-    #[arg(long, value_name = "FACTOR", conflicts_with = "stats")]
+    #[arg(long, value_name = "FACTOR", value_parser = within(1e-6..=1e6), conflicts_with = "stats")]
     scale: Option<f64>,
     /// The mean and deviation of each channel that latents are normalised by, such as latents_stats.pt of VA-VAE
     #[arg(long, value_name = "FILE")]
