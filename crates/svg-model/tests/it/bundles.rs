@@ -202,7 +202,7 @@ fn a_part_of_an_unknown_kind_is_named_with_the_version_of_the_program() {
         "\"space\"",
         "\"hyperbolic\"",
         env!("CARGO_PKG_VERSION"),
-        "opens svg",
+        "opens kl_vae, pixels, svg",
     ] {
         assert!(refused.contains(expected), "{refused}");
     }
