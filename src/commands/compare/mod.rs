@@ -21,6 +21,7 @@ use self::plan::Plan;
 use self::row::{Files, Measuring, Row};
 use self::variant::{Space, Variant};
 use crate::commands::demo::data::{self, Data};
+use crate::commands::demo::folder;
 use crate::commands::demo::plan::{Asked, Scale, size};
 use crate::commands::demo::stages::{Setup, finished, run_in};
 use crate::commands::demo::timings::Timings;
@@ -49,7 +50,7 @@ const MEASURING: &str = "measuring";
 /// how velocities of a class agree, how straight paths are, and t-SNE planes. Ctrl-C and SIGTERM keep what is there, and
 /// the same command goes on; with more spaces or seeds it adds to what is there.
 ///
-/// All are judged in class tokens of one encoder, by default that which the spaces other than pixels are built on.
+/// All are judged in class tokens of the encoder on which the spaces other than pixels are built.
 #[derive(Args)]
 #[command(after_help = "Examples:
   svg compare
@@ -137,6 +138,7 @@ impl Compare {
         if earlier.is_none() {
             claim(out)?;
         }
+        folder::sweep(out)?;
         let (setup, plan) = self.setup(earlier.as_ref(), device, interrupt)?;
         let measuring = Measuring {
             plan: &plan,

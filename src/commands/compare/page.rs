@@ -27,8 +27,7 @@ struct Summary {
     space: String,
     about: &'static str,
     channels: usize,
-    velocity_parameters: usize,
-    /// Means over seeds; with several seeds, half the width of their 95 % interval follows.
+    /// By each number of steps.
     distances: Vec<Estimate>,
     penalty: Option<Estimate>,
     psnr: Estimate,
@@ -230,7 +229,6 @@ fn summaries(plan: &Plan, rows: &[(Row, Files)]) -> Result<Vec<Summary>> {
             space: space.to_string(),
             about: space.about(),
             channels: first.channels,
-            velocity_parameters: first.velocity_parameters,
             distances: (0..plan.steps.len()).map(of_steps).collect::<Result<_>>()?,
             penalty,
             psnr: of_pictures("PSNR")?,

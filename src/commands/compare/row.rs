@@ -6,9 +6,8 @@ use anyhow::{Context, Result};
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 use svg_eval::{Confusion, LinearProbe};
-use svg_model::{Bundle, Normalised, Registry, gaussian};
+use svg_model::{Bundle, Normalised, Registry};
 use svg_nn::Precision;
-use svg_report::tsne;
 use svg_roles::{Draw, LatentSpace};
 use svg_store::{read_text, sealed_json, unsealed_json, write_bytes};
 
@@ -16,18 +15,16 @@ use super::paths::Paths;
 use super::plan::Plan;
 use super::variant::Variant;
 use crate::commands::demo::stages::Setup;
-use crate::commands::demo::views::Views;
+use crate::commands::demo::views::{Views, label, plane};
 use crate::evaluation::card::Card;
 use crate::evaluation::figures::Figure;
 use crate::evaluation::protocol::Rounding;
 use crate::evaluation::request::{Point, Request, Samples};
 use crate::evaluation::run::{Evaluated, Machine};
-use crate::gathered::numbers;
 
 const NAME: &str = "measured.json";
 /// Weight decay of the linear probes.
 const DECAY: f64 = 1e-4;
-const PERPLEXITY: f64 = 30.0;
 /// Held-out pictures in a t-SNE, at most.
 const DOTS: usize = 300;
 
@@ -86,10 +83,9 @@ impl Files {
         serde_json::from_str(&unsealed_json(&text).ok()?).ok()
     }
 
-    /// The card of an earlier start that was asked the same.
-    fn card(path: &Path, request: &Request) -> Option<Card> {
-        let card = Card::read(path).ok()?;
-        (card.request == *request).then_some(card)
+    /// Whether an earlier start that was asked the same has left its card.
+    fn has_card(path: &Path, request: &Request) -> bool {
+        Card::read(path).is_ok_and(|card| card.request == *request)
     }
 }
 
@@ -129,18 +125,18 @@ impl Measuring<'_> {
             channels: space.geometry().channels,
             velocity_parameters: velocity.parameters().unwrap_or(0),
             probe: Confusion::new(classes, &asked.labels, &said).accuracy(),
-            channels_of: self.channels_of(&space)?,
+            channels_of: self.channels_of(&space),
             paths: Paths::of(&*velocity, &latents, &labels, seed)?,
-            dots: dots(&asked, seed)?,
+            dots: plane(&asked.latents, &asked.labels, DOTS, seed)?,
         };
         write_bytes(files.measured(), sealed_json(&row)?)?;
         Ok(row)
     }
 
-    /// A card, of an earlier start if it was asked the same.
-    fn judged(&self, request: &Request, path: &Path) -> Result<Card> {
-        if let Some(card) = Files::card(path, request) {
-            return Ok(card);
+    /// Writes a card, unless an earlier start that was asked the same has left it.
+    fn judged(&self, request: &Request, path: &Path) -> Result<()> {
+        if Files::has_card(path, request) {
+            return Ok(());
         }
         let machine = Machine {
             device: self.setup.device.clone(),
@@ -150,8 +146,7 @@ impl Measuring<'_> {
             interrupt: Some(self.setup.interrupt),
         };
         let Evaluated { card, .. } = machine.run(request)?;
-        card.write(path)?;
-        Ok(card)
+        card.write(path)
     }
 
     /// Samples of a bundle by each number of steps, against the training pictures.
@@ -212,7 +207,7 @@ impl Measuring<'_> {
         let what = "velocities";
         setup.for_each_batch(&setup.data.test, count, space, what, |batch, images| {
             for name in &batch.names {
-                labels.push(crate::commands::demo::views::label(name, classes)?);
+                labels.push(label(name, classes)?);
             }
             latents.push(space.encode(images, Draw::Mode));
             Ok(())
@@ -221,11 +216,11 @@ impl Measuring<'_> {
     }
 
     /// How the encoder's channels and those of the residual are distributed.
-    fn channels_of(&self, space: &Normalised) -> Result<Vec<Channels>> {
+    fn channels_of(&self, space: &Normalised) -> Vec<Channels> {
         let statistics = space.statistics();
         let (means, deviations) = (&statistics.mean, &statistics.std);
         let semantic = self.setup.encoder.encoder.spec().channels;
-        let (whole, mut parts) = (means.len(), Vec::new());
+        let whole = means.len();
         let of = |name: &str, range: std::ops::Range<usize>| {
             let mean = |values: &[f64]| {
                 let some = &values[range.clone()];
@@ -239,35 +234,10 @@ impl Measuring<'_> {
             }
         };
         match whole > semantic && whole - semantic < semantic {
-            true => {
-                parts.push(of("encoder", 0..semantic));
-                parts.push(of("residual", semantic..whole));
-            }
-            false => parts.push(of("all", 0..whole)),
+            true => vec![of("encoder", 0..semantic), of("residual", semantic..whole)],
+            false => vec![of("all", 0..whole)],
         }
-        Ok(parts)
     }
-}
-
-/// A plane of latents.
-fn dots(views: &Views, seed: u64) -> Result<Vec<(f64, f64, usize)>> {
-    let count = DOTS.min(views.labels.len());
-    let places = svg_train::autoencoder::spread(views.labels.len(), count);
-    let rows: Vec<i64> = places.iter().map(|place| *place as i64).collect();
-    let view = &views.latents;
-    let chosen = view
-        .clone()
-        .select(0, Tensor::from_data(&*rows, &view.device()));
-    let [_, channels] = chosen.dims();
-    let values = numbers(chosen)?;
-    let points: Vec<Vec<f32>> = values.chunks(channels).map(<[f32]>::to_vec).collect();
-    let plane = tsne(&points, PERPLEXITY, &gaussian(seed, 0, 0, 2 * points.len()));
-    let labels = places.iter().map(|&place| views.labels[place]);
-    Ok(plane
-        .into_iter()
-        .zip(labels)
-        .map(|([x, y], class)| (x, y, class))
-        .collect())
 }
 
 /// A figure of a card, of the samples of that number.

@@ -7,8 +7,7 @@ use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 use svg_eval::{Confusion, LinearProbe, Moments, NearestNeighbours, frechet_distance, psnr, ssim};
 use svg_image::save_png;
-use svg_model::{Normalised, gaussian};
-use svg_report::tsne;
+use svg_model::Normalised;
 use svg_roles::{Draw, Images, LatentSpace, Signed};
 use svg_store::{Checked, first, outside, read_text, sealed_json, unsealed_json, write_bytes};
 use svg_train::autoencoder::spread;
@@ -17,14 +16,12 @@ use svg_train::log::comparison_sheet;
 use super::Demonstration;
 use super::plan::Plan;
 use super::samples;
-use super::views::Views;
+use super::views::{Views, plane, some};
 use crate::commands::reconstruct::SSIM_SIDE;
-use crate::gathered::numbers;
 
 const NAME: &str = "measurements.json";
 /// Weight decay of the linear probes.
 const DECAY: f64 = 1e-4;
-const PERPLEXITY: f64 = 30.0;
 /// No dot of a plane lies farther from its middle on an axis.
 const DOTS: f64 = 1e9;
 
@@ -160,8 +157,18 @@ impl Measurements {
             floor: frechet_distance(&reference, &as_many)?,
             enough,
             steps,
-            pixels: dots(plan, &asked.pixels, &asked.labels)?,
-            latents: dots(plan, &asked.latents, &asked.labels)?,
+            pixels: plane(
+                &asked.pixels,
+                &asked.labels,
+                plan.measured.dots,
+                plan.asked.seed,
+            )?,
+            latents: plane(
+                &asked.latents,
+                &asked.labels,
+                plan.measured.dots,
+                plan.asked.seed,
+            )?,
         };
         write_bytes(out.join(NAME), sealed_json(&measurements)?)?;
         Ok(measurements)
@@ -195,27 +202,6 @@ fn moments(view: &Tensor<2>) -> Moments {
     let mut moments = Moments::new();
     moments.push(view.clone());
     moments
-}
-
-/// So many rows, evenly spread.
-fn some(view: &Tensor<2>, count: usize) -> Tensor<2> {
-    let [rows, _] = view.dims();
-    let places = spread(rows, count).into_iter().map(|place| place as i64);
-    let places = Tensor::from_data(&*places.collect::<Vec<_>>(), &view.device());
-    view.clone().select(0, places)
-}
-
-fn dots(plan: &Plan, view: &Tensor<2>, labels: &[usize]) -> Result<Vec<(f64, f64, usize)>> {
-    let places = spread(labels.len(), plan.measured.dots);
-    let view = some(view, places.len());
-    let [_, channels] = view.dims();
-    let points = numbers(view)?;
-    let points: Vec<Vec<f32>> = points.chunks(channels).map(<[f32]>::to_vec).collect();
-    let start = gaussian(plan.asked.seed, 0, 0, 2 * points.len());
-    let plane = tsne(&points, PERPLEXITY, &start);
-    let labels = places.iter().map(|&place| labels[place]);
-    let dots = plane.into_iter().zip(labels);
-    Ok(dots.map(|([x, y], class)| (x, y, class)).collect())
 }
 
 /// Where the sheet of reconstructions is.

@@ -6,16 +6,22 @@ use anyhow::{Context, Result};
 use burn::prelude::*;
 use burn::tensor::module::adaptive_avg_pool2d;
 use svg_image::{Filter, RgbImage, resize};
-use svg_model::Normalised;
+use svg_model::{Normalised, gaussian};
+use svg_report::tsne;
 use svg_roles::{Draw, Images, LatentSpace, Signed};
+use svg_train::autoencoder::spread;
 
 use super::stages::Setup;
+use crate::gathered::numbers;
 
 /// Pixels are compared at this side, at most: more would be more numbers and no other answer.
 const PIXELS: u32 = 32;
 
 /// Tokens are averaged over cells of a grid of so many to a side, at most.
 const CELLS: usize = 4;
+
+/// Of the t-SNE.
+const PERPLEXITY: f64 = 30.0;
 
 /// One vector for each picture, in four views.
 pub struct Views {
@@ -92,4 +98,31 @@ fn small(crops: &[RgbImage], device: &Device) -> Tensor<2> {
     let crops: Vec<_> = crops.iter().map(shrink).collect();
     let images = Images::<Signed>::from_rgb(&crops, device).into_tensor();
     images.flatten(1, 3)
+}
+
+/// So many rows, evenly spread.
+pub fn some(view: &Tensor<2>, count: usize) -> Tensor<2> {
+    let [rows, _] = view.dims();
+    let places = spread(rows, count).into_iter().map(|place| place as i64);
+    let places = Tensor::from_data(&*places.collect::<Vec<_>>(), &view.device());
+    view.clone().select(0, places)
+}
+
+/// The plane of the t-SNE of a view: x, y and class of so many rows, at most, evenly spread.
+pub fn plane(
+    view: &Tensor<2>,
+    labels: &[usize],
+    most: usize,
+    seed: u64,
+) -> Result<Vec<(f64, f64, usize)>> {
+    let places = spread(labels.len(), most);
+    let view = some(view, places.len());
+    let [_, channels] = view.dims();
+    let points = numbers(view)?;
+    let points: Vec<Vec<f32>> = points.chunks(channels).map(<[f32]>::to_vec).collect();
+    let start = gaussian(seed, 0, 0, 2 * points.len());
+    let plane = tsne(&points, PERPLEXITY, &start);
+    let labels = places.iter().map(|&place| labels[place]);
+    let dots = plane.into_iter().zip(labels);
+    Ok(dots.map(|([x, y], class)| (x, y, class)).collect())
 }
